@@ -1,0 +1,1 @@
+"""Descent: train networks with PyTorch Lightning, everything chosen in a config."""

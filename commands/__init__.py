@@ -1,0 +1,1 @@
+"""What the command line is made of: parser, trainer, run folders. Imported by `cli.py`, never by the packages."""

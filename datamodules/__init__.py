@@ -1,0 +1,1 @@
+"""LightningDataModules: pictures held in memory as uint8, fetched and augmented a whole batch at a time."""

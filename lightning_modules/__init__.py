@@ -1,0 +1,1 @@
+"""LightningModules by kind of task, and the networks, losses, optimizers and schedulers that go into them."""

@@ -1,0 +1,1 @@
+"""What stands between a config and `torch.optim`: parameter groups and checks."""

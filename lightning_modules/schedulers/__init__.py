@@ -1,0 +1,1 @@
+"""Learning-rate schedules whose lengths come from the trainer."""
