@@ -1,0 +1,142 @@
+"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, picture)."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from datamodules.counter_random import mix, random_below
+
+# Streams of random numbers: each choice has its own, so that no two go together. 0 and 1 are the order and the split.
+_SHIFT_Y, _SHIFT_X, _FLIP = 2, 3, 4
+
+
+class Augmentation(ABC):
+    """What a training batch goes through before it is normalised: subclass it, and name the class in a config.
+
+    Example:
+        >>> class Invert(Augmentation):
+        ...     def __call__(self, images, rows, seed, epoch):
+        ...         return 255 - images
+    """
+
+    @abstractmethod
+    def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Augment a batch.
+
+        Args:
+            images: uint8, channels_last in memory; not to be changed in place.
+            rows: Which pictures these are.
+            seed: Of the run.
+            epoch: From 0.
+
+        Shape:
+            images ``(B, C, H, W)`` uint8, rows ``(B,)`` int64 → ``(B, C, H', W')`` uint8.
+        """
+
+
+class Chain(Augmentation):
+    """One augmentation after the other.
+
+    Args:
+        steps: In the order in which they are applied.
+
+    Example:
+        >>> chain = Chain([CropFlip(padding=1), CropFlip(padding=0)])
+        >>> chain(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.arange(2), seed=0, epoch=0).shape
+        torch.Size([2, 3, 8, 8])
+    """
+
+    def __init__(self, steps: list[Augmentation]) -> None:
+        self.steps = steps
+
+    def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Apply the steps in turn."""
+        for step in self.steps:
+            images = step(images, rows, seed, epoch)
+        return images
+
+
+class CropFlip(Augmentation):
+    """Pad, crop at a random place to the old size, and flip left to right: the usual augmentation of small pictures.
+
+    The distribution is that of torchvision's ``RandomCrop(size, padding)`` and ``RandomHorizontalFlip(0.5)``: both
+    shifts uniform over 2 · padding + 1 places, independent of each other, of the flip, of the epoch and the picture.
+
+    Args:
+        padding: Pixels on each side, ≥ 0 and, if reflected, below the picture's size; 0 crops nothing.
+        mode: What lies outside: the picture mirrored at its edge pixels (``reflect``) or black (``zero``).
+        flip: ``random``: each picture with probability ½ in each epoch; ``alternating``: a random half in even epochs,
+            the other half in odd ones, so that two epochs show every picture both ways (Jordan's airbench);
+            ``none``.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+        >>> images = torch.arange(16, dtype=torch.uint8).view(1, 1, 4, 4)
+        >>> CropFlip(padding=0, flip="none")(images, torch.tensor([5]), seed=0, epoch=0).equal(images)
+        True
+
+    Reference:
+        Alternating flip: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
+    """
+
+    def __init__(
+        self,
+        padding: int = 4,
+        mode: Literal["reflect", "zero"] = "reflect",
+        flip: Literal["random", "alternating", "none"] = "random",
+    ) -> None:
+        if padding < 0:
+            raise ValueError(f"padding must be ≥ 0, got {padding}.")
+        if mode not in ("reflect", "zero"):
+            raise ValueError(f"mode must be 'reflect' or 'zero', got {mode!r}.")
+        if flip not in ("random", "alternating", "none"):
+            raise ValueError(f"flip must be 'random', 'alternating' or 'none', got {flip!r}.")
+        self.padding, self.mode, self.flip = padding, mode, flip
+
+    def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Crop and flip a batch."""
+        height, width = images.shape[-2:]
+        if self.mode == "reflect" and self.padding >= min(height, width):
+            raise MisconfigurationException(
+                f"padding {self.padding} cannot be reflected in pictures of {height} × {width}: it must be smaller."
+            )
+        places = 2 * self.padding + 1
+        dy = random_below(places, mix(seed, epoch, _SHIFT_Y), rows) - self.padding
+        dx = random_below(places, mix(seed, epoch, _SHIFT_X), rows) - self.padding
+        flips = self.flips(rows, seed, epoch)
+        ys = torch.arange(height, device=images.device) + dy.unsqueeze(1)
+        xs = torch.arange(width, device=images.device)
+        xs = torch.where(flips.unsqueeze(1), width - 1 - xs, xs) + dx.unsqueeze(1)
+        return _gather(images, ys, xs, self.mode)
+
+    def flips(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Which pictures are flipped: ``(B,)`` bool."""
+        if self.flip == "none":
+            return torch.zeros_like(rows, dtype=torch.bool)
+        if self.flip == "random":
+            return random_below(2, mix(seed, epoch, _FLIP), rows).bool()
+        return (random_below(2, mix(seed, _FLIP), rows) + epoch) % 2 == 1
+
+
+def _gather(images: Tensor, ys: Tensor, xs: Tensor, mode: str) -> Tensor:
+    """Take pixel ``(ys[b, i], xs[b, j])`` of picture b for each i and j; what lies outside follows ``mode``."""
+    batch, channels, height, width = images.shape
+    inside_y, inside_x = (ys >= 0) & (ys < height), (xs >= 0) & (xs < width)
+    ys, xs = _reflect(ys, height), _reflect(xs, width)
+    start = torch.arange(batch, device=images.device).view(-1, 1, 1) * (height * width)
+    source = (start + (ys * width).unsqueeze(2) + xs.unsqueeze(1)).flatten()
+    pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
+    result = pixels.index_select(0, source).view(batch, ys.shape[1], xs.shape[1], channels)
+    if mode == "zero":
+        result = result * (inside_y.unsqueeze(2) & inside_x.unsqueeze(1)).unsqueeze(3)
+    return result.permute(0, 3, 1, 2)
+
+
+def _reflect(positions: Tensor, size: int) -> Tensor:
+    positions = positions.abs()
+    return torch.minimum(positions, 2 * (size - 1) - positions).clamp_min_(0)

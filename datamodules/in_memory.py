@@ -1,0 +1,244 @@
+"""The DataModule of pictures in memory that all the others are: order, augmentation, normalisation, resume."""
+
+import os
+from abc import ABC, abstractmethod
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from datamodules.augmentation import Augmentation
+from datamodules.loading import PictureLoader, picture_loader
+from datamodules.normalisation import Normaliser, Statistics, pixel_statistics
+from datamodules.order import EpochOrder, PlainOrder
+from datamodules.pictures import Batch, PictureDataset, Pictures
+from datamodules.position import Position
+from datamodules.split import stratified_split
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """Pictures in one uint8 tensor; a subclass says where they come from.
+
+    The loaders give ``(images uint8 (B, C, H, W), targets (B,), rows (B,))``; on the device they become
+    ``(images float32 (B, C, H, W), targets (B,))``, augmented when training and normalised always.
+
+    The order of an epoch and every choice of the augmentation are functions of (seed, epoch, picture); so a checkpoint
+    keeps the position alone, and the same seed gives the same batches whatever ``num_workers``.
+
+    Args:
+        batch_size: Of each process, ≥ 1.
+        eval_batch_size: For validation, test and prediction, ≥ 1; no result depends on it.
+        num_workers: Processes that fetch batches, ≥ 0; for pictures in memory 0 is the fastest.
+        val_share: In (0, 1): how much of every class of the training pictures is for validation.
+        augmentation: What training batches go through; none by default.
+        seed: ≥ 0, of order and augmentation. Default: the run's (``seed_everything``), else 0.
+        split_seed: ≥ 0, of the validation split. Not the run's seed: runs that are compared validate on the same
+            pictures, and none that a checkpoint was trained on is ever validated on.
+        drop_last: Leave out the incomplete last training batch.
+        channels_last: Memory format of the batches.
+        mean: Of each channel, in [0, 1]; default: that of the data set. A checkpoint's is used when it is not given.
+        std: Of each channel; see ``mean``.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 128,
+        eval_batch_size: int = 500,
+        num_workers: int = 0,
+        val_share: float = 0.1,
+        augmentation: Augmentation | None = None,
+        seed: int | None = None,
+        split_seed: int = 0,
+        drop_last: bool = True,
+        channels_last: bool = True,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("eval_batch_size", eval_batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("seed", seed or 0, 0),
+            ("split_seed", split_seed, 0),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be ≥ {least}, got {value}.")
+        if not 0 < val_share < 1:
+            raise ValueError(f"val_share must be in (0, 1), got {val_share:g}.")
+        if (mean is None) != (std is None):
+            raise ValueError(f"mean and std must be given together, got {mean} and {std}.")
+        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
+        self.augmentation, self.channels_last = augmentation, channels_last
+        self._given_seed = seed
+        self._loaded_seed: int | None = None
+        self._given_statistics = Statistics(tuple(mean), tuple(std)) if mean and std else None
+        self._loaded_statistics: Statistics | None = None
+        self._own_statistics: Statistics | None = None
+        self._normaliser: Normaliser | None = None
+        self._position = Position()
+        self._train_loader: PictureLoader | None = None
+        self.train_set: PictureDataset | None = None
+        self.val_set: PictureDataset | None = None
+        self.test_set: PictureDataset | None = None
+
+    @property
+    @abstractmethod
+    def class_names(self) -> list[str]:
+        """Names of the classes, by number."""
+
+    @property
+    @abstractmethod
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of a picture."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @abstractmethod
+    def training_pictures(self) -> Pictures:
+        """Open the training set, of which a share becomes the validation set unless there is one."""
+
+    @abstractmethod
+    def test_pictures(self) -> Pictures:
+        """Open the test set; called for ``test`` and ``predict`` alone."""
+
+    def validation_pictures(self) -> Pictures | None:
+        """Open the validation set that the data comes with, if it does."""
+        return None
+
+    def setup(self, stage: str) -> None:
+        """Open what the stage needs: the test set for ``test`` and ``predict``, the training set otherwise."""
+        self._position = Position()
+        if stage in ("test", "predict"):
+            self.test_set = self.test_set or PictureDataset(self.test_pictures())
+        elif self.train_set is None:
+            pictures, validation = self.training_pictures(), self.validation_pictures()
+            if validation is None:
+                train, val = stratified_split(pictures.targets, self.val_share, self.split_seed, self.class_names)
+                self.train_set, self.val_set = PictureDataset(pictures, train), PictureDataset(pictures, val)
+            else:
+                self.train_set, self.val_set = PictureDataset(pictures), PictureDataset(validation)
+
+    @property
+    def seed(self) -> int:
+        """The one given, else that of the checkpoint that is resumed, else the run's, else 0."""
+        for seed in (self._given_seed, self._loaded_seed):
+            if seed is not None:
+                return seed
+        return int(os.environ.get("PL_GLOBAL_SEED", 0))
+
+    @property
+    def statistics(self) -> Statistics:
+        """Mean and standard deviation to normalise with: those given, else the checkpoint's, else the data's."""
+        known = self._given_statistics or self._loaded_statistics or self._own_statistics
+        if known is None:
+            known = self._own_statistics = self.data_statistics()
+        return known
+
+    def data_statistics(self) -> Statistics:
+        """Those of the training pictures; a subclass that knows them says so."""
+        return pixel_statistics(self.training_pictures().pixels)
+
+    def train_dataloader(self) -> PictureLoader:
+        """Batches in an order of their own in each epoch, from the position of a resumed checkpoint."""
+        assert self.train_set is not None
+        processes, rank = self._processes()
+        available = len(self.train_set) // processes
+        if self.batch_size > available:
+            each = f" for each of {processes} processes" if processes > 1 else ""
+            raise MisconfigurationException(
+                f"batch_size {self.batch_size} is larger than the training data, {available} pictures{each}: "
+                f"set it to at most {available}."
+            )
+        if not self._position.fits(self.batch_size, processes):
+            rank_zero_warn(
+                f"The checkpoint stands after {self._position.batches} batches of {self._position.batch_size} on "
+                f"{self._position.processes} process(es); going on with batches of {self.batch_size} on {processes} is "
+                "not the same run: what is done is left out as nearly as whole batches allow."
+            )
+        resume = self._position.epoch, self._position.samples(self.batch_size, processes)
+        order = EpochOrder(self.train_set, self.seed, processes, rank, resume)
+        self._train_loader = picture_loader(self.train_set, order, self.batch_size, self.num_workers, self.drop_last)
+        return self._train_loader
+
+    def val_dataloader(self) -> PictureLoader:
+        """Every validation picture once."""
+        return self._eval_loader(self.val_set, "validation")
+
+    def test_dataloader(self) -> PictureLoader:
+        """Every test picture once."""
+        return self._eval_loader(self.test_set, "test")
+
+    def predict_dataloader(self) -> PictureLoader:
+        """Every test picture once."""
+        return self._eval_loader(self.test_set, "test")
+
+    def _eval_loader(self, dataset: PictureDataset | None, name: str) -> PictureLoader:
+        assert dataset is not None
+        processes, rank = self._processes()
+        if len(dataset) < processes:
+            raise MisconfigurationException(
+                f"{len(dataset)} {name} pictures cannot be shared out to {processes} processes: use fewer devices."
+            )
+        return picture_loader(dataset, PlainOrder(dataset, processes, rank), self.eval_batch_size, self.num_workers)
+
+    def _processes(self) -> tuple[int, int]:
+        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        """Augment when training, normalise always; on the device, the whole batch at once."""
+        training = self.trainer is not None and self.trainer.training
+        return self.prepare_batch(batch, training, self.trainer.current_epoch if training and self.trainer else 0)
+
+    def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
+        """What the module gets from a batch of a loader; for a loop of one's own.
+
+        Args:
+            batch: As a loader gives it, on any device.
+            training: Whether to augment.
+            epoch: The augmentation's.
+
+        Shape:
+            images ``(B, C, H, W)`` uint8, targets ``(B,)``, rows ``(B,)`` →
+            images ``(B, C, H', W')`` float32, targets ``(B,)``.
+        """
+        images, targets, rows = batch
+        if training and self.augmentation is not None:
+            images = self.augmentation(images, rows, self.seed, epoch)
+        if self._normaliser is None or self._normaliser.statistics != self.statistics:
+            self._normaliser = Normaliser(self.statistics, self.channels_last)
+        return self._normaliser(images), targets
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position in the epoch, and what resuming or testing must share with this run."""
+        position = self._position
+        if self.trainer is not None and self._train_loader is not None and self._train_loader.started_epoch >= 0:
+            done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+            position = Position(self._train_loader.started_epoch, done, self.batch_size, self._processes()[0])
+        mean, std = self.statistics
+        return {"position": position.state(), "seed": self.seed, "mean": list(mean), "std": list(std)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over position, seed and normalisation; what was given as an argument is kept, and said to differ."""
+        self._position = Position(**state_dict["position"])
+        self._loaded_seed = state_dict["seed"]
+        self._loaded_statistics = Statistics(tuple(state_dict["mean"]), tuple(state_dict["std"]))
+        if self._given_seed not in (None, self._loaded_seed):
+            rank_zero_warn(
+                f"data.seed is {self._given_seed}, the checkpoint's {self._loaded_seed}: going on with the one given; "
+                "the order of the pictures is not that of the uninterrupted run."
+            )

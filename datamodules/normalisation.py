@@ -1,0 +1,88 @@
+"""From uint8 to float32 with mean 0 and standard deviation 1 in each channel, a batch at a time, on its device."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_CHUNK = 1 << 24  # values summed at a time: bounds the memory that the squares take
+
+
+class Statistics(NamedTuple):
+    """Mean and standard deviation of each channel, of pixel values scaled to [0, 1].
+
+    Args:
+        mean: One per channel, in [0, 1].
+        std: One per channel, > 0, in the same unit.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def pixel_statistics(pixels: Tensor) -> Statistics:
+    r"""Mean and standard deviation of every channel, from exact integer sums.
+
+    .. math:: mean = \frac{S_1}{255 n} \qquad std = \frac{\sqrt{n S_2 - S_1^2}}{255 n}, \quad S_k = \sum x^k
+
+    A channel that is the same everywhere gets a standard deviation of 1/255, one step of the scale: it stays finite.
+
+    Args:
+        pixels: uint8 pictures, at least one.
+
+    Shape:
+        pixels ``(N, H, W, C)``.
+
+    Example:
+        >>> pixel_statistics(torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 2, 1))
+        Statistics(mean=(0.5,), std=(0.5,))
+    """
+    channels = pixels.shape[-1]
+    step = max(1, _CHUNK // max(1, pixels[0].numel()))
+    first = torch.zeros(channels, dtype=torch.int64)
+    second = torch.zeros(channels, dtype=torch.int64)
+    for chunk in pixels.split(step):
+        values = chunk.reshape(-1, channels).to(torch.int32)
+        first += values.sum(0)
+        second += (values * values).sum(0)
+    count = pixels.numel() // channels
+    sums, squares = first.tolist(), second.tolist()
+    spread = [max(math.sqrt(count * s2 - s1 * s1) / count, 1.0) for s1, s2 in zip(sums, squares, strict=True)]
+    return Statistics(tuple(s1 / count / 255 for s1 in sums), tuple(std / 255 for std in spread))
+
+
+class Normaliser:
+    r"""``(x / 255 − mean) / std`` for uint8 batches, with the two constants kept on every device that was used.
+
+    Args:
+        statistics: Mean and standard deviation of each channel.
+        channels_last: Give the result the memory format that convolutions are fast in; the values are the same.
+
+    Shape:
+        ``(B, C, H, W)`` uint8 → ``(B, C, H, W)`` float32.
+
+    Raises:
+        ValueError: If a standard deviation is not positive, or the lengths differ.
+
+    Example:
+        >>> Normaliser(Statistics((0.5,), (0.5,)))(torch.tensor([[[[0, 255]]]], dtype=torch.uint8)).flatten()
+        tensor([-1.,  1.])
+    """
+
+    def __init__(self, statistics: Statistics, channels_last: bool = True) -> None:
+        mean, std = statistics
+        if len(mean) != len(std) or not all(value > 0 for value in std):
+            raise ValueError(f"mean and std must have one value per channel and std be > 0, got {mean} and {std}.")
+        self.statistics = statistics
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self._constants: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalise one batch."""
+        if images.device not in self._constants:
+            mean, std = (torch.tensor(values, dtype=torch.float64).view(1, -1, 1, 1) for values in self.statistics)
+            constants = (255 * mean).float(), (1 / (255 * std)).float()
+            self._constants[images.device] = constants[0].to(images.device), constants[1].to(images.device)
+        offset, scale = self._constants[images.device]
+        return images.to(torch.float32, memory_format=self.memory_format).sub_(offset).mul_(scale)
