@@ -1,0 +1,48 @@
+"""Which checkpoints are the best, as a plain table that travels in the checkpoint."""
+
+import math
+
+
+class Ranking:
+    """The ``keep`` best names by score.
+
+    Args:
+        mode: ``"min"`` or ``"max"``.
+        keep: Names kept; -1: all.
+
+    Example:
+        >>> ranking = Ranking("min", keep=1)
+        >>> ranking.admits(0.5), ranking.add("a", 0.5), ranking.admits(0.5), ranking.admits(0.4)
+        (True, [], False, True)
+        >>> ranking.add("b", 0.4), ranking.best
+        (['a'], 'b')
+    """
+
+    def __init__(self, mode: str, keep: int) -> None:
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.keep = keep
+        self.scores: dict[str, float] = {}
+
+    def admits(self, score: float) -> bool:
+        """Whether a score enters the table; an equal one does not push out an older one, NaN is worse than any."""
+        if self.keep == -1 or len(self.scores) < self.keep:
+            return True
+        return self.keep > 0 and self._cost(score) < max(map(self._cost, self.scores.values()))
+
+    def add(self, name: str, score: float) -> list[str]:
+        """Enter a name, return the names that fall out."""
+        self.scores.pop(name, None)
+        self.scores[name] = score
+        ordered = sorted(self.scores, key=lambda name: self._cost(self.scores[name]))
+        dropped = ordered[self.keep :] if self.keep >= 0 else []
+        for old in dropped:
+            del self.scores[old]
+        return dropped
+
+    @property
+    def best(self) -> str | None:
+        """The name with the best score, the oldest of equals."""
+        return min(self.scores, key=lambda name: self._cost(self.scores[name]), default=None)
+
+    def _cost(self, score: float) -> float:
+        return math.inf if math.isnan(score) else self.sign * score

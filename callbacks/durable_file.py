@@ -1,0 +1,161 @@
+"""A file that is either the old one or the new one, whole, whatever happens while it is written."""
+
+import hashlib
+import os
+import secrets
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MAGIC = b"DESCENT1"
+SEAL = struct.Struct("<8sQ32s")  # magic, length of what was hashed, sha256 of it
+TEMPORARY = ".tmp"
+
+
+class SealedWriter:
+    """Write-only stream that hashes a zip archive on its way to disk; size and hash become the archive's comment.
+
+    torch reads an archive with a comment like any other and, unlike here, loads a flipped bit without a word. The last
+    two bytes of an archive are the length of its comment, so those are held back until the end is known.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.digest = hashlib.sha256()
+        self.length = 0
+        self.held = b""
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Take the next bytes; a failure is kept, because torch's writer hides it behind one of its own."""
+        view = memoryview(data).cast("B")
+        size = len(view)
+        if size >= 2:
+            self._emit(self.held)
+            self._emit(view[:-2])
+            self.held = bytes(view[-2:])
+        else:
+            kept = self.held + bytes(view)
+            self._emit(kept[:-2])
+            self.held = kept[-2:]
+        return size
+
+    def flush(self) -> None:
+        """Nothing is buffered here."""
+
+    def seal(self) -> None:
+        """Write the archive's last two bytes, then the comment."""
+        if self.held != b"\0\0":
+            raise ValueError("only a zip archive without a comment can be sealed.")
+        self._emit(struct.pack("<H", SEAL.size))
+        self._emit(SEAL.pack(MAGIC, self.length, self.digest.digest()))
+
+    def _emit(self, data: Any) -> None:
+        self.digest.update(data)
+        self.length += len(data)
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self.descriptor, view) :]
+        except OSError as error:
+            self.error = error
+            raise
+
+
+def replace_durably(path: Path, write: Callable[[SealedWriter], None], keep: Path | None = None) -> None:
+    """Put what ``write`` writes in the place of ``path``: temporary file beside it, fsync, replace, fsync of folder.
+
+    Args:
+        path: The file; a symbolic link there is replaced, its target is left alone.
+        write: Writes a zip archive without a comment into the stream that it gets.
+        keep: Name under which the file that stood at ``path`` stays.
+
+    Raises:
+        OSError: The file could not be written; what stood at ``path`` still stands there.
+    """
+    temporary = temporary_beside(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _write_sealed(descriptor, write)
+        finally:
+            os.close(descriptor)
+        _put(temporary, path, keep)
+    except OSError as error:
+        raise not_saved(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_sealed(descriptor: int, write: Callable[[SealedWriter], None]) -> None:
+    stream = SealedWriter(descriptor)
+    try:
+        write(stream)
+    except Exception:
+        if stream.error is not None:
+            raise stream.error from None
+        raise
+    stream.seal()
+    os.fsync(descriptor)
+
+
+def link_durably(source: Path, path: Path, keep: Path | None = None) -> None:
+    """Give ``source`` the second name ``path``, atomically, without a copy where the file system has hard links.
+
+    Args:
+        source: A file in the same folder.
+        path: Its second name.
+        keep: Name under which the file that stood at ``path`` stays.
+
+    Raises:
+        OSError: It could not be done; what stood at ``path`` still stands there.
+    """
+    temporary = temporary_beside(path)
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError:  # no hard links here: FAT, some network file systems
+            _copy(source, temporary)
+        _put(temporary, path, keep)
+    except OSError as error:
+        raise not_saved(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, path: Path, keep: Path | None) -> None:
+    if keep is not None and path.is_file():
+        link_durably(path, keep)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as reader, target.open("xb") as writer:
+        while block := reader.read(1 << 20):
+            writer.write(block)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder, so that the replace never crosses file systems, that no other process will choose."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut; Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def not_saved(error: OSError, path: Path) -> OSError:
+    """The same kind of error, naming the file and saying what is still there."""
+    reason = error.strerror or str(error)
+    return OSError(error.errno or 0, f"{reason}; not saved, what was saved before is untouched", str(path))
