@@ -1,0 +1,39 @@
+"""Which optimizer steps were really taken: a GradScaler skips those whose gradients overflowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch.optim import Optimizer
+
+
+class RealSteps:
+    """Counts the steps that an optimizer really took.
+
+    A GradScaler leaves `optimizer.step()` out when a gradient is not finite, and Lightning steps the schedule all the
+    same. Ask `advanced()` before the schedule is stepped. Costs one Python call a step, and no wait for the device
+    except for a fused optimizer under a scaler, whose skipping happens on the device.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> steps = RealSteps(optimizer)
+        >>> optimizer.step()
+        >>> steps.taken, steps.advanced(), steps.advanced()
+        (1, True, False)
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.taken = 0
+        self._seen = 0
+        optimizer.register_step_post_hook(self._count)
+
+    def _count(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler calls a fused step
+        if overflow is None or not bool(overflow):
+            self.taken += 1
+
+    def advanced(self) -> bool:
+        """Return whether a step was taken since this was last asked."""
+        before, self._seen = self._seen, self.taken
+        return self.taken > before

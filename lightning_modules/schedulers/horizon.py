@@ -1,0 +1,82 @@
+"""How long a run is, in optimizer steps: what a schedule needs and only the trainer knows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The length of a run, counted in optimizer steps.
+
+    Args:
+        steps: optimizer steps in the whole run; `None` when the run has no known end.
+        epochs: passes over the training data, a fraction where `max_steps` cuts the last one; `None` when unknown.
+        steps_per_epoch: optimizer steps in one epoch; `None` when an epoch has no fixed length.
+        start: steps that came before this horizon began (a warm-up).
+        rehearsal: a `fast_dev_run`, in which a length that does not fit is cut instead of refused.
+
+    Example:
+        >>> Horizon(steps=100, epochs=10, steps_per_epoch=10).after(20)
+        Horizon(steps=80, epochs=8.0, steps_per_epoch=10, start=20, rehearsal=False)
+    """
+
+    steps: int | None
+    epochs: float | None
+    steps_per_epoch: int | None
+    start: int = 0
+    rehearsal: bool = False
+
+    @classmethod
+    def from_trainer(cls, trainer: Trainer) -> Horizon:
+        """Ask the trainer, which knows accumulation, devices, `max_steps`, `max_epochs` and `limit_train_batches`.
+
+        Loads the training data if it is not loaded yet, so call it from `configure_optimizers` or later.
+        """
+        trainer.fit_loop.setup_data()  # without an epoch limit estimated_stepping_batches does not
+        estimated = trainer.estimated_stepping_batches
+        steps = int(estimated) if 0 <= estimated < math.inf else None
+        per_epoch = None
+        if trainer.num_training_batches < math.inf:
+            per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches) or None
+        epochs = steps / per_epoch if steps is not None and per_epoch else None
+        return cls(steps, epochs, per_epoch, rehearsal=bool(getattr(trainer, "fast_dev_run", False)))
+
+    def after(self, steps: int) -> Horizon:
+        """Return what is left of the run after its first `steps`."""
+        left = None if self.steps is None else max(0, self.steps - steps)
+        epochs = left / self.steps_per_epoch if left is not None and self.steps_per_epoch else None
+        return replace(self, steps=left, epochs=epochs, start=self.start + steps)
+
+    def known_steps(self, who: str) -> int:
+        """Return the number of steps for `who` needs it.
+
+        Raises:
+            MisconfigurationException: the run has no known end.
+        """
+        if self.steps is None:
+            raise MisconfigurationException(
+                f"{who} needs the length of the run, and this run has none: set trainer.max_epochs or, for a loader"
+                " without a length, trainer.max_steps."
+            )
+        return self.steps
+
+    def in_steps(self, epochs: float, who: str) -> int:
+        """Return the length of `epochs` in steps, rounded to a whole step.
+
+        Raises:
+            MisconfigurationException: an epoch has no fixed number of steps.
+        """
+        if self.steps_per_epoch is None:
+            raise MisconfigurationException(
+                f"{who} counts in epochs, and the training loader has no length: set trainer.limit_train_batches, or"
+                " give the length in steps."
+            )
+        return round(epochs * self.steps_per_epoch)

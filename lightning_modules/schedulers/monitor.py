@@ -1,0 +1,85 @@
+"""The bridge between validation and a plateau: is the monitored value logged, and what is it now."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule, Trainer
+
+from lightning_modules.schedulers.plateau_schedule import PlateauSchedule
+from lightning_modules.schedulers.warmed_schedule import WarmedSchedule
+
+
+def plateaus(trainer: Trainer) -> Iterator[tuple[str, PlateauSchedule | WarmedSchedule]]:
+    """Yield the schedules of a run that watch a logged value, with its name."""
+    for config in trainer.lr_scheduler_configs:
+        scheduler = config.scheduler
+        if isinstance(scheduler, PlateauSchedule | WarmedSchedule) and scheduler.monitor is not None:
+            yield scheduler.monitor, scheduler
+
+
+def observe_plateaus(module: LightningModule) -> None:
+    """Tell every plateau of the run the newest value of what it monitors.
+
+    A module calls it last in its `on_validation_epoch_end`, for what validation logs, and last in its
+    `on_train_epoch_end`, for what is named `train/…`. During Lightning's sanity check it only checks that the value is
+    logged.
+
+    Raises:
+        MisconfigurationException: nobody logged the monitored value, or the ranks disagree about it.
+    """
+    trainer = module.trainer
+    validating = trainer.validating or trainer.sanity_checking
+    for monitor, scheduler in plateaus(trainer):
+        if validating == monitor.startswith("train/"):
+            continue
+        logged = trainer.callback_metrics
+        if monitor not in logged:
+            raise MisconfigurationException(unlogged(monitor, logged))
+        if not trainer.sanity_checking:
+            scheduler.observe(same_on_all_ranks(module, monitor, logged[monitor]))
+
+
+def check_monitor(trainer: Trainer, logged: set[str] | None = None) -> None:
+    """Check before training that what a plateau monitors will be there.
+
+    Args:
+        trainer: the trainer, its schedules built (`on_fit_start` or later).
+        logged: the names that the module says it logs; `None` when it does not say: then the first validation tells.
+
+    Raises:
+        MisconfigurationException: it is not among them, or the run does not validate.
+    """
+    for monitor, _ in plateaus(trainer):
+        if logged is not None and monitor not in logged:
+            raise MisconfigurationException(unlogged(monitor, logged))
+        if not monitor.startswith("train/") and not trainer.enable_validation:
+            raise MisconfigurationException(
+                f"The schedule monitors {monitor!r}, and this run does not validate: give the data a validation part,"
+                " set trainer.limit_val_batches above 0, or choose a schedule that needs no validation (cosine)."
+            )
+
+
+def unlogged(monitor: str, logged: set[str] | dict[str, torch.Tensor]) -> str:
+    """Say that nobody logs `monitor`, and what comes nearest."""
+    near = difflib.get_close_matches(monitor, list(logged), n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    names = ", ".join(sorted(logged)) or "nothing"
+    return f"The schedule monitors {monitor!r}, which is not logged.{meant} Logged: {names}."
+
+
+def same_on_all_ranks(module: LightningModule, monitor: str, value: torch.Tensor) -> float:
+    """Return the value, which every process must agree on, or their learning rates drift apart."""
+    if module.trainer.world_size > 1:
+        gathered = module.all_gather(value.detach().to(module.device))
+        assert isinstance(gathered, torch.Tensor)
+        values = gathered.flatten().tolist()
+        if any(other != values[0] for other in values):
+            raise MisconfigurationException(
+                f"{monitor!r} differs between processes ({', '.join(f'{v:.6g}' for v in values)}), so their learning"
+                " rates would too: log it with sync_dist=True, or as a torchmetrics metric."
+            )
+    return float(value)

@@ -1,0 +1,100 @@
+"""The one-cycle schedule: up, down, and far down, the momentum in mirror image."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch.optim import Optimizer
+
+from lightning_modules.schedulers.checks import check_at_least, check_momentum
+from lightning_modules.schedulers.curve import Curve, linear, momentum_key
+from lightning_modules.schedulers.horizon import Horizon
+
+
+class OneCycle(Curve):
+    r"""From $\eta_0/d$ up to the base rate $\eta_0$ in the first `pct_start` of the run, then down to $\eta_0/(d f)$.
+
+    The peak is the optimizer's own learning rate, group by group, so that one number is tuned (torch's class takes a
+    `max_lr` beside it). The last optimizer step has the lowest rate.
+
+    Args:
+        pct_start: the share of the run that rises, in (0, 1).
+        anneal_strategy: `cos` or `linear`, the form of both slopes.
+        div_factor: $d$ ≥ 1, the first rate is the base rate / `div_factor`.
+        final_div_factor: $f$ ≥ 1, the last rate is the first rate / `final_div_factor`.
+        cycle_momentum: move the momentum (Adam's first beta) from `max_momentum` down to `base_momentum` and back.
+        base_momentum: momentum at the peak of the rate, in [0, 1).
+        max_momentum: momentum at the ends, in [0, 1).
+
+    Raises:
+        ValueError: an argument is outside its range.
+
+    Example:
+        >>> horizon = Horizon(steps=101, epochs=1, steps_per_epoch=101)
+        >>> [round(OneCycle(pct_start=0.4).factor(step, horizon), 6) for step in (0, 39, 100)]
+        [0.04, 0.999756, 4e-06]
+
+    Reference: Smith, Topin. Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates. 2018.
+    """
+
+    def __init__(
+        self,
+        pct_start: float = 0.3,
+        anneal_strategy: Literal["cos", "linear"] = "cos",
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+    ) -> None:
+        if not 0 < pct_start < 1:
+            raise ValueError(f"pct_start must be in (0, 1), got {pct_start}.")
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"anneal_strategy must be cos or linear, got {anneal_strategy!r}.")
+        check_at_least("div_factor", div_factor, 1)
+        check_at_least("final_div_factor", final_div_factor, 1)
+        check_momentum("base_momentum", base_momentum)
+        check_momentum("max_momentum", max_momentum)
+        self.pct_start = pct_start
+        self.anneal_strategy = anneal_strategy
+        self.div_factor = div_factor
+        self.final_div_factor = final_div_factor
+        self.cycle_momentum = cycle_momentum
+        self.base_momentum = base_momentum
+        self.max_momentum = max_momentum
+
+    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+        """Refuse a run of unknown length, and an optimizer without the momentum that is to be cycled."""
+        horizon.known_steps("OneCycle")
+        key = momentum_key(optimizer)
+        if self.cycle_momentum and (key is None or any(group[key] == 0 for group in optimizer.param_groups)):
+            raise MisconfigurationException(
+                f"OneCycle cycles momentum, and {type(optimizer).__name__} has none here: set cycle_momentum: false,"
+                " or choose an optimizer with momentum (sgd_momentum, adamw)."
+            )
+
+    def factor(self, step: int, horizon: Horizon) -> float:
+        """Return the share of the base rate at `step`."""
+        first = 1 / self.div_factor
+        return self._cycle(step, horizon, first, 1.0, first / self.final_div_factor)
+
+    def momentum(self, step: int, horizon: Horizon) -> float | None:
+        """Return the momentum at `step`."""
+        if not self.cycle_momentum:
+            return None
+        return self._cycle(step, horizon, self.max_momentum, self.base_momentum, self.max_momentum)
+
+    def _cycle(self, step: int, horizon: Horizon, first: float, peak: float, last: float) -> float:
+        end = max(1, horizon.known_steps("OneCycle") - 1)
+        top = self.pct_start * (end + 1) - 1
+        step = min(step, end)
+        if top > 0 and step <= top:
+            return self._slope(first, peak, step / top)
+        return self._slope(peak, last, (step - top) / (end - top))
+
+    def _slope(self, start: float, end: float, share: float) -> float:
+        if self.anneal_strategy == "cos":
+            share = (1 - math.cos(math.pi * share)) / 2
+        return linear(start, end, share)

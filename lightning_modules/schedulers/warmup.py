@@ -1,0 +1,132 @@
+"""A linear warm-up before any schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LRSchedulerCallable
+from torch.optim import Optimizer
+
+from lightning_modules.schedulers.checks import check_positive, check_share
+from lightning_modules.schedulers.curve import Curve, linear
+from lightning_modules.schedulers.horizon import Horizon
+from lightning_modules.schedulers.recipe import Recipe, build_schedule
+from lightning_modules.schedulers.warmed_schedule import WarmedSchedule
+
+
+class Warmup(Recipe):
+    r"""The rate rises linearly to the first rate of `scheduler`, which then runs over what is left.
+
+    $$\eta_t = \eta_0 \left(s + (1 - s)\, t / w\right) \quad (t < w)$$
+
+    with $s$ = `start_factor` and $w$ the steps of the warm-up. Schedules that fill the run fill what the warm-up leaves
+    of it. A plateau is told nothing while the rate rises, a torch class begins to count when the warm-up is over.
+
+    Args:
+        scheduler: what comes after: a recipe, or a torch scheduler class without its optimizer.
+        steps: length in optimizer steps, ≥ 1; or
+        epochs: length in epochs, > 0; or
+        fraction: length as a share of the run, in (0, 1). Exactly one of the three is given.
+        start_factor: $s$ in [0, 1], the first rate as a share of the rate to be reached; at 0 the first step is lost.
+
+    Raises:
+        ValueError: an argument is outside its range, or not exactly one length is given.
+
+    Example:
+        >>> from lightning_modules.schedulers import Cosine
+        >>> horizon = Horizon(steps=100, epochs=10, steps_per_epoch=10)
+        >>> warmup = Warmup(Cosine(), fraction=0.1, start_factor=0.1)
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        >>> scheduler = warmup.build(optimizer, horizon)["scheduler"]
+        >>> [round(scheduler.curve.factor(step, horizon), 3) for step in (0, 5, 10, 55, 100)]
+        [0.1, 0.55, 1.0, 0.5, 0.0]
+
+    Reference: Goyal et al. Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. 2017.
+    """
+
+    def __init__(
+        self,
+        scheduler: Recipe | LRSchedulerCallable,
+        steps: int | None = None,
+        epochs: float | None = None,
+        fraction: float | None = None,
+        start_factor: float = 0.01,
+    ) -> None:
+        lengths = {"steps": steps, "epochs": epochs, "fraction": fraction}
+        given = {name: value for name, value in lengths.items() if value is not None}
+        if len(given) != 1:
+            said = ", ".join(f"{name}: {value}" for name, value in given.items()) or "none"
+            raise ValueError(
+                f"Warmup takes exactly one of steps, epochs and fraction, got {said}. Set the others to null."
+            )
+        for name, value in given.items():
+            check_positive(name, value)
+        if fraction is not None and not fraction < 1:
+            raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
+        check_share("start_factor", start_factor)
+        self.scheduler = scheduler
+        self.steps = steps
+        self.epochs = epochs
+        self.fraction = fraction
+        self.start_factor = start_factor
+
+    def length(self, horizon: Horizon) -> int:
+        """Return the length in optimizer steps, at least one.
+
+        Raises:
+            MisconfigurationException: it is not shorter than the run.
+        """
+        if self.steps is not None:
+            steps = self.steps
+        elif self.epochs is not None:
+            steps = horizon.in_steps(self.epochs, "Warmup")
+        else:
+            steps = round((self.fraction or 0.0) * horizon.known_steps("Warmup"))
+        steps = max(1, steps)
+        if horizon.steps is None or steps < horizon.steps or self.fraction is not None:
+            return steps
+        if horizon.rehearsal:
+            return max(1, horizon.steps)
+        raise MisconfigurationException(
+            f"The warm-up of {steps} steps is not shorter than the run of {horizon.steps}: train longer, or give the"
+            " warm-up as a fraction (steps: null, epochs: null, fraction: 0.05)."
+        )
+
+    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+        """Return Lightning's config of the warm-up and what follows it."""
+        warmup = self.length(horizon)
+        if isinstance(self.scheduler, Curve):
+            return WarmedCurve(self.scheduler, warmup, self.start_factor).build(optimizer, horizon)
+        config = build_schedule(self.scheduler, optimizer, horizon.after(warmup))
+        assert config is not None
+        by_epoch = config["interval"] == "epoch"
+        every = horizon.in_steps(1, "Warmup before a schedule by epoch") if by_epoch else 1
+        inner = config["scheduler"]
+        warmed = WarmedSchedule(optimizer, inner, warmup, self.start_factor, every)
+        return config | {"scheduler": warmed, "interval": "step"}
+
+
+class WarmedCurve(Curve):
+    """A warm-up and a curve are again a curve: the first a line, the second moved to the warm-up's end."""
+
+    def __init__(self, inner: Curve, warmup: int, start_factor: float) -> None:
+        self.inner = inner
+        self.warmup = warmup
+        self.start_factor = start_factor
+
+    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+        """Let the inner curve check itself against what the warm-up leaves."""
+        self.inner.check(optimizer, horizon.after(self.warmup))
+
+    def factor(self, step: int, horizon: Horizon) -> float:
+        """Return the share of the base rate at `step`."""
+        rest = horizon.after(self.warmup)
+        if step < self.warmup:
+            return self.inner.factor(0, rest) * linear(self.start_factor, 1.0, step / self.warmup)
+        return self.inner.factor(step - self.warmup, rest)
+
+    def momentum(self, step: int, horizon: Horizon) -> float | None:
+        """Return the inner curve's momentum, its first value while the rate warms up."""
+        return self.inner.momentum(max(0, step - self.warmup), horizon.after(self.warmup))

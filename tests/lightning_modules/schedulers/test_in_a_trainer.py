@@ -1,0 +1,134 @@
+"""Schedules in a real Trainer: lengths, plateaus, monitors."""
+
+from __future__ import annotations
+
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import ReduceLROnPlateau
+from torch.optim import lr_scheduler
+
+from lightning_modules.schedulers import Cosine, OneCycle, Plateau, Warmup
+from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
+
+
+@pytest.mark.parametrize(
+    ("options", "steps", "per_epoch"),
+    [
+        ({"max_epochs": 3}, 30, 10),
+        ({"max_epochs": 3, "accumulate_grad_batches": 3}, 12, 4),
+        ({"max_epochs": 3, "limit_train_batches": 7}, 21, 7),
+        ({"max_epochs": 3, "limit_train_batches": 0.5, "accumulate_grad_batches": 2}, 9, 3),
+        ({"max_epochs": 3, "max_steps": 25}, 25, 10),
+        ({"max_epochs": -1, "max_steps": 25}, 25, 10),
+    ],
+)
+def test_the_horizon_is_the_number_of_steps_taken(
+    options: dict[str, Any], steps: int, per_epoch: int, tmp_path: Path
+) -> None:
+    module, rates = Scheduled(Cosine()), Rates()
+    fit(module, tmp_path, rates, **options)
+    assert (module.horizon.steps, module.horizon.steps_per_epoch) == (steps, per_epoch)
+    expected = [0.05 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
+    assert rates.lr == pytest.approx(expected)
+
+
+def test_a_run_without_an_end_is_refused_where_the_length_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(MisconfigurationException, match=r"Cosine needs the length of the run.*trainer\.max_epochs"):
+        fit(Scheduled(Cosine()), tmp_path, max_epochs=-1)
+
+
+def test_a_torch_class_gets_the_length_that_it_lacks(tmp_path: Path) -> None:
+    ours, theirs = Rates(), Rates()
+    fit(Scheduled(OneCycle()), tmp_path, ours)
+    fit(Scheduled(functools.partial(lr_scheduler.OneCycleLR, max_lr=0.1)), tmp_path, theirs)
+    assert ours.lr == pytest.approx(theirs.lr)
+    assert ours.momentum == pytest.approx(theirs.momentum)
+    assert len(theirs.lr) == 20
+
+
+def test_a_torch_class_by_epoch_steps_by_epoch(tmp_path: Path) -> None:
+    rates = Rates()
+    fit(Scheduled(functools.partial(lr_scheduler.StepLR, step_size=1)), tmp_path, rates)
+    assert rates.lr == pytest.approx([0.1] * 10 + [0.01] * 10)
+
+
+LESSON = [1.0, 0.9, 0.85, 0.8, 0.78, 0.77, 0.76, 0.76, 0.76, 0.76, 0.76, 0.76, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "drops"),
+    [
+        (Plateau(patience=10), []),
+        (Plateau(patience=3), [11]),  # 0.76 first at epoch 7; epochs 8 to 11 do not improve: four, more than patience
+        (functools.partial(lr_scheduler.ReduceLROnPlateau, patience=3, factor=0.5), [11]),
+        (functools.partial(ReduceLROnPlateau, monitor="val/loss", patience=3, factor=0.5), [11]),
+    ],
+)
+def test_the_lessons_thirteen_losses(scheduler: Any, drops: list[int], tmp_path: Path) -> None:
+    rates = Rates()
+    fit(Scheduled(scheduler, losses=list(LESSON)), tmp_path, rates, max_epochs=13)
+    by_epoch = rates.lr[::10]
+    assert by_epoch == [0.1 * 0.5 ** sum(drop <= epoch for drop in drops) for epoch in range(13)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"val_check_interval": 5, "accumulate_grad_batches": 2, "max_epochs": 2},
+        {"check_val_every_n_epoch": 2, "max_epochs": 8},
+        {"check_val_every_n_epoch": None, "val_check_interval": 15, "max_epochs": 6},
+    ],
+)
+def test_each_validation_counts_once(options: dict[str, Any], tmp_path: Path) -> None:
+    module = Scheduled(Plateau(patience=1), losses=[1.0, 1.0, 1.0, 1.0])
+    trainer = fit(module, tmp_path, **options)
+    assert module.losses == []
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0.05
+    plateau: Any = trainer.lr_scheduler_configs[0].scheduler
+    assert plateau.inner.num_bad_epochs == 1
+
+
+def test_warmup_before_a_plateau(tmp_path: Path) -> None:
+    rates = Rates()
+    scheduler = Warmup(Plateau(patience=0), steps=15, start_factor=0.1)
+    fit(Scheduled(scheduler, losses=[1.0, 1.0, 1.0, 1.0]), tmp_path, rates, max_epochs=4)
+    warm = [0.1 * (0.1 + 0.9 * step / 15) for step in range(15)]
+    assert rates.lr == pytest.approx(warm + [0.1] * 15 + [0.05] * 10)
+
+
+def test_an_unlogged_monitor_stops_the_run_at_the_sanity_check(tmp_path: Path) -> None:
+    module, rates = Scheduled(Plateau(monitor="val/los")), Rates()
+    with pytest.raises(MisconfigurationException, match=r"'val/los', which is not logged\. Did you mean 'val/loss'\?"):
+        fit(module, tmp_path, rates)
+    assert rates.lr == []
+
+
+def test_a_plateau_without_validation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MisconfigurationException, match=r"monitors 'val/loss', and this run does not validate"):
+        fit(Scheduled(Plateau()), tmp_path, limit_val_batches=0)
+
+
+def test_a_plateau_on_a_training_value_needs_no_validation(tmp_path: Path) -> None:
+    rates = Rates()
+    fit(Scheduled(Plateau(monitor="train/loss", patience=0)), tmp_path, rates, limit_val_batches=0, max_epochs=3)
+    assert rates.lr[::10] == [0.1, 0.1, 0.05]
+
+
+def test_the_base_rates_of_several_groups_keep_their_ratio() -> None:
+    from lightning_modules.schedulers import Horizon, build_schedule
+
+    weights = [torch.zeros(1, requires_grad=True) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": weights[:1], "lr": 0.1}, {"params": weights[1:], "lr": 0.4}])
+    config = build_schedule(Warmup(Cosine(), steps=3), optimizer, Horizon(10, 1, 10))
+    assert config is not None
+    for _ in range(9):
+        optimizer.step()
+        config["scheduler"].step()
+        low, high = (group["lr"] for group in optimizer.param_groups)
+        assert high == pytest.approx(4 * low)
