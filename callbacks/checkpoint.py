@@ -12,10 +12,12 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
+from callbacks.background_io import BackgroundCheckpointIO
 from callbacks.checkpoint_file import newest_valid
 from callbacks.checkpoint_io import DurableCheckpointIO, Placement
 from callbacks.checkpoint_monitor import belongs_to_validation, refuse_unlogged
 from callbacks.checkpoint_ranking import Ranking
+from callbacks.durable_file import remove_leftovers
 from callbacks.safe_points import is_final_epoch, validation_follows
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -41,6 +43,7 @@ class DurableCheckpoint(ModelCheckpoint):
         every_n_train_steps: ≥ 1, in optimizer steps; None: not by steps.
         train_time_interval: Least time between two saves, as ``"00:15:00"``; None: not by time.
         dirpath: Folder; None: ``checkpoints`` in the run's folder.
+        background: Write in a thread while training goes on, at the cost of a copy of everything in memory.
 
     Raises:
         ValueError: An argument out of its range.
@@ -60,6 +63,7 @@ class DurableCheckpoint(ModelCheckpoint):
         every_n_train_steps: int | None = None,
         train_time_interval: timedelta | None = None,
         dirpath: str | Path | None = None,
+        background: bool = False,
     ) -> None:
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}.")
@@ -70,7 +74,7 @@ class DurableCheckpoint(ModelCheckpoint):
                 raise ValueError(f"{name} must be ≥ 1, got {value}.")
         super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True)
         self.every_epochs, self.every_steps, self.every_time = every_n_epochs, every_n_train_steps, train_time_interval
-        self.configured_dirpath = dirpath
+        self.configured_dirpath, self.background = dirpath, background
         self.folder = Path()
         self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
         self.due = self.validated = False
@@ -87,7 +91,9 @@ class DurableCheckpoint(ModelCheckpoint):
         self.dirpath = str(trainer.strategy.broadcast(str(self._folder_of(trainer))))
         self.folder = Path(self.dirpath)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = DurableCheckpointIO()
+            trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
+        if stage == "fit" and trainer.is_global_zero:
+            remove_leftovers(self.folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say it where there is nothing to follow."""

@@ -1,17 +1,41 @@
 """Checkpoint files as they lie on disk: read one safely, judge it, find the newest valid one in a folder."""
 
 import hashlib
+import os
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.durable_file import MAGIC, SEAL
+from callbacks.durable_file import HEADER, MAGIC, SEAL_SIZE
 
 PATTERN = "*.ckpt"
+
+
+class Seal(NamedTuple):
+    """What our writer appends to a checkpoint."""
+
+    length: int
+    saved_ns: int
+    digest: bytes
+
+
+def seal_of(file: BinaryIO) -> Seal | None:
+    """The seal at the end of a checkpoint of ours; None for a file of another program, or one cut short."""
+    file.seek(max(0, size_of(file) - SEAL_SIZE))
+    tail = file.read()
+    if len(tail) != SEAL_SIZE or not tail.startswith(MAGIC):
+        return None
+    _, length, saved_ns = HEADER.unpack_from(tail)
+    return Seal(length, saved_ns, tail[HEADER.size :])
+
+
+def size_of(file: BinaryIO) -> int:
+    """Bytes of an open file: what was opened, also when another process has put a new one in its place."""
+    return os.fstat(file.fileno()).st_size
 
 
 def damage(path: Path) -> str:
@@ -20,34 +44,38 @@ def damage(path: Path) -> str:
     A file of ours carries its size and hash, and every byte is checked against them. A file of another program is
     checked as far as a zip archive goes: its table of contents and the CRC of each record.
     """
-    size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, size - SEAL.size))
-        tail = file.read()
-        if len(tail) == SEAL.size and tail.startswith(MAGIC):
-            _, length, expected = SEAL.unpack(tail)
-            if length != size - SEAL.size:
-                return f"it has {size - SEAL.size} bytes where {length} were written"
-            file.seek(0)
-            return "" if _digest(file, length) == expected else "its content does not match the hash saved with it"
-    return _damage_of_foreign(path, size)
+        return damage_of(file)
 
 
-def _digest(file: Any, length: int) -> bytes:
+def damage_of(file: BinaryIO) -> str:
+    """`damage` of an open file."""
+    size, seal = size_of(file), seal_of(file)
+    if seal is None:
+        return _damage_of_foreign(file, size)
+    if seal.length != size - SEAL_SIZE:
+        return f"it has {size - SEAL_SIZE} bytes where {seal.length} were written"
+    whole = digest_of(file, size - SEAL_SIZE + HEADER.size) == seal.digest
+    return "" if whole else "its content does not match the hash saved with it"
+
+
+def digest_of(file: BinaryIO, length: int) -> bytes:
+    """SHA-256 of the first ``length`` bytes."""
     digest = hashlib.sha256()
+    file.seek(0)
     while length > 0 and (block := file.read(min(length, 1 << 20))):
         digest.update(block)
         length -= len(block)
     return digest.digest()
 
 
-def _damage_of_foreign(path: Path, size: int) -> str:
+def _damage_of_foreign(file: BinaryIO, size: int) -> str:
     if size == 0:
         return "it is empty"
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(file):
         return "it is cut short or was never a checkpoint"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         return f"it cannot be unpacked ({error})"
@@ -55,17 +83,21 @@ def _damage_of_foreign(path: Path, size: int) -> str:
 
 
 def newest_valid(folder: Path, besides: Path | None = None) -> Path | None:
-    """The newest checkpoint in ``folder`` whose bytes are whole, or None.
+    """The checkpoint in ``folder`` that was saved last among those whose bytes are whole, or None.
 
     Args:
         folder: Where to look; subfolders are not searched.
         besides: A file to leave out.
     """
     found = [path for path in folder.glob(PATTERN) if path.is_file() and path != besides] if folder.is_dir() else []
-    for path in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        if not damage(path):
-            return path
-    return None
+    return next((path for path in sorted(found, key=saved_ns, reverse=True) if not damage(path)), None)
+
+
+def saved_ns(path: Path) -> int:
+    """When a checkpoint was saved, in ns, as its seal says, which outlives a copy; else when the file was changed."""
+    with path.open("rb") as file:
+        seal = seal_of(file)
+        return os.fstat(file.fileno()).st_mtime_ns if seal is None else seal.saved_ns
 
 
 def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
@@ -82,20 +114,26 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
     """
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist.{_way_out(path)}")
-    if wrong := damage(path):
-        raise MisconfigurationException(f"checkpoint {path} is damaged: {wrong}.{_way_out(path)}")
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=weights_only is not False)
-    except pickle.UnpicklingError as error:
-        raise MisconfigurationException(_refusal(path, str(error))) from error
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise MisconfigurationException(f"{path} is not a checkpoint of torch: {reason}.{_way_out(path)}") from error
+    with path.open("rb") as file:
+        if wrong := damage_of(file):
+            raise MisconfigurationException(f"checkpoint {path} is damaged: {wrong}.{_way_out(path)}")
+        checkpoint = _loaded(file, path, map_location, weights_only is not False)
     if not isinstance(checkpoint, dict):
         raise MisconfigurationException(
             f"{path} is not a checkpoint of a training run: expected a dict, found {type(checkpoint).__name__}."
         )
     return checkpoint
+
+
+def _loaded(file: BinaryIO, path: Path, map_location: Any, weights_only: bool) -> Any:
+    file.seek(0)
+    try:
+        return torch.load(file, map_location=map_location, weights_only=weights_only)
+    except pickle.UnpicklingError as error:
+        raise MisconfigurationException(_refusal(path, str(error))) from error
+    except (RuntimeError, EOFError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise MisconfigurationException(f"{path} is not a checkpoint of torch: {reason}.{_way_out(path)}") from error
 
 
 def _refusal(path: Path, message: str) -> str:

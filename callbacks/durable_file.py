@@ -2,15 +2,20 @@
 
 import hashlib
 import os
+import re
 import secrets
+import socket
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 MAGIC = b"DESCENT1"
-SEAL = struct.Struct("<8sQ32s")  # magic, length of what was hashed, sha256 of it
-TEMPORARY = ".tmp"
+HEADER = struct.Struct("<8sQQ")  # magic, bytes before it, time of the save in ns
+SEAL_SIZE = HEADER.size + hashlib.sha256().digest_size  # the hash is of everything before it
+GATHERED = 1 << 16  # bytes
 
 
 class SealedWriter:
@@ -24,32 +29,33 @@ class SealedWriter:
         self.descriptor = descriptor
         self.digest = hashlib.sha256()
         self.length = 0
-        self.held = b""
+        self.held = bytearray()
         self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
         """Take the next bytes; a failure is kept, because torch's writer hides it behind one of its own."""
         view = memoryview(data).cast("B")
-        size = len(view)
-        if size >= 2:
+        if len(view) < GATHERED:  # torch writes pieces of some ten bytes between the tensors
+            self.held += view
+            if len(self.held) > GATHERED:
+                self._emit(self.held[:-2])
+                del self.held[:-2]
+        else:
             self._emit(self.held)
             self._emit(view[:-2])
-            self.held = bytes(view[-2:])
-        else:
-            kept = self.held + bytes(view)
-            self._emit(kept[:-2])
-            self.held = kept[-2:]
-        return size
+            self.held = bytearray(view[-2:])
+        return len(view)
 
     def flush(self) -> None:
-        """Nothing is buffered here."""
+        """What is held back has to wait for the end."""
 
     def seal(self) -> None:
         """Write the archive's last two bytes, then the comment."""
-        if self.held != b"\0\0":
+        if self.held[-2:] != b"\0\0":
             raise ValueError("only a zip archive without a comment can be sealed.")
-        self._emit(struct.pack("<H", SEAL.size))
-        self._emit(SEAL.pack(MAGIC, self.length, self.digest.digest()))
+        self._emit(self.held[:-2] + struct.pack("<H", SEAL_SIZE))
+        self._emit(HEADER.pack(MAGIC, self.length, time.time_ns()))
+        self._emit(self.digest.digest())
 
     def _emit(self, data: Any) -> None:
         self.digest.update(data)
@@ -74,18 +80,12 @@ def replace_durably(path: Path, write: Callable[[SealedWriter], None], keep: Pat
     Raises:
         OSError: The file could not be written; what stood at ``path`` still stands there.
     """
-    temporary = temporary_beside(path)
-    try:
+    with placed_at(path, keep) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             _write_sealed(descriptor, write)
         finally:
             os.close(descriptor)
-        _put(temporary, path, keep)
-    except OSError as error:
-        raise not_saved(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_sealed(descriptor: int, write: Callable[[SealedWriter], None]) -> None:
@@ -111,24 +111,27 @@ def link_durably(source: Path, path: Path, keep: Path | None = None) -> None:
     Raises:
         OSError: It could not be done; what stood at ``path`` still stands there.
     """
-    temporary = temporary_beside(path)
-    try:
+    with placed_at(path, keep) as temporary:
         try:
             os.link(source, temporary)
         except OSError:  # no hard links here: FAT, some network file systems
             _copy(source, temporary)
-        _put(temporary, path, keep)
-    except OSError as error:
-        raise not_saved(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def _put(temporary: Path, path: Path, keep: Path | None) -> None:
-    if keep is not None and path.is_file():
-        link_durably(path, keep)
-    temporary.replace(path)
-    sync_folder(path.parent)
+@contextmanager
+def placed_at(path: Path, keep: Path | None) -> Iterator[Path]:
+    """Give a temporary name; what is there at the end of the block takes the place of ``path``, or goes on an error."""
+    temporary = temporary_beside(path)
+    try:
+        yield temporary
+        if keep is not None and path.is_file():
+            link_durably(path, keep)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise (not_saved(error, path) if isinstance(error, OSError) else error) from error
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -141,7 +144,26 @@ def _copy(source: Path, target: Path) -> None:
 
 def temporary_beside(path: Path) -> Path:
     """A name in the same folder, so that the replace never crosses file systems, that no other process will choose."""
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of processes of this machine that were killed in the midst of a save."""
+    ours = re.compile(rf"\..+\.{re.escape(socket.gethostname())}\.(\d+)\.[0-9a-f]{{8}}\.tmp")
+    for path in folder.glob(".*.tmp"):
+        name = ours.fullmatch(path.name)
+        if name and not _is_alive(int(name[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Reading: damage is found and named, code does not run."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from callbacks import DurableCheckpointIO
 from callbacks.checkpoint_file import damage, newest_valid
 from callbacks.checkpoint_mismatch import describe_mismatch
-from callbacks.durable_file import SEAL
+from callbacks.durable_file import SEAL_SIZE
 
 
 def saved(path: Path, value: float = 1.0) -> Path:
@@ -32,7 +33,7 @@ def test_round_trip_and_no_traces(tmp_path: Path) -> None:
 def test_every_flipped_bit_and_every_cut_is_found(tmp_path: Path) -> None:
     whole = saved(tmp_path / "whole.ckpt").read_bytes()
     path = tmp_path / "last.ckpt"
-    for place in range(0, len(whole) - SEAL.size, 97):
+    for place in range(0, len(whole) - SEAL_SIZE, 97):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         assert damage(path), place
         path.write_bytes(whole[:place])
@@ -126,3 +127,10 @@ def test_mismatch_names_layers_and_is_capped() -> None:
         " only in the checkpoint: 1.weight, 2.weight, 3.weight, 4.weight, 5.weight and 2 more"
     )
     assert describe_mismatch(old, old) == ""
+
+
+def test_zip_that_is_not_of_torch(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.ckpt", "w") as archive:
+        archive.writestr("hello", "world")
+    with pytest.raises(MisconfigurationException, match=r"x.ckpt is not a checkpoint of torch: "):
+        load(tmp_path / "x.ckpt")

@@ -1,0 +1,109 @@
+"""Checkpoints written by a thread while training goes on."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from callbacks.checkpoint_io import DurableCheckpointIO, Placement
+
+
+class BackgroundCheckpointIO(DurableCheckpointIO):
+    """`DurableCheckpointIO` whose writing happens in a thread, with the same guarantees.
+
+    The training thread waits for a copy of every tensor to the CPU's memory, and for an earlier save that is not
+    finished: there is never more than one. A failed save is raised by the next save, load or at the end of the fit.
+
+    Example:
+        >>> path = getfixture("tmp_path") / "last.ckpt"
+        >>> io = BackgroundCheckpointIO()
+        >>> io.save_checkpoint({"epoch": 3}, path)
+        >>> io.load_checkpoint(path)
+        {'epoch': 3}
+        >>> io.teardown()
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread: ThreadPoolExecutor | None = None
+        self._running: Future[None] | None = None
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Placement | None = None
+    ) -> None:
+        """Copy the tensors now, write them soon."""
+        self.wait()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        copy: dict[str, Any] = snapshot(checkpoint)
+        self._running = self._thread.submit(super().save_checkpoint, copy, path, storage_options)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read, after what is still being written."""
+        self.wait()
+        return super().load_checkpoint(path, map_location, weights_only)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove, after what is still being written."""
+        self.wait()
+        super().remove_checkpoint(path)
+
+    def wait(self) -> None:
+        """Return when everything is on the disk.
+
+        Raises:
+            OSError: The save that was running failed.
+        """
+        running, self._running = self._running, None
+        if running is not None:
+            running.result()
+
+    def teardown(self) -> None:
+        """Finish the save that is running and end the thread."""
+        try:
+            self.wait()
+        finally:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                thread.shutdown()
+
+
+def snapshot(value: Any) -> Any:
+    """Copy of nested containers that later training does not change; tensors that share memory share their copy.
+
+    Example:
+        >>> import torch
+        >>> weight = torch.zeros(2)
+        >>> taken = snapshot({"state": [weight, weight]})
+        >>> weight.add_(1)
+        tensor([1., 1.])
+        >>> taken["state"][0], taken["state"][0] is taken["state"][1]
+        (tensor([0., 0.]), True)
+    """
+    return _copy(value, {})
+
+
+def _copy(value: Any, seen: dict[int, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        if id(value) not in seen:
+            source = value.detach()
+            seen[id(value)] = source.clone() if source.device.type == "cpu" else source.to("cpu")
+        return seen[id(value)]
+    if isinstance(value, Mapping):
+        copied = {key: _copy(item, seen) for key, item in value.items()}
+        return copied if type(value) is dict else _like(value, copied)
+    if type(value) in (list, tuple, set):
+        return type(value)(_copy(item, seen) for item in value)
+    return value
+
+
+def _like(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    """An ``OrderedDict`` stays one."""
+    try:
+        return type(original)(items)  # type: ignore[call-arg]
+    except TypeError:
+        return items
