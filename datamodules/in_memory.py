@@ -121,17 +121,21 @@ class ImageDataModule(LightningDataModule, ABC):
         return None
 
     def setup(self, stage: str) -> None:
-        """Open what the stage needs: the test set for ``test`` and ``predict``, the training set otherwise."""
+        """Open what the stage needs, and forget the position of an earlier run."""
         self._position = Position()
+        self.open(stage)
+
+    def open(self, stage: str) -> None:
+        """Open the test set for ``test`` and ``predict``, the training set and the validation set otherwise."""
         if stage in ("test", "predict"):
-            self.test_set = self.test_set or PictureDataset(self.test_pictures())
-        elif self.train_set is None:
-            pictures, validation = self.training_pictures(), self.validation_pictures()
-            if validation is None:
-                train, val = stratified_split(pictures.targets, self.val_share, self.split_seed, self.class_names)
-                self.train_set, self.val_set = PictureDataset(pictures, train), PictureDataset(pictures, val)
-            else:
-                self.train_set, self.val_set = PictureDataset(pictures), PictureDataset(validation)
+            self.test_set = PictureDataset(self.test_pictures())
+            return
+        pictures, validation = self.training_pictures(), self.validation_pictures()
+        if validation is None:
+            train, val = stratified_split(pictures.targets, self.val_share, self.split_seed, self.class_names)
+            self.train_set, self.val_set = PictureDataset(pictures, train), PictureDataset(pictures, val)
+        else:
+            self.train_set, self.val_set = PictureDataset(pictures), PictureDataset(validation)
 
     @property
     def seed(self) -> int:

@@ -46,8 +46,21 @@ def pixel_statistics(pixels: Tensor) -> Statistics:
         values = chunk.reshape(-1, channels).to(torch.int32)
         first += values.sum(0)
         second += (values * values).sum(0)
-    count = pixels.numel() // channels
-    sums, squares = first.tolist(), second.tolist()
+    return statistics_of_sums(first.tolist(), second.tolist(), pixels.numel() // channels)
+
+
+def statistics_of_sums(sums: list[int], squares: list[int], count: int) -> Statistics:
+    """Mean and standard deviation from the sums of each channel, see :func:`pixel_statistics`.
+
+    Args:
+        sums: Of the values, by channel.
+        squares: Of their squares.
+        count: Pixels in each channel, ≥ 1.
+
+    Example:
+        >>> statistics_of_sums([255], [255 * 255], count=2)
+        Statistics(mean=(0.5,), std=(0.5,))
+    """
     spread = [max(math.sqrt(count * s2 - s1 * s1) / count, 1.0) for s1, s2 in zip(sums, squares, strict=True)]
     return Statistics(tuple(s1 / count / 255 for s1 in sums), tuple(std / 255 for std in spread))
 

@@ -1,0 +1,68 @@
+"""Where caches lie, and the lock that lets one process at a time write there."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_info
+
+NAME = ".descent_cache"
+
+
+def cache_folders(root: Path, chosen: Path | None) -> list[Path]:
+    """Where a cache of ``root`` is looked for, in this order: beside the pictures, else in the user's cache folder.
+
+    Args:
+        root: Folder of the pictures.
+        chosen: A folder to use instead of these two; each root gets a folder of its own in it.
+
+    Example:
+        >>> cache_folders(Path("pictures"), None)[0].as_posix()
+        'pictures/.descent_cache'
+    """
+    own = f"{root.name}-{hashlib.blake2b(str(root.resolve()).encode(), digest_size=6).hexdigest()}"
+    if chosen is not None:
+        return [chosen / own]
+    return [root / NAME, Path.home() / ".cache" / "descent" / own]
+
+
+def writable_folder(candidates: list[Path]) -> Path:
+    """The first of the candidates that can be written to, made if need be; said in a line when it is not the first.
+
+    Raises:
+        PermissionError: If none can.
+    """
+    reasons = []
+    for folder in candidates:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f"probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            reasons.append(f"{folder} ({error.strerror})")
+            continue
+        if reasons:
+            rank_zero_info(f"The picture cache goes to {folder}, as there is no writing to {', '.join(reasons)}.")
+        return folder
+    raise PermissionError(
+        f"no place for the picture cache: {', '.join(reasons)}; set data.cache_dir to a folder of yours."
+    )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; wait, and say so, while another process has it. The lock dies with its process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            rank_zero_info(f"Waiting for another process that is filling {folder}.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

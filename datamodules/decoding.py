@@ -1,0 +1,115 @@
+"""One picture file to uint8 pixels of a fixed size: colour modes, 16 bits, transparency, orientation, resizing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+ENDINGS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
+)
+
+Pixels = NDArray[np.uint8]
+_BACKGROUND = (255, 255, 255, 255)
+_WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """What every picture is turned into.
+
+    Args:
+        height: Pixels, ≥ 1.
+        width: Pixels, ≥ 1.
+        mode: ``RGB`` (3 channels) or ``L`` (1, ITU-R 601 luma).
+        resize: ``crop``: scale so that the picture just covers the size, then cut out the middle; ``squash``: scale
+            both sides to the size, whatever the picture's shape. A picture of the right size is not touched.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+        >>> PictureFormat(32, 32, "RGB", "crop").shape
+        (32, 32, 3)
+    """
+
+    height: int
+    width: int
+    mode: Literal["RGB", "L"]
+    resize: Literal["crop", "squash"]
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"image_size must be ≥ 1, got {self.height} × {self.width}.")
+        if self.mode not in ("RGB", "L"):
+            raise ValueError(f"mode must be 'RGB' or 'L', got {self.mode!r}.")
+        if self.resize not in ("crop", "squash"):
+            raise ValueError(f"resize must be 'crop' or 'squash', got {self.resize!r}.")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        return self.height, self.width, 3 if self.mode == "RGB" else 1
+
+
+def decode(path: Path, form: PictureFormat) -> Pixels:
+    """Read a picture as the eye would see it, in the given form.
+
+    Turned as its EXIF orientation says; transparent parts lie on white; 16-bit grey is scaled to 8 bits (x / 257,
+    rounded), not clipped; of an animation the first frame. Scaling is bilinear with antialiasing, as in torchvision; a
+    large JPEG is decoded at the next size that is at least twice the one wanted, which is much faster.
+
+    Args:
+        path: File.
+        form: Size, mode, way of resizing.
+
+    Shape:
+        → uint8 ``(H, W, C)``.
+
+    Raises:
+        OSError: If the file cannot be read, or (among other exceptions of the decoders) holds no whole picture.
+    """
+    with Image.open(path) as image:
+        longest = 2 * max(form.height, form.width)  # also when EXIF turns the picture
+        image.draft(form.mode, (longest, longest))
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+    plain = upright if upright.mode == form.mode and "transparency" not in upright.info else _plain(upright, form.mode)
+    return np.asarray(_resized(plain, form)).reshape(form.shape)
+
+
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == "F":
+        raise OSError("pixels are floating-point numbers, whose range is not known; convert the file to 8 or 16 bits")
+    if image.mode in _WIDE_GREY:
+        values = np.asarray(image).astype(np.int64)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+            raise OSError("grey values lie outside 0 to 65535; convert the file to 8 or 16 bits")
+        image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        whole = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", whole.size, _BACKGROUND), whole)
+    return image.convert(mode)
+
+
+def _resized(image: Image.Image, form: PictureFormat) -> Image.Image:
+    size = form.width, form.height
+    if image.size == size:
+        return image
+    if form.resize == "squash":
+        return image.resize(size, Image.Resampling.BILINEAR)
+    width, height = _covering(image.size, form)
+    left, top = round((width - form.width) / 2), round((height - form.height) / 2)
+    box = left, top, left + form.width, top + form.height
+    return image.resize((width, height), Image.Resampling.BILINEAR).crop(box)
+
+
+def _covering(size: tuple[int, int], form: PictureFormat) -> tuple[int, int]:
+    """The smallest (width, height) of the picture's shape that covers the format."""
+    width, height = size
+    if width * form.height <= height * form.width:
+        return form.width, max(form.height, int(form.width * height / width))
+    return max(form.width, int(form.height * width / height)), form.height

@@ -1,0 +1,132 @@
+"""Pictures of one's own: train/<class>/, test/<class>/ and, if there is one, val/<class>/."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.cache_building import OnCorrupt
+from datamodules.decoding import PictureFormat
+from datamodules.folder_cache import FolderCache
+from datamodules.folder_tree import class_folders
+from datamodules.in_memory import ImageDataModule
+from datamodules.loading import PictureLoader
+from datamodules.normalisation import Statistics
+from datamodules.pictures import Pictures
+
+
+class ImageFolderDataModule(ImageDataModule):
+    """Pictures in folders named after their classes, decoded once into a cache and kept out of memory until used.
+
+    ``root/train/<class>/…`` and ``root/test/<class>/…``; ``root/val/<class>/…`` is the validation set, or else
+    ``val_share`` of every class in ``train``. Folders below a class belong to it; hidden ones do not count. Test
+    pictures are opened by ``test`` and ``predict`` alone. Normalised with mean and standard deviation of ``train``.
+
+    Args:
+        root: The folder.
+        image_size: Height and width that all pictures are brought to, or one number for both; ≥ 1.
+        mode: ``RGB``, or ``L`` for grey.
+        resize: ``crop``: scale to cover the size and cut out the middle; ``squash``: scale both sides to it.
+        cache_dir: Where the cache goes. Default: ``.descent_cache`` in ``root``, or in the user's cache folder where
+            ``root`` cannot be written to.
+        on_corrupt: ``stop`` at pictures that cannot be decoded, or ``skip`` them and say how many.
+        kwargs: See :class:`~datamodules.in_memory.ImageDataModule`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        image_size: int | tuple[int, int] = 32,
+        mode: Literal["RGB", "L"] = "RGB",
+        resize: Literal["crop", "squash"] = "crop",
+        cache_dir: str | None = None,
+        on_corrupt: OnCorrupt = "stop",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        self.form = PictureFormat(height, width, mode, resize)
+        if on_corrupt not in ("stop", "skip"):
+            raise ValueError(f"on_corrupt must be 'stop' or 'skip', got {on_corrupt!r}.")
+        self.root, self.on_corrupt = Path(root).expanduser(), on_corrupt
+        self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
+        self._class_names: list[str] | None = None
+        self._caches: dict[str, FolderCache] = {}
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the folders in ``train``, sorted."""
+        if self._class_names is None:
+            names = class_folders(self.root, "train")
+            if len(names) < 2:
+                raise MisconfigurationException(
+                    f"{self.root / 'train'} has one class only, {names[0]}: to tell classes apart takes two or more."
+                )
+            self._class_names = names
+        return self._class_names
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """As configured."""
+        return self.form.height, self.form.width
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for L."""
+        return self.form.shape[2]
+
+    def prepare_data(self) -> None:
+        """Fill the caches that the command needs, in one process of each machine."""
+        testing = self.trainer is not None and self.trainer.testing | self.trainer.predicting
+        for split in ("test",) if testing else ("train", "val"):
+            if split != "val" or (self.root / "val").exists():
+                self._cache(split).find()
+
+    def training_pictures(self) -> Pictures:
+        """Those of ``train``."""
+        return self._cache("train").pictures()
+
+    def validation_pictures(self) -> Pictures | None:
+        """Those of ``val``, if it exists."""
+        return self._cache("val").pictures() if (self.root / "val").exists() else None
+
+    def test_pictures(self) -> Pictures:
+        """Those of ``test``."""
+        return self._cache("test").pictures()
+
+    def data_statistics(self) -> Statistics:
+        """Of all pictures in ``train``; kept in the cache."""
+        return self._cache("train").find()[1].statistics
+
+    def train_dataloader(self) -> PictureLoader:
+        """See the base class; decoded anew if a picture has changed."""
+        self._refresh("fit")
+        return super().train_dataloader()
+
+    def val_dataloader(self) -> PictureLoader:
+        """See the base class; decoded anew if a picture has changed."""
+        self._refresh("fit")
+        return super().val_dataloader()
+
+    def test_dataloader(self) -> PictureLoader:
+        """See the base class; decoded anew if a picture has changed."""
+        self._refresh("test")
+        return super().test_dataloader()
+
+    predict_dataloader = test_dataloader
+
+    def _cache(self, split: str) -> FolderCache:
+        if split not in self._caches:
+            self._caches[split] = FolderCache(
+                self.root, split, self.form, self.class_names, self.cache_dir, self.on_corrupt
+            )
+        return self._caches[split]
+
+    def _refresh(self, stage: str) -> None:
+        """Wait for the comparison of every picture that began when the caches were opened; open anew what changed."""
+        changed = [cache.has_changed() for cache in self._caches.values()]
+        if any(changed):
+            self.open(stage)

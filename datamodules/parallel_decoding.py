@@ -1,0 +1,111 @@
+"""Decode many pictures into one file, on all cores, with a progress bar."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from datamodules.decoding import PictureFormat, Pixels, decode
+
+_PR_SET_PDEATHSIG = 1
+_CHUNK = 128  # pictures a task: small enough for an even load, large enough that handing it out costs nothing
+
+
+@dataclass
+class Decoded:
+    """What came of a number of pictures.
+
+    Args:
+        sums: Of the values of each channel, exact.
+        squares: Of their squares, exact.
+        failures: What was wrong, by the number of the picture; its pixels in the file are 0.
+    """
+
+    sums: list[int]
+    squares: list[int]
+    failures: dict[int, str] = field(default_factory=dict)
+
+    def add(self, other: "Decoded") -> None:
+        """Take in what came of some more."""
+        self.sums = [mine + its for mine, its in zip(self.sums, other.sums, strict=True)]
+        self.squares = [mine + its for mine, its in zip(self.squares, other.squares, strict=True)]
+        self.failures.update(other.failures)
+
+
+def decode_all(folder: Path, names: list[str], form: PictureFormat, target: Path) -> Decoded:
+    """Decode pictures into ``target``, one after the other without a header.
+
+    Processes, not threads: of a small picture's time most goes into Python's part of Pillow, which threads do in turn
+    (on two cores 1.9 times the speed of one, against 1.1 with threads).
+
+    Args:
+        folder: Of the split.
+        names: Paths below it.
+        form: What every picture is turned into.
+        target: File to write; exists and is empty.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    channels = form.shape[2]
+    whole = Decoded([0] * channels, [0] * channels)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    starts = range(0, len(names), _CHUNK)
+    with _executor(min(cores, len(starts))) as executor:
+        tasks = [executor.submit(_decode_some, folder, names[i : i + _CHUNK], i, form, target) for i in starts]
+        try:
+            for task in _shown(tasks, len(names), folder):
+                whole.add(task.result())
+        except BrokenProcessPool as error:
+            raise ChildProcessError(f"a process that decoded {folder} was killed; is the memory full?") from error
+        except BaseException:
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise
+    return whole
+
+
+def _executor(workers: int) -> Executor:
+    # Forked, so that nothing is imported again; else threads. The children touch neither torch nor CUDA.
+    if workers > 1 and "fork" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("fork")
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    return ThreadPoolExecutor(workers)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to the whole group; the parent alone answers it
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphans of a killed parent
+
+
+def _shown(tasks: list["Future[Decoded]"], pictures: int, folder: Path) -> Iterator["Future[Decoded]"]:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, transient=True) as progress:
+        bar = progress.add_task(f"Decoding {folder}", total=pictures)
+        for task in as_completed(tasks):
+            yield task
+            progress.advance(bar, min(_CHUNK, pictures))
+
+
+def _decode_some(folder: Path, names: list[str], first: int, form: PictureFormat, target: Path) -> Decoded:
+    pixels: Pixels = np.zeros((len(names), *form.shape), dtype=np.uint8)
+    failures = {}
+    for i, name in enumerate(names):
+        try:
+            pixels[i] = decode(folder / name, form)
+        except Exception as error:
+            failures[first + i] = str(error) or type(error).__name__
+    with target.open("r+b") as file:
+        file.seek(first * pixels[0].nbytes)
+        file.write(pixels.data)
+    values = pixels.reshape(-1, form.shape[2]).astype(np.int64)
+    return Decoded(values.sum(0).tolist(), (values * values).sum(0).tolist(), failures)
