@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -87,6 +88,16 @@ def momentum_key(optimizer: Optimizer) -> str | None:
     """Return where the optimizer keeps its momentum: `momentum`, `betas` (the first of them), or `None`."""
     group = optimizer.param_groups[0]
     return next((key for key in ("momentum", "betas") if key in group), None)
+
+
+def require_momentum(who: str, optimizer: Optimizer) -> None:
+    """Raise MisconfigurationException where there is no momentum that `who` could cycle."""
+    key = momentum_key(optimizer)
+    if key is None or any(group[key] == 0 for group in optimizer.param_groups):
+        raise MisconfigurationException(
+            f"{who} cycles momentum, and {type(optimizer).__name__} has none here: set cycle_momentum: false, or choose"
+            " an optimizer with momentum (sgd_momentum, adamw)."
+        )
 
 
 def set_momentum(optimizer: Optimizer, momentum: float) -> None:

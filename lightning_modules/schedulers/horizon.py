@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -41,13 +42,18 @@ class Horizon:
         Loads the training data if it is not loaded yet, so call it from `configure_optimizers` or later.
         """
         trainer.fit_loop.setup_data()  # without an epoch limit estimated_stepping_batches does not
+        rehearsal = bool(getattr(trainer, "fast_dev_run", False))
+        callbacks = getattr(trainer, "callbacks", [])
+        plan = [callback for callback in callbacks if isinstance(callback, GradientAccumulationScheduler)]
+        if plan and trainer.num_training_batches < math.inf and trainer.max_epochs not in (None, -1):
+            return cls(planned_steps(trainer, plan[0]), trainer.max_epochs, None, rehearsal=rehearsal)
         estimated = trainer.estimated_stepping_batches
         steps = int(estimated) if 0 <= estimated < math.inf else None
         per_epoch = None
         if trainer.num_training_batches < math.inf:
             per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches) or None
         epochs = steps / per_epoch if steps is not None and per_epoch else None
-        return cls(steps, epochs, per_epoch, rehearsal=bool(getattr(trainer, "fast_dev_run", False)))
+        return cls(steps, epochs, per_epoch, rehearsal=rehearsal)
 
     def after(self, steps: int) -> Horizon:
         """Return what is left of the run after its first `steps`."""
@@ -76,7 +82,16 @@ class Horizon:
         """
         if self.steps_per_epoch is None:
             raise MisconfigurationException(
-                f"{who} counts in epochs, and the training loader has no length: set trainer.limit_train_batches, or"
-                " give the length in steps."
+                f"{who} counts in epochs, and an epoch of this run has no known length: set"
+                " trainer.limit_train_batches, or count in steps."
             )
         return round(epochs * self.steps_per_epoch)
+
+
+def planned_steps(trainer: Trainer, plan: GradientAccumulationScheduler) -> int:
+    """Return the optimizer steps of a run whose accumulation changes by epoch, which Lightning's estimate ignores."""
+    assert trainer.max_epochs is not None
+    batches = trainer.num_training_batches
+    windows = (plan.get_accumulate_grad_batches(epoch) for epoch in range(trainer.max_epochs))
+    steps = sum(math.ceil(batches / window) for window in windows)
+    return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
 from lightning_modules.schedulers.checks import check_at_least, check_momentum
-from lightning_modules.schedulers.curve import Curve, linear, momentum_key
+from lightning_modules.schedulers.curve import Curve, linear, require_momentum
 from lightning_modules.schedulers.horizon import Horizon
 
 
@@ -68,12 +67,8 @@ class OneCycle(Curve):
     def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
         """Refuse a run of unknown length, and an optimizer without the momentum that is to be cycled."""
         horizon.known_steps("OneCycle")
-        key = momentum_key(optimizer)
-        if self.cycle_momentum and (key is None or any(group[key] == 0 for group in optimizer.param_groups)):
-            raise MisconfigurationException(
-                f"OneCycle cycles momentum, and {type(optimizer).__name__} has none here: set cycle_momentum: false,"
-                " or choose an optimizer with momentum (sgd_momentum, adamw)."
-            )
+        if self.cycle_momentum:
+            require_momentum("OneCycle", optimizer)
 
     def factor(self, step: int, horizon: Horizon) -> float:
         """Return the share of the base rate at `step`."""

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, ReduceLROnPlateau
 
 from lightning_modules.schedulers.horizon import Horizon
 from lightning_modules.schedulers.plateau_schedule import PlateauSchedule, plateau_config
+from lightning_modules.schedulers.torch_lengths import check_lengths
 
 BY_STEP = (OneCycleLR, CyclicLR)
 DEFAULT_MONITOR = "val/loss"
@@ -22,7 +24,8 @@ def build_torch_class(
     """Build a scheduler class that arrives without its optimizer.
 
     A `total_steps` that was left out is filled with the steps of the run; it is then stepped by optimizer step, as
-    OneCycleLR and CyclicLR always are. All others count epochs. A plateau is fed by validations.
+    OneCycleLR and CyclicLR always are. All others count epochs. A plateau is fed by validations. A length that was
+    given is honoured, and refused where the run does not fit it.
 
     Args:
         scheduler: the class, or a `functools.partial` of it.
@@ -33,17 +36,19 @@ def build_torch_class(
     Returns:
         Lightning's `lr_scheduler` config.
     """
-    given = dict(scheduler.keywords) if isinstance(scheduler, partial) else {}
     kind = scheduler.func if isinstance(scheduler, partial) else scheduler
+    given = dict(scheduler.keywords) if isinstance(scheduler, partial) else {}
     if isinstance(kind, type) and issubclass(kind, ReduceLROnPlateau):
         inner = scheduler(optimizer)
         return plateau_config(PlateauSchedule(optimizer, inner, given.get("monitor", DEFAULT_MONITOR)))
-    lengths: dict[str, int] = {}
     if lacks_total_steps(kind, given):
-        lengths["total_steps"] = horizon.known_steps(kind.__name__)
-    built = scheduler(optimizer, **lengths)
-    if interval is None:
-        interval = "step" if lengths or isinstance(built, BY_STEP) else "epoch"
+        given["total_steps"] = horizon.known_steps(kind.__name__)
+        build: Callable[..., Any] = RunLongOneCycle if kind is OneCycleLR else kind
+        built = build(optimizer, **given)
+        return {"scheduler": built, "interval": "step", "frequency": 1}
+    built = scheduler(optimizer)
+    interval = interval or ("step" if isinstance(built, BY_STEP) else "epoch")
+    check_lengths(built, interval, horizon)
     return {"scheduler": built, "interval": interval, "frequency": 1}
 
 
@@ -52,3 +57,17 @@ def lacks_total_steps(kind: Callable[..., Any], given: dict[str, Any]) -> bool:
     if kind is OneCycleLR:
         given = {"total_steps": None} | given
     return "total_steps" in given and given["total_steps"] is None and given.get("epochs") is None
+
+
+class RunLongOneCycle(OneCycleLR):
+    """torch's OneCycleLR over the whole run, also a run that is resumed with more epochs, where torch's own raises."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a state, on the cycle of this run's length."""
+        own = {"total_steps", "_schedule_phases"}
+        if state_dict["total_steps"] != self.total_steps:
+            rank_zero_info(
+                f"OneCycleLR: saved in a run of {state_dict['total_steps']} steps, now {self.total_steps}. From step"
+                f" {state_dict['last_epoch']} the learning rate follows the new cycle."
+            )
+        super().load_state_dict({key: value for key, value in state_dict.items() if key not in own})

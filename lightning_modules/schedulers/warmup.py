@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable
 from torch.optim import Optimizer
 
-from lightning_modules.schedulers.checks import check_positive, check_share
+from lightning_modules.schedulers.checks import check_share
 from lightning_modules.schedulers.curve import Curve, linear
 from lightning_modules.schedulers.horizon import Horizon
 from lightning_modules.schedulers.recipe import Recipe, build_schedule
+from lightning_modules.schedulers.span import Span
 from lightning_modules.schedulers.warmed_schedule import WarmedSchedule
 
 
@@ -54,49 +54,14 @@ class Warmup(Recipe):
         fraction: float | None = None,
         start_factor: float = 0.01,
     ) -> None:
-        lengths = {"steps": steps, "epochs": epochs, "fraction": fraction}
-        given = {name: value for name, value in lengths.items() if value is not None}
-        if len(given) != 1:
-            said = ", ".join(f"{name}: {value}" for name, value in given.items()) or "none"
-            raise ValueError(
-                f"Warmup takes exactly one of steps, epochs and fraction, got {said}. Set the others to null."
-            )
-        for name, value in given.items():
-            check_positive(name, value)
-        if fraction is not None and not fraction < 1:
-            raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
+        self.span = Span("Warmup", steps, epochs, fraction)
         check_share("start_factor", start_factor)
         self.scheduler = scheduler
-        self.steps = steps
-        self.epochs = epochs
-        self.fraction = fraction
         self.start_factor = start_factor
-
-    def length(self, horizon: Horizon) -> int:
-        """Return the length in optimizer steps, at least one.
-
-        Raises:
-            MisconfigurationException: it is not shorter than the run.
-        """
-        if self.steps is not None:
-            steps = self.steps
-        elif self.epochs is not None:
-            steps = horizon.in_steps(self.epochs, "Warmup")
-        else:
-            steps = round((self.fraction or 0.0) * horizon.known_steps("Warmup"))
-        steps = max(1, steps)
-        if horizon.steps is None or steps < horizon.steps or self.fraction is not None:
-            return steps
-        if horizon.rehearsal:
-            return max(1, horizon.steps)
-        raise MisconfigurationException(
-            f"The warm-up of {steps} steps is not shorter than the run of {horizon.steps}: train longer, or give the"
-            " warm-up as a fraction (steps: null, epochs: null, fraction: 0.05)."
-        )
 
     def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
         """Return Lightning's config of the warm-up and what follows it."""
-        warmup = self.length(horizon)
+        warmup = self.span.resolve(horizon)
         if isinstance(self.scheduler, Curve):
             return WarmedCurve(self.scheduler, warmup, self.start_factor).build(optimizer, horizon)
         config = build_schedule(self.scheduler, optimizer, horizon.after(warmup))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -24,9 +24,11 @@ class Scheduled(LightningModule):
     ) -> None:
         super().__init__()
         self.net = nn.Linear(4, 1)
+        self.validations: Tensor
         self.scheduler = scheduler
         self.lr = lr
         self.losses = losses
+        self.register_buffer("validations", torch.tensor(0))
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.SGD(self.parameters(), lr=self.lr, momentum=0.9)
@@ -51,8 +53,11 @@ class Scheduled(LightningModule):
         self.val_loss = nn.functional.mse_loss(self.net(x), y)
 
     def on_validation_epoch_end(self) -> None:
-        scripted = self.losses is not None and not self.trainer.sanity_checking
-        self.log("val/loss", torch.tensor(self.losses.pop(0)) if scripted and self.losses else self.val_loss)
+        value = self.val_loss
+        if self.losses is not None and not self.trainer.sanity_checking:
+            value = torch.tensor(self.losses[int(self.validations)])
+            self.validations += 1
+        self.log("val/loss", value)
         observe_plateaus(self)
 
     def on_train_epoch_end(self) -> None:
@@ -86,7 +91,7 @@ def fit(
         "max_epochs": 2,
         "accelerator": "cpu",
         "logger": False,
-        "enable_checkpointing": False,
+        "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks),
         "enable_progress_bar": False,
         "enable_model_summary": False,
         "default_root_dir": tmp_path,
