@@ -1,0 +1,116 @@
+"""Adversarial losses: each a pair of terms, one for the discriminator, one for the generator, on logits."""
+
+from abc import ABC, abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightning_modules.losses.checks import require_between
+from lightning_modules.losses.precision import as_float32, logits_as_float32
+from lightning_modules.losses.reduction import reduce
+
+
+class AdversarialLoss(nn.Module, ABC):
+    """A pair of terms; `D` below is the discriminator's logit, on real pictures and on fake ones."""
+
+    @abstractmethod
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """What the discriminator minimises: its term for the real logits plus its term for the fake ones."""
+
+    @abstractmethod
+    def generator(self, fake: Tensor) -> Tensor:
+        """What the generator minimises, of the logits of its fakes."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """The discriminator's loss of a mixed batch of logits `(B,)`; the target `(B,)` is true where it was real."""
+        real = target.bool()
+        return self.discriminator(output[real], output[~real])
+
+
+class NonSaturatingLoss(AdversarialLoss):
+    r"""Cross-entropy: discriminator −log σ(D(real)) − log(1 − σ(D(fake))), generator −log σ(D(fake)).
+
+    The generator's term is not the minimax −log(1 − σ) turned round, whose gradient vanishes while the fakes are bad.
+
+    Args:
+        real_label: What the discriminator is told of real pictures, in (½, 1]: below 1 it is less sure of itself.
+
+    Shape:
+        Logits of any shape → `()`.
+
+    Raises:
+        ValueError: A real_label outside [½, 1].
+
+    Example:
+        >>> import torch
+        >>> pair = NonSaturatingLoss()
+        >>> pair.discriminator(torch.zeros(4), torch.zeros(4)), pair.generator(torch.zeros(4))
+        (tensor(1.3863), tensor(0.6931))
+
+    Reference:
+        Goodfellow et al.: Generative adversarial networks, 2014. One-sided smoothing: Salimans et al., 2016.
+    """
+
+    def __init__(self, real_label: float = 1.0) -> None:
+        super().__init__()
+        require_between("real_label", real_label, 0.5, 1)
+        self.real_label = real_label
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """−q log σ(real) − (1 − q) log(1 − σ(real)) − log(1 − σ(fake)), q the real label."""
+        logits = logits_as_float32(real)
+        told = F.softplus(-logits) + (1 - self.real_label) * logits
+        return reduce(told, "mean") + reduce(F.softplus(logits_as_float32(fake)), "mean")
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """−log σ(fake)."""
+        return reduce(F.softplus(-logits_as_float32(fake)), "mean")
+
+
+class LeastSquaresLoss(AdversarialLoss):
+    r"""Least squares: discriminator ½(D(real) − 1)² + ½D(fake)², generator ½(D(fake) − 1)².
+
+    Shape:
+        Logits of any shape → `()`.
+
+    Example:
+        >>> import torch
+        >>> LeastSquaresLoss().discriminator(torch.zeros(4), torch.ones(4))
+        tensor(1.)
+
+    Reference:
+        Mao et al.: Least squares generative adversarial networks, 2017 (a = 0, b = c = 1).
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """½(real − 1)² + ½fake²."""
+        return self.generator(real) + reduce(as_float32(fake).square() / 2, "mean")
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """½(fake − 1)²."""
+        return reduce((as_float32(fake) - 1).square() / 2, "mean")
+
+
+class HingeAdversarialLoss(AdversarialLoss):
+    r"""Hinge: discriminator max(0, 1 − D(real)) + max(0, 1 + D(fake)), generator −D(fake).
+
+    Shape:
+        Logits of any shape → `()`.
+
+    Example:
+        >>> import torch
+        >>> HingeAdversarialLoss().discriminator(torch.zeros(4), torch.zeros(4))
+        tensor(2.)
+
+    Reference:
+        Lim, Ye: Geometric GAN, 2017; Miyato et al.: Spectral normalization for generative adversarial networks, 2018.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """max(0, 1 − real) + max(0, 1 + fake)."""
+        told = reduce(F.relu(1 - logits_as_float32(real)), "mean")
+        return told + reduce(F.relu(1 + logits_as_float32(fake)), "mean")
+
+    def generator(self, fake: Tensor) -> Tensor:
+        """−fake: no bound below, only the discriminator's answer holds it."""
+        return reduce(-logits_as_float32(fake), "mean")

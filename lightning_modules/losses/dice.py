@@ -1,0 +1,75 @@
+"""Dice loss: twice the overlap, as a share of prediction and target together."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lightning_modules.losses.overlap import Absent, Mode
+from lightning_modules.losses.reduction import Reduction
+from lightning_modules.losses.tversky import TverskyLoss, tversky_loss
+
+
+def dice_loss(
+    output: Tensor,
+    target: Tensor,
+    mode: Mode = "multiclass",
+    smooth: float = 1.0,
+    per_image: bool = False,
+    absent: Absent = "penalize",
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    r"""Dice loss 1 − (2 Σpy + s) / (Σp + Σy + s), by class, then the mean over classes.
+
+    p is the softmax (multiclass) or sigmoid of the output, y the target, s the `smooth`. It is the Tversky loss with
+    both prices ½ and half the smoothing; arguments, shapes and errors are those of `tversky_loss`.
+
+    Example:
+        >>> import torch
+        >>> dice_loss(torch.zeros(1, 4), torch.tensor([[1, 1, 0, 0]]), mode="binary")
+        tensor(0.4000)
+
+    Reference:
+        Milletari, Navab, Ahmadi: V-Net: fully convolutional neural networks for volumetric medical image
+        segmentation, 2016 (there with squares in the denominator, here without).
+    """
+    return tversky_loss(
+        output, target, 0.5, 0.5, mode, smooth / 2, per_image, absent, class_weights, ignore_index, reduction
+    )
+
+
+class DiceLoss(TverskyLoss):
+    """Dice loss as a module: see `dice_loss`.
+
+    Args:
+        mode: `multiclass`: each pixel has one class; `multilabel`: any number of them; `binary`: one yes or no.
+        smooth: s ≥ 0, in pixels; above 0 where absent classes are penalized.
+        per_image: Overlap of each picture by itself instead of the batch as one picture.
+        absent: `penalize` or `ignore` classes without a pixel.
+        class_weights: One a class, ≥ 0; 0 leaves a class out, such as the background.
+        ignore_index: The target that means "not labelled".
+        reduction: `mean`, `sum` or `none`.
+
+    Raises:
+        ValueError: A negative smooth, or 0 with absent classes penalized; weights that are negative, not finite or
+            all 0; an unknown word.
+
+    Example:
+        >>> import torch
+        >>> DiceLoss("binary", absent="ignore")(torch.zeros(1, 4), torch.tensor([[0, 0, 0, 0]]))
+        tensor(0.)
+    """
+
+    def __init__(
+        self,
+        mode: Mode = "multiclass",
+        smooth: float = 1.0,
+        per_image: bool = False,
+        absent: Absent = "penalize",
+        class_weights: Sequence[float] | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(0.5, 0.5, mode, smooth, per_image, absent, class_weights, ignore_index, reduction)
+        self.smooth = smooth / 2  # Tversky's: its ratio is half of Dice's above and below

@@ -1,0 +1,107 @@
+"""What Dice, Jaccard and Tversky share: soft counts of pixels by class, and the mean over classes."""
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lightning_modules.losses.checks import by_class, require_class_shapes, require_labels, require_values
+from lightning_modules.losses.precision import logits_as_float32
+from lightning_modules.losses.reduction import Reduction, reduce
+from lightning_modules.losses.sigmoid_targets import prepare
+
+Mode = Literal["binary", "multiclass", "multilabel"]
+Absent = Literal["ignore", "penalize"]
+MODES: tuple[Mode, ...] = ("binary", "multiclass", "multilabel")
+ABSENT: tuple[Absent, ...] = ("ignore", "penalize")
+
+
+class Counts(NamedTuple):
+    """Soft counts `(C,)` over the batch, or `(B, C)` by picture; p the probabilities, y the target."""
+
+    both: Tensor  # Σ p·y
+    predicted: Tensor  # Σ p
+    actual: Tensor  # Σ y
+
+
+def soft_counts(output: Tensor, target: Tensor, mode: Mode, per_image: bool, ignore_index: int | None) -> Counts:
+    """Count pixels by class: p is a softmax over the channels for `multiclass`, else a sigmoid."""
+    prepared = _exclusive if mode == "multiclass" else _binary if mode == "binary" else _independent
+    p, y = prepared(output, target, ignore_index)
+    over = 2 if per_image else (0, 2)
+    return Counts((p * y).sum(over), p.sum(over), y.sum(over, dtype=p.dtype))
+
+
+def _exclusive(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+    require_class_shapes(output, target)
+    p = _flat(torch.softmax(logits_as_float32(output), dim=1))
+    if target.is_floating_point():
+        require_values("target", target, low=0, high=1)
+        return p, _flat(target).to(p.dtype)
+    require_labels(target, p.shape[1], ignore_index)
+    numbers = _flat(target.unsqueeze(1))
+    y = numbers == torch.arange(p.shape[1], device=p.device)[:, None]
+    if ignore_index is None:
+        return p, y
+    valid = numbers != ignore_index
+    return p.where(valid, 0), y & valid
+
+
+def _binary(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+    if output.ndim == target.ndim + 1:
+        target = target.unsqueeze(1)
+    if output.shape != target.shape:
+        raise ValueError(
+            "output must be (B, ...) or (B, 1, ...) and target (B, ...) in mode binary, "
+            f"got output {tuple(output.shape)} and target {tuple(target.shape)}."
+        )
+    return _independent(output.reshape(len(output), 1, -1), target.reshape(len(output), 1, -1), ignore_index)
+
+
+def _independent(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+    if output.shape != target.shape or output.ndim < 2:
+        raise ValueError(
+            "output and target must have the same shape (B, C, ...) in mode multilabel, "
+            f"got output {tuple(output.shape)} and target {tuple(target.shape)}."
+        )
+    labels = prepare(output, target, ignore_index)
+    p, y = torch.sigmoid(labels.logits), labels.target
+    if labels.valid is not None:
+        p, y = p.where(labels.valid, 0), y.where(labels.valid, 0)
+    return _flat(p), _flat(y)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """`(B, C, ...)` → `(B, C, pixels)`, also when it is empty."""
+    return tensor.reshape(*tensor.shape[:2], math.prod(tensor.shape[2:]))
+
+
+def mean_share(
+    missed: Tensor, whole: Tensor, actual: Tensor, weights: Tensor | None, absent: Absent, reduction: Reduction
+) -> Tensor:
+    """Missed / whole by class, 0 where the whole is empty, and its mean over the classes that count.
+
+    Args:
+        missed: What is wrong, a weighted count of pixels.
+        whole: What it is a share of, smoothing included.
+        actual: How many pixels each class has.
+        weights: One a class, ≥ 0.
+        absent: `ignore` leaves out a class without a pixel; `penalize` keeps it: then predicting it costs.
+        reduction: `mean` and `sum` weigh the classes; `none` does not.
+
+    Shape:
+        `(C,)` or `(B, C)` each → `()`, or the same for `none`.
+
+    Example:
+        >>> one = torch.ones(2)
+        >>> mean_share(one, 2 * one, torch.tensor([3.0, 0.0]), None, "penalize", "mean")
+        tensor(0.5000)
+    """
+    values = missed / torch.where(whole > 0, whole, 1)
+    present = torch.ones_like(actual) if absent == "penalize" else (actual > 0).to(values.dtype)
+    if reduction == "none":
+        return values * present
+    if weights is not None:
+        present = present * by_class("class_weights", weights, present.reshape(-1, present.shape[-1]))
+    return reduce(values * present, reduction, present.sum())
