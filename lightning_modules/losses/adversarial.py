@@ -33,7 +33,7 @@ class NonSaturatingLoss(AdversarialLoss):
     The generator's term is not the minimax −log(1 − σ) turned round, whose gradient vanishes while the fakes are bad.
 
     Args:
-        real_label: What the discriminator is told of real pictures, in (½, 1]: below 1 it is less sure of itself.
+        real_label: What the discriminator is told of real pictures, in [½, 1]: below 1 it is less sure of itself.
 
     Shape:
         Logits of any shape → `()`.

@@ -49,14 +49,13 @@ def _exclusive(output: Tensor, target: Tensor, ignore_index: int | None) -> tupl
 
 
 def _binary(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
-    if output.ndim == target.ndim + 1:
-        target = target.unsqueeze(1)
-    if output.shape != target.shape:
+    if output.shape not in (target.shape, (*target.shape[:1], 1, *target.shape[1:])):
         raise ValueError(
             "output must be (B, ...) or (B, 1, ...) and target (B, ...) in mode binary, "
             f"got output {tuple(output.shape)} and target {tuple(target.shape)}."
         )
-    return _independent(output.reshape(len(output), 1, -1), target.reshape(len(output), 1, -1), ignore_index)
+    pixels = (len(output), 1, math.prod(output.shape[1:]))
+    return _independent(output.reshape(pixels), target.reshape(pixels), ignore_index)
 
 
 def _independent(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
