@@ -18,7 +18,7 @@ from callbacks.checkpoint_io import DurableCheckpointIO, Placement
 from callbacks.checkpoint_monitor import belongs_to_validation, refuse_unlogged
 from callbacks.checkpoint_ranking import Ranking
 from callbacks.durable_file import remove_leftovers
-from callbacks.safe_points import is_final_epoch, validation_follows
+from callbacks.safe_points import is_final_epoch, is_stopping, validation_follows
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
@@ -77,8 +77,9 @@ class DurableCheckpoint(ModelCheckpoint):
         self.configured_dirpath, self.background = dirpath, background
         self.folder = Path()
         self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
-        self.due = self.validated = False
-        self.step_before = -1
+        self.due = self.validated = self.stopping = False
+        self.saves = 0
+        self.step_before = self.saved_step = -1
         self.saved_at = 0.0
 
     @property
@@ -90,14 +91,16 @@ class DurableCheckpoint(ModelCheckpoint):
         """Find the run's folder and see to it that saves are durable."""
         self.dirpath = str(trainer.strategy.broadcast(str(self._folder_of(trainer))))
         self.folder = Path(self.dirpath)
-        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+        replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
+        if type(trainer.strategy.checkpoint_io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
         if stage == "fit" and trainer.is_global_zero:
             remove_leftovers(self.folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say it where there is nothing to follow."""
-        self.saved_at, self.due, self.validated = time.monotonic(), False, False
+        self.saved_at, self.due, self.validated, self.saved_step = time.monotonic(), False, False, -1
+        self.stopping = False
         self.ranking.keep = self.save_top_k if self.monitor is not None else 0
         if self.monitor is not None and belongs_to_validation(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0
@@ -125,6 +128,8 @@ class DurableCheckpoint(ModelCheckpoint):
         if self.every_time is not None:
             elapsed = time.monotonic() - self.saved_at >= self.every_time.total_seconds()
             self.due = bool(trainer.strategy.broadcast(self.due or elapsed))
+        self.stopping = is_stopping(trainer)
+        self.due = self.due or self.stopping
         if self.due and stepped and not trainer.is_last_batch and not validation_follows(trainer, batch_idx):
             self.save(trainer)
 
@@ -134,12 +139,15 @@ class DurableCheckpoint(ModelCheckpoint):
             return
         self.validated = True
         self._check_monitor(trainer, of_validation=True)
-        if not trainer.is_last_batch and self._score(trainer) is not None:
+        extra = self.stopping  # a validation that Lightning adds when a fit is stopped: no moment of the whole run
+        if not trainer.is_last_batch and not extra and self._score(trainer) is not None:
             self.save(trainer, only_if_best=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, after the module's own hook."""
         self._check_monitor(trainer, of_validation=False)
+        if not trainer.is_last_batch and self.saved_step == trainer.global_step:
+            return  # stopped in mid-epoch; the save at the last safe point is one that can be resumed exactly
         if self.due or (trainer.current_epoch + 1) % self.every_epochs == 0 or is_final_epoch(trainer):
             self.save(trainer, rank=True)
 
@@ -178,7 +186,8 @@ class DurableCheckpoint(ModelCheckpoint):
             return
         names, dropped = self._enter(trainer, score) if enters and score is not None else ([], [])
         self._publish(saved=True)
-        self.due, self.saved_at = False, time.monotonic()
+        self.due, self.saved_at, self.saved_step = False, time.monotonic(), trainer.global_step
+        self.saves += 1
         self._write(trainer, [self.folder / name for name in [*names, LAST]], dropped)
         if trainer.is_global_zero:
             for logger in trainer.loggers:

@@ -20,5 +20,9 @@ def validation_follows(trainer: Trainer, batch_idx: int) -> bool:
 def is_final_epoch(trainer: Trainer) -> bool:
     """Whether the epoch that ends now is the fit's last."""
     epochs_done = trainer.max_epochs not in (None, -1) and trainer.current_epoch + 1 >= trainer.max_epochs
-    steps_done = trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps
-    return bool(epochs_done or steps_done or trainer.should_stop)
+    return bool(epochs_done or is_stopping(trainer))
+
+
+def is_stopping(trainer: Trainer) -> bool:
+    """Whether the fit ends now, be it in mid-epoch: enough steps, or a callback said so."""
+    return bool(trainer.should_stop or (trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps))

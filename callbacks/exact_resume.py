@@ -1,0 +1,139 @@
+"""Make a resumed run the same run: random numbers by (seed, epoch, batch), sums of the open epoch saved."""
+
+import hashlib
+import os
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_warn
+
+from callbacks.open_sums import load_open_sums, open_sums
+
+SUMS = "open_sums"
+
+
+class ExactResume(Callback):
+    """Reseed every generator before each batch, so that nothing depends on how many numbers were drawn before.
+
+    Dropout and the like then draw the same numbers in an interrupted run as in an uninterrupted one, on each process,
+    and a checkpoint need not hold the state of any generator. With the position in the epoch (the data module's), the
+    weights, optimizer, schedules and scaler (Lightning's) and the sums that the open epoch's metrics have gathered
+    (saved here), a resumed run ends with the same bits. Where the checkpoint comes from other conditions, another
+    number of processes say, the run goes on and one line says that it is not the same.
+
+    Args:
+        seed: ≥ 0; None: that of the resumed checkpoint, else the run's (``seed_everything``), else torch's.
+
+    Raises:
+        ValueError: ``seed`` is negative.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and seed < 0:
+            raise ValueError(f"seed must be ≥ 0, got {seed}.")
+        self.given = self.seed = seed
+        self.conditions: dict[str, Any] = {}
+        self.max_steps: int | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Settle the seed, the same on every process."""
+        own = int(os.environ.get("PL_GLOBAL_SEED", torch.initial_seed()))
+        self.seed = self.given if self.given is not None else int(trainer.strategy.broadcast(own))
+        self.conditions = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Hide ``max_steps`` while the loops are restored.
+
+        With it, Lightning takes a checkpoint of an epoch's end for one of the midst of it, goes through an empty epoch
+        and counts it twice.
+        """
+        if trainer.ckpt_path is not None and trainer.max_steps != -1:
+            self.max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, -1
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the trainer as it was."""
+        self._show_max_steps(trainer)
+
+    def _show_max_steps(self, trainer: Trainer) -> None:
+        if self.max_steps is not None:
+            trainer.fit_loop.epoch_loop.max_steps, self.max_steps = self.max_steps, None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the run with the one that the checkpoint comes from."""
+        self._show_max_steps(trainer)
+        now = conditions_of(trainer)
+        differing = [
+            f"{name} {self.conditions[name]} → {value}"
+            for name, value in now.items()
+            if self.conditions.get(name, value) != value
+        ]
+        if differing:
+            rank_zero_warn(
+                f"Resumed under other conditions ({', '.join(differing)}): going on, but the result is not that of the"
+                " uninterrupted run."
+            )
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """For what draws between the epochs."""
+        self._reseed(trainer, -1)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """For dropout and whatever else draws in a step."""
+        self._reseed(trainer, batch_idx)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """For a validation that draws."""
+        if not trainer.sanity_checking:
+            self._reseed(trainer, -2)
+
+    def _reseed(self, trainer: Trainer, batch_idx: int) -> None:
+        key = (self.seed, trainer.global_rank, trainer.current_epoch, batch_idx)
+        seed_all(int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big"), trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed: a resume continues with it, whatever seed it was started with."""
+        return {"seed": self.seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the seed over unless one was given."""
+        self.seed = state_dict["seed"] if self.given is None else self.given
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the sums of the open epoch, over all processes, and the conditions."""
+        checkpoint[SUMS] = {"sums": open_sums(pl_module, trainer), "conditions": conditions_of(trainer)}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the sums back; they count once, on the first process."""
+        saved = checkpoint.get(SUMS, {})
+        self.conditions = saved.get("conditions", {})
+        if trainer.is_global_zero:
+            load_open_sums(pl_module, saved.get("sums", {}))
+
+
+def conditions_of(trainer: Trainer) -> dict[str, Any]:
+    """What has to be the same for a resume to be exact, and that the Trainer knows."""
+    return {
+        "processes": trainer.world_size,
+        "trainer.accumulate_grad_batches": trainer.accumulate_grad_batches,
+        "trainer.precision": str(trainer.precision),
+        "batches in an epoch": trainer.num_training_batches,
+    }
+
+
+def seed_all(seed: int, trainer: Trainer) -> None:
+    """Seed python, numpy, torch and the device's generator.
+
+    ``torch.manual_seed`` would do, at 200 µs a call: it visits every backend.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  the generator that others draw from is the one to seed
+    torch.default_generator.manual_seed(seed % 2**63)
+    device = trainer.strategy.root_device
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed % 2**63)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed % 2**63)
