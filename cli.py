@@ -1,1 +1,60 @@
-"""Descent: train networks with PyTorch Lightning, everything chosen in a config."""
+"""The command line: `descent COMMAND …`, or `python cli.py COMMAND …`."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from commands.allocator import tune_allocator
+
+TRAINING = ("fit", "validate", "test", "predict")
+LIGHT = {"presets": "commands.list_presets"}
+"""Commands that need no trainer, with the module whose `main(args)` does them."""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run a command.
+
+    Args:
+        args: What would stand on the command line after `descent`; by default that.
+
+    Returns:
+        For a training command the `LightningCLI` object: its `trainer`, `model`, `datamodule` and `run`.
+
+    Raises:
+        SystemExit: With 2 after a mistake in the arguments, the config or the data, which is said in one line.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    if not words or words[0] in ("-h", "--help"):
+        from commands.help import USAGE
+
+        print(USAGE, end="")
+        return None
+    command = words[0].replace("-", "_")
+    if command in LIGHT:
+        return importlib.import_module(LIGHT[command]).main(words[1:])
+    if command not in TRAINING:
+        _unknown_command(words[0])
+    tune_allocator()  # before torch is imported
+    # A console script has no working folder on its path; classes of the user's own are looked up there, last.
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    from commands.run_command import run_command
+
+    return run_command([command, *words[1:]])
+
+
+def _unknown_command(word: str) -> None:
+    import difflib
+
+    known = [*TRAINING, *LIGHT]
+    close = difflib.get_close_matches(word, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
+    print(f"error: unknown command {word}: {hint}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(int(os.environ.get("DESCENT_EXIT_CODE", "0")))

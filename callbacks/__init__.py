@@ -4,6 +4,21 @@ from callbacks.background_io import BackgroundCheckpointIO
 from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
+from callbacks.history import history, plot_history
+from callbacks.learning_curves import LearningCurves
+from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
+from callbacks.progress import EpochLines
 
-__all__ = ["BackgroundCheckpointIO", "DurableCheckpoint", "DurableCheckpointIO", "ExactResume", "Preemption"]
+__all__ = [
+    "BackgroundCheckpointIO",
+    "DurableCheckpoint",
+    "DurableCheckpointIO",
+    "EpochLines",
+    "ExactResume",
+    "LearningCurves",
+    "PredictionTable",
+    "Preemption",
+    "history",
+    "plot_history",
+]

@@ -10,8 +10,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import DurableCheckpointIO
 from callbacks.checkpoint_file import damage, newest_valid
-from callbacks.checkpoint_mismatch import describe_mismatch
 from callbacks.durable_file import SEAL_SIZE
+from lightning_modules.checkpoint_mismatch import describe_mismatch
 
 
 def saved(path: Path, value: float = 1.0) -> Path:

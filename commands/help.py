@@ -1,0 +1,57 @@
+"""Help that fits a screen: for all commands, and for each."""
+
+USAGE = """\
+usage: descent COMMAND [options]
+
+  fit         train: network, loss, optimizer, schedule and data as a config says
+  validate    measure a checkpoint on the validation data
+  test        measure a checkpoint on the test data
+  predict     classify with a checkpoint; writes predictions.csv
+  presets     list what can be chosen by a short name
+
+descent COMMAND --help tells more; a first run: descent fit -c configs/quickstart.yaml
+"""
+
+_COMMON = """\
+  -c FILE                     config; several are laid over one another. A preset's path is looked up beside the file
+                              that names it, in the working folder, then among the shipped ones (descent presets)
+  --model.network PRESET      likewise --model.loss, --model.optimizer, --model.scheduler: a preset or a class path;
+                              an argument of it: --model.optimizer.lr 0.01
+  --data PRESET               data; an argument of it: --data.batch_size 256
+  --trainer.KEY VALUE         Lightning's Trainer: max_epochs, precision, gradient_clip_val, accelerator, devices, …
+  --seed_everything N         seed of every random choice (default 0)
+  --print_config              print the whole config, defaults included, and exit
+  --model.help CLASS          arguments of a class; likewise --data.help CLASS
+  --help_all                  every option
+"""
+
+HELP = {
+    "fit": """\
+usage: descent fit -c CONFIG [options]
+       descent fit --ckpt_path RUN [options]     go on with a run where its last checkpoint is
+
+Trains, and leaves in ROOT/EXPERIMENT/N: config.yaml, metrics.csv, TensorBoard events, checkpoints/best.ckpt and
+last.ckpt, figures/.
+
+"""
+    + _COMMON
+    + """\
+  --experiment NAME           name of the experiment (default: that of the config file)
+  --ckpt_path PATH            a checkpoint, a run's folder, an experiment's folder (its newest run), or last or best
+                              with -c RUN/config.yaml. Without -c the run's own config is used
+  --checkpoint.monitor NAME   metric that chooses best.ckpt (default val/loss)
+""",
+}
+for _command, _text in {
+    "validate": "Measures a checkpoint on the validation data.",
+    "test": "Measures a checkpoint on the test data, which nothing else opens.",
+    "predict": "Classifies the test pictures with a checkpoint; writes predictions.csv into the run's folder.",
+}.items():
+    HELP[_command] = f"""\
+usage: descent {_command} --ckpt_path PATH [options]
+
+{_text}
+
+  --ckpt_path PATH            a checkpoint, a run's folder (its best), or an experiment's folder (its newest run);
+                              the run's own config is used unless -c names another
+{_COMMON}"""

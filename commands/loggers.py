@@ -1,0 +1,101 @@
+"""A run's logs: `metrics.csv` that a resumed run continues, and TensorBoard with train and validation in one chart."""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.utilities import rank_zero_only
+
+CHARTS = {
+    "train and validation": {
+        "loss": ["Multiline", ["train/loss", "val/loss"]],
+        "accuracy": ["Multiline", ["train/accuracy", "val/accuracy"]],
+    }
+}
+
+
+class _ContinuedWriter(ExperimentWriter):
+    """Lightning's writer deletes what it finds in the folder; this one goes on after it."""
+
+    def _check_log_dir_exists(self) -> None:
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="") as file:
+                self.metrics_keys = list(csv.DictReader(file).fieldnames or [])
+
+
+class RunCSVLogger(CSVLogger):
+    """`metrics.csv` in a run's folder, continued when the run is resumed.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        path = Path(folder)
+        super().__init__(save_dir=path.parent, name="", version=path.name)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The writer, made when it is first needed."""
+        if self._experiment is None:
+            self._experiment = _ContinuedWriter(log_dir=self.log_dir)
+        return self._experiment
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        """Append a row; one with an epoch's results is on disk at once."""
+        super().log_metrics(metrics, step)
+        if any(name.startswith(("val/", "test/")) for name in metrics):
+            self.save()
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Nothing: the run's `config.yaml` holds them."""
+
+
+class RunTensorBoardLogger(TensorBoardLogger):
+    """TensorBoard events in a run's folder, with train and validation in one chart and the config as text.
+
+    Args:
+        folder: The run's folder.
+        purge_step: When a run is resumed from this step, what it had logged after it is hidden.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], purge_step: int | None = None) -> None:
+        path = Path(folder)
+        super().__init__(
+            save_dir=path.parent, name="", version=path.name, default_hp_metric=False, purge_step=purge_step
+        )
+        self._has_layout = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The SummaryWriter; its charts are laid out when it is first used."""
+        writer = super().experiment
+        if not self._has_layout:
+            self._has_layout = True
+            writer.add_custom_scalars(CHARTS)
+        return writer
+
+    @rank_zero_only
+    def log_text(self, name: str, text: str) -> None:
+        """A text, shown as a block of code."""
+        block = "\n".join(f"    {line}" for line in text.splitlines())
+        self.experiment.add_text(name, block)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Flush; Lightning's own also writes an empty hparams.yaml, and the config is here already."""
+        self.experiment.flush()
+
+
+def run_loggers(folder: Path, purge_step: int | None = None) -> list[Logger]:
+    """The loggers that a run has by default; CSV first, whose folder is the trainer's `log_dir`."""
+    return [RunCSVLogger(folder), RunTensorBoardLogger(folder, purge_step)]

@@ -1,0 +1,211 @@
+"""The commands that need a trainer: LightningCLI with run folders, presets, and a word about what is replaced."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.trainer.states import TrainerFn
+
+from callbacks.checkpoint import DurableCheckpoint
+from callbacks.checkpoint_io import DurableCheckpointIO
+from callbacks.learning_curves import LearningCurves
+from callbacks.predictions import PredictionTable
+from commands.help import HELP
+from commands.loggers import RunTensorBoardLogger, run_loggers
+from commands.parser import Parser
+from commands.run_folder import Run, claim, resolve_checkpoint, run_of
+from commands.trainer import Trainer
+from lightning_modules.precision import effective_precision
+
+DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
+
+
+class SaveConfig(SaveConfigCallback):
+    """Saves the run's config when training starts, and shows it in TensorBoard."""
+
+    def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
+        """Save in `fit` alone: a test in the run's folder leaves the run's config as it is."""
+        if stage == TrainerFn.FITTING:
+            super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
+        """Put the config into TensorBoard as text."""
+        for logger in trainer.loggers:
+            if isinstance(logger, RunTensorBoardLogger):
+                logger.log_text("config", self.parser.dump(self.config, skip_none=False))
+
+
+class DescentCLI(LightningCLI):
+    """LightningCLI: module, network, loss, optimizer, scheduler and data chosen by class path or preset.
+
+    Attributes:
+        run: The run's folder; `None` where a command makes none.
+    """
+
+    run: Run | None = None
+
+    def __init__(self, args: list[str] | None = None, run: bool = True) -> None:
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            trainer_class=Trainer,
+            parser_class=Parser,
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            args=args,
+            run=run,
+        )
+
+    # -- arguments -----------------------------------------------------------------------------------------------------
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """What a run has beside trainer, module and data."""
+        parser.add_argument(
+            "--experiment",
+            type=str | None,
+            default=None,
+            help="Name of the experiment; by default that of the config file. The run's folder is ROOT/EXPERIMENT/N.",
+        )
+        parser.add_lightning_class_args(DurableCheckpoint, "checkpoint")
+        parser.set_defaults({"model": DEFAULT_MODULE, "trainer.default_root_dir": "runs"})
+        for argument in ("num_classes", "in_channels"):
+            parser.link_arguments(
+                f"data.{argument.replace('in_', '')}",
+                f"model.init_args.network.init_args.{argument}",
+                apply_on="instantiate",
+            )
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        assert isinstance(parser, Parser)
+        parser.show_all_options()
+        parser.short_help = HELP.get(subcommand)
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; Lightning's own also warns that both `args` and `sys.argv` are there, as they always are here."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        # Lightning lets a checkpoint's hyper-parameters beat the command line. Here the run's config.yaml is read
+        # first, by main(), and arguments come after it.
+        pass
+
+    # -- from config to run --------------------------------------------------------------------------------------------
+
+    def before_instantiate_classes(self) -> None:
+        """Find the checkpoint, claim the run's folder, say which precision is used."""
+        if self.subcommand is None:
+            return
+        config = self.config[self.subcommand]
+        config_run = _config_run(config)
+        if config.get("ckpt_path"):
+            name = "last" if self.subcommand == "fit" else "best"
+            checkpoint = resolve_checkpoint(str(config.ckpt_path), name, config_run)
+            config.ckpt_path = str(checkpoint)
+            self.run = run_of(checkpoint)
+        elif self.subcommand in ("validate", "test", "predict"):
+            say(f"{self.subcommand}: no --ckpt_path is given: this is the network as it is initialised, untrained.")
+        if self.run is None and self.subcommand == "fit" and not config.trainer.fast_dev_run:
+            experiment = config.experiment or _experiment(config, config_run)
+            self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
+        config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
+        if reason:
+            say(reason)
+
+    def instantiate_classes(self) -> None:
+        """Make everything; what a constructor refuses is a mistake in the config."""
+        try:
+            super().instantiate_classes()
+        except (OSError, MisconfigurationException):
+            raise
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise MisconfigurationException(
+                text or f"{type(error).__name__} while the config's classes were made"
+            ) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """A trainer that logs into the run's folder and saves durably."""
+        trainer = self._get(self.config_init, "trainer")
+        plugins = trainer.get("plugins") or []
+        plugins = list(plugins) if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(DurableCheckpointIO())
+        kwargs["plugins"] = plugins
+        if self.run is not None:
+            kwargs["default_root_dir"] = str(self.run.folder)
+        kwargs["logger"] = self._loggers(trainer.get("logger"))
+        trainer["callbacks"] = [*(trainer.get("callbacks") or []), LearningCurves(), PredictionTable()]
+        return super().instantiate_trainer(**kwargs)
+
+    def _loggers(self, configured: Any) -> list[Logger] | Logger | bool:
+        if configured not in (None, True):
+            return configured
+        if self.run is None or self.subcommand != "fit":
+            return False
+        return run_loggers(self.run.folder)
+
+    def after_fit(self) -> None:
+        """Say how good it is, where it is, and what to do with it."""
+        if self.run is None or not self.trainer.is_global_zero:
+            return
+        best = self.run.checkpoint("best")
+        print(fit_summary(self.run, self.trainer, best if best.exists() else self.run.checkpoint("last")))
+
+
+def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
+    """The last lines of a fit: validation result, folder, and the commands that go on from here."""
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    values = ", ".join(f"{name.removeprefix('val/')} {value:.4f}" for name, value in sorted(metrics.items()))
+    saver = trainer.checkpoint_callback
+    score = getattr(saver, "best_model_score", None)
+    best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
+    folder = _shown(run.folder)
+    return "\n".join(
+        [
+            "",
+            f"validation  {values or 'none'}{best}",
+            f"run folder  {folder}",
+            f"test        descent test --ckpt_path {_shown(checkpoint)}",
+            f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
+            f"predict     descent predict --ckpt_path {_shown(checkpoint)}",
+        ]
+    )
+
+
+def _shown(path: Path) -> str:
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _config_files(config: Namespace) -> list[Path]:
+    return [Path(str(path)) for path in config.get("config") or [] if path is not None]
+
+
+def _config_run(config: Namespace) -> Run | None:
+    files = _config_files(config)
+    return run_of(files[-1]) if files else None
+
+
+def _experiment(config: Namespace, config_run: Run | None) -> str:
+    """Name of the experiment: the run's whose config is used again, else the config file's."""
+    if config_run is not None:
+        return config_run.experiment
+    files = _config_files(config)
+    return files[0].stem if files else "default"
+
+
+def say(line: str) -> None:
+    """One line about something that was replaced or left out, on standard error."""
+    print(line, file=sys.stderr, flush=True)

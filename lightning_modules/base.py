@@ -1,0 +1,225 @@
+"""What every supervised task shares: its parts by injection, clipping, and means over samples."""
+
+import sys
+from typing import Any, cast
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lightning_modules.checkpoint_mismatch import describe_mismatch
+from lightning_modules.clipping import clip_gradients_once, optimized_parameters
+from lightning_modules.epoch_means import EpochMeans
+from lightning_modules.optimizers.real_steps import RealSteps
+from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
+from lightning_modules.schedulers.recipe import Horizon, Recipe, build_schedule
+
+
+class SupervisedModule(LightningModule):
+    """A network trained on (input, target) pairs.
+
+    A task derives from it, says in `batch_metrics` what it measures cheaply on each training batch, and in
+    `evaluation_metrics` what it measures in validation and test.
+
+    Args:
+        network: Maps inputs `(B, …)` to raw outputs (logits for the classification losses).
+        loss: Called as `loss(output, target)`, the mean over the batch.
+        optimizer: Makes the optimizer from the parameters. It has no default on purpose: a default class would lend its
+            arguments to another one that is chosen on top of it.
+        scheduler: Makes the learning-rate schedule; lengths that the trainer knows are filled in. `None` keeps the
+            optimizer's rate.
+        channels_last: Keep 4-dimensional weights and inputs in the `channels_last` memory format, in which convolutions
+            are faster on most hardware. The arithmetic is the same.
+    """
+
+    grad_norm: Tensor | None = None
+    """Total 2-norm of the last step's gradients before clipping, on the device; `None` before the first step."""
+
+    real_steps: RealSteps | None = None
+    """Counts the optimizer steps that were really taken; a gradient scaler skips those that overflow."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: OptimizerCallable,
+        scheduler: Recipe | LRSchedulerCallable | None = None,
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.channels_last = channels_last
+        self.means = {"train": EpochMeans(), "val": EpochMeans(), "test": EpochMeans()}
+
+    # -- what a task says of itself ------------------------------------------------------------------------------------
+
+    def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Means over a training batch besides the loss, each of shape `()`, cheap and without asking the host."""
+        return {}
+
+    def update_metrics(self, stage: str, output: Tensor, target: Tensor) -> None:
+        """Update the torchmetrics of `stage` ("val" or "test") with a batch."""
+
+    def metric_names(self) -> set[str]:
+        """Names, without the stage, of what is logged for each epoch: the loss, and what a task adds."""
+        return {"loss"}
+
+    def compute_metrics(self, stage: str) -> dict[str, Tensor]:
+        """Compute and reset the torchmetrics of `stage`."""
+        return {}
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Lay out the weights."""
+        if self.channels_last:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Raw outputs of the network."""
+        if self.channels_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        output: Tensor = self.network(inputs)
+        return output
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of a batch; summed over samples for the epoch, logged every `log_every_n_steps`."""
+        inputs, target = batch
+        output = self(inputs)
+        loss: Tensor = self.loss(output, target)
+        self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
+        # self.log costs more than a small network's step, so it's called only when the trainer would write it.
+        if (self.trainer.global_step + 1) % self._log_every_n_steps == 0:
+            self.log_dict({"train/loss_step": loss.detach(), **self.learning_rates()}, on_step=True, on_epoch=False)
+        return loss
+
+    @property
+    def _log_every_n_steps(self) -> int:
+        return self.trainer.log_every_n_steps or sys.maxsize  # type: ignore[attr-defined, no-any-return]
+
+    def learning_rates(self) -> dict[str, float]:
+        """Rate that this step uses, by parameter group: `lr`, or `lr/<group>` where there are several groups."""
+        groups = [group for optimizer in self.trainer.optimizers for group in optimizer.param_groups]
+        if len(groups) == 1:
+            return {"lr": float(groups[0]["lr"])}
+        return {f"lr/{group.get('name', index)}": float(group["lr"]) for index, group in enumerate(groups)}
+
+    def on_train_start(self) -> None:
+        """See before the first step that what a plateau monitors will be logged."""
+        check_monitor(self.trainer, self.logged_metrics())
+
+    def logged_metrics(self) -> set[str]:
+        """Names of what a run logs for each epoch."""
+        return {"train/loss"} | {f"val/{name}" for name in self.metric_names()}
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means over the epoch's samples."""
+        self.log_dict({f"train/{name}": mean for name, mean in self._epoch_means("train").items()})
+        observe_plateaus(self)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Measure a validation batch."""
+        self._evaluation_step("val", batch)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Measure a test batch."""
+        self._evaluation_step("test", batch)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin with nothing measured: an interrupted evaluation leaves sums behind."""
+        self._evaluation_start("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Begin with nothing measured."""
+        self._evaluation_start("test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation loss and metrics."""
+        self._evaluation_end("val")
+        observe_plateaus(self)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test loss and metrics."""
+        self._evaluation_end("test")
+
+    def _evaluation_step(self, stage: str, batch: tuple[Tensor, Tensor]) -> None:
+        inputs, target = batch
+        output = self(inputs)
+        self.means[stage].update(len(inputs), loss=self.loss(output, target))
+        self.update_metrics(stage, output, target)
+
+    def _evaluation_start(self, stage: str) -> None:
+        self.means[stage].reset()
+
+    def _evaluation_end(self, stage: str) -> None:
+        measured = {**self._epoch_means(stage), **self.compute_metrics(stage)}
+        self.log_dict({f"{stage}/{name}": value for name, value in measured.items()})
+
+    def _epoch_means(self, stage: str) -> dict[str, Tensor]:
+        strategy = self.trainer.strategy
+        means = self.means[stage].compute(lambda total: strategy.reduce(total, reduce_op="sum"))
+        self.means[stage].reset()
+        return means
+
+    # -- optimization --------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Make the optimizer over all trainable parameters, and its schedule over the run's actual length."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        if not parameters:
+            raise MisconfigurationException(
+                f"{type(self.network).__name__} has no trainable parameters: nothing can be optimized. "
+                "Unfreeze some (requires_grad) or choose another network."
+            )
+        try:
+            optimizer = self.optimizer(parameters)
+        except (TypeError, ValueError) as error:  # what torch refuses is the user's choice of arguments
+            raise MisconfigurationException(f"The optimizer can't be made: {error}.") from error
+        self.real_steps = RealSteps(optimizer)
+        schedule = build_schedule(self.scheduler, optimizer, Horizon.from_trainer(self.trainer))
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": cast(LRSchedulerConfigType, schedule)}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as the trainer's flags say; the norm is computed once and kept in `grad_norm`."""
+        parameters = optimized_parameters(optimizer)
+        self.grad_norm = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        """Step the schedule, unless the gradient scaler skipped every optimizer step since it was last stepped."""
+        if self.real_steps is None or self.real_steps.advanced():
+            super().lr_scheduler_step(scheduler, metric)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sums of an unfinished epoch."""
+        checkpoint["epoch_means"] = {stage: means.state_dict() for stage, means in self.means.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See that the checkpoint is one of this network; go on with the sums of an unfinished epoch.
+
+        Raises:
+            MisconfigurationException: It is of another network; the message names the layers that differ.
+        """
+        mismatch = describe_mismatch(checkpoint["state_dict"], self.state_dict())
+        if mismatch:
+            raise MisconfigurationException(
+                f"The checkpoint is of another network than {type(self.network).__name__} as configured: {mismatch}. "
+                "Give the config that it was made with (config.yaml in its run's folder)."
+            )
+        for stage, state in checkpoint.get("epoch_means", {}).items():
+            self.means[stage].load_state_dict(state)
