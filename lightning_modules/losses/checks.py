@@ -91,8 +91,9 @@ def require_labels(target: Tensor, classes: int, ignore_index: int | None) -> No
     """Refuse class numbers outside [0, classes) that are not `ignore_index`."""
     if not _readable(target):
         return
-    known = target if ignore_index is None else target.masked_fill(target == ignore_index, 0)
-    low, high = _range(known)
+    low, high = _range(target)
+    if ignore_index is not None and (low < 0 or high >= classes):
+        low, high = _range(target.masked_fill(target == ignore_index, 0))
     if low < 0 or high >= classes:
         ignored = "" if ignore_index is None else f" or ignore_index {ignore_index}"
         wrong = int(low if low < 0 else high)

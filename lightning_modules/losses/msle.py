@@ -1,6 +1,7 @@
 """Mean squared logarithmic error: ratios count, not differences."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_modules.losses.checks import require_choice, require_same_shape, require_values
@@ -43,7 +44,7 @@ def msle(output: Tensor, target: Tensor, floor: float | None = None, reduction: 
     else:
         above = output.clamp(min=floor)
         log = torch.log1p(above) + (output - above) / (1 + floor)
-    return reduce((log - torch.log1p(target.to(log.dtype))).square(), reduction)
+    return reduce(F.mse_loss(log, torch.log1p(target.to(log.dtype)), reduction="none"), reduction)
 
 
 def _require_defined(output: Tensor) -> None:

@@ -1,10 +1,11 @@
 """What Dice, Jaccard and Tversky share: soft counts of pixels by class, and the mean over classes."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lightning_modules.losses.checks import by_class, require_class_shapes, require_labels, require_values
 from lightning_modules.losses.precision import logits_as_float32
@@ -29,8 +30,25 @@ def soft_counts(output: Tensor, target: Tensor, mode: Mode, per_image: bool, ign
     """Count pixels by class: p is a softmax over the channels for `multiclass`, else a sigmoid."""
     prepared = _exclusive if mode == "multiclass" else _binary if mode == "binary" else _independent
     p, y = prepared(output, target, ignore_index)
-    over = 2 if per_image else (0, 2)
-    return Counts((p * y).sum(over), p.sum(over), y.sum(over, dtype=p.dtype))
+    y = y.to(p.dtype)  # products of float and bool are slow
+    both, predicted = _Sums.apply(p, y)
+    counts = Counts(both, predicted, y.sum(2))
+    return counts if per_image else Counts(*(count.sum(0) for count in counts))
+
+
+class _Sums(torch.autograd.Function):
+    """Σ p·y and Σ p over the pixels; both gradients at once."""
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(y)
+        return (p * y).sum(2), p.sum(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, both: Tensor, predicted: Tensor) -> tuple[Tensor, None]:
+        (y,) = ctx.saved_tensors
+        return (y * both.unsqueeze(2)).add_(predicted.unsqueeze(2)), None
 
 
 def _exclusive(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
@@ -38,14 +56,15 @@ def _exclusive(output: Tensor, target: Tensor, ignore_index: int | None) -> tupl
     p = _flat(torch.softmax(logits_as_float32(output), dim=1))
     if target.is_floating_point():
         require_values("target", target, low=0, high=1)
-        return p, _flat(target).to(p.dtype)
+        return p, _flat(target)
     require_labels(target, p.shape[1], ignore_index)
-    numbers = _flat(target.unsqueeze(1))
-    y = numbers == torch.arange(p.shape[1], device=p.device)[:, None]
+    numbers = _flat(target.unsqueeze(1)).to(p.dtype)
+    classes = torch.arange(p.shape[1], device=p.device, dtype=p.dtype)[:, None]
+    y = torch.eq(numbers, classes, out=torch.empty_like(p))  # in floating point: whole numbers take four times as long
     if ignore_index is None:
         return p, y
     valid = numbers != ignore_index
-    return p.where(valid, 0), y & valid
+    return p.where(valid, 0), y.where(valid, 0)
 
 
 def _binary(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:

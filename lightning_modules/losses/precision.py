@@ -1,5 +1,6 @@
 """Half precision in, float32 inside: a loss is computed where its sums and exponentials fit."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -52,3 +53,16 @@ def logits_as_float32(logits: Tensor) -> Tensor:
         saturated: Tensor = _Saturate.apply(logits)
         return saturated
     return as_float32(logits)
+
+
+def autocast_off(device: str) -> AbstractContextManager[Any]:
+    """Where every function runs in the dtype of its arguments; devices without autocast are so already.
+
+    Example:
+        >>> with torch.autocast("cpu", torch.bfloat16), autocast_off("cpu"):
+        ...     (torch.ones(1, 1) @ torch.ones(1, 1)).dtype
+        torch.float32
+    """
+    if torch.amp.is_autocast_available(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()

@@ -1,9 +1,14 @@
 """Binary cross-entropy of probabilities, safe under mixed precision."""
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lightning_modules.losses.checks import require_choice, require_floating, require_same_shape, require_values
+from lightning_modules.losses.precision import autocast_off
 from lightning_modules.losses.reduction import REDUCTIONS, Reduction, reduce
 
 
@@ -43,18 +48,30 @@ def probability_bce(output: Tensor, target: Tensor, reduction: Reduction = "mean
         raise ValueError(
             f"{error} These look like logits: use a loss on logits, or end the network in a sigmoid."
         ) from None
-    p = _inside(output)
-    y = target.to(p.dtype)
-    return reduce(-(y * p.log() + (1 - y) * torch.log1p(-p)), reduction)
+    target = target.double() if output.dtype == torch.float64 else target.float()
+    with autocast_off(output.device.type):  # CUDA's autocast refuses this function
+        cost: Tensor = _CrossEntropy.apply(output, target)
+    return reduce(cost, reduction)
 
 
-def _inside(output: Tensor) -> Tensor:
-    """Probabilities in float32, moved off 0 and 1; the gradient passes through the move."""
-    low, high = torch.finfo(output.dtype).tiny, 1 - torch.finfo(output.dtype).eps / 2
-    p = output if output.dtype == torch.float64 else output.float()
-    with torch.no_grad():
-        move = torch.where(p.abs() < low, low - p, torch.where(p == 1, high - p, 0))
-    return p + move
+class _CrossEntropy(torch.autograd.Function):
+    """Value and gradient at the nearest probability that is neither 0 nor 1."""
+
+    @staticmethod
+    def forward(ctx: Any, output: Tensor, target: Tensor) -> Tensor:
+        limits = torch.finfo(output.dtype)
+        p = output.to(target.dtype).clamp(limits.tiny, 1 - limits.eps / 2)
+        if output.device.type != "cpu":  # where nobody looked: what is no probability gives NaN
+            p = p.where((output >= 0) & (output <= 1), float("nan"))
+        ctx.save_for_backward(p, target)
+        ctx.dtype = output.dtype
+        return F.binary_cross_entropy(p, target, reduction="none")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        p, target = ctx.saved_tensors
+        return ((p - target) / (p * (1 - p)) * gradient).to(ctx.dtype), None
 
 
 class ProbabilityBCELoss(nn.Module):

@@ -2,12 +2,12 @@
 
 import math
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_modules.losses.checks import require_choice, require_same_shape, require_values
 from lightning_modules.losses.precision import as_float32
-from lightning_modules.losses.reduction import REDUCTIONS, Reduction
+from lightning_modules.losses.reduction import REDUCTIONS, Reduction, reduce
 
 
 def rmse(output: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
@@ -28,18 +28,24 @@ def rmse(output: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tenso
         ValueError: The shapes differ, the output is not floating point, or (on the CPU) a target is not finite.
 
     Example:
+        >>> import torch
         >>> rmse(torch.tensor([1.0, 2.0]), torch.tensor([4.0, 6.0]))
         tensor(3.5355)
     """
     require_same_shape(output, target)
     require_values("target", target)
-    error = as_float32(output) - target
+    output = as_float32(output)
+    squares = F.mse_loss(output, target.to(output.dtype), reduction="none")
     if reduction == "mean":
-        mean: Tensor = torch.linalg.vector_norm(error) / math.sqrt(max(error.numel(), 1))
-        return mean
-    rows = error.reshape(len(error), math.prod(error.shape[1:]))
-    by_sample: Tensor = torch.linalg.vector_norm(rows, dim=1) / math.sqrt(max(rows.shape[1], 1))
+        return _root(reduce(squares, "mean"))
+    features = math.prod(squares.shape[1:])
+    by_sample = _root(squares.reshape(len(squares), features).sum(dim=1) / max(features, 1))
     return by_sample if reduction == "none" else by_sample.sum()
+
+
+def _root(mean: Tensor) -> Tensor:
+    """The square root, with gradient 0 at 0."""
+    return mean.where(mean > 0, 1).sqrt().where(mean > 0, 0)
 
 
 class RMSELoss(nn.Module):
@@ -52,6 +58,7 @@ class RMSELoss(nn.Module):
         ValueError: An unknown reduction.
 
     Example:
+        >>> import torch
         >>> RMSELoss()(torch.tensor([1.0, 2.0]), torch.tensor([4.0, 6.0]))
         tensor(3.5355)
     """

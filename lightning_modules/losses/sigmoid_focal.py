@@ -1,14 +1,16 @@
 """Focal loss over yes-or-no questions: binary, multi-label, one class against the rest."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lightning_modules.losses.checks import add_weights, by_class, require_between, require_choice
 from lightning_modules.losses.reduction import REDUCTIONS, Reduction, reduce
-from lightning_modules.losses.sigmoid_targets import Labels, prepare
+from lightning_modules.losses.sigmoid_targets import prepare
 
 
 def sigmoid_focal_loss(
@@ -49,28 +51,39 @@ def sigmoid_focal_loss(
         Lin, Goyal, Girshick, He, Dollár: Focal loss for dense object detection, 2017.
     """
     labels = prepare(output, target, ignore_index)
-    alpha = None if alpha is None else by_class("alpha", alpha, labels.logits).to(labels.logits.dtype)
-    cost = _soft(labels, gamma, alpha) if labels.target.is_floating_point() else _hard(labels, gamma, alpha)
+    target = labels.target.to(labels.logits.dtype)
+    yes, no = target, 1 - target
+    if alpha is not None:
+        alpha = by_class("alpha", alpha, labels.logits).to(target.dtype)
+        yes, no = yes * alpha, no * (1 - alpha)
+    cost: Tensor = _Focal.apply(labels.logits, yes, no, gamma)
     return reduce(labels.keep(cost), reduction, labels.total())
 
 
-def _hard(labels: Labels, gamma: float, alpha: Tensor | None) -> Tensor:
-    margin = torch.where(labels.target, labels.logits, -labels.logits)
-    cost = _one_side(margin, gamma)
-    return cost if alpha is None else cost * torch.where(labels.target, alpha, 1 - alpha)
+class _Focal(torch.autograd.Function):
+    """yes · (1 − p)^γ · −log p + no · p^γ · −log(1 − p), with its derivative: half the passes of autograd's.
 
+    And no 0^(γ − 1), which autograd has at p = 1 for γ < 1.
+    """
 
-def _soft(labels: Labels, gamma: float, alpha: Tensor | None) -> Tensor:
-    yes, no = labels.target, 1 - labels.target
-    if alpha is not None:
-        yes, no = yes * alpha, no * (1 - alpha)
-    return yes * _one_side(labels.logits, gamma) + no * _one_side(-labels.logits, gamma)
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, yes: Tensor, no: Tensor, gamma: float) -> Tensor:
+        log_p, p = F.logsigmoid(x), torch.sigmoid(x)
+        q = torch.sigmoid(-x)
+        log_q = F.logsigmoid(-x) if gamma == 0 else log_p - x
+        weight_yes, weight_no = yes * q.pow(gamma), no * p.pow(gamma)
+        value = (log_p * weight_yes).addcmul_(log_q, weight_no).neg_()
+        if ctx.needs_input_grad[0]:
+            slope = torch.sub(p, log_q.mul_(q), alpha=gamma).mul_(weight_no)
+            slope.addcmul_(torch.sub(q, log_p.mul_(p), alpha=gamma), weight_yes, value=-1)
+            ctx.save_for_backward(slope)
+        return value
 
-
-def _one_side(margin: Tensor, gamma: float) -> Tensor:
-    """−(1 − p)^γ log p of p = sigmoid(margin). The power goes through log(1 − p): no 0^(γ − 1) in the gradient."""
-    cost = -F.logsigmoid(margin)
-    return cost * torch.exp(gamma * F.logsigmoid(-margin)) if gamma else cost
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (slope,) = ctx.saved_tensors
+        return gradient * slope, None, None, None
 
 
 class SigmoidFocalLoss(nn.Module):
