@@ -1,0 +1,65 @@
+"""The order of an epoch: a permutation that seed and epoch decide, shared out to the ranks, resumed by skipping."""
+
+import pytest
+import torch
+from scipy import stats
+
+from datamodules.order import EpochOrder, PlainOrder
+
+
+def in_epoch(order: EpochOrder, epoch: int) -> list[int]:
+    order.set_epoch(epoch)
+    return list(order)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [21, 100])
+def test_ranks_share_one_order(count: int, processes: int) -> None:
+    whole = in_epoch(EpochOrder(range(count), seed=3), 5)
+    parts = [in_epoch(EpochOrder(range(count), 3, processes, rank), 5) for rank in range(processes)]
+    assert sorted(whole) == list(range(count))
+    assert {len(part) for part in parts} == {count // processes}
+    together = [index for group in zip(*parts, strict=True) for index in group]
+    assert together == whole[: count // processes * processes]
+
+
+def test_what_sits_out_changes() -> None:
+    order = EpochOrder(range(5), seed=0, num_replicas=2, rank=0), EpochOrder(range(5), seed=0, num_replicas=2, rank=1)
+    out = {(set(range(5)) - set(in_epoch(order[0], e)) - set(in_epoch(order[1], e))).pop() for e in range(40)}
+    assert out == set(range(5))
+
+
+def test_every_place_is_as_likely() -> None:
+    places = torch.tensor([in_epoch(EpochOrder(range(6), seed=1), epoch).index(2) for epoch in range(3_000)])
+    assert stats.chisquare(torch.bincount(places, minlength=6).numpy()).pvalue > 1e-4
+
+
+def test_seed_and_epoch_decide_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    one = in_epoch(EpochOrder(range(50), seed=1), 2)
+    state = torch.get_rng_state()
+    torch.rand(3)
+    assert in_epoch(EpochOrder(range(50), seed=1), 2) == one
+    assert in_epoch(EpochOrder(range(50), seed=2), 1) != one  # torch's own sampler adds the two
+    assert in_epoch(EpochOrder(range(50), seed=1), 3) != one
+    torch.set_rng_state(state)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("done", [0, 1, 7, 50])
+def test_skips_what_is_done_in_that_epoch_alone(done: int, processes: int) -> None:
+    fresh = EpochOrder(range(100), 0, processes, 0)
+    resumed = EpochOrder(range(100), 0, processes, 0, resume=(4, done))
+    for epoch in (0, 3, 4, 5):
+        assert in_epoch(resumed, epoch) == in_epoch(fresh, epoch)[done if epoch == 4 else 0 :]
+        assert len(resumed) == len(fresh) == 100 // processes
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [7, 21, 100])
+def test_plain_order_gives_each_sample_to_one_rank(count: int, processes: int) -> None:
+    orders = [PlainOrder(range(count), processes, rank) for rank in range(processes)]
+    parts = [list(order) for order in orders]
+    assert sorted(sum(parts, [])) == list(range(count))
+    assert [len(order) for order in orders] == [len(part) for part in parts]
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
