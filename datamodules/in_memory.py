@@ -1,6 +1,6 @@
 """The DataModule of pictures in memory that all the others are: order, augmentation, normalisation, resume."""
 
-import os
+import hashlib
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from datamodules.augmentation import Augmentation
 from datamodules.loading import PictureLoader, picture_loader
-from datamodules.normalisation import Normaliser, Statistics, pixel_statistics
+from datamodules.normalisation import Normaliser, Statistics, checked, pixel_statistics
 from datamodules.order import EpochOrder, PlainOrder
 from datamodules.pictures import Batch, PictureDataset, Pictures
 from datamodules.position import Position
+from datamodules.run_state import RunState
 from datamodules.split import stratified_split
 
 
@@ -76,13 +77,9 @@ class ImageDataModule(LightningDataModule, ABC):
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last
-        self._given_seed = seed
-        self._loaded_seed: int | None = None
-        self._given_statistics = Statistics(tuple(mean), tuple(std)) if mean and std else None
-        self._loaded_statistics: Statistics | None = None
-        self._own_statistics: Statistics | None = None
+        given = checked(Statistics(tuple(mean), tuple(std))) if mean and std else None
+        self._run = RunState(seed, given)
         self._normaliser: Normaliser | None = None
-        self._position = Position()
         self._train_loader: PictureLoader | None = None
         self.train_set: PictureDataset | None = None
         self.val_set: PictureDataset | None = None
@@ -121,8 +118,14 @@ class ImageDataModule(LightningDataModule, ABC):
         return None
 
     def setup(self, stage: str) -> None:
-        """Open what the stage needs, and forget the position of an earlier run."""
-        self._position = Position()
+        """Open what the stage needs; a fit forgets what an earlier one was resumed from."""
+        if stage == "fit":
+            self._run.forget()
+            self._train_loader = None
+        given = self._run.given_statistics
+        if given is not None and len(given.mean) != self.channels:
+            values = "1 value" if len(given.mean) == 1 else f"{len(given.mean)} values"
+            raise MisconfigurationException(f"mean and std have {values}, the pictures {self.channels} channels.")
         self.open(stage)
 
     def open(self, stage: str) -> None:
@@ -140,18 +143,12 @@ class ImageDataModule(LightningDataModule, ABC):
     @property
     def seed(self) -> int:
         """The one given, else that of the checkpoint that is resumed, else the run's, else 0."""
-        for seed in (self._given_seed, self._loaded_seed):
-            if seed is not None:
-                return seed
-        return int(os.environ.get("PL_GLOBAL_SEED", 0))
+        return self._run.seed
 
     @property
     def statistics(self) -> Statistics:
         """Mean and standard deviation to normalise with: those given, else the checkpoint's, else the data's."""
-        known = self._given_statistics or self._loaded_statistics or self._own_statistics
-        if known is None:
-            known = self._own_statistics = self.data_statistics()
-        return known
+        return self._run.statistics(self.data_statistics)
 
     def data_statistics(self) -> Statistics:
         """Those of the training pictures; a subclass that knows them says so."""
@@ -168,13 +165,10 @@ class ImageDataModule(LightningDataModule, ABC):
                 f"batch_size {self.batch_size} is larger than the training data, {available} pictures{each}: "
                 f"set it to at most {available}."
             )
-        if not self._position.fits(self.batch_size, processes):
-            rank_zero_warn(
-                f"The checkpoint stands after {self._position.batches} batches of {self._position.batch_size} on "
-                f"{self._position.processes} process(es); going on with batches of {self.batch_size} on {processes} is "
-                "not the same run: what is done is left out as nearly as whole batches allow."
-            )
-        resume = self._position.epoch, self._position.samples(self.batch_size, processes)
+        position = self._run.position
+        if not position.fits(self.batch_size, processes):
+            rank_zero_warn(position.misfit(self.batch_size, processes))
+        resume = position.epoch, position.samples(self.batch_size, processes)
         order = EpochOrder(self.train_set, self.seed, processes, rank, resume)
         self._train_loader = picture_loader(self.train_set, order, self.batch_size, self.num_workers, self.drop_last)
         return self._train_loader
@@ -229,20 +223,17 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """The position in the epoch, and what resuming or testing must share with this run."""
-        position = self._position
+        position = self._run.position
         if self.trainer is not None and self._train_loader is not None and self._train_loader.started_epoch >= 0:
             done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
             position = Position(self._train_loader.started_epoch, done, self.batch_size, self._processes()[0])
-        mean, std = self.statistics
-        return {"position": position.state(), "seed": self.seed, "mean": list(mean), "std": list(std)}
+        return self._run.state(position, self.statistics, self._split())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over position, seed and normalisation; what was given as an argument is kept, and said to differ."""
-        self._position = Position(**state_dict["position"])
-        self._loaded_seed = state_dict["seed"]
-        self._loaded_statistics = Statistics(tuple(state_dict["mean"]), tuple(state_dict["std"]))
-        if self._given_seed not in (None, self._loaded_seed):
-            rank_zero_warn(
-                f"data.seed is {self._given_seed}, the checkpoint's {self._loaded_seed}: going on with the one given; "
-                "the order of the pictures is not that of the uninterrupted run."
-            )
+        self._run.load(state_dict, self._split())
+
+    def _split(self) -> str:
+        if self.val_set is None:
+            return ""
+        return hashlib.blake2b(self.val_set.rows.numpy().tobytes(), digest_size=8).hexdigest()

@@ -1,5 +1,6 @@
 """The DataLoader of pictures in memory: whole batches, its own generator, workers that start with the right epoch."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +47,8 @@ def picture_loader(
         num_workers: ≥ 0; 0 is fastest for small pictures. The batches do not depend on it.
         drop_last: Leave an incomplete last batch out.
     """
+    if num_workers < 2:  # Lightning advises more; it cannot know that a batch is one copy within the memory
+        warnings.filterwarnings("ignore", message=".*_dataloader' does not have many workers")
     return PictureLoader(
         dataset,
         batch_size=batch_size,

@@ -21,6 +21,18 @@ class Statistics(NamedTuple):
     std: tuple[float, ...]
 
 
+def checked(statistics: Statistics) -> Statistics:
+    """The same, if one can normalise with it.
+
+    Raises:
+        ValueError: If a standard deviation is not positive, or the lengths differ.
+    """
+    mean, std = statistics
+    if len(mean) != len(std) or not all(value > 0 for value in std):
+        raise ValueError(f"mean and std must have one value per channel and std be > 0, got {mean} and {std}.")
+    return statistics
+
+
 def pixel_statistics(pixels: Tensor) -> Statistics:
     r"""Mean and standard deviation of every channel, from exact integer sums.
 
@@ -84,10 +96,7 @@ class Normaliser:
     """
 
     def __init__(self, statistics: Statistics, channels_last: bool = True) -> None:
-        mean, std = statistics
-        if len(mean) != len(std) or not all(value > 0 for value in std):
-            raise ValueError(f"mean and std must have one value per channel and std be > 0, got {mean} and {std}.")
-        self.statistics = statistics
+        self.statistics = checked(statistics)
         self.channels_last = channels_last
         self._constants: dict[tuple[torch.device, int], tuple[Tensor, Tensor]] = {}
 

@@ -35,6 +35,14 @@ class Position:
         """Whether going on with these numbers is exact."""
         return self.batches == 0 or (self.batch_size, self.processes) == (batch_size, processes)
 
+    def misfit(self, batch_size: int, processes: int) -> str:
+        """What to say where it is not."""
+        return (
+            f"The checkpoint stands after {self.batches} batches of {self.batch_size} on {self.processes} process(es); "
+            f"going on with batches of {batch_size} on {processes} is not the same run: what is done is left out as "
+            "nearly as whole batches allow."
+        )
+
     def state(self) -> dict[str, Any]:
         """Plain numbers, for a checkpoint."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Crop and flip: the same pictures as torchvision's transforms, with the same probabilities, from (seed, epoch, row)."""
+"""Crop and flip: torchvision's pictures with torchvision's probabilities, decided by (seed, epoch, row)."""
 
 import itertools
 

@@ -60,6 +60,6 @@ def test_skips_what_is_done_in_that_epoch_alone(done: int, processes: int) -> No
 def test_plain_order_gives_each_sample_to_one_rank(count: int, processes: int) -> None:
     orders = [PlainOrder(range(count), processes, rank) for rank in range(processes)]
     parts = [list(order) for order in orders]
-    assert sorted(sum(parts, [])) == list(range(count))
+    assert sorted(index for part in parts for index in part) == list(range(count))
     assert [len(order) for order in orders] == [len(part) for part in parts]
     assert max(map(len, parts)) - min(map(len, parts)) <= 1

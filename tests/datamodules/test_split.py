@@ -45,5 +45,5 @@ def test_class_without_a_sample(share: float, message: str) -> None:
 
 
 def test_class_of_one_picture() -> None:
-    with pytest.raises(MisconfigurationException, match="class 'b' has 1 picture: .* change val_share"):
+    with pytest.raises(MisconfigurationException, match=r"class 'b' has 1 picture: .* change val_share"):
         stratified_split(torch.tensor([0, 0, 1]), 0.5, 0, ["a", "b"])
