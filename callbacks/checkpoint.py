@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from callbacks.background_io import BackgroundCheckpointIO
 from callbacks.checkpoint_file import newest_valid
 from callbacks.checkpoint_io import DurableCheckpointIO, Placement
+from callbacks.checkpoint_metadata import KEY, facts_of_moment, facts_of_run
 from callbacks.checkpoint_monitor import belongs_to_validation, refuse_unlogged
 from callbacks.checkpoint_ranking import Ranking
 from callbacks.durable_file import remove_leftovers
@@ -79,6 +80,7 @@ class DurableCheckpoint(ModelCheckpoint):
         self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
         self.due = self.validated = self.stopping = False
         self.saves = 0
+        self.facts: dict[str, Any] = {}
         self.step_before = self.saved_step = -1
         self.saved_at = 0.0
 
@@ -101,6 +103,7 @@ class DurableCheckpoint(ModelCheckpoint):
         """Say it where there is nothing to follow."""
         self.saved_at, self.due, self.validated, self.saved_step = time.monotonic(), False, False, -1
         self.stopping = False
+        self.facts = facts_of_run(self.folder.parent) if trainer.is_global_zero else {}
         self.ranking.keep = self.save_top_k if self.monitor is not None else 0
         if self.monitor is not None and belongs_to_validation(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0
@@ -157,6 +160,11 @@ class DurableCheckpoint(ModelCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Nothing: the last epoch's end was saved."""
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Have the file say what it is."""
+        followed = {"monitor": self.monitor, "mode": self.mode, "scores": dict(self.ranking.scores)}
+        checkpoint[KEY] = self.facts | facts_of_moment(trainer) | followed
+
     def state_dict(self) -> dict[str, Any]:
         """The scores of the checkpoints that are kept, by file name, so that a run's folder can be moved."""
         return {"scores": dict(self.ranking.scores)}
@@ -186,6 +194,8 @@ class DurableCheckpoint(ModelCheckpoint):
             return
         names, dropped = self._enter(trainer, score) if enters and score is not None else ([], [])
         self._publish(saved=True)
+        for logger in trainer.loggers:
+            logger.save()  # what was logged before the checkpoint is not lost when it is resumed after a crash
         self.due, self.saved_at, self.saved_step = False, time.monotonic(), trainer.global_step
         self.saves += 1
         self._write(trainer, [self.folder / name for name in [*names, LAST]], dropped)

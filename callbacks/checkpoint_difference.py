@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+WHENCE = tuple(f"descent.{name}:" for name in ("saved", "config", "git", "host"))
+
 
 def differences(first: Any, second: Any, path: str = "") -> Iterator[str]:
     """Paths at which two nested structures are not the same, bit for bit; NaN equals NaN.
@@ -30,8 +32,8 @@ def differences(first: Any, second: Any, path: str = "") -> Iterator[str]:
 
 
 def meaningful(found: Iterable[str]) -> list[str]:
-    """Leave out the counters of the last validation's batches, of which nothing depends."""
-    return [line for line in found if ".val_loop." not in line]
+    """Leave out on what nothing depends: counters of the last validation's batches, when and where it was saved."""
+    return [line for line in found if ".val_loop." not in line and not line.startswith(WHENCE)]
 
 
 def same(first: Any, second: Any) -> bool:

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.open_sums import load_open_sums, open_sums
 
-SUMS = "open_sums"
+KEY = "exact_resume"
 
 
 class ExactResume(Callback):
@@ -38,6 +38,8 @@ class ExactResume(Callback):
         self.given = self.seed = seed
         self.conditions: dict[str, Any] = {}
         self.max_steps: int | None = None
+        self.epoch_over = False
+        self.row: dict[str, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle the seed, the same on every process."""
@@ -65,6 +67,7 @@ class ExactResume(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the run with the one that the checkpoint comes from."""
         self._show_max_steps(trainer)
+        self._log_row(trainer)
         now = conditions_of(trainer)
         differing = [
             f"{name} {self.conditions[name]} → {value}"
@@ -79,6 +82,7 @@ class ExactResume(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """For what draws between the epochs."""
+        self.epoch_over = False
         self._reseed(trainer, -1)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -89,6 +93,17 @@ class ExactResume(Callback):
         """For a validation that draws."""
         if not trainer.sanity_checking:
             self._reseed(trainer, -2)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Know that a save that follows comes before Lightning has written the epoch's row to the logs."""
+        self.epoch_over = True
+
+    def _log_row(self, trainer: Trainer) -> None:
+        """Write the epoch's row that the interrupted run may not have come to; a second one changes nothing."""
+        if self.row and trainer.is_global_zero:
+            for logger in trainer.loggers:
+                logger.log_metrics(self.row["metrics"], self.row["step"])
+        self.row = {}
 
     def _reseed(self, trainer: Trainer, batch_idx: int) -> None:
         key = (self.seed, trainer.global_rank, trainer.current_epoch, batch_idx)
@@ -103,12 +118,18 @@ class ExactResume(Callback):
         self.seed = state_dict["seed"] if self.given is None else self.given
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the sums of the open epoch, over all processes, and the conditions."""
-        checkpoint[SUMS] = {"sums": open_sums(pl_module, trainer), "conditions": conditions_of(trainer)}
+        """Add the sums of the open epoch, over all processes, the conditions, and the row that is not logged yet."""
+        row = {}
+        if self.epoch_over:
+            metrics = {name: float(value) for name, value in trainer.logged_metrics.items()}
+            row = {"metrics": metrics | {"epoch": trainer.current_epoch}, "step": trainer.global_step - 1}
+        sums = open_sums(pl_module, trainer)
+        checkpoint[KEY] = {"sums": sums, "conditions": conditions_of(trainer), "row": row}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the sums back; they count once, on the first process."""
-        saved = checkpoint.get(SUMS, {})
+        saved = checkpoint.get(KEY, {})
+        self.row = saved.get("row", {})
         self.conditions = saved.get("conditions", {})
         if trainer.is_global_zero:
             load_open_sums(pl_module, saved.get("sums", {}))
