@@ -81,6 +81,7 @@ class DurableCheckpoint(ModelCheckpoint):
         self.due = self.validated = self.stopping = False
         self.saves = 0
         self.facts: dict[str, Any] = {}
+        self.metrics: dict[str, float] = {}
         self.step_before = self.saved_step = -1
         self.saved_at = 0.0
 
@@ -96,6 +97,7 @@ class DurableCheckpoint(ModelCheckpoint):
         replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
         if type(trainer.strategy.checkpoint_io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
+        self.metrics = {}
         if stage == "fit" and trainer.is_global_zero:
             remove_leftovers(self.folder)
 
@@ -163,7 +165,12 @@ class DurableCheckpoint(ModelCheckpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Have the file say what it is."""
         followed = {"monitor": self.monitor, "mode": self.mode, "scores": dict(self.ranking.scores)}
-        checkpoint[KEY] = self.facts | facts_of_moment(trainer) | followed
+        self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        checkpoint[KEY] = self.facts | facts_of_moment(trainer) | followed | {"metrics": dict(self.metrics)}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Know what was measured before."""
+        self.metrics = dict(checkpoint.get(KEY, {}).get("metrics", {}))
 
     def state_dict(self) -> dict[str, Any]:
         """The scores of the checkpoints that are kept, by file name, so that a run's folder can be moved."""

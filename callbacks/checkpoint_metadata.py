@@ -36,7 +36,6 @@ def facts_of_moment(trainer: Trainer) -> dict[str, Any]:
     device = trainer.strategy.root_device
     return {
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-        "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
         "batches": trainer.num_training_batches,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processes": trainer.world_size,

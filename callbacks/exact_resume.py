@@ -38,7 +38,7 @@ class ExactResume(Callback):
         self.given = self.seed = seed
         self.conditions: dict[str, Any] = {}
         self.max_steps: int | None = None
-        self.epoch_over = False
+        self.logged_before: dict[str, Any] | None = None
         self.row: dict[str, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -82,7 +82,7 @@ class ExactResume(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """For what draws between the epochs."""
-        self.epoch_over = False
+        self.logged_before = None
         self._reseed(trainer, -1)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -96,7 +96,7 @@ class ExactResume(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Know that a save that follows comes before Lightning has written the epoch's row to the logs."""
-        self.epoch_over = True
+        self.logged_before = dict(trainer.logged_metrics)
 
     def _log_row(self, trainer: Trainer) -> None:
         """Write the epoch's row that the interrupted run may not have come to; a second one changes nothing."""
@@ -120,9 +120,9 @@ class ExactResume(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the sums of the open epoch, over all processes, the conditions, and the row that is not logged yet."""
         row = {}
-        if self.epoch_over:
-            metrics = {name: float(value) for name, value in trainer.logged_metrics.items()}
-            row = {"metrics": metrics | {"epoch": trainer.current_epoch}, "step": trainer.global_step - 1}
+        if self.logged_before is not None:
+            new = {n: float(v) for n, v in trainer.logged_metrics.items() if v is not self.logged_before.get(n)}
+            row = {"metrics": new | {"epoch": trainer.current_epoch}, "step": trainer.global_step - 1}
         sums = open_sums(pl_module, trainer)
         checkpoint[KEY] = {"sums": sums, "conditions": conditions_of(trainer), "row": row}
 
