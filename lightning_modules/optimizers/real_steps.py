@@ -19,8 +19,8 @@ class RealSteps:
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
         >>> steps = RealSteps(optimizer)
         >>> optimizer.step()
-        >>> steps.taken, steps.advanced(), steps.advanced()
-        (1, True, False)
+        >>> steps.advanced(), steps.advanced(), steps.skipped(attempts=3)
+        (True, False, 2)
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -37,3 +37,15 @@ class RealSteps:
         """Return whether a step was taken since this was last asked."""
         before, self._seen = self._seen, self.taken
         return self.taken > before
+
+    def skipped(self, attempts: int) -> int:
+        """Return how many of `attempts` steps (`trainer.global_step`, which counts them all) were skipped."""
+        return attempts - self.taken
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the count."""
+        return {"taken": self.taken}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Continue from a count."""
+        self.taken = self._seen = state_dict["taken"]
