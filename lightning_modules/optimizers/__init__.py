@@ -1,5 +1,8 @@
 """What stands between a config and `torch.optim`: parameter groups and checks."""
 
+from lightning_modules.optimizers.build import build_optimizer
+from lightning_modules.optimizers.hyperparameters import check_hyperparameters
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.real_steps import RealSteps
 
-__all__ = ["RealSteps"]
+__all__ = ["ParameterGroups", "RealSteps", "build_optimizer", "check_hyperparameters"]

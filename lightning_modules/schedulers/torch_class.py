@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, ReduceLROnPlateau
 
+from lightning_modules.injected import arguments_of, class_of, name_of
 from lightning_modules.schedulers.horizon import Horizon
 from lightning_modules.schedulers.plateau_schedule import PlateauSchedule, plateau_config
 from lightning_modules.schedulers.torch_lengths import check_lengths
@@ -36,13 +36,12 @@ def build_torch_class(
     Returns:
         Lightning's `lr_scheduler` config.
     """
-    kind = scheduler.func if isinstance(scheduler, partial) else scheduler
-    given = dict(scheduler.keywords) if isinstance(scheduler, partial) else {}
+    kind, given = class_of(scheduler), arguments_of(scheduler)
     if isinstance(kind, type) and issubclass(kind, ReduceLROnPlateau):
         inner = scheduler(optimizer)
         return plateau_config(PlateauSchedule(optimizer, inner, given.get("monitor", DEFAULT_MONITOR)))
     if lacks_total_steps(kind, given):
-        given["total_steps"] = horizon.known_steps(kind.__name__)
+        given["total_steps"] = horizon.known_steps(name_of(scheduler))
         build: Callable[..., Any] = RunLongOneCycle if kind is OneCycleLR else kind
         built = build(optimizer, **given)
         return {"scheduler": built, "interval": "step", "frequency": 1}

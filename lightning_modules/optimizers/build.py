@@ -1,0 +1,56 @@
+"""From an optimizer class in a config to the optimizer of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info
+from torch import nn
+from torch.optim import Optimizer
+
+from lightning_modules.injected import name_of
+from lightning_modules.optimizers.group_table import group_table
+from lightning_modules.optimizers.hyperparameters import check_hyperparameters
+from lightning_modules.optimizers.implementation import choose_implementation, leave_unscaling_to_the_scaler
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
+
+
+def build_optimizer(
+    optimizer: Callable[..., Any], module: nn.Module, groups: ParameterGroups | None = None
+) -> Optimizer:
+    """Build the optimizer of a module's trainable parameters, and say which went where.
+
+    Args:
+        optimizer: an optimizer class without its parameters: `functools.partial(torch.optim.AdamW, lr=1e-3)`, which is
+            how LightningCLI hands it over.
+        module: whose trainable parameters it optimizes.
+        groups: how they are grouped; `None` for one group.
+
+    Raises:
+        MisconfigurationException: there is no trainable parameter, or the optimizer refuses its arguments.
+
+    Example:
+        >>> import functools, torch
+        >>> adamw = functools.partial(torch.optim.AdamW, lr=1e-3, weight_decay=0.05)
+        >>> built = build_optimizer(adamw, nn.Linear(3, 2), ParameterGroups())
+        >>> [(group["name"], group["weight_decay"]) for group in built.param_groups]
+        [('decay', 0.05), ('no decay', 0.0)]
+    """
+    check_hyperparameters(optimizer)
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise MisconfigurationException(
+            f"{type(module).__name__} has no trainable parameters: unfreeze a layer (requires_grad), or do not fit."
+        )
+    split = [{"params": parameters}] if groups is None else groups.split(module)
+    try:
+        built = optimizer(split, **choose_implementation(optimizer, parameters))
+    except ValueError as error:
+        raise MisconfigurationException(f"{name_of(optimizer)}: {error}") from error
+    for group in built.param_groups:
+        group["lr"] = group["lr"] * group.pop("lr_factor", 1.0)
+    leave_unscaling_to_the_scaler(built)
+    rank_zero_info(group_table(built))
+    return built

@@ -1,0 +1,54 @@
+"""fused, foreach or one tensor at a time: which of torch's implementations of an optimizer runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from lightning_modules.injected import arguments_of, class_of
+
+FUSED_ON = ("cpu", "cuda")
+
+
+def choose_implementation(optimizer: Callable[..., Any], parameters: Iterable[torch.Tensor]) -> dict[str, bool]:
+    """Return `fused=True` where the optimizer, its arguments and the parameters allow it, else nothing.
+
+    torch itself never chooses fused, which is the fastest on a GPU and on a CPU too. A choice in the config stands.
+
+    Args:
+        optimizer: an optimizer class without its parameters.
+        parameters: what it will optimize.
+    """
+    given = arguments_of(optimizer)
+    if "fused" not in inspect.signature(class_of(optimizer)).parameters:
+        return {}
+    if any(given.get(choice) for choice in ("foreach", "fused", "differentiable")) or given.get("fused") is False:
+        return {}
+    fits = all(torch.is_floating_point(p) and p.device.type in FUSED_ON for p in parameters)
+    return {"fused": True} if fits and given.get("foreach") is None else {}
+
+
+def leave_unscaling_to_the_scaler(optimizer: Optimizer) -> None:
+    """Let a gradient scaler treat a fused optimizer as any other.
+
+    A fused optimizer offers to unscale the gradients inside its step. Lightning then refuses to clip, even in
+    bf16-mixed where nothing is scaled, and whether a step was skipped is known to the device alone. Withdrawn, the
+    scaler unscales before the step and leaves it out after an overflow; the step is still fused.
+    """
+    if getattr(optimizer, "_step_supports_amp_scaling", False):
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+
+
+def implementation_of(optimizer: Optimizer) -> str:
+    """Say in words how an optimizer's step runs."""
+    group = optimizer.param_groups[0]
+    if group.get("fused"):
+        return "fused"
+    on_gpu = all(p.device.type == "cuda" for group in optimizer.param_groups for p in group["params"])
+    if "foreach" in group and (group["foreach"] or (group["foreach"] is None and on_gpu)):
+        return "foreach"
+    return "one tensor at a time" if "foreach" in group else "its own loop"

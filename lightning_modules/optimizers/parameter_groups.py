@@ -1,0 +1,121 @@
+"""Which parameters are decayed, and at what share of the learning rate each is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from lightning_modules.optimizers.layers import is_normalisation, layer_of_parameters
+
+
+class ParameterGroups:
+    r"""Splits a network's parameters into groups with a learning rate and a weight decay of their own.
+
+    The optimizer's own rate and decay stay the ones that are configured and scheduled; a group has a share of the rate,
+    and that decay or none. In layer $l$ of $L$ the rate is $\eta \lambda^{L - 1 - l}$ times the pattern's factor, with
+    $\lambda$ = `layer_decay`.
+
+    Args:
+        decay_bias_and_norm: whether weight decay also pulls at biases, normalisation weights and everything else with
+            fewer than two dimensions (and what a network names in timm's `no_weight_decay()`).
+        layer_decay: $\lambda$ in (0, 1]; 1 gives all layers the same rate. A layer is a child of the network, each
+            residual or transformer block one by itself.
+        lr_factors: pattern of the parameter's name (`*` and `?`, as `network.head.*`) → factor of the rate, ≥ 0. The
+            first pattern that fits counts.
+        options: pattern → options of the optimizer for what it fits, for example `{"*head*": {"use_fallback": true}}`
+            to keep the last layer out of Muon.
+
+    Raises:
+        ValueError: a factor is outside its range.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+        >>> groups = ParameterGroups(lr_factors={"2.*": 10}).split(network)
+        >>> [(group["name"], group["lr_factor"], len(group["params"])) for group in groups]
+        [('decay', 1.0, 1), ('no decay', 1.0, 3), ('decay, lr × 10', 10.0, 1), ('no decay, lr × 10', 10.0, 1)]
+
+    Reference: Clark et al. ELECTRA. 2020 (layer-wise decay). He et al. Bag of Tricks for Image Classification. 2019 (no
+    decay of biases).
+    """
+
+    def __init__(
+        self,
+        decay_bias_and_norm: bool = False,
+        layer_decay: float = 1.0,
+        lr_factors: dict[str, float] | None = None,
+        options: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        if not 0 < layer_decay <= 1:
+            raise ValueError(f"layer_decay must be in (0, 1], got {layer_decay}.")
+        for pattern, factor in (lr_factors or {}).items():
+            if not factor >= 0:
+                raise ValueError(f"lr_factors: the factor of {pattern!r} must be ≥ 0, got {factor}.")
+        for pattern, chosen in (options or {}).items():
+            if reserved := {"params", "lr", "name", "lr_factor"} & set(chosen):
+                raise ValueError(f"options: {pattern!r} cannot set {', '.join(sorted(reserved))}; use lr_factors.")
+        self.decay_bias_and_norm = decay_bias_and_norm
+        self.layer_decay = layer_decay
+        self.lr_factors = dict(lr_factors or {})
+        self.options = dict(options or {})
+
+    def split(self, module: nn.Module) -> list[dict[str, Any]]:
+        """Return the groups, every trainable parameter in exactly one: `name`, `params`, `lr_factor` and options.
+
+        Raises:
+            MisconfigurationException: a pattern fits no parameter.
+        """
+        parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        for pattern in (*self.lr_factors, *self.options):
+            if not any(fnmatchcase(name, pattern) for name in parameters):
+                raise MisconfigurationException(
+                    f"The pattern {pattern!r} fits no trainable parameter. There are, for example: "
+                    f"{', '.join(list(parameters)[:5])}."
+                )
+        undecayed = set() if self.decay_bias_and_norm else set(undecayed_parameters(module))
+        factors = self._layer_factors(module)
+        groups: dict[str, dict[str, Any]] = {}
+        for name, parameter in parameters.items():
+            factor = factors[name] * first_fit(self.lr_factors, name, 1.0)
+            options = first_fit(self.options, name, {})
+            label = ("no decay" if name in undecayed else "decay") if undecayed else "all"
+            label += f", lr × {factor:.4g}" if factor != 1 else ""
+            label += "".join(f", {key}={value}" for key, value in options.items())
+            decay = {"weight_decay": 0.0} if name in undecayed else {}
+            group = groups.setdefault(label, {"name": label, "params": [], "lr_factor": factor, **decay, **options})
+            group["params"].append(parameter)
+        return list(groups.values())
+
+    def _layer_factors(self, module: nn.Module) -> dict[str, float]:
+        if self.layer_decay == 1:
+            return {name: 1.0 for name, _ in module.named_parameters()}
+        layers = layer_of_parameters(network_of(module))
+        depth = max(layers.values(), default=0)
+        prefix = "" if network_of(module) is module else "network."
+        by_name = {prefix + name: self.layer_decay ** (depth - layer) for name, layer in layers.items()}
+        return {name: by_name.get(name, 1.0) for name, _ in module.named_parameters()}
+
+
+def network_of(module: nn.Module) -> nn.Module:
+    """Return the network of a LightningModule of ours, else the module itself."""
+    network = getattr(module, "network", None)
+    return network if isinstance(network, nn.Module) else module
+
+
+def undecayed_parameters(module: nn.Module) -> Iterator[str]:
+    """Yield the names of biases, normalisation weights, what has fewer than two dimensions, what timm spares."""
+    for path, owner in module.named_modules():
+        prefix = f"{path}." if path else ""
+        spared = getattr(owner, "no_weight_decay", None)
+        yield from (prefix + name for name in (spared() if callable(spared) else ()))
+        for name, parameter in owner.named_parameters(recurse=False):
+            if parameter.ndim < 2 or name.endswith("bias") or is_normalisation(owner):
+                yield prefix + name
+
+
+def first_fit(patterns: dict[str, Any], name: str, otherwise: Any) -> Any:
+    """Return the value of the first pattern that fits the name."""
+    return next((value for pattern, value in patterns.items() if fnmatchcase(name, pattern)), otherwise)
