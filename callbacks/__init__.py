@@ -9,6 +9,7 @@ from callbacks.learning_curves import LearningCurves
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.progress import EpochLines
+from callbacks.schedule_free import ScheduleFreeWeights
 
 __all__ = [
     "BackgroundCheckpointIO",
@@ -19,6 +20,7 @@ __all__ = [
     "LearningCurves",
     "PredictionTable",
     "Preemption",
+    "ScheduleFreeWeights",
     "history",
     "plot_history",
 ]

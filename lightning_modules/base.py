@@ -5,8 +5,9 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,6 +15,10 @@ from torch.optim import Optimizer
 from lightning_modules.checkpoint_mismatch import describe_mismatch
 from lightning_modules.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.epoch_means import EpochMeans
+from lightning_modules.injected import class_of
+from lightning_modules.optimizers.build import build_optimizer
+from lightning_modules.optimizers.hyperparameters import check_hyperparameters
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.real_steps import RealSteps
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
 from lightning_modules.schedulers.recipe import Horizon, Recipe, build_schedule
@@ -34,6 +39,8 @@ class SupervisedModule(LightningModule):
             optimizer's rate.
         channels_last: Keep 4-dimensional weights and inputs in the `channels_last` memory format, in which convolutions
             are faster on most hardware. The arithmetic is the same.
+        parameter_groups: Which parameters are decayed, and at which share of the rate each is trained; `None` treats
+            all alike.
     """
 
     grad_norm: Tensor | None = None
@@ -49,13 +56,17 @@ class SupervisedModule(LightningModule):
         optimizer: OptimizerCallable,
         scheduler: Recipe | LRSchedulerCallable | None = None,
         channels_last: bool = True,
+        parameter_groups: ParameterGroups | None = None,
     ) -> None:
         super().__init__()
+        check_hyperparameters(optimizer)
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.channels_last = channels_last
+        self.parameter_groups = parameter_groups
+        self._steps_taken: int | None = None
         self.means = {"train": EpochMeans(), "val": EpochMeans(), "test": EpochMeans()}
 
     # -- what a task says of itself ------------------------------------------------------------------------------------
@@ -97,7 +108,8 @@ class SupervisedModule(LightningModule):
         self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
         # self.log costs more than a small network's step, so it's called only when the trainer would write it.
         if (self.trainer.global_step + 1) % self._log_every_n_steps == 0:
-            self.log_dict({"train/loss_step": loss.detach(), **self.learning_rates()}, on_step=True, on_epoch=False)
+            rates: dict[str, Tensor | float] = {**self.learning_rates(), **self.skipped_steps()}
+            self.log_dict({"train/loss_step": loss.detach(), **rates}, on_step=True, on_epoch=False)
         return loss
 
     @property
@@ -110,6 +122,12 @@ class SupervisedModule(LightningModule):
         if len(groups) == 1:
             return {"lr": float(groups[0]["lr"])}
         return {f"lr/{group.get('name', index)}": float(group["lr"]) for index, group in enumerate(groups)}
+
+    def skipped_steps(self) -> dict[str, float]:
+        """`skipped_steps`: optimizer steps that a gradient scaler left out so far; nothing where there is no scaler."""
+        if getattr(self.trainer.precision_plugin, "scaler", None) is None or self.real_steps is None:
+            return {}
+        return {"skipped_steps": float(self.real_steps.skipped(self.trainer.global_step))}
 
     def on_train_start(self) -> None:
         """See before the first step that what a plateau monitors will be logged."""
@@ -170,19 +188,17 @@ class SupervisedModule(LightningModule):
 
     # -- optimization --------------------------------------------------------------------------------------------------
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Bring along what a schedule-free optimizer needs."""
+        from callbacks.schedule_free import ScheduleFreeWeights, schedule_free
+
+        return [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer over all trainable parameters, and its schedule over the run's actual length."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        if not parameters:
-            raise MisconfigurationException(
-                f"{type(self.network).__name__} has no trainable parameters: nothing can be optimized. "
-                "Unfreeze some (requires_grad) or choose another network."
-            )
-        try:
-            optimizer = self.optimizer(parameters)
-        except (TypeError, ValueError) as error:  # what torch refuses is the user's choice of arguments
-            raise MisconfigurationException(f"The optimizer can't be made: {error}.") from error
-        self.real_steps = RealSteps(optimizer)
+        optimizer = build_optimizer(self.optimizer, self, self.parameter_groups)
+        resumed, self._steps_taken = self._steps_taken, None
+        self.real_steps = RealSteps(optimizer, taken=self.trainer.global_step if resumed is None else resumed)
         schedule = build_schedule(self.scheduler, optimizer, Horizon.from_trainer(self.trainer))
         if schedule is None:
             return optimizer
@@ -206,7 +222,9 @@ class SupervisedModule(LightningModule):
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums of an unfinished epoch."""
+        """Keep the sums of an unfinished epoch, and the count of steps that were really taken."""
+        if self.real_steps is not None:
+            checkpoint["steps_taken"] = self.real_steps.taken
         checkpoint["epoch_means"] = {stage: means.state_dict() for stage, means in self.means.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -221,5 +239,7 @@ class SupervisedModule(LightningModule):
                 f"The checkpoint is of another network than {type(self.network).__name__} as configured: {mismatch}. "
                 "Give the config that it was made with (config.yaml in its run's folder)."
             )
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._steps_taken = checkpoint.get("steps_taken")
         for stage, state in checkpoint.get("epoch_means", {}).items():
             self.means[stage].load_state_dict(state)

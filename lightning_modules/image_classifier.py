@@ -10,6 +10,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_modules.base import SupervisedModule
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.schedulers.recipe import Recipe
 
 
@@ -23,6 +24,7 @@ class ImageClassifier(SupervisedModule):
         scheduler: Makes the learning-rate schedule, e.g. `Cosine()`; `None` keeps the rate.
         channels_last: See `SupervisedModule`.
         num_classes: K. By default that of the data; needed only with data that does not say it.
+        parameter_groups: See `SupervisedModule`.
     """
 
     def __init__(
@@ -33,8 +35,9 @@ class ImageClassifier(SupervisedModule):
         scheduler: Recipe | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         num_classes: int | None = None,
+        parameter_groups: ParameterGroups | None = None,
     ) -> None:
-        super().__init__(network, loss or nn.CrossEntropyLoss(), optimizer, scheduler, channels_last)
+        super().__init__(network, loss or nn.CrossEntropyLoss(), optimizer, scheduler, channels_last, parameter_groups)
         self.num_classes = num_classes
         self.class_names: list[str] | None = None
         self.metrics = nn.ModuleDict()

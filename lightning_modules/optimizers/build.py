@@ -14,7 +14,7 @@ from lightning_modules.injected import name_of
 from lightning_modules.optimizers.group_table import group_table
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.implementation import choose_implementation, leave_unscaling_to_the_scaler
-from lightning_modules.optimizers.parameter_groups import ParameterGroups
+from lightning_modules.optimizers.parameter_groups import ParameterGroups, network_of
 
 
 def build_optimizer(
@@ -42,7 +42,8 @@ def build_optimizer(
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if not parameters:
         raise MisconfigurationException(
-            f"{type(module).__name__} has no trainable parameters: unfreeze a layer (requires_grad), or do not fit."
+            f"{type(network_of(module)).__name__} has no trainable parameters: nothing can be optimized. Unfreeze some"
+            " (requires_grad) or choose another network."
         )
     split = [{"params": parameters}] if groups is None else groups.split(module)
     try:

@@ -14,6 +14,10 @@ class RealSteps:
     same. Ask `advanced()` before the schedule is stepped. Costs one Python call a step, and no wait for the device
     except for a fused optimizer under a scaler, whose skipping happens on the device.
 
+    Args:
+        optimizer: whose steps are counted.
+        taken: steps that were taken before.
+
     Example:
         >>> import torch
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
@@ -23,9 +27,8 @@ class RealSteps:
         (True, False, 2)
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.taken = 0
-        self._seen = 0
+    def __init__(self, optimizer: Optimizer, taken: int = 0) -> None:
+        self.taken = self._seen = taken
         optimizer.register_step_post_hook(self._count)
 
     def _count(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -41,11 +44,3 @@ class RealSteps:
     def skipped(self, attempts: int) -> int:
         """Return how many of `attempts` steps (`trainer.global_step`, which counts them all) were skipped."""
         return attempts - self.taken
-
-    def state_dict(self) -> dict[str, int]:
-        """Return the count."""
-        return {"taken": self.taken}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Continue from a count."""
-        self.taken = self._seen = state_dict["taken"]
