@@ -17,9 +17,9 @@ class ResNet8(nn.Module):
     h = \operatorname{ReLU}(\operatorname{BN}(\operatorname{pool}_2(\operatorname{conv}(x))))$$
 
     The layout is airbench94's: a stem that sees patches of 2 × 2 pixels, pooling before the normalisation. Where
-    airbench whitens the patches by what it finds in the training pictures, the stem here starts from the cosine basis, which
-    nearly decorrelates natural pictures and needs no data; the normalisation behind it makes the variances equal. Both
-    signs of each response go on (CReLU).
+    airbench whitens the patches by what it finds in the training pictures, the stem here starts from the cosine
+    basis, which nearly decorrelates natural pictures and needs no data; the normalisation behind it makes the
+    variances equal. Both signs of each response go on (CReLU).
 
     Args:
         num_classes: number of logits, ≥ 1.
