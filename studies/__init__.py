@@ -1,0 +1,1 @@
+"""Comparisons of losses, optimizers, schedules: protocol, runs, statistics, report."""

@@ -1,0 +1,56 @@
+"""What a number of seeds can find out: the planner's limit."""
+
+import numpy as np
+from scipy import optimize, stats
+
+POWER = 0.8
+ALPHA = 0.05
+ASSURANCE = 0.8
+
+
+def detectable_difference(sd: float, seeds: int, comparisons: int, alpha: float = ALPHA, power: float = POWER) -> float:
+    r"""Smallest difference that S paired seeds find with that power, after correction.
+
+    $$d = \delta\; \text{sd} / \sqrt S, \qquad P(T_{S-1,\,\delta} > t_{1-\alpha/2m,\,S-1}) = \text{power}$$
+
+    where $T_{S-1,\delta}$ has the non-central t distribution. α is divided by all m comparisons, as in Holm's first
+    and strictest step: on the safe side.
+
+    Args:
+        sd: Standard deviation of the paired differences, > 0.
+        seeds: S ≥ 2.
+        comparisons: m ≥ 1.
+        alpha: Share of studies without any difference that may claim one.
+        power: In (0.5, 1).
+
+    Raises:
+        ValueError: Fewer than two seeds.
+
+    Example:
+        >>> print(f"{detectable_difference(sd=1.0, seeds=8, comparisons=1):.2f}")
+        1.16
+        >>> print(f"{detectable_difference(sd=1.0, seeds=8, comparisons=15):.2f}")
+        1.93
+    """
+    if seeds < 2:
+        raise ValueError(f"seeds must be ≥ 2, got {seeds}: one run a candidate tells nothing of chance.")
+    critical = stats.t.ppf(1 - alpha / (2 * comparisons), seeds - 1)
+    delta = optimize.brentq(lambda d: stats.nct.sf(critical, seeds - 1, d) - power, 0.0, 2 * critical + 10)
+    return float(delta * sd / np.sqrt(seeds))
+
+
+def cautious_sd(sd: float, degrees: int, assurance: float = ASSURANCE) -> float:
+    r"""Upper limit of a standard deviation that a pilot estimated from few runs.
+
+    $$\text{sd} \sqrt{\nu / \chi^2_{1-\text{assurance},\,\nu}}$$
+
+    Args:
+        sd: The estimate.
+        degrees: $\nu$ ≥ 1, its degrees of freedom.
+        assurance: In (0, 1): how surely the true value lies below.
+
+    Example:
+        >>> print(f"{cautious_sd(1.0, degrees=3):.2f} {cautious_sd(1.0, degrees=30):.2f}")
+        1.73 1.13
+    """
+    return float(sd * np.sqrt(degrees / stats.chi2.ppf(1 - assurance, degrees)))
