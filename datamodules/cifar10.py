@@ -86,7 +86,7 @@ def _fetch(root: Path, names: list[str]) -> None:
             CIFAR10(temporary, download=True)
         target = root / CIFAR10.base_folder
         target.mkdir(exist_ok=True)
-        for name in names:
+        for name in (*names, CIFAR10.meta["filename"]):
             (Path(temporary) / CIFAR10.base_folder / name).replace(target / name)
 
 

@@ -58,7 +58,7 @@ class FolderCache:
 
     def find(self) -> tuple[ImageCache, CacheEntry]:
         """The cache and what it holds; filled where it is missing or old."""
-        for cache in self._places:
+        for cache in self._places if not self._changed else ():
             entry = self._usable(cache)
             if entry is not None and is_unchanged(self.source, entry):
                 if self._check is None or not self._check.is_alive():

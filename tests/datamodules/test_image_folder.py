@@ -1,0 +1,304 @@
+"""Folders of pictures: what is opened, the split, the statistics, changes that are noticed, every kind of bad input."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from datamodules import ImageFolderDataModule
+from datamodules.decoding import PictureFormat, decode
+from datamodules.normalisation import pixel_statistics
+from tests.datamodules.support import Recorder, picture_folder, quiet_trainer, save_picture
+
+FORM = PictureFormat(8, 8, "RGB", "crop")
+
+
+def module(root: Path, **kwargs: Any) -> ImageFolderDataModule:
+    arguments: dict[str, Any] = {"image_size": 8, "batch_size": 2, "val_share": 0.4}
+    return ImageFolderDataModule(str(root), **(arguments | kwargs))
+
+
+def decoded(root: Path, split: str) -> Tensor:
+    files = sorted((root / split).glob("*/*.*"))
+    return torch.stack([torch.tensor(decode(file, FORM)) for file in files])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return picture_folder(tmp_path / "pictures")
+
+
+def test_pictures_and_classes(root: Path) -> None:
+    data = module(root)
+    assert (data.class_names, data.num_classes, data.channels, data.image_size) == (["cat", "dog"], 2, 3, (8, 8))
+    data.setup("fit")
+    assert data.train_set is not None
+    pictures = data.train_set.pictures
+    assert torch.equal(pictures.pixels, decoded(root, "train"))
+    assert pictures.targets.tolist() == [0] * 5 + [1] * 5
+    assert data.val_set is not None
+    assert torch.bincount(pictures.targets[data.val_set.rows]).tolist() == [2, 2]
+    assert data.statistics == pixel_statistics(decoded(root, "train"))
+
+
+def test_validation_folder_is_used(tmp_path: Path) -> None:
+    root = picture_folder(tmp_path, val=2)
+    data = module(root)
+    data.setup("fit")
+    assert data.train_set is not None
+    assert data.val_set is not None
+    assert (len(data.train_set), len(data.val_set)) == (10, 4)
+    assert torch.equal(data.val_set.pictures.pixels, decoded(root, "val"))
+
+
+def test_fit_and_test_in_a_trainer(root: Path) -> None:
+    class Large(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(192, 2)
+
+    data, model = module(root, drop_last=False), Large()
+    trainer = quiet_trainer(max_epochs=1, num_sanity_val_steps=0)
+    trainer.fit(model, data)
+    assert not list((root / ".descent_cache").glob("test*"))
+    trainer.test(model, data)
+    assert sum(len(targets) for stage, _, _, targets in model.seen if stage == "test") == 6
+    assert list((root / ".descent_cache").glob("test*"))
+
+
+def test_a_second_opening_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module(root).setup("fit")
+    monkeypatch.setattr("datamodules.cache_building.decode_all", None)
+    data = module(root)
+    data.setup("fit")
+    assert data.train_set is not None
+    assert torch.equal(data.train_set.pictures.pixels, decoded(root, "train"))
+
+
+def test_other_settings_have_caches_of_their_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for settings in ({}, {"image_size": (6, 4)}, {"mode": "L"}, {"resize": "squash"}):
+        module(root, **settings).setup("fit")
+    monkeypatch.setattr("datamodules.cache_building.decode_all", None)
+    data = module(root, image_size=(6, 4))
+    data.setup("fit")
+    assert data.train_set is not None
+    assert data.train_set.pictures.pixels.shape == (10, 6, 4, 3)
+    module(root).setup("fit")
+
+
+def overwrite_in_place(root: Path) -> None:
+    file = root / "train" / "cat" / "0.png"
+    before = file.stat()
+    save_picture(file, seed=77)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
+def replace(root: Path) -> None:
+    save_picture(root / "new.png", seed=77)
+    (root / "new.png").replace(root / "train" / "cat" / "0.png")
+
+
+def add(root: Path) -> None:
+    save_picture(root / "train" / "cat" / "9.png", seed=77)
+
+
+def remove(root: Path) -> None:
+    (root / "train" / "dog" / "0.png").unlink()
+
+
+def rename(root: Path) -> None:
+    (root / "train" / "dog" / "0.png").rename(root / "train" / "dog" / "9.png")
+
+
+def add_below(root: Path) -> None:
+    save_picture(root / "train" / "dog" / "more" / "of" / "them.png", seed=77)
+
+
+CHANGES = [overwrite_in_place, replace, add, remove, rename, add_below]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("patience", [10.0, 0.0])
+def test_a_change_is_noticed(change: Any, patience: float, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when there are so many pictures that opening does not wait for the comparison: then by the loader."""
+    module(root).setup("fit")
+    change(root)
+    monkeypatch.setattr("datamodules.folder_cache._PATIENCE", patience)
+    data = module(root)
+    data.setup("fit")
+    data.train_dataloader()
+    assert data.train_set is not None
+    files = sorted(str(file) for file in (root / "train").glob("*/**/*.png"))
+    expected = torch.stack([torch.tensor(decode(Path(file), FORM)) for file in files])
+    assert torch.equal(data.train_set.pictures.pixels, expected)
+    assert len(list((root / ".descent_cache").glob("train*.u8"))) == 1
+    assert data.data_statistics() == pixel_statistics(expected)
+
+
+def test_a_change_between_two_fits_is_noticed(root: Path) -> None:
+    data = module(root)
+    data.setup("fit")
+    add(root)
+    data.setup("fit")
+    assert data.train_set is not None
+    assert len(data.train_set.pictures.targets) == 11
+
+
+def test_resumed_position_survives_a_late_discovery(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module(root).setup("fit")
+    overwrite_in_place(root)
+    monkeypatch.setattr("datamodules.folder_cache._PATIENCE", 0.0)
+    data = module(root)
+    state = data.state_dict()
+    data.setup("fit")
+    data.load_state_dict(state | {"position": {"epoch": 4, "batches": 2, "batch_size": 2, "processes": 1}})
+    assert data.train_dataloader().sampler.resume == (4, 4)  # type: ignore[attr-defined]
+
+
+def test_a_touched_folder_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module(root).setup("fit")
+    os.utime(root / "train" / "cat")
+    monkeypatch.setattr("datamodules.cache_building.decode_all", None)
+    module(root).setup("fit")
+
+
+def test_files_that_are_no_pictures_are_left_out_and_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "train" / "cat" / "notes.txt").write_text("about cats")
+    (root / "train" / "cat" / ".DS_Store").write_text("hidden")
+    with caplog.at_level("INFO"):
+        module(root).setup("fit")
+    assert "Left out 1 files" in caplog.text
+    assert "cat/notes.txt" in caplog.text
+
+
+def damage(root: Path, count: int = 1) -> None:
+    for i in range(count):
+        (root / "train" / "cat" / f"{i}.png").write_bytes(b"")
+
+
+def test_corrupt_picture_stops_with_its_path(root: Path) -> None:
+    damage(root)
+    with pytest.raises(MisconfigurationException, match=r"1 corrupt picture in .*train: .*cat/0\.png: cannot identify"):
+        module(root).setup("fit")
+    assert list((root / ".descent_cache").iterdir()) == []
+
+
+def test_many_corrupt_pictures_are_counted(tmp_path: Path) -> None:
+    root = picture_folder(tmp_path, train=9)
+    damage(root, 7)
+    with pytest.raises(
+        MisconfigurationException, match=r"7 corrupt pictures .*4\.png.*; and 2 more\. .*on_corrupt=skip"
+    ):
+        module(root).setup("fit")
+
+
+def test_corrupt_pictures_are_skipped_and_counted(root: Path) -> None:
+    whole = decoded(root, "train")
+    damage(root, 2)
+    with pytest.warns(UserWarning, match="Skipped 2 corrupt pictures"):
+        module(root, on_corrupt="skip", val_share=0.3).setup("fit")
+    data = module(root, on_corrupt="skip", val_share=0.3)
+    data.setup("fit")
+    assert data.train_set is not None
+    assert torch.equal(data.train_set.pictures.pixels, whole[2:])
+    assert data.train_set.pictures.targets.tolist() == [0] * 3 + [1] * 5
+    assert data.statistics == pixel_statistics(whole[2:])
+    with pytest.raises(MisconfigurationException, match="2 corrupt pictures"):
+        module(root).setup("fit")
+
+
+def test_a_class_of_corrupt_pictures_alone(root: Path) -> None:
+    damage(root, 5)
+    with pytest.raises(MisconfigurationException, match=r"all 5 pictures in .*cat are corrupt"):
+        module(root, on_corrupt="skip").setup("fit")
+    assert list((root / ".descent_cache").iterdir()) == []
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(
+        FileNotFoundError, match=r"pictures/train does not exist: .* there is no .*pictures, .* photos/"
+    ):
+        _ = module(tmp_path / "pictures").class_names
+
+
+def test_folder_without_train(root: Path) -> None:
+    (root / "train").rename(root / "training")
+    with pytest.raises(FileNotFoundError, match=r"must hold train/<class>/ with pictures; .* holds test/, training/"):
+        _ = module(root).class_names
+
+
+def test_folder_above_the_right_one(root: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"did you mean data.root=.*pictures\?"):
+        _ = module(root.parent).class_names
+
+
+def test_folder_of_classes(root: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"train/train does not exist.* holds cat/, dog/"):
+        _ = module(root / "train").class_names
+
+
+def test_root_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").touch()
+    with pytest.raises(NotADirectoryError, match=r"a\.zip is a file; data.root must be a folder"):
+        _ = module(tmp_path / "a.zip").class_names
+
+
+def test_no_class_folders(tmp_path: Path) -> None:
+    save_picture(tmp_path / "train" / "0.png")
+    with pytest.raises(MisconfigurationException, match=r"train has no class folders, found 0\.png"):
+        _ = module(tmp_path).class_names
+
+
+def test_one_class_only(root: Path) -> None:
+    for file in (root / "train" / "dog").iterdir():
+        file.unlink()
+    (root / "train" / "dog").rmdir()
+    with pytest.raises(MisconfigurationException, match="has one class only, cat"):
+        _ = module(root).class_names
+
+
+def test_empty_class_folder(root: Path) -> None:
+    (root / "train" / "eel").mkdir()
+    (root / "train" / "eel" / "list.csv").touch()
+    with pytest.raises(MisconfigurationException, match=r"train/eel has no pictures, found list\.csv: add some"):
+        module(root).setup("fit")
+
+
+def test_class_of_test_that_was_not_trained(root: Path) -> None:
+    save_picture(root / "test" / "eel" / "0.png")
+    with pytest.raises(MisconfigurationException, match=r"test has classes that .*train has not: eel"):
+        module(root).setup("test")
+
+
+def test_class_without_test_pictures_keeps_its_number(root: Path) -> None:
+    for file in (root / "test" / "cat").iterdir():
+        file.unlink()
+    (root / "test" / "cat").rmdir()
+    data = module(root)
+    data.setup("test")
+    assert data.test_set is not None
+    assert data.test_set.pictures.targets.tolist() == [1, 1, 1]
+
+
+def test_no_test_folder_matters_to_test_alone(tmp_path: Path) -> None:
+    root = picture_folder(tmp_path, test=0)
+    module(root).setup("fit")
+    with pytest.raises(FileNotFoundError, match="test does not exist"):
+        module(root).setup("test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_size": 0}, "image_size must be ≥ 1, got 0 × 0"),
+        ({"on_corrupt": "ignore"}, "on_corrupt must be 'stop' or 'skip', got 'ignore'"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        module(tmp_path, **arguments)
