@@ -4,6 +4,7 @@ from callbacks.background_io import BackgroundCheckpointIO
 from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
+from callbacks.gradient_norm import GradientNorm
 from callbacks.history import history, plot_history
 from callbacks.learning_curves import LearningCurves
 from callbacks.predictions import PredictionTable
@@ -17,6 +18,7 @@ __all__ = [
     "DurableCheckpointIO",
     "EpochLines",
     "ExactResume",
+    "GradientNorm",
     "LearningCurves",
     "PredictionTable",
     "Preemption",

@@ -1,0 +1,200 @@
+"""Gradient norms before and after clipping, and a report on the clipping."""
+
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from callbacks.clipping_report import ClippingReport, clipping_report
+from callbacks.gradient_measure import (
+    clipping_of,
+    current_scale,
+    keeps_scaled,
+    layer_norms,
+    shares_norm,
+    total_norm,
+)
+from callbacks.norm_record import NormRecord, Step, means
+
+STATE = "gradient_norm"
+
+
+class GradientNorm(Callback):
+    """Measure the norm of the gradients at every optimizer step; log every `log_every_n_steps`.
+
+    The norms are the true ones: unscaled under a gradient scaler, of whole accumulation windows, of all processes. With
+    Descent's modules the norm is that which the clipping computes anyway; on any other LightningModule it is measured
+    here. Nothing waits for the device except at a log. Nothing in the run is changed: it ends with the same bits.
+
+    | key | what |
+    | --- | --- |
+    | `grad_norm/total` | mean norm before clipping, over the steps since the last log |
+    | `grad_norm/max` | the largest of them |
+    | `grad_norm/clipped` | mean norm after clipping, over the steps that were taken |
+    | `grad_norm/clipped_share` | share of those steps that were clipped |
+    | `grad_norm/nonfinite` | how many norms since the last log were infinite or NaN; the means leave them out |
+    | `grad_norm/skipped` | steps that the gradient scaler skipped so far |
+    | `grad_norm/scale` | the gradient scaler's scale |
+    | `grad_norm/layer/<name>`, `grad_norm/layer_clipped/<name>` | with `by_layer`: at the logged step |
+
+    With several optimizers the keys are `grad_norm/<number>/…`. In manual optimization `total` is the norm with which
+    the optimizer is called, hence after a clipping by hand.
+
+    At the end a report says how the norms were spread, what share was clipped, and which threshold would fit, on the
+    terminal and in `clipping.txt` in the run's folder.
+
+    Args:
+        by_layer: Also log the norm of each layer's own parameters.
+        report: Whether to report at the end.
+    """
+
+    def __init__(self, by_layer: bool = False, report: bool = True) -> None:
+        self.by_layer, self.report = by_layer, report
+        self.batches = 0  # on which an optimizer was stepped, as the trainer's logging counts
+        self.records: list[NormRecord] = []
+        self._hooks: list[Any] = []
+
+    # -- measuring -----------------------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen to the optimizers: what is skipped, nobody else knows."""
+        self._stop_listening()
+        if len(self.records) != len(trainer.optimizers):
+            self.records = [NormRecord() for _ in trainer.optimizers]
+            self.batches = trainer.global_step // max(len(trainer.optimizers), 1)
+        for optimizer, record in zip(trainer.optimizers, self.records, strict=True):
+            self._hooks.append(optimizer.register_step_post_hook(self._when_stepped(trainer, pl_module, record)))
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Measure before the clipping, unless the module does."""
+        step = Step(scale=current_scale(trainer, pl_module.device))
+        if not self._shared(pl_module):
+            step.before = _unscaled(total_norm(optimizer), step, optimizer)
+        if self.by_layer and self._logs_now(trainer):
+            norms = layer_norms(pl_module, optimizer)
+            step.layers = {name: _unscaled(norm, step, optimizer) for name, norm in norms.items()}
+        self._record_of(trainer, optimizer).open = step
+
+    def _when_stepped(self, trainer: Trainer, module: LightningModule, record: NormRecord) -> Any:
+        def stepped(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            step = record.open
+            if step is None:
+                return
+            overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler calls a fused step
+            step.skipped = False if overflow is None else overflow.detach().clone().reshape(())
+            if clipping_of(trainer, module)[0] == "other":
+                step.after = total_norm(optimizer)  # a fused step has unscaled the gradients by now, in place
+                step.layers_after = layer_norms(module, optimizer) if step.layers else {}
+            self._finish(module, optimizer, record)
+
+        return stepped
+
+    def _finish(self, module: LightningModule, optimizer: Optimizer, record: NormRecord) -> None:
+        step, record.open = record.open, None
+        assert step is not None
+        if self._shared(module):
+            assert isinstance(module.grad_norm, Tensor)
+            step.before = _unscaled(module.grad_norm.detach(), step, optimizer)
+        record.waiting.append(step)
+
+    def _shared(self, module: LightningModule) -> bool:
+        return shares_norm(module) and len(self.records) == 1
+
+    def _record_of(self, trainer: Trainer, optimizer: Any) -> NormRecord:
+        inner = getattr(optimizer, "optimizer", optimizer)  # LightningOptimizer's, in manual optimization
+        return next(r for o, r in zip(trainer.optimizers, self.records, strict=True) if o is inner)
+
+    # -- logging -------------------------------------------------------------------------------------------------------
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log when the trainer does."""
+        for optimizer, record in zip(trainer.optimizers, self.records, strict=True):
+            if record.open is not None:  # the scaler did not call the optimizer
+                record.open.skipped = True
+                self._finish(pl_module, optimizer, record)
+        if (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch:
+            return  # in the midst of an accumulation window: no step, and the trainer does not log
+        due = self._logs_now(trainer)
+        self.batches += 1
+        if due:
+            self._read(trainer, pl_module)
+            pl_module.log_dict(self._logged(), on_step=True, on_epoch=False)
+
+    def _logs_now(self, trainer: Trainer) -> bool:
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return bool(every) and (self.batches + 1) % every == 0
+
+    def _read(self, trainer: Trainer, module: LightningModule) -> None:
+        kind, clip = clipping_of(trainer, module)
+        for record in self.records:
+            record.read(clip, unclipped=kind == "none")
+
+    def _logged(self) -> dict[str, float]:
+        """The table's keys since the last log, which is now."""
+        logged: dict[str, float] = {}
+        for index, record in enumerate(self.records):
+            steps, record.since_log = record.since_log, []
+            if not steps:
+                continue
+            values = means(steps)
+            values |= {f"layer/{name}": norm for name, norm in steps[-1].layers.items()}
+            values |= {f"layer_clipped/{name}": norm for name, norm in steps[-1].layers_after.items()}
+            if not isnan(steps[-1].scale):
+                values |= {"skipped": float(record.skipped), "scale": steps[-1].scale}
+            prefix = "grad_norm" if len(self.records) == 1 else f"grad_norm/{index}"
+            logged |= {f"{prefix}/{name}": value for name, value in values.items()}
+        return logged
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report."""
+        self._stop_listening()
+        self._read(trainer, pl_module)
+        if not (self.report and trainer.is_global_zero):
+            return
+        lines = [line for report in self.reports(trainer, pl_module) if report.steps for line in report.lines()]
+        if lines:
+            print("\n".join(lines))
+        if lines and trainer.log_dir is not None:
+            Path(trainer.log_dir).mkdir(parents=True, exist_ok=True)
+            Path(trainer.log_dir, "clipping.txt").write_text("\n".join(lines) + "\n")
+
+    def reports(self, trainer: Trainer, pl_module: LightningModule) -> list[ClippingReport]:
+        """What each optimizer's norms say about the clipping."""
+        clip = clipping_of(trainer, pl_module)[1]
+        return [clipping_report(record.norms, record.clipped, clip) for record in self.records]
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the optimizers alone again."""
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the norms so far, so that a resumed run reports on all of it."""
+        self._read(trainer, pl_module)
+        records = [record.state_dict() for record in self.records]
+        checkpoint[STATE] = {"batches": self.batches, "records": records}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on from there."""
+        state = checkpoint.get(STATE, {"batches": 0, "records": []})
+        self.batches, self.records = state["batches"], [NormRecord() for _ in state["records"]]
+        for record, saved in zip(self.records, state["records"], strict=True):
+            record.load_state_dict(saved)
+
+
+def _unscaled(norm: Tensor, step: Step, optimizer: Optimizer) -> Tensor:
+    """The true norm where the gradients still carry the scaler's scale."""
+    return norm / step.scale if step.scale is not None and keeps_scaled(optimizer) else norm
