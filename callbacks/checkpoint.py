@@ -13,15 +13,13 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.background_io import BackgroundCheckpointIO
-from callbacks.checkpoint_file import newest_valid
+from callbacks.checkpoint_file import BEST, LAST, PREVIOUS, last_valid
 from callbacks.checkpoint_io import DurableCheckpointIO, Placement
 from callbacks.checkpoint_metadata import KEY, facts_of_moment, facts_of_run
 from callbacks.checkpoint_monitor import belongs_to_validation, refuse_unlogged
 from callbacks.checkpoint_ranking import Ranking
 from callbacks.durable_file import remove_leftovers
 from callbacks.safe_points import is_final_epoch, is_stopping, validation_follows
-
-BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
 
 class DurableCheckpoint(ModelCheckpoint):
@@ -78,7 +76,7 @@ class DurableCheckpoint(ModelCheckpoint):
         self.configured_dirpath, self.background = dirpath, background
         self.folder = Path()
         self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
-        self.due = self.validated = self.stopping = False
+        self.due = self.validated = self.stopping = self.unflushed = False
         self.saves = 0
         self.facts: dict[str, Any] = {}
         self.metrics: dict[str, float] = {}
@@ -122,6 +120,9 @@ class DurableCheckpoint(ModelCheckpoint):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Remember the step, to see at the batch's end whether an accumulation window was closed by it."""
         self.step_before = trainer.global_step
+        if self.unflushed:
+            self._flush_logs(trainer)  # the row of the step that was saved is written after the save
+            self.unflushed = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -201,14 +202,18 @@ class DurableCheckpoint(ModelCheckpoint):
             return
         names, dropped = self._enter(trainer, score) if enters and score is not None else ([], [])
         self._publish(saved=True)
-        for logger in trainer.loggers:
-            logger.save()  # what was logged before the checkpoint is not lost when it is resumed after a crash
+        self._flush_logs(trainer)  # what was logged before the checkpoint is not lost when it is resumed after a crash
+        self.unflushed = True
         self.due, self.saved_at, self.saved_step = False, time.monotonic(), trainer.global_step
         self.saves += 1
         self._write(trainer, [self.folder / name for name in [*names, LAST]], dropped)
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.after_save_checkpoint(self)
+
+    def _flush_logs(self, trainer: Trainer) -> None:
+        for logger in trainer.loggers:
+            logger.save()
 
     def _enter(self, trainer: Trainer, score: float) -> tuple[list[str], list[str]]:
         alone = self.save_top_k == 1
@@ -255,5 +260,7 @@ class DurableCheckpoint(ModelCheckpoint):
 
     def _find_last_checkpoints(self, trainer: Trainer) -> set[str]:
         """What ``ckpt_path="last"`` means: the newest valid file, past a damaged one."""
-        found = newest_valid(self._folder_of(trainer))
+        found, remark = last_valid(self._folder_of(trainer))
+        if found is not None and remark:
+            rank_zero_warn(remark)
         return set() if found is None else {str(found)}

@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from callbacks.durable_file import HEADER, MAGIC, SEAL_SIZE
 
 PATTERN = "*.ckpt"
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
 
 class Seal(NamedTuple):
@@ -91,6 +92,22 @@ def newest_valid(folder: Path, besides: Path | None = None) -> Path | None:
     """
     found = [path for path in folder.glob(PATTERN) if path.is_file() and path != besides] if folder.is_dir() else []
     return next((path for path in sorted(found, key=saved_ns, reverse=True) if not damage(path)), None)
+
+
+def last_valid(folder: Path) -> tuple[Path | None, str]:
+    """What "last" means: ``last.ckpt``, or the newest valid checkpoint where that one is missing or damaged.
+
+    Returns:
+        The file, None where nothing valid is there; and a sentence if it is not ``last.ckpt``, else ``""``.
+    """
+    last = folder / LAST
+    wrong = damage(last) if last.is_file() else "it is missing"
+    if not wrong:
+        return last, ""
+    found = newest_valid(folder, besides=last)
+    if found is None:
+        return None, f"{last}: {wrong}, and there is no other valid checkpoint in its folder."
+    return found, f"{last}: {wrong}. Going on from {found.name}, the newest valid checkpoint beside it."
 
 
 def saved_ns(path: Path) -> int:

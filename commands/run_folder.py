@@ -6,6 +6,8 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from commands.say import say
+
 RUN_VARIABLE = "DESCENT_RUN_FOLDER"  # tells the processes that Lightning starts which folder their parent claimed
 CHECKPOINTS = "checkpoints"
 CONFIG = "config.yaml"
@@ -105,15 +107,26 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
             raise MisconfigurationException(
                 f"--ckpt_path {text} needs a run: give its config, -c RUN/config.yaml, or the folder, --ckpt_path RUN."
             )
-        return existing(config_run.checkpoint(text))
+        return _of_run(config_run, text)
     path = Path(text)
     if path.is_dir():
         run = newest_run(path)
         if run is None:
             raise FileNotFoundError(f"--ckpt_path {text}: no run with checkpoints in this folder.")
-        chosen = run.checkpoint(name)
-        return existing(chosen if chosen.exists() else run.checkpoint("last"))
+        return _of_run(run, name if run.checkpoint(name).exists() else "last")
     return existing(path)
+
+
+def _of_run(run: Run, name: str) -> Path:
+    """`last` is the newest one that is whole: a damaged one is passed over, and said so."""
+    if name != "last":
+        return existing(run.checkpoint(name))
+    from callbacks.checkpoint_file import last_valid  # torch takes long to import
+
+    found, remark = last_valid(run.folder / CHECKPOINTS)
+    if remark:
+        say(remark)
+    return existing(run.checkpoint("last")) if found is None else found
 
 
 def existing(path: Path) -> Path:

@@ -1,6 +1,5 @@
 """The commands that need a trainer: LightningCLI with run folders, presets, and a word about what is replaced."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.parser import Parser
 from commands.run_folder import Run, claim, resolve_checkpoint, run_of
+from commands.say import say
 from commands.trainer import Trainer
 from lightning_modules.precision import effective_precision
 
@@ -204,8 +204,3 @@ def _experiment(config: Namespace, config_run: Run | None) -> str:
         return config_run.experiment
     files = _config_files(config)
     return files[0].stem if files else "default"
-
-
-def say(line: str) -> None:
-    """One line about something that was replaced or left out, on standard error."""
-    print(line, file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """What every supervised task shares: its parts by injection, clipping, and means over samples."""
 
 import sys
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -222,10 +223,11 @@ class SupervisedModule(LightningModule):
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums of an unfinished epoch, and the count of steps that were really taken."""
+        """Keep the sums of an unfinished epoch, over all processes, and the count of steps that were really taken."""
         if self.real_steps is not None:
             checkpoint["steps_taken"] = self.real_steps.taken
-        checkpoint["epoch_means"] = {stage: means.state_dict() for stage, means in self.means.items()}
+        reduce = partial(self.trainer.strategy.reduce, reduce_op="sum") if self.trainer.world_size > 1 else None
+        checkpoint["epoch_means"] = {stage: means.state_dict(reduce) for stage, means in self.means.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """See that the checkpoint is one of this network; go on with the sums of an unfinished epoch.
@@ -241,5 +243,6 @@ class SupervisedModule(LightningModule):
             )
         if self.trainer.state.fn == TrainerFn.FITTING:
             self._steps_taken = checkpoint.get("steps_taken")
-        for stage, state in checkpoint.get("epoch_means", {}).items():
-            self.means[stage].load_state_dict(state)
+        if self.global_rank == 0:  # they were summed over the processes
+            for stage, state in checkpoint.get("epoch_means", {}).items():
+                self.means[stage].load_state_dict(state)

@@ -66,9 +66,20 @@ class EpochMeans:
         self.count = 0
         self.sums = {}
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs to go on in the middle of an epoch."""
-        return {"count": self.count, "sums": {name: value.clone() for name, value in self.sums.items()}}
+    def state_dict(self, reduce: Callable[[Tensor], Tensor] | None = None) -> dict[str, Any]:
+        """What a checkpoint needs to go on in the middle of an epoch.
+
+        Args:
+            reduce: Sums a tensor over processes, where there are several; then all of them have to call this, with the
+                same quantities measured, and one of them alone takes the sums over again.
+        """
+        count, sums = self.count, {name: value.clone() for name, value in self.sums.items()}
+        if reduce is not None and sums:
+            names = sorted(sums)
+            stacked = torch.stack([*(sums[name] for name in names), sums[names[0]].new_tensor(float(count))])
+            *totals, samples = reduce(stacked).unbind()
+            count, sums = int(samples), dict(zip(names, totals, strict=True))
+        return {"count": count, "sums": sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
