@@ -91,11 +91,11 @@ class DurableCheckpoint(ModelCheckpoint):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the run's folder and see to it that saves are durable."""
         self.dirpath = str(trainer.strategy.broadcast(str(self._folder_of(trainer))))
-        self.folder = Path(self.dirpath)
+        if self.folder != Path(self.dirpath):  # another run
+            self.folder, self.metrics, self.ranking.scores = Path(self.dirpath), {}, {}
         replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
         if type(trainer.strategy.checkpoint_io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
-        self.metrics = {}
         if stage == "fit" and trainer.is_global_zero:
             remove_leftovers(self.folder)
 
@@ -103,6 +103,7 @@ class DurableCheckpoint(ModelCheckpoint):
         """Say it where there is nothing to follow."""
         self.saved_at, self.due, self.validated, self.saved_step = time.monotonic(), False, False, -1
         self.stopping = False
+        self._forget_missing()
         self.facts = facts_of_run(self.folder.parent) if trainer.is_global_zero else {}
         self.ranking.keep = self.save_top_k if self.monitor is not None else 0
         if self.monitor is not None and belongs_to_validation(self.monitor) and not trainer.enable_validation:
@@ -178,13 +179,16 @@ class DurableCheckpoint(ModelCheckpoint):
         return {"scores": dict(self.ranking.scores)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the scores whose files are in this run's folder."""
-        scores: dict[str, float] = state_dict.get("scores", {})
-        self.ranking.scores = {name: score for name, score in scores.items() if (self.folder / name).is_file()}
-        if missing := sorted(scores.keys() - self.ranking.scores.keys()):
+        """Take over the scores; training begins with those whose files are in this run's folder."""
+        self.ranking.scores = dict(state_dict.get("scores", {}))
+
+    def _forget_missing(self) -> None:
+        scores = self.ranking.scores
+        if missing := sorted(name for name in scores if not (self.folder / name).is_file()):
             rank_zero_warn(
-                f"The checkpoint ranks {', '.join(missing)}, not in {self.folder}: their scores no longer count."
+                f"The checkpoint ranks {', '.join(missing)}, not in {self.folder}: the scores are forgotten."
             )
+            self.ranking.scores = {name: score for name, score in scores.items() if name not in missing}
         self._publish()
 
     def save(self, trainer: Trainer, rank: bool = False, only_if_best: bool = False) -> None:

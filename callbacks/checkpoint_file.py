@@ -153,6 +153,11 @@ def _loaded(file: BinaryIO, path: Path, map_location: Any, weights_only: bool) -
         raise MisconfigurationException(f"{path} is not a checkpoint of torch: {reason}.{_way_out(path)}") from error
 
 
+def step_of(path: Path) -> int:
+    """The optimizer step at which a checkpoint was saved."""
+    return int(read_checkpoint(path)["global_step"])
+
+
 def _refusal(path: Path, message: str) -> str:
     found = next((line.strip() for line in message.splitlines() if "GLOBAL" in line or "Unsupported" in line), message)
     return (

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.open_sums import load_open_sums, open_sums
@@ -128,6 +129,8 @@ class ExactResume(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the sums back; they count once, on the first process."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
         saved = checkpoint.get(KEY, {})
         self.row = saved.get("row", {})
         self.conditions = saved.get("conditions", {})

@@ -21,11 +21,38 @@ CHARTS = {
 class _ContinuedWriter(ExperimentWriter):
     """Lightning's writer deletes what it finds in the folder; this one goes on after it."""
 
+    def __init__(self, log_dir: str, from_step: int | None) -> None:
+        self.from_step = from_step
+        super().__init__(log_dir)
+
     def _check_log_dir_exists(self) -> None:
         path = Path(self.metrics_file_path)
         if path.is_file():
-            with path.open(newline="") as file:
-                self.metrics_keys = list(csv.DictReader(file).fieldnames or [])
+            self.metrics_keys = rewind(path, self.from_step)
+
+
+def rewind(path: Path, step: int | None) -> list[str]:
+    """Take rows of ``step`` and later out of a ``metrics.csv``, and a last one that a crash cut short.
+
+    Args:
+        path: The file; it is replaced as a whole.
+        step: Of the checkpoint that is resumed; None: leave the rows.
+
+    Returns:
+        The names of the columns.
+    """
+    with path.open(newline="") as file:
+        table = csv.DictReader(file)
+        names = list(table.fieldnames or [])
+        rows = [row for row in table if None not in row.values() and None not in row]
+    kept = [row for row in rows if step is None or not row.get("step") or int(row["step"]) < step]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(kept)
+    temporary.replace(path)
+    return names
 
 
 class RunCSVLogger(CSVLogger):
@@ -33,10 +60,12 @@ class RunCSVLogger(CSVLogger):
 
     Args:
         folder: The run's folder.
+        from_step: When a run is resumed from this step, what it had logged after it is taken out.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], from_step: int | None = None) -> None:
         path = Path(folder)
+        self.from_step = from_step
         super().__init__(save_dir=path.parent, name="", version=path.name)
 
     @property
@@ -44,7 +73,7 @@ class RunCSVLogger(CSVLogger):
     def experiment(self) -> Any:
         """The writer, made when it is first needed."""
         if self._experiment is None:
-            self._experiment = _ContinuedWriter(log_dir=self.log_dir)
+            self._experiment = _ContinuedWriter(self.log_dir, self.from_step)
         return self._experiment
 
     @rank_zero_only
@@ -96,6 +125,11 @@ class RunTensorBoardLogger(TensorBoardLogger):
         self.experiment.flush()
 
 
-def run_loggers(folder: Path, purge_step: int | None = None) -> list[Logger]:
-    """The loggers that a run has by default; CSV first, whose folder is the trainer's `log_dir`."""
-    return [RunCSVLogger(folder), RunTensorBoardLogger(folder, purge_step)]
+def run_loggers(folder: Path, from_step: int | None = None) -> list[Logger]:
+    """The loggers that a run has by default; CSV first, whose folder is the trainer's `log_dir`.
+
+    Args:
+        folder: The run's folder.
+        from_step: Optimizer step of the checkpoint that is resumed: what was logged after it is not of this run.
+    """
+    return [RunCSVLogger(folder, from_step), RunTensorBoardLogger(folder, from_step)]

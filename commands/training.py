@@ -5,16 +5,19 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.checkpoint import DurableCheckpoint
+from callbacks.checkpoint_file import step_of
 from callbacks.checkpoint_io import DurableCheckpointIO
+from callbacks.exact_resume import ExactResume
 from callbacks.learning_curves import LearningCurves
 from callbacks.predictions import PredictionTable
+from callbacks.preemption import Preemption
 from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.parser import Parser
@@ -146,7 +149,8 @@ class DescentCLI(LightningCLI):
         if self.run is not None:
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.get("logger"))
-        trainer["callbacks"] = [*(trainer.get("callbacks") or []), LearningCurves(), PredictionTable()]
+        configured = trainer.get("callbacks") or []
+        trainer["callbacks"] = [*configured, *unless_configured(configured), LearningCurves(), PredictionTable()]
         return super().instantiate_trainer(**kwargs)
 
     def _loggers(self, configured: Any) -> list[Logger] | Logger | bool:
@@ -154,7 +158,8 @@ class DescentCLI(LightningCLI):
             return configured
         if self.run is None or self.subcommand != "fit":
             return False
-        return run_loggers(self.run.folder)
+        checkpoint = self.config[self.subcommand].get("ckpt_path")
+        return run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None)
 
     def after_fit(self) -> None:
         """Say how good it is, where it is, and what to do with it."""
@@ -162,6 +167,11 @@ class DescentCLI(LightningCLI):
             return
         best = self.run.checkpoint("best")
         print(fit_summary(self.run, self.trainer, best if best.exists() else self.run.checkpoint("last")))
+
+
+def unless_configured(configured: list[Callback]) -> list[Callback]:
+    """What every run has, as far as the config does not say how."""
+    return [kind() for kind in (ExactResume, Preemption) if not any(isinstance(given, kind) for given in configured)]
 
 
 def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
