@@ -36,6 +36,10 @@ class EpochLines(ProgressBar):
         if self._enabled:
             print(*args, **kwargs)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock also where a resumed run begins in the midst of an epoch."""
+        self._started = time.monotonic()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the line of the epoch before; start the clock."""
         self._flush(trainer)
