@@ -34,6 +34,14 @@ class Run:
         """The config that the run was made with."""
         return self.folder / CONFIG
 
+    def discard_if_unused(self) -> None:
+        """Take the folder away again if nothing was measured or saved in it: the run ended before it began."""
+        files = list(self.folder.rglob("*"))
+        if all(file.name == CONFIG or file.name.startswith("events.out.tfevents") for file in files):
+            for file in files:
+                file.unlink()
+            self.folder.rmdir()
+
     def checkpoint(self, name: str) -> Path:
         """`best` or `last`."""
         return self.folder / CHECKPOINTS / f"{name}.ckpt"

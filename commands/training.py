@@ -33,9 +33,11 @@ class SaveConfig(SaveConfigCallback):
     """Saves the run's config when training starts, and shows it in TensorBoard."""
 
     def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
-        """Save in `fit` alone: a test in the run's folder leaves the run's config as it is."""
-        if stage == TrainerFn.FITTING:
-            super().setup(trainer, pl_module, stage)
+        """Wait: the config of a run that goes on is replaced only once its checkpoint is seen to fit."""
+
+    def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
+        """Save."""
+        super().setup(trainer, pl_module, TrainerFn.FITTING)
 
     def save_config(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
         """Put the config into TensorBoard as text."""
@@ -52,8 +54,17 @@ class DescentCLI(LightningCLI):
     """
 
     run: Run | None = None
+    claimed: Run | None = None
 
     def __init__(self, args: list[str] | None = None, run: bool = True) -> None:
+        try:
+            self._build_and_run(args, run)
+        except BaseException:
+            if self.claimed is not None:
+                self.claimed.discard_if_unused()
+            raise
+
+    def _build_and_run(self, args: list[str] | None, run: bool) -> None:
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -121,7 +132,7 @@ class DescentCLI(LightningCLI):
             say(f"{self.subcommand}: no --ckpt_path is given: this is the network as it is initialised, untrained.")
         if self.run is None and self.subcommand == "fit" and not config.trainer.fast_dev_run:
             experiment = config.experiment or _experiment(config, config_run)
-            self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
+            self.run = self.claimed = claim(Path(config.trainer.default_root_dir or "."), experiment)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
             say(reason)
