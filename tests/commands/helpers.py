@@ -1,0 +1,35 @@
+"""Running commands in this process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import main
+
+# A run of two epochs of three steps on the digits.
+SHORT = [
+    "fit", "-c", "configs/quickstart.yaml", "--trainer.max_epochs=2", "--trainer.limit_train_batches=3",
+    "--trainer.log_every_n_steps=1", "--trainer.accelerator=cpu",
+]  # fmt: skip
+
+
+def run(words: Sequence[str]) -> Any:
+    """Run a command; its LightningCLI object."""
+    return main(list(words))
+
+
+def refused(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a command says that must end with exit code 2, one line and no traceback."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.strip()
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said
+    assert said.endswith(errors[0])
+    assert "Traceback" not in said
+    assert not list(Path("runs").rglob("config.yaml")), "a run that never began left its folder"
+    return errors[0].removeprefix("error: ")

@@ -1,0 +1,49 @@
+"""Clipping against torch's own, bit for bit, and the norm against float64."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+
+from lightning_modules.clipping import clip_gradients_once, optimized_parameters
+
+
+def parameters_with_gradients() -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(1)
+    parameters = [nn.Parameter(torch.zeros(shape)) for shape in ((5, 3), (7,), (2, 2, 2))]
+    for parameter in parameters:
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+    parameters.append(nn.Parameter(torch.zeros(3)))  # has no gradient
+    return parameters
+
+
+@pytest.mark.parametrize("clip_val", [0.1, 3.0, 1e9])
+@pytest.mark.parametrize("algorithm", ["norm", "value", None])
+def test_the_same_as_torch(clip_val: float, algorithm: str | None) -> None:
+    ours, theirs = parameters_with_gradients(), parameters_with_gradients()
+    norm = clip_gradients_once(ours, clip_val, algorithm)
+    if algorithm == "value":
+        clip_grad_value_(theirs, clip_val)
+    else:
+        assert torch.equal(norm, clip_grad_norm_(theirs, clip_val))
+    assert all(
+        torch.equal(a.grad, b.grad)
+        for a, b in zip(ours[:3], theirs[:3], strict=True)
+        if a.grad is not None and b.grad is not None
+    )
+
+
+@pytest.mark.parametrize("clip_val", [None, 0.0])
+def test_measures_without_clipping(clip_val: float | None) -> None:
+    parameters = parameters_with_gradients()
+    before = [parameter.grad.clone() for parameter in parameters[:3] if parameter.grad is not None]
+    norm = clip_gradients_once(parameters, clip_val, None)
+    exact = torch.cat([gradient.flatten().double() for gradient in before]).norm()
+    torch.testing.assert_close(norm.double(), exact, rtol=1e-6, atol=0)
+    assert all(torch.equal(a, b.grad) for a, b in zip(before, parameters, strict=False) if b.grad is not None)
+
+
+def test_every_group_counts() -> None:
+    first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([{"params": [first]}, {"params": [second], "lr": 0.1}], lr=1.0)
+    assert optimized_parameters(optimizer) == [first, second]
