@@ -135,9 +135,14 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
         if wrong := damage_of(file):
             raise MisconfigurationException(f"checkpoint {path} is damaged: {wrong}.{_way_out(path)}")
         checkpoint = _loaded(file, path, map_location, weights_only is not False)
-    if not isinstance(checkpoint, dict):
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        found = (
+            f"a dict with {', '.join(map(str, list(checkpoint)[:5]))}"
+            if isinstance(checkpoint, dict)
+            else type(checkpoint).__name__
+        )
         raise MisconfigurationException(
-            f"{path} is not a checkpoint of a training run: expected a dict, found {type(checkpoint).__name__}."
+            f"{path} is not a checkpoint of a training run: expected a dict with a state_dict, found {found}."
         )
     return checkpoint
 

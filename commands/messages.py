@@ -23,8 +23,8 @@ def explain(message: str, keys: Iterable[str]) -> str:
     path = ".".join(re.findall(r'Parser key "([^"]+)"', text))
     for pattern, words in RULES:
         found = re.search(pattern, text)
-        if found:
-            return words(found, path, list(keys), text)[:LIMIT]
+        if found and (said := words(found, path, list(keys), text)):
+            return said[:LIMIT]
     return re.sub(r"\s+", " ", text)[:LIMIT]
 
 
@@ -64,6 +64,19 @@ def _not_accepted(found: re.Match[str], path: str, keys: list[str], text: str) -
     arguments = members(classes[-1])
     takes = f" It takes {', '.join(arguments)}." if arguments else ""
     return f"unknown key {path}.{name}: {classes[-1]} has no such argument.{suggest(name, arguments)}{takes}"
+
+
+def _unknown_key(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
+    return f"unknown key {found[1]}.{suggest(found[1], keys)}"
+
+
+def _union(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
+    """What a constructor said, among the types that were tried; nothing if that is not there."""
+    vain = re.compile(r"Expected |Problem with given|does not correspond|Errors:|Subtypes:|Given value|Parser key|Does not v")
+    reasons = [line.strip(" -") for line in found[1].splitlines() if line.strip() and not vain.search(line)]
+    if not reasons:
+        return ""
+    return (f"{path}: " if path else "") + re.sub(r"\s+", " ", reasons[-1])
 
 
 def _required(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
@@ -126,12 +139,14 @@ RULES: list[tuple[str, Words]] = [
     (r"[Uu]nrecognized arguments: (.+)", _unrecognized),
     (r"Option '([^']+)' is not accepted", _not_accepted),
     (r"[Kk]ey ['\"]([\w.]+)['\"] is not expected", _not_accepted),
+    (r"does not accept option '([\w.]+)'", _unknown_key),
     (r"Problems parsing config: (.+(?:\n.+)*)", _yaml),
     (r"the following arguments are required: ([\w, ]+)", _required),
     (r"module '([\w.]+)' has no attribute '(\w+)'", _no_attribute),
     (r"No module named '([\w.]+)'", _no_module),
     (r"[Ii]mport path ([\w.]+) does not correspond to a subclass of (\w+)", _not_a_subclass),
     (r"Expected a typing\.Literal\[(.+?)\]", _literal),
+    (r"Subtypes: .*\n\s*Errors:\n((?:.*\n)*?)\s*Given value", _union),
     (r"Expected an? <class '(?:int|float|bool|str|dict|list)'>", _wrong_type),
     (r"Expected a dot import path string: (\S+)", _not_found),
 ]

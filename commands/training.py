@@ -20,6 +20,7 @@ from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
+from commands.messages import explain
 from commands.parser import Parser
 from commands.run_folder import Run, claim, resolve_checkpoint, run_of
 from commands.say import say
@@ -76,6 +77,9 @@ class DescentCLI(LightningCLI):
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             auto_configure_optimizers=False,
+            # It would put the injected classes' specs into hyper-parameters that the modules do not keep (the run's
+            # config.yaml is their record), and it fails for a network without in_channels.
+            load_from_checkpoint_support=False,
             args=args,
             run=run,
         )
@@ -144,7 +148,7 @@ class DescentCLI(LightningCLI):
         except (OSError, MisconfigurationException):
             raise
         except Exception as error:
-            text = " ".join(str(error).split())
+            text = explain(str(error), [])
             raise MisconfigurationException(
                 text or f"{type(error).__name__} while the config's classes were made"
             ) from error

@@ -25,7 +25,7 @@ from tests.commands.helpers import SHORT, refused, run
         (["--model.optimizer=SGDD"], r"model\.optimizer: SGDD is neither .* Did you mean optimizers/sgd\.yaml\?"),
         (["--model.loss=losses/focl.yaml"], r"preset not found: losses/focl\.yaml\. Did you mean losses/focal\.yaml\?"),
         (["--model.scheduler=torch.optim.lr_scheduler.StepLR"], r"StepLR needs step_size; give it as --model\.scheduler\.step_s"),
-        (["--model.optimizer.lr=-1"], r"The optimizer can't be made: Invalid learning rate: -1"),
+        (["--model.optimizer.lr=-1"], r"AdamW: lr must be ≥ 0, got -1"),
         (["--checkpoint.monitor=val/acc"], r"val/acc.*did you mean 'val/accuracy'"),
         (
             ["--model.scheduler=schedulers/plateau.yaml", "--model.scheduler.monitor=val/los"],
@@ -68,7 +68,7 @@ def test_in_the_command(words: list[str], said: str, capsys: pytest.CaptureFixtu
     [
         ("trainer: [\n", r"the config is not valid YAML: .* line 2"),
         ("trainer: {max_epochs: many}\n", r"trainer\.max_epochs must be int or null, got many"),
-        ("trainer: {max_epoch: 3}\n", r"unknown key max_epoch in trainer.*Did you mean max_epochs\?"),
+        ("trainer: {max_epoch: 3}\n", r"unknown key trainer\.max_epoch\. Did you mean trainer\.max_epochs\?"),
     ],
 )
 def test_in_the_config(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
