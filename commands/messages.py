@@ -72,7 +72,9 @@ def _unknown_key(found: re.Match[str], path: str, keys: list[str], text: str) ->
 
 def _union(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
     """What a constructor said, among the types that were tried; nothing if that is not there."""
-    vain = re.compile(r"Expected |Problem with given|does not correspond|Errors:|Subtypes:|Given value|Parser key|Does not v")
+    vain = re.compile(
+        r"Expected |Problem with given|does not correspond|Errors:|Subtypes:|Given value|Parser key|Does not v"
+    )
     reasons = [line.strip(" -") for line in found[1].splitlines() if line.strip() and not vain.search(line)]
     if not reasons:
         return ""

@@ -1,5 +1,7 @@
 """Clipping against torch's own, bit for bit, and the norm against float64."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -45,5 +47,6 @@ def test_measures_without_clipping(clip_val: float | None) -> None:
 
 def test_every_group_counts() -> None:
     first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(2))
-    optimizer = torch.optim.SGD([{"params": [first]}, {"params": [second], "lr": 0.1}], lr=1.0)
+    groups: list[dict[str, Any]] = [{"params": [first]}, {"params": [second], "lr": 0.1}]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
     assert optimized_parameters(optimizer) == [first, second]

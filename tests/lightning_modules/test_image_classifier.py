@@ -197,10 +197,9 @@ class TestRefusals:
         with pytest.raises(MisconfigurationException, match="Sequential has no trainable parameters"):
             trainer(tmp_path).fit(ImageClassifier(frozen, SGD), Blobs())
 
-    def test_arguments_that_the_optimizer_refuses(self, tmp_path: Path) -> None:
-        module = ImageClassifier(network(), partial(torch.optim.SGD, lr=-1.0))
-        with pytest.raises((ValueError, MisconfigurationException), match=r"SGD: lr must be ≥ 0, got -1\.0"):
-            trainer(tmp_path).fit(module, Blobs())
+    def test_arguments_that_the_optimizer_refuses(self) -> None:
+        with pytest.raises(ValueError, match=r"SGD: lr must be ≥ 0, got -1\.0"):
+            ImageClassifier(network(), partial(torch.optim.SGD, lr=-1.0))
 
     def test_a_checkpoint_of_another_network(self, tmp_path: Path) -> None:
         run = trainer(tmp_path)
