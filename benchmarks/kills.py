@@ -1,0 +1,209 @@
+"""Kill `descent fit` again and again, at random moments and within saves, and see that the result is always the same.
+
+    python benchmarks/kills.py --kills 200
+
+A process runs the command, gets SIGKILL, and the next one goes on from the run's folder, until the run is finished;
+then the next run begins, until there were enough kills. Each finished run is compared with one that was left alone:
+every tensor of the last checkpoint, bit by bit, and every row of metrics.csv. After each kill every checkpoint in the
+folder is verified, and the newest may not be older than it was before.
+"""
+
+import argparse
+import csv
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from callbacks.checkpoint_difference import differences, meaningful
+from callbacks.checkpoint_file import damage, last_valid, read_checkpoint
+
+EPOCHS = 5
+ARGUMENTS = [
+    "fit",
+    *("--config", "configs/quickstart.yaml", "--experiment", "killed", "--data.batch_size", "64"),
+    *("--model.network.width", "4", "--data.augmentation", "datamodules.CropFlip"),
+    *("--trainer.max_epochs", str(EPOCHS), "--trainer.accumulate_grad_batches", "2"),
+    *("--trainer.accelerator", "cpu", "--checkpoint.every_n_train_steps", "2"),
+]
+
+
+@dataclass
+class Tally:
+    """What was seen."""
+
+    kills: int = 0
+    within_saves: int = 0
+    before_first_checkpoint: int = 0
+    runs_finished: int = 0
+    leftovers: int = 0
+    damaged: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Nothing damaged, lost or different."""
+        return not (self.damaged or self.lost or self.different)
+
+
+def descent(arguments: list[str], log: Path) -> int:
+    """Start the command in a process of its own; forked, so that torch isn't imported two hundred times."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        import cli
+
+        cli.main(arguments)
+        code = 0
+    except SystemExit as ending:
+        code = int(ending.code or 0)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+    finally:
+        os._exit(code)
+
+
+def finished(child: int) -> bool:
+    """Whether a process has ended by itself; that it ended well is asserted."""
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done and os.waitstatus_to_exitcode(status) != 0:
+        raise RuntimeError(f"descent ended with {os.waitstatus_to_exitcode(status)}")
+    return bool(done)
+
+
+@dataclass
+class Moment:
+    """When to kill: some seconds after the start, or after the first save of this process; or within the next save."""
+
+    seconds: float
+    after_a_save: bool
+    within_a_save: bool
+
+    @classmethod
+    def random(cls, chance: random.Random) -> "Moment":
+        """One in ten at any moment from the start, setting up included; half of the others within a save."""
+        if chance.random() < 0.1:
+            return cls(chance.uniform(0, 3), False, False)
+        return cls(chance.expovariate(4), True, chance.random() < 0.5)
+
+
+def kill(child: int, moment: Moment | None, folder: Path) -> bool | None:
+    """Send SIGKILL at that moment.
+
+    Returns:
+        Whether a file was being written; None if the process was done before.
+    """
+    start, before = time.monotonic(), _newest(folder)
+    while True:
+        if finished(child):
+            return None
+        if moment is not None:
+            if moment.after_a_save and _newest(folder) != before:
+                start, moment = time.monotonic(), replace(moment, after_a_save=False)
+            due = not moment.after_a_save and time.monotonic() - start > moment.seconds
+            writing = any(name.endswith(".tmp") for name in _names(folder))
+            if due and (writing or not moment.within_a_save):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                return writing
+        time.sleep(0 if moment is not None and moment.within_a_save else 0.002)
+
+
+def _newest(folder: Path) -> int:
+    try:
+        return (folder / "last.ckpt").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+
+
+def check(folder: Path, newest_before: int, tally: Tally) -> int:
+    """Verify every file after a kill; returns the newest checkpoint's step, −1 where there is none yet."""
+    for path in folder.glob("*.ckpt"):
+        if wrong := damage(path):
+            tally.damaged.append(f"{path.name}: {wrong}")
+    tally.leftovers += sum(name.endswith(".tmp") for name in _names(folder))
+    found, remark = last_valid(folder)
+    step = -1 if found is None else int(read_checkpoint(found)["global_step"])
+    if step < newest_before or (remark and step >= 0 and "missing" not in remark):
+        tally.lost.append(f"step {newest_before} → {step} {remark}")
+    return step
+
+
+def results(run: Path) -> tuple[dict[str, Any], set[tuple[str, str, str]]]:
+    """The last checkpoint of a run, and its logged values by step and name."""
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = {(r["step"], name, v) for r in csv.DictReader(file) for name, v in r.items() if v and name != "step"}
+    return read_checkpoint(run / "checkpoints" / "last.ckpt"), rows
+
+
+def one_run(root: Path, kills_left: int, chance: random.Random, tally: Tally) -> Path:
+    """A run from its start to its end, killed as often as it takes up to ``kills_left`` times."""
+    run, before = root / "killed" / str(len(_names(root / "killed"))), -1
+    while True:
+        resumed = before >= 0
+        arguments = (
+            ["fit", "--ckpt_path", str(run)] if resumed else [*ARGUMENTS, "--trainer.default_root_dir", str(root)]
+        )
+        child = descent(arguments, root.with_suffix(".log"))
+        writing = kill(child, Moment.random(chance) if kills_left else None, run / "checkpoints")
+        if writing is None:
+            return run
+        kills_left, tally.kills, tally.within_saves = kills_left - 1, tally.kills + 1, tally.within_saves + writing
+        before = check(run / "checkpoints", before, tally)
+        if before < 0:
+            tally.before_first_checkpoint += 1
+            run = root / "killed" / str(len(_names(root / "killed")))
+
+
+def harness(kills: int, folder: Path, seed: int = 0, say: Callable[[str], None] = print) -> Tally:
+    """Kill that often, compare each finished run with one that was left alone."""
+    tally, chance = Tally(), random.Random(seed)
+    whole, rows = results(one_run(folder / "whole", 0, chance, Tally()))
+    while tally.kills < kills:
+        run = one_run(folder / "root", kills - tally.kills, chance, tally)
+        last, logged = results(run)
+        tally.runs_finished += 1
+        tally.different += meaningful(differences(whole, last))
+        tally.different += [f"metrics.csv: {sorted(rows ^ logged)[:4]}"] if rows != logged else []
+        say(f"{tally.kills} kills, {tally.runs_finished} runs finished, {'same' if tally.clean else 'NOT THE SAME'}")
+    return tally
+
+
+def main() -> None:
+    """Print the tally."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    start = time.monotonic()
+    with TemporaryDirectory() as folder:
+        tally = harness(options.kills, Path(folder), options.seed)
+    for name, value in asdict(tally).items():
+        print(f"{name:<24} {value if isinstance(value, int) else len(value)}")
+    print(f"{'seconds':<24} {time.monotonic() - start:.0f}")
+    for line in [*tally.damaged, *tally.lost, *tally.different][:20]:
+        print(f"  {line}")
+    sys.exit(0 if tally.clean else 1)
+
+
+if __name__ == "__main__":
+    main()
