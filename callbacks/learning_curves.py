@@ -15,12 +15,13 @@ class LearningCurves(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
-        if not trainer.is_global_zero or trainer.log_dir is None:
+        folder = trainer.log_dir  # asks every process
+        if not trainer.is_global_zero or folder is None:
             return
         for logger in trainer.loggers:
             logger.save()
-        source = Path(trainer.log_dir) / METRICS_FILE
+        source = Path(folder) / METRICS_FILE
         if source.is_file():
-            target = Path(trainer.log_dir) / "figures" / "learning_curves.png"
+            target = Path(folder) / "figures" / "learning_curves.png"
             target.parent.mkdir(exist_ok=True)
             plot_history(source).savefig(target, dpi=130)

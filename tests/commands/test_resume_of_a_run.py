@@ -28,16 +28,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "e" / "0"
 
 
-def started(root: Path) -> "subprocess.Popen[str]":
-    words = ["fit", *SMALL, "--trainer.default_root_dir", str(root), "--experiment", "e"]
+def started(root: Path, *extra: str) -> "subprocess.Popen[str]":
+    words = ["fit", *SMALL, "--trainer.default_root_dir", str(root), "--experiment", "e", *extra]
     command = [sys.executable, str(ROOT / "cli.py"), *words]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def ended_by(number: signal.Signals, root: Path) -> tuple[int, str]:
+def ended_by(number: signal.Signals, root: Path, *extra: str) -> tuple[int, str]:
     """Exit code and words of a run that gets a signal after its first epoch."""
-    process = started(root)
+    process = started(root, *extra)
     while process.poll() is None and not (root / "e/0/checkpoints/best.ckpt").exists():
         time.sleep(0.01)
     process.send_signal(number)
@@ -116,4 +116,19 @@ def test_logs_go_on_without_gap_or_repetition(run: Path, whole: Path) -> None:
         file.seek(0, os.SEEK_END)
         file.write(",".join("5000" if name == "step" else "" for name in names) + "\n3,0.")  # cut short by a crash
     go_on(run)
+    assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "32"]
+    alone = started(tmp_path / "whole", *two)
+    code, errors = ended_by(signal.SIGTERM, tmp_path / "stopped", *two)
+    assert code == 143, errors
+    run, whole = tmp_path / "stopped/e/0", tmp_path / "whole/e/0"
+    command = [sys.executable, str(ROOT / "cli.py"), "fit", "--ckpt_path", str(run)]
+    again = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    _, errors = alone.communicate(timeout=300)
+    assert alone.returncode == 0, errors
+    assert same(run, whole)
     assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
