@@ -72,6 +72,11 @@ class SupervisedModule(LightningModule):
 
     # -- what a task says of itself ------------------------------------------------------------------------------------
 
+    def criterion(self, output: Tensor, target: Tensor) -> Tensor:
+        """The loss of a batch, shape `()`; a task that keeps its targets in another form converts them here."""
+        loss: Tensor = self.loss(output, target)
+        return loss
+
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Means over a training batch besides the loss, each of shape `()`, cheap and without asking the host."""
         return {}
@@ -105,7 +110,7 @@ class SupervisedModule(LightningModule):
         """Loss of a batch; summed over samples for the epoch, logged every `log_every_n_steps`."""
         inputs, target = batch
         output = self(inputs)
-        loss: Tensor = self.loss(output, target)
+        loss = self.criterion(output, target)
         self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
         # self.log costs more than a small network's step, so it's called only when the trainer would write it.
         if (self.trainer.global_step + 1) % self._log_every_n_steps == 0:
@@ -171,7 +176,7 @@ class SupervisedModule(LightningModule):
     def _evaluation_step(self, stage: str, batch: tuple[Tensor, Tensor]) -> None:
         inputs, target = batch
         output = self(inputs)
-        self.means[stage].update(len(inputs), loss=self.loss(output, target))
+        self.means[stage].update(len(inputs), loss=self.criterion(output, target))
         self.update_metrics(stage, output, target)
 
     def _evaluation_start(self, stage: str) -> None:

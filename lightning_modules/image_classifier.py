@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_modules.base import SupervisedModule
+from lightning_modules.network_check import trial_output
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.schedulers.recipe import Recipe
 
@@ -78,8 +78,9 @@ class ImageClassifier(SupervisedModule):
         return super().logged_metrics() | {"train/accuracy"}
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Share of the batch classified right."""
-        return {"accuracy": (output.argmax(dim=1) == target).float().mean()}
+        """Share of the batch classified right; of mixed targets the larger part counts."""
+        classes = target.argmax(dim=1) if target.ndim == output.ndim else target
+        return {"accuracy": (output.argmax(dim=1) == classes).float().mean()}
 
     def update_metrics(self, stage: str, output: Tensor, target: Tensor) -> None:
         """Count what is classified right."""
@@ -122,8 +123,6 @@ def accuracies(num_classes: int) -> MetricCollection:
 def check_network(network: nn.Module, shape: tuple[int, int, int], num_classes: int) -> None:
     """See that a network takes pictures of this shape and gives one logit a class.
 
-    Two black pictures go through it in evaluation mode; its state, and every random stream, are as before.
-
     Args:
         network: The network.
         shape: `(C, H, W)` of a picture.
@@ -132,27 +131,10 @@ def check_network(network: nn.Module, shape: tuple[int, int, int], num_classes: 
     Raises:
         MisconfigurationException: The network refuses the pictures, or its output is not `(B, K)`.
     """
-    name = type(network).__name__
-    parameter = next(network.parameters(), torch.empty(0))
-    pictures = torch.zeros(2, *shape, device=parameter.device, dtype=parameter.dtype)
-    modes = [(module, module.training) for module in network.modules()]
-    try:
-        network.eval()
-        with torch.no_grad():
-            output = network(pictures)
-    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise MisconfigurationException(
-            f"{name} does not take pictures of shape {shape} (channels, height, width), which the data gives: "
-            f"{reason[0]} Choose a network for such pictures, or in_channels / the data's image_size and mode to match."
-        ) from error
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    found = trial_output(network, shape)
     if found != (2, num_classes):
         raise MisconfigurationException(
-            f"{name} gives {found} for 2 pictures; the data has {num_classes} classes, expected {(2, num_classes)}: "
-            "a network with an argument num_classes gets it from the data; one without must have as many outputs as "
-            "there are classes."
+            f"{type(network).__name__} gives {found} for 2 pictures; the data has {num_classes} classes, expected "
+            f"{(2, num_classes)}: a network with an argument num_classes gets it from the data; one without must have "
+            "as many outputs as there are classes."
         )
