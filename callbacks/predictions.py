@@ -1,4 +1,4 @@
-"""Predictions as a table."""
+"""Predictions as a table, and masks as pictures."""
 
 import csv
 from pathlib import Path
@@ -7,13 +7,22 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+
+from callbacks.mask_pictures import save_masks
 
 
 class PredictionTable(BasePredictionWriter):
     """Writes `predictions.csv` into the run's folder: one row a sample, in the data's order.
 
-    A module's `predict_step` gives a dict of tensors `(B,)`; each becomes a column. Where the module has `class_names`,
-    columns `class` and `runner_up` hold names.
+    A module's `predict_step` gives a dict of tensors with one entry a sample:
+
+    | tensor                  | what stands in the table                                                       |
+    |-------------------------|--------------------------------------------------------------------------------|
+    | `(B,)`                  | a column; `class` and `runner_up` by name where the module has `class_names`   |
+    | `(B, K)` bool, `labels` | one column, the names of the labels that apply                                 |
+    | `(B, K)` other          | a column for each of the K                                                     |
+    | `(B, H, W)`             | a column with the file of the mask, a picture in `predictions/`                |
     """
 
     NAMED = ("class", "runner_up")
@@ -30,20 +39,33 @@ class PredictionTable(BasePredictionWriter):
         batches = [batch for batch in predictions if isinstance(batch, dict)]
         if not batches or (trainer.log_dir is None and trainer.default_root_dir is None):
             return
-        names = list(batches[0])
-        columns = [torch.cat([batch[name] for batch in batches]).tolist() for name in names]
-        classes = getattr(pl_module, "class_names", None)
         self.path = Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
+        classes = getattr(pl_module, "class_names", None)
+        columns: dict[str, list[Any]] = {}
+        for name in batches[0]:
+            values = torch.cat([batch[name].cpu() for batch in batches])
+            columns |= table_columns(name, values, classes, self.path.with_suffix(""))
+        count = len(next(iter(columns.values())))
         with self.path.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["index", *names])
-            for index, row in enumerate(zip(*columns, strict=True)):
-                writer.writerow(
-                    [index, *(self._shown(name, value, classes) for name, value in zip(names, row, strict=True))]
-                )
-        print(f"{len(columns[0])} predictions in {self.path}")
+            writer.writerow(["index", *columns])
+            writer.writerows([index, *row] for index, row in enumerate(zip(*columns.values(), strict=True)))
+        print(f"{count} predictions in {self.path}")
 
-    def _shown(self, name: str, value: Any, classes: list[str] | None) -> Any:
-        if classes is not None and name in self.NAMED:
-            return classes[int(value)]
-        return f"{value:.6f}" if isinstance(value, float) else value
+
+def table_columns(name: str, values: Tensor, classes: list[str] | None, folder: Path) -> dict[str, list[Any]]:
+    """The columns that a tensor makes; masks are saved in `folder`."""
+    if values.ndim >= 3:
+        return {name: save_masks(values, folder)}
+    if values.ndim == 1:
+        named = classes is not None and name in PredictionTable.NAMED
+        return {name: [classes[int(v)] if named and classes else _shown(v) for v in values.tolist()]}
+    names = classes or [str(number) for number in range(values.shape[1])]
+    if values.dtype == torch.bool:
+        rows = values.tolist()
+        return {name: ["; ".join(n for n, applies in zip(names, row, strict=True) if applies) for row in rows]}
+    return {f"{name}_{names[k]}": [_shown(v) for v in values[:, k].tolist()] for k in range(values.shape[1])}
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.6f}" if isinstance(value, float) else value

@@ -246,7 +246,8 @@ class SupervisedModule(LightningModule):
                 f"The checkpoint is of another network than {type(self.network).__name__} as configured: {mismatch}. "
                 "Give the config that it was made with (config.yaml in its run's folder)."
             )
-        if self.trainer.state.fn == TrainerFn.FITTING:
+        trainer = self._trainer  # none while `load_from_checkpoint` makes the module
+        if trainer is not None and trainer.state.fn == TrainerFn.FITTING:
             self._steps_taken = checkpoint.get("steps_taken")
         if self.global_rank == 0:  # they were summed over the processes
             for stage, state in checkpoint.get("epoch_means", {}).items():

@@ -10,6 +10,7 @@ from lightning_modules.binary import KINDS, Kind, convert, one_logit, wanted
 from lightning_modules.losses.checks import require_between, require_choice
 from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLoss
 from lightning_modules.measured import MeasuredModule
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.schedulers.recipe import Recipe
 
 
@@ -23,6 +24,7 @@ class BinaryClassifier(MeasuredModule):
             that wants probabilities gets the sigmoid of the logits.
         scheduler: Makes the learning-rate schedule; `None` keeps the rate.
         channels_last: See `SupervisedModule`.
+        parameter_groups: See `SupervisedModule`.
         network_output: `probabilities` where the network ends in a sigmoid itself: then of shape `(B, 1)`.
         threshold: In [0, 1]: from this probability on the answer is yes.
 
@@ -39,8 +41,11 @@ class BinaryClassifier(MeasuredModule):
         channels_last: bool = True,
         network_output: Kind = "logits",
         threshold: float = 0.5,
+        parameter_groups: ParameterGroups | None = None,
     ) -> None:
-        super().__init__(network, loss or SigmoidCrossEntropyLoss(), optimizer, scheduler, channels_last)
+        super().__init__(
+            network, loss or SigmoidCrossEntropyLoss(), optimizer, scheduler, channels_last, parameter_groups
+        )
         require_between("threshold", threshold, 0, 1)
         require_choice("network_output", network_output, KINDS)
         self.network_output: Kind = network_output

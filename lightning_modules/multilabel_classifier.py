@@ -12,6 +12,7 @@ from lightning_modules.binary import KINDS, Kind, convert, wanted
 from lightning_modules.losses.checks import require_between, require_choice
 from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLoss
 from lightning_modules.measured import MeasuredModule
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.schedulers.recipe import Recipe
 
 
@@ -25,6 +26,7 @@ class MultilabelClassifier(MeasuredModule):
             that wants probabilities gets the sigmoid of the logits.
         scheduler: Makes the learning-rate schedule; `None` keeps the rate.
         channels_last: See `SupervisedModule`.
+        parameter_groups: See `SupervisedModule`.
         num_labels: K. By default that of the data; needed only with data that does not say it.
         network_output: `probabilities` where the network ends in a sigmoid itself.
         threshold: In [0, 1]: from this probability on a label applies.
@@ -43,8 +45,11 @@ class MultilabelClassifier(MeasuredModule):
         num_labels: int | None = None,
         network_output: Kind = "logits",
         threshold: float = 0.5,
+        parameter_groups: ParameterGroups | None = None,
     ) -> None:
-        super().__init__(network, loss or SigmoidCrossEntropyLoss(), optimizer, scheduler, channels_last)
+        super().__init__(
+            network, loss or SigmoidCrossEntropyLoss(), optimizer, scheduler, channels_last, parameter_groups
+        )
         require_between("threshold", threshold, 0, 1)
         require_choice("network_output", network_output, KINDS)
         self.num_labels = num_labels

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
 from lightning_modules.measured import MeasuredModule
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.schedulers.recipe import Recipe
 
 
@@ -21,6 +22,7 @@ class Regressor(MeasuredModule):
         loss: Called as `loss(output, target)`, both `(B,)`; default mean squared error.
         scheduler: Makes the learning-rate schedule; `None` keeps the rate.
         channels_last: See `SupervisedModule`.
+        parameter_groups: See `SupervisedModule`.
         standardize: Let network and loss work with targets of mean 0 and standard deviation 1 over the training data;
             the arguments of a loss (Huber's delta) are then in standard deviations. Not for losses that need the
             targets as they are, such as the logarithmic one.
@@ -37,8 +39,9 @@ class Regressor(MeasuredModule):
         scheduler: Recipe | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         standardize: bool = True,
+        parameter_groups: ParameterGroups | None = None,
     ) -> None:
-        super().__init__(network, loss or nn.MSELoss(), optimizer, scheduler, channels_last)
+        super().__init__(network, loss or nn.MSELoss(), optimizer, scheduler, channels_last, parameter_groups)
         self.standardize = standardize
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("std", torch.ones(()))

@@ -11,6 +11,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, M
 from lightning_modules.binary import convert, one_logit, wanted
 from lightning_modules.losses.expectation import expectation
 from lightning_modules.measured import MeasuredModule
+from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.schedulers.recipe import Recipe
 
 
@@ -26,6 +27,7 @@ class Segmenter(MeasuredModule):
         loss: Called as `loss(logits, target)` with classes `(B, H, W)`; default cross-entropy.
         scheduler: Makes the learning-rate schedule; `None` keeps the rate.
         channels_last: See `SupervisedModule`.
+        parameter_groups: See `SupervisedModule`.
         num_classes: K. By default that of the data; needed only with data that does not say it.
         ignore_index: Class number of pixels that are not labelled: they are not measured. A loss has its own.
     """
@@ -39,10 +41,10 @@ class Segmenter(MeasuredModule):
         channels_last: bool = True,
         num_classes: int | None = None,
         ignore_index: int = 255,
+        parameter_groups: ParameterGroups | None = None,
     ) -> None:
-        super().__init__(
-            network, loss or nn.CrossEntropyLoss(ignore_index=ignore_index), optimizer, scheduler, channels_last
-        )
+        loss = loss or nn.CrossEntropyLoss(ignore_index=ignore_index)
+        super().__init__(network, loss, optimizer, scheduler, channels_last, parameter_groups)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         expected = expectation(self.loss)

@@ -7,4 +7,4 @@ from lightning_modules.networks.resnet18_cifar import ResNet18Cifar
 from lightning_modules.networks.small_cnn import SmallCNN
 from lightning_modules.networks.unet import UNet
 
-__all__ = ["MLP", "ResNet18Cifar", "ResNet8", "SmallCNN", "TimmNetwork", "TorchvisionNetwork", "UNet"]
+__all__ = ["MLP", "ResNet8", "ResNet18Cifar", "SmallCNN", "TimmNetwork", "TorchvisionNetwork", "UNet"]
