@@ -9,7 +9,7 @@ from typing import Any
 from commands.allocator import tune_allocator
 
 TRAINING = ("fit", "validate", "test", "predict")
-LIGHT = {"presets": "commands.list_presets"}
+LIGHT = {"compare": "commands.compare", "presets": "commands.list_presets"}
 """Commands that need no trainer, with the module whose `main(args)` does them."""
 
 

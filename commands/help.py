@@ -7,6 +7,7 @@ usage: descent COMMAND [options]
   validate    measure a checkpoint on the validation data
   test        measure a checkpoint on the test data
   predict     classify with a checkpoint; writes predictions.csv
+  compare     which loss, optimizer, schedule, …, and how sure that is
   presets     list what can be chosen by a short name
 
 descent COMMAND --help tells more; a first run: descent fit -c configs/quickstart.yaml

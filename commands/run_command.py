@@ -21,7 +21,7 @@ def run_command(words: list[str]) -> Any:
     Raises:
         SystemExit: With 2 after a user's mistake.
     """
-    _quiet()
+    quiet()
     try:
         words = with_config_of_checkpoint(resolve_presets(words))
         return DescentCLI(words)
@@ -99,7 +99,7 @@ WARNED_TO_EVERYBODY = (
 )
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Leave out what Lightning says in every run and that helps nobody here."""
     for message in WARNED_TO_EVERYBODY:
         warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,49 @@
+"""A study's folder: page, figures, tables, and the study itself, written so that a crash leaves no half of a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from datamodules.atomic import replacing
+from studies.machine import describe_machine
+from studies.page import page
+
+if TYPE_CHECKING:
+    from studies.comparison import StudyResult
+
+PAGE = "report.html"
+
+
+def write_report(result: "StudyResult") -> Path:
+    """Write everything; the page's path.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    folder, tables = result.folder, result.tables
+    figures = result.figures
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{name}.png", dpi=160)
+        figure.savefig(folder / "figures" / f"{name}.svg", metadata={"Date": None})
+    for name in ("table", "runs", "curves"):
+        frame = getattr(tables, name)
+        _write(folder / f"{name}.csv", frame.to_csv(index=name == "table", float_format="%.6g", lineterminator="\n"))
+    machines = describe_machine()
+    record = {**tables.config.record(), "trials": tables.trials, "seeds": tables.seeds}
+    _write(folder / "study.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+    _write(folder / "machine.yaml", yaml.safe_dump(machines, sort_keys=False, allow_unicode=True))
+    text = page(tables, figures, result.plan, machines, command_of(result))
+    _write(folder / PAGE, text)
+    return folder / PAGE
+
+
+def command_of(result: "StudyResult") -> str:
+    """The command that repeats the study."""
+    return f"descent compare -c {result.folder.as_posix()}/study.yaml --out NEW_FOLDER"
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

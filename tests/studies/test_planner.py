@@ -1,0 +1,76 @@
+"""The planner on pilots of known cost and spread."""
+
+import math
+
+import numpy as np
+import pytest
+
+from studies.planner import Pilot, fit, make_plan, parse_budget, seeds_for
+from studies.recorder import StudyError
+
+COSTS = {"A": 1.0, "B": 2.0, "C": 3.0}
+
+
+def pilot(costs: dict[str, float] = COSTS, sd: float = 0.01, workers: int = 1) -> Pilot:
+    scores = np.random.default_rng(0).normal(0.9, sd, (len(costs), 3)).tolist()
+    return Pilot(costs, scores, 2 * sum(costs.values()) / workers, workers)
+
+
+def test_a_plan_fits_its_budget_and_uses_it() -> None:
+    for budget in (90.0, 150.0, 400.0):
+        plan = make_plan(pilot(), 5, 8, budget)
+        assert plan.seconds <= budget
+        assert plan.seconds + sum(COSTS.values()) > budget or plan.seeds == 30
+
+
+def test_two_workers_do_about_twice_as_much() -> None:
+    alone, together = make_plan(pilot(), 5, 8, 150.0), make_plan(pilot(workers=2), 5, 8, 150.0)
+    assert together.seeds > 1.5 * alone.seeds
+
+
+def test_without_a_budget_the_study_is_as_configured() -> None:
+    plan = make_plan(pilot(), 5, 8, None)
+    assert (plan.trials, plan.seeds) == (5, 8)
+    assert plan.seconds == 12 + 6 * (4 + 8)
+
+
+def test_no_tuning_stays_no_tuning() -> None:
+    assert make_plan(pilot(), 1, 8, 100.0).trials == 1
+
+
+def test_a_budget_that_cannot_answer_is_refused_with_the_ways_out() -> None:
+    with pytest.raises(StudyError, match=r"30 s cannot answer: .* 3 candidates × \(3 trials \+ 5 seeds\), takes 54 s"):
+        fit(pilot(), tune=True, budget=30.0)
+    with pytest.raises(StudyError, match=r"Ways out: --budget 1m; leave out C; .*make the runs 2 times shorter"):
+        fit(pilot(), tune=True, budget=35.0)
+
+
+def test_a_difference_that_cannot_be_found_is_refused_with_the_seeds_it_takes() -> None:
+    limit = pilot().limit(8)
+    assert limit is not None
+    with pytest.raises(StudyError, match=r"5 trials × 8 seeds find differences of .* it takes \d+ seeds"):
+        make_plan(pilot(), 5, 8, None, wanted=limit / 2)
+    assert make_plan(pilot(), 5, 8, None, wanted=1.01 * limit).limit == limit
+
+
+def test_pilot_spread_is_that_of_paired_differences() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.normal(0, 5.0, (1, 500)) + rng.normal(0, 1.0, (4, 500)) + np.arange(4)[:, None]
+    sd = Pilot({}, rows.tolist(), 0.0).sd()
+    assert sd == pytest.approx(math.sqrt(2), rel=0.05)
+
+
+def test_runs_that_do_not_differ_have_no_limit() -> None:
+    assert Pilot(COSTS, [[0.5, 0.5], [0.7, 0.7]], 1.0).limit(8) is None
+
+
+def test_seeds_follow_the_time_left_within_reason() -> None:
+    assert seeds_for(remaining=80.0, round_seconds=10.0, planned=8) == 8
+    assert seeds_for(remaining=0.0, round_seconds=10.0, planned=8) == 5
+    assert seeds_for(remaining=1e6, round_seconds=10.0, planned=8) == 11
+
+
+@pytest.mark.parametrize("text", ["", "ten minutes", "5", "-3m"])
+def test_a_budget_that_is_no_time(text: str) -> None:
+    with pytest.raises(StudyError, match="a budget is a time such as 90s, 10m or 1h30m"):
+        parse_budget(text)
