@@ -9,6 +9,7 @@ usage: descent COMMAND [options]
   predict     classify with a checkpoint; writes predictions.csv
   compare     which loss, optimizer, schedule, …, and how sure that is
   presets     list what can be chosen by a short name
+  show        draw what can be chosen, or the schedule of a run: descent show lists what
 
 descent COMMAND --help tells more; a first run: descent fit -c configs/quickstart.yaml
 """
@@ -43,6 +44,18 @@ last.ckpt, figures/.
   --checkpoint.monitor NAME   metric that chooses best.ckpt (default val/loss)
 """,
 }
+HELP["show_schedule"] = (
+    """\
+usage: descent show schedule -c CONFIG [options]
+
+Draws learning rate (of every group), momentum and weight decay of the run that descent fit would make with the same
+options, before a step is taken. With -c RUN/config.yaml or --ckpt_path RUN the run's own rate is drawn beside it.
+
+  --validation CSV            replay this table's column to a plateau, e.g. another run's metrics.csv
+  --out FOLDER                where to write (default: the run's figures/, or else the working folder)
+"""
+    + _COMMON
+)
 for _command, _text in {
     "validate": "Measures a checkpoint on the validation data.",
     "test": "Measures a checkpoint on the test data, which nothing else opens.",

@@ -1,9 +1,10 @@
 """Lightning's Trainer, whose methods are the commands that train and measure."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import ProgressBar
 
@@ -40,6 +41,30 @@ class Trainer(LightningTrainer):
             enable_model_summary=enable_model_summary,
             **kwargs,
         )
+
+    def show_schedule(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule | None = None,
+        out: Path | None = None,
+        validation: Path | None = None,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> None:
+        """Follow the schedule of the run that `fit` would make, without training.
+
+        Args:
+            model: The module.
+            datamodule: Its data, whose size gives the run's length.
+            out: Folder for the picture; by default the run's, or else the working folder.
+            validation: A CSV table with a column of what a plateau monitors, one value a validation, to replay.
+            ckpt_path: A run whose real learning rate is drawn beside the planned one.
+            weights_only: Of no meaning here; a saved config has it.
+        """
+        from commands.show_schedule import read_table, schedules_of_run
+
+        values = None if validation is None else read_table(validation)
+        self.previews = schedules_of_run(self, model, datamodule, values)
 
 
 def default_progress_bar() -> ProgressBar:

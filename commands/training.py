@@ -15,6 +15,7 @@ from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_file import step_of
 from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
+from callbacks.history import METRICS_FILE
 from callbacks.learning_curves import LearningCurves
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
@@ -175,6 +176,26 @@ class DescentCLI(LightningCLI):
             return False
         checkpoint = self.config[self.subcommand].get("ckpt_path")
         return run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None)
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's commands, and ours that need model, data and trainer."""
+        known: dict[str, set[str]] = LightningCLI.subcommands()
+        return known | {"show_schedule": {"model", "datamodule"}}
+
+    def before_show_schedule(self) -> None:
+        """Replay the run's own validation to a plateau, unless another is given."""
+        config = self.config_init[self.subcommand]
+        run = self.run or _config_run(self.config[self.subcommand])
+        if config.get("validation") is None and run is not None and (run.folder / METRICS_FILE).is_file():
+            config["validation"] = run.folder / METRICS_FILE
+
+    def after_show_schedule(self) -> None:
+        """Draw it."""
+        from commands.show_schedule import finish
+
+        config = self.config[self.subcommand]
+        finish(self.trainer, self.run or _config_run(config), config.get("out"))
 
     def after_fit(self) -> None:
         """Say how good it is, where it is, and what to do with it."""

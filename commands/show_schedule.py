@@ -1,0 +1,133 @@
+"""Learning rate, momentum and weight decay of a config's run before it is taken, and beside them what a run did."""
+
+import contextlib
+import importlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from callbacks.history import METRICS_FILE
+from commands.run_folder import Run
+from commands.say import say
+from lightning_modules.schedulers.horizon import Horizon
+from lightning_modules.schedulers.preview import Preview, preview, validation_steps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def main(args: list[str]) -> None:
+    """Draw `schedule.png` and `.svg`.
+
+    Args:
+        args: What `descent fit` takes, and `--out FOLDER`, `--validation CSV`.
+    """
+    importlib.import_module("cli").main(["show_schedule", *args])
+
+
+class _BeforeTheFirstStep(Exception):  # noqa: N818 - it is no error
+    """Ends a fit when everything is made and nothing is trained."""
+
+
+class _Stop(Callback):
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        raise _BeforeTheFirstStep
+
+
+def schedules_of_run(
+    trainer: Trainer, model: LightningModule, data: Any, values: "pd.DataFrame | None"
+) -> list[Preview]:
+    """Make the optimizers and schedules as a fit does, and follow them through the run.
+
+    Args:
+        trainer: The trainer of the config, used up by this.
+        model: The module.
+        data: Its data module, if it has one.
+        values: Columns of validation results by which a plateau is replayed.
+
+    Returns:
+        One preview an optimizer.
+    """
+    trainer.callbacks = [_Stop()]  # type: ignore[attr-defined]
+    trainer.num_sanity_val_steps = 0
+    with contextlib.suppress(_BeforeTheFirstStep):
+        trainer.fit(model, datamodule=data)
+    horizon = Horizon.from_trainer(trainer)
+    configs = {id(config.scheduler.optimizer): vars(config) for config in trainer.lr_scheduler_configs}
+    previews = []
+    for optimizer in trainer.optimizers:
+        config = configs.get(id(optimizer))
+        monitored = replayed(config, values)
+        validations = validations_of(trainer, horizon) if monitored else []
+        previews.append(preview(optimizer, config, horizon, validations, monitored))
+    return previews
+
+
+def replayed(config: dict[str, Any] | None, values: "pd.DataFrame | None") -> list[float]:
+    """What a plateau would have seen; says so where it sees nothing."""
+    monitor = None if config is None else config.get("monitor")
+    if monitor is None:
+        return []
+    if values is None:
+        say(
+            f"the schedule follows {monitor}, which nobody knows before the run: drawn without a reduction. Replay a"
+            f" curve with --validation CSV (a column {monitor}, such as another run's {METRICS_FILE})."
+        )
+        return []
+    if monitor not in values:
+        raise MisconfigurationException(f"--validation: no column {monitor!r}; there are {', '.join(values.columns)}.")
+    return [float(value) for value in values[monitor].dropna()]
+
+
+def validations_of(trainer: Trainer, horizon: Horizon) -> list[int]:
+    """The optimizer steps after which the run validates."""
+    batches = trainer.num_training_batches
+    if not math.isfinite(batches):
+        raise MisconfigurationException("A plateau can't be replayed: the training loader has no length.")
+    every = trainer.val_check_batch or batches
+    found: Sequence[int]
+    if trainer.check_val_every_n_epoch is None:  # counted over the whole run
+        accumulation = trainer.accumulate_grad_batches
+        total = math.ceil(horizon.epochs or 0) * int(batches)
+        per_epoch = horizon.in_steps(1, "A replay")
+        found = [
+            done // int(batches) * per_epoch + math.ceil(done % batches / accumulation)
+            for done in range(int(every), total + 1, int(every))
+        ]
+    else:
+        epochs = math.ceil(horizon.epochs or 0)
+        found = list(
+            validation_steps(
+                int(batches), int(every), trainer.accumulate_grad_batches, epochs, trainer.check_val_every_n_epoch
+            )
+        )
+    return [step for step in found if step > 0]
+
+
+def finish(trainer: Any, run: Run | None, out: Path | None) -> Path:
+    """Draw what `Trainer.show_schedule` found, with what the run did if there is one; the picture's path."""
+    from commands.schedule_figure import draw_schedule
+
+    real = None
+    if run is not None and (run.folder / METRICS_FILE).is_file():
+        real = read_table(run.folder / METRICS_FILE)
+    folder = out or (run.folder / "figures" if run is not None else Path())
+    return draw_schedule(trainer.previews, real, folder)
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """A CSV table.
+
+    Raises:
+        MisconfigurationException: It is none.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise MisconfigurationException(f"{path} is no CSV table: {error}.") from error

@@ -1,0 +1,133 @@
+"""A schedule over a whole run, before a step is taken."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from lightning_modules.schedulers.curve import momentum_key
+from lightning_modules.schedulers.horizon import Horizon
+
+QUANTITIES = ("lr", "momentum", "weight_decay")
+
+
+@dataclass
+class Preview:
+    """What an optimizer's groups have at every step of a run.
+
+    Args:
+        steps_per_epoch: optimizer steps in an epoch, `None` when unknown.
+        groups: by name of the group: `lr`, `momentum` and `weight_decay`, one value for each step; a quantity that the
+            optimizer has not is left out.
+        observed: how many validations were replayed to a plateau.
+    """
+
+    steps_per_epoch: int | None
+    groups: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    observed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """The number of steps."""
+        return max((len(values["lr"]) for values in self.groups.values()), default=0)
+
+
+def preview(
+    optimizer: Optimizer,
+    config: dict[str, Any] | None,
+    horizon: Horizon,
+    validations: Sequence[int] = (),
+    values: Sequence[float] = (),
+) -> Preview:
+    """Follow a schedule through a run without training. The optimizer and the scheduler are used up by it.
+
+    Args:
+        optimizer: the optimizer, whose groups the schedule sets; it takes no step.
+        config: Lightning's `lr_scheduler` config of it, as `build_schedule` gives; `None` for a constant rate.
+        horizon: the length of the run.
+        validations: the steps after which the run validates, rising.
+        values: what a plateau monitors, one value for each validation; it sees nothing more when they are used up.
+
+    Raises:
+        MisconfigurationException: the run has no known end.
+
+    Example:
+        >>> import torch
+        >>> from lightning_modules.schedulers import Plateau, build_schedule
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> horizon = Horizon(steps=6, epochs=3, steps_per_epoch=2)
+        >>> plateau = build_schedule(Plateau(patience=0), optimizer, horizon)
+        >>> preview(optimizer, plateau, horizon, validations=[2, 4, 6], values=[1.0, 1.0]).groups["0"]["lr"]
+        [0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
+    """
+    seen = Preview(horizon.steps_per_epoch)
+    due = dict(zip(validations, values, strict=False))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")  # no optimizer step is taken, on purpose
+        for step in range(1, horizon.known_steps("A preview") + 1):
+            record(optimizer, seen)
+            if config is None:
+                continue
+            advance(config, step, horizon)
+            if step in due and observe(config, due[step]):
+                seen.observed += 1
+    return seen
+
+
+def record(optimizer: Optimizer, seen: Preview) -> None:
+    """Write down what every group has now."""
+    for index, group in enumerate(optimizer.param_groups):
+        quantities = seen.groups.setdefault(str(group.get("name", index)), {})
+        key = momentum_key(optimizer)
+        found = {"lr": group["lr"], "weight_decay": group.get("weight_decay")}
+        found["momentum"] = group[key][0] if key == "betas" else group[key] if key else None
+        for quantity, value in found.items():
+            if value is not None:
+                quantities.setdefault(quantity, []).append(float(value))
+
+
+def advance(config: dict[str, Any], step: int, horizon: Horizon) -> None:
+    """Step the scheduler where Lightning would after optimizer step `step`, counted from 1."""
+    if isinstance(config["scheduler"], ReduceLROnPlateau):
+        return
+    unit = 1 if config.get("interval") == "step" else horizon.in_steps(1, "A schedule by epoch")
+    if step % (unit * config.get("frequency", 1)) == 0:
+        config["scheduler"].step()
+
+
+def observe(config: dict[str, Any], value: float) -> bool:
+    """Tell a plateau the value of a validation; return whether it is one."""
+    scheduler = config["scheduler"]
+    if isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step(value)
+    elif getattr(scheduler, "monitor", None) is not None:
+        scheduler.observe(value)
+    else:
+        return False
+    return True
+
+
+def validation_steps(batches: int, every: int, accumulation: int, epochs: int, check_every: int = 1) -> Iterator[int]:
+    """Yield the optimizer steps after which a run validates.
+
+    Args:
+        batches: training batches in an epoch.
+        every: batches between two validations, at most those of an epoch.
+        accumulation: batches of one optimizer step.
+        epochs: epochs of the run.
+        check_every: epochs between two that validate.
+
+    Example:
+        >>> list(validation_steps(batches=10, every=5, accumulation=3, epochs=2))
+        [1, 4, 5, 8]
+    """
+    per_epoch = -(-batches // accumulation)
+    for epoch in range(check_every - 1, epochs, check_every):
+        for batch in range(every, batches + 1, every):
+            done = per_epoch if batch == batches else batch // accumulation
+            yield epoch * per_epoch + done
