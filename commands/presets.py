@@ -72,6 +72,8 @@ def _resolve_all(value: Any, folder: Path) -> Any:
 
 def load(text: str) -> Any:
     """YAML as jsonargparse reads it, with the presets' paths in it resolved."""
+    if text == "None":  # what jsonargparse 4.53 makes of a null that is typed for an argument of an argument
+        return None
     value = yaml_load(text)
     if not isinstance(value, (dict, list)):
         return value

@@ -1,0 +1,60 @@
+"""A preview is what the trainer then does, step by step."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, Warmup, build_schedule
+from lightning_modules.schedulers.preview import preview, validation_steps
+from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
+
+LOSSES = [1.0, 1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99]
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        None,
+        OneCycle(),
+        Warmup(Cosine(), epochs=1),
+        Plateau(patience=1),
+        Warmup(Plateau(patience=0), steps=7),
+        functools.partial(lr_scheduler.StepLR, step_size=1),
+        functools.partial(lr_scheduler.ReduceLROnPlateau, patience=0),
+    ],
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_epochs": 4},
+        {"max_epochs": 4, "accumulate_grad_batches": 3},
+        {"max_epochs": 4, "check_val_every_n_epoch": 2},
+        {"max_epochs": 4, "val_check_interval": 5},
+    ],
+)
+def test_the_preview_is_what_the_run_does(scheduler: Any, options: dict[str, Any], tmp_path: Path) -> None:
+    module, rates = Scheduled(scheduler, losses=LOSSES), Rates()
+    fit(module, tmp_path, rates, **options)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
+    accumulation = options.get("accumulate_grad_batches", 1)
+    check = validation_steps(
+        10, options.get("val_check_interval", 10), accumulation, 4, options.get("check_val_every_n_epoch", 1)
+    )
+    config = build_schedule(scheduler, optimizer, module.horizon)
+    seen = preview(optimizer, config, module.horizon, list(check), LOSSES).groups["0"]
+    assert seen["lr"] == rates.lr
+    assert seen["momentum"] == rates.momentum
+    assert set(seen["weight_decay"]) == {0.0}
+
+
+def test_lightnings_own_plateau_is_replayed_too() -> None:
+    optimizer = torch.optim.Adagrad([torch.zeros(1, requires_grad=True)], lr=0.1)
+    config = {"scheduler": lr_scheduler.ReduceLROnPlateau(optimizer, patience=0), "monitor": "val/loss"}
+    seen = preview(optimizer, config, Horizon(4, 4, 1), [1, 2, 3, 4], [1.0, 1.0])
+    assert seen.groups["0"]["lr"] == pytest.approx([0.1, 0.1, 0.01, 0.01])
+    assert seen.observed == 2
+    assert "momentum" not in seen.groups["0"]
