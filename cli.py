@@ -9,7 +9,12 @@ from typing import Any
 from commands.allocator import tune_allocator
 
 TRAINING = ("fit", "validate", "test", "predict", "show_schedule")
-LIGHT = {"compare": "commands.compare", "presets": "commands.list_presets", "show": "commands.show"}
+LIGHT = {
+    "compare": "commands.compare",
+    "inspect": "commands.inspect",
+    "presets": "commands.list_presets",
+    "show": "commands.show",
+}
 """Commands that need no trainer, with the module whose `main(args)` does them."""
 
 

@@ -154,6 +154,7 @@ class GradientNorm(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report."""
+        folder = trainer.log_dir  # asks every process
         self._stop_listening()
         self._read(trainer, pl_module)
         if not (self.report and trainer.is_global_zero):
@@ -161,9 +162,9 @@ class GradientNorm(Callback):
         lines = [line for report in self.reports(trainer, pl_module) if report.steps for line in report.lines()]
         if lines:
             print("\n".join(lines))
-        if lines and trainer.log_dir is not None:
-            Path(trainer.log_dir).mkdir(parents=True, exist_ok=True)
-            Path(trainer.log_dir, "clipping.txt").write_text("\n".join(lines) + "\n")
+        if lines and folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            Path(folder, "clipping.txt").write_text("\n".join(lines) + "\n")
 
     def reports(self, trainer: Trainer, pl_module: LightningModule) -> list[ClippingReport]:
         """What each optimizer's norms say about the clipping."""

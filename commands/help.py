@@ -8,6 +8,7 @@ usage: descent COMMAND [options]
   test        measure a checkpoint on the test data
   predict     classify with a checkpoint; writes predictions.csv
   compare     which loss, optimizer, schedule, …, and how sure that is
+  inspect     say what a checkpoint is, and verify it
   presets     list what can be chosen by a short name
   show        draw what can be chosen, or the schedule of a run: descent show lists what
 
