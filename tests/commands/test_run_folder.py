@@ -1,0 +1,93 @@
+"""Runs never collide; a checkpoint is found by what a person would type."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from commands.run_folder import Run, claim, newest_run, resolve_checkpoint, run_of
+
+
+def finished(number: int, names: tuple[str, ...] = ("best", "last")) -> Run:
+    run = Run(Path("runs/digits") / str(number))
+    (run.folder / "checkpoints").mkdir(parents=True)
+    run.config.write_text("trainer: {}\n")
+    for name in names:
+        run.checkpoint(name).write_bytes(b"it")
+    return run
+
+
+def test_many_that_start_at_once_get_a_folder_each() -> None:
+    with ThreadPoolExecutor(16) as pool:
+        runs = list(pool.map(lambda _: claim(Path("runs"), "digits"), range(40)))
+    assert sorted(int(run.folder.name) for run in runs) == list(range(40))
+
+
+def test_numbers_go_on_after_the_highest() -> None:
+    (Path("runs/digits") / "7").mkdir(parents=True)
+    (Path("runs/digits") / "notes").mkdir()
+    run = claim(Path("runs"), "digits")
+    assert (run.folder, run.experiment, run.root) == (Path("runs/digits/8"), "digits", Path("runs"))
+
+
+def test_processes_of_one_run_share_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    parent = claim(Path("runs"), "digits")  # tells its children by the environment
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert claim(Path("runs"), "digits").folder == parent.folder.absolute()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("runs/digits/1/checkpoints/last.ckpt", "runs/digits/1/checkpoints/last.ckpt"),
+        ("runs/digits/1", "runs/digits/1/checkpoints/best.ckpt"),
+        ("runs/digits", "runs/digits/10/checkpoints/best.ckpt"),  # by number, not by name
+    ],
+)
+def test_what_a_person_types(text: str, expected: str) -> None:
+    for number in (1, 9, 10):
+        finished(number)
+    assert resolve_checkpoint(text, "best", None) == Path(expected)
+
+
+def test_a_run_without_best_gives_its_last() -> None:
+    finished(0, names=("last",))
+    assert resolve_checkpoint("runs/digits/0", "best", None).name == "last.ckpt"
+
+
+def test_best_and_last_of_a_config() -> None:
+    run = finished(3)
+    assert resolve_checkpoint("last", "best", run) == run.checkpoint("last")
+    with pytest.raises(MisconfigurationException, match="--ckpt_path best needs a run: give its config"):
+        resolve_checkpoint("best", "best", None)
+
+
+def test_what_is_not_there_is_said_with_what_is() -> None:
+    finished(0, names=("last",))
+    with pytest.raises(FileNotFoundError, match=r"not found: .*epoch3\.ckpt; in .*checkpoints there is last\.ckpt"):
+        resolve_checkpoint("runs/digits/0/checkpoints/epoch3.ckpt", "best", None)
+    Path("empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no run with checkpoints in this folder"):
+        resolve_checkpoint("empty", "best", None)
+
+
+def test_which_run_a_file_belongs_to() -> None:
+    run = finished(2)
+    for path in (run.config, run.checkpoint("best")):
+        found = run_of(path)
+        assert found is not None
+        assert found.folder == run.folder.absolute()
+    assert run_of(Path("configs/quickstart.yaml")) is None
+    assert newest_run(Path("runs/digits")) == run
+
+
+def test_a_folder_that_nothing_was_measured_in_goes() -> None:
+    run = claim(Path("runs"), "digits")
+    run.config.write_text("trainer: {}\n")
+    (run.folder / "events.out.tfevents.1").write_bytes(b"")
+    run.discard_if_unused()
+    assert not run.folder.exists()
+    kept = finished(5)
+    kept.discard_if_unused()
+    assert kept.checkpoint("last").exists()
