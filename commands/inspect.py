@@ -57,9 +57,8 @@ def summary(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def layers_of(checkpoint: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the network by name; a file of bare weights is taken as one."""
-    state = checkpoint.get("state_dict", checkpoint)
-    return ((str(name), value) for name, value in state.items() if isinstance(value, Tensor))
+    """The tensors of the network by name."""
+    return ((str(name), value) for name, value in checkpoint["state_dict"].items() if isinstance(value, Tensor))
 
 
 def _about_file(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""`descent inspect` on a real run, a foreign file, bare weights, damage and code."""
+"""`descent inspect` on a real run, a foreign file, damage and code."""
 
 import json
 from importlib import metadata
@@ -50,9 +50,9 @@ def test_for_programs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name.startswith("network.") for name in about["layers"])
 
 
-def test_foreign_file_and_bare_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_of_another_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = {f"layer{n}": torch.zeros(2, 3) for n in range(40)}
-    torch.save(weights, tmp_path / "weights.pt")
+    torch.save({"state_dict": weights}, tmp_path / "weights.pt")
     cli.main(["inspect", str(tmp_path / "weights.pt")])
     said = capsys.readouterr().out
     assert "not written by descent and carries no hash" in said
