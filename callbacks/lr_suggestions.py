@@ -1,0 +1,134 @@
+"""What a learning-rate range test says: a smooth curve, several suggestions, or a refusal with a way out."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Method = Literal["steepest", "valley", "minimum_tenth"]
+
+DIVERGED = 4.0  # times the smallest smoothed loss
+FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """Learning rates that a curve speaks for.
+
+    Args:
+        steepest: Where the loss falls fastest over log rate; bold on hard tasks.
+        valley: In the middle of the longest fall, after its first tenth; least led astray by noise.
+        minimum_tenth: A tenth of the rate with the smallest loss; careful.
+        cyclic: Where a tenth and nine tenths of the fall are done: lower and upper rate for a cyclic schedule.
+    """
+
+    steepest: float
+    valley: float
+    minimum_tenth: float
+    cyclic: tuple[float, float]
+
+
+def spaced_rates(low: float, high: float, steps: int, mode: Literal["exponential", "linear"]) -> Floats:
+    """`steps` rates from `low` to `high`, with equal ratios (exponential) or differences (linear).
+
+    Example:
+        >>> spaced_rates(1e-3, 1.0, 4, "exponential").round(6).tolist()
+        [0.001, 0.01, 0.1, 1.0]
+    """
+    spaced = np.geomspace if mode == "exponential" else np.linspace
+    return np.asarray(spaced(low, high, steps), dtype=float)
+
+
+def running_mean(losses: Floats, beta: float) -> Floats:
+    r"""Exponential mean with bias correction, $\hat m_i = m_i / (1 - \beta^{i+1})$, $m_i = \beta m_{i-1} + (1-\beta) l_i$.
+
+    The first value is the first loss itself; Lightning's correction is off by one and halves it.
+
+    Args:
+        losses: $l$, `(n,)`.
+        beta: In [0, 1); 0 leaves the losses alone.
+
+    Example:
+        >>> running_mean(np.array([2.0, 2.0, 2.0]), 0.9).round(9).tolist()
+        [2.0, 2.0, 2.0]
+    """
+    mean, means = 0.0, []
+    for index, loss in enumerate(losses):
+        mean = beta * mean + (1 - beta) * float(loss)
+        means.append(mean / (1 - beta ** (index + 1)))
+    return np.asarray(means)
+
+
+def smooth(losses: Floats, beta: float) -> Floats:
+    """Mean of the running means from both ends: as smooth, and not late, which would move a rate up."""
+    return (running_mean(losses, beta) + running_mean(losses[::-1], beta)[::-1]) / 2
+
+
+def divergence(losses: Floats, beta: float = 0.5) -> int:
+    """How many losses come before the first that is not finite or 4 times the smallest; all, if there is none."""
+    finite = np.isfinite(losses)
+    end = int(np.argmin(finite)) if not finite.all() else len(losses)
+    means = running_mean(losses[:end], beta)
+    if end == 0:
+        return 0
+    # Losses may be negative (a critic's), so the bound is a distance from the smallest, in units of the first.
+    unit = max(abs(float(means[0])), 1e-12)
+    beyond = means > np.minimum.accumulate(means) + (DIVERGED - 1) * unit
+    return int(np.argmax(beyond)) if beyond.any() else end
+
+
+def suggest(rates: Floats, curve: Floats, noise: float = 0.0, diverged: bool = False) -> Suggestions:
+    """Suggestions from a smooth curve.
+
+    Args:
+        rates: Ascending, > 0, `(n,)`.
+        curve: Smoothed loss at each, `(n,)`, up to the divergence.
+        noise: Standard deviation of the curve's points; a fall must be 3 of them to count.
+        diverged: Whether the test ended because the loss diverged.
+
+    Raises:
+        MisconfigurationException: Too few points, no fall, or still falling at the highest rate.
+    """
+    if len(curve) < FEWEST:
+        raise MisconfigurationException(
+            f"The loss diverged after {len(curve)} steps, at a rate of {rates[: len(curve) + 1][-1]:.3g}; {FEWEST} are "
+            "needed: start at a lower rate (low), or look at the data and the loss."
+        )
+    lowest = int(np.argmin(curve))
+    fall = float(curve[0] - curve[lowest])
+    if lowest == 0 or fall < max(3 * noise, 0.01 * abs(float(curve[0]))):
+        raise MisconfigurationException(
+            f"The loss does not fall between {rates[0]:.3g} and {rates[-1]:.3g} (from {curve[0]:.4g} to at least "
+            f"{curve[lowest]:.4g}, noise {noise:.2g}): widen the range (low, high), take more steps, larger batches or "
+            "more repeats, and see that the module trains at all."
+        )
+    if lowest >= len(curve) - 2 and not diverged:
+        raise MisconfigurationException(
+            f"The loss still falls at the highest rate, {rates[-1]:.3g}: raise high, so that the curve's minimum can "
+            "be seen."
+        )
+    x = np.log10(rates[: len(curve)])
+    slope = np.gradient(curve, x)[: lowest + 1]
+    done = (curve[0] - curve[: lowest + 1]) / fall
+    cyclic = (float(rates[np.argmax(done >= 0.1)]), float(rates[np.argmax(done >= 0.9)]))
+    start = int(np.argmax(done >= 0.1))  # the plain before the fall is no part of the valley
+    steepest, valley = float(rates[np.argmin(slope)]), float(rates[start + _valley(curve[start : lowest + 1])])
+    return Suggestions(steepest, valley, float(rates[lowest]) / 10, cyclic)
+
+
+def _valley(curve: Floats) -> int:
+    """Middle of the longest falling subsequence, fastai's idea."""
+    length = np.ones(len(curve), dtype=int)
+    before = np.full(len(curve), -1)
+    for i in range(1, len(curve)):
+        candidates = np.where(curve[:i] > curve[i], length[:i], 0)
+        best = int(np.argmax(candidates))
+        if candidates[best] > 0:
+            length[i], before[i] = candidates[best] + 1, best
+    end = start = int(np.argmax(length))
+    while before[start] >= 0:
+        start = int(before[start])
+    return (start + end) // 2
