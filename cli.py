@@ -8,7 +8,7 @@ from typing import Any
 
 from commands.allocator import tune_allocator
 
-TRAINING = ("fit", "validate", "test", "predict", "show_schedule")
+TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr")
 LIGHT = {
     "compare": "commands.compare",
     "inspect": "commands.inspect",
@@ -53,7 +53,7 @@ def main(args: list[str] | None = None) -> Any:
 def _unknown_command(word: str) -> None:
     import difflib
 
-    known = [*TRAINING, *LIGHT]
+    known = [name.replace("_", "-") for name in (*TRAINING, *LIGHT)]
     close = difflib.get_close_matches(word, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
     print(f"error: unknown command {word}: {hint}", file=sys.stderr)

@@ -1,10 +1,10 @@
 """Is the suggested learning rate near the best one? Range test against a grid of rates, beside Lightning's finder.
 
-Usage: python -m benchmarks.lr_finder PICTURES [--seeds 5] [--grid-seeds 2] [--epochs 3] [--width 16] [--out FOLDER]
+Usage: python -m benchmarks.lr_finder PICTURES [--seeds 5] [--grid-seeds 2] [--epochs 3] [--width 16] [--size 32]
 
-PICTURES is a folder with train/<class>/ and test/<class>/. For each optimizer and seed: the suggestions of `find_lr`, the
-suggestion of Lightning's `Tuner.lr_find`, and the validation loss after a short training with a constant rate at each
-point of a grid (half a decade apart). The best rate is that with the lowest mean over the seeds.
+PICTURES is a folder with train/<class>/ and test/<class>/. For each optimizer and seed: the suggestions of `find_lr`,
+the suggestion of Lightning's `Tuner.lr_find`, and the validation loss after a short training with a constant rate at
+each point of a grid (half a decade apart). The best rate is that with the lowest mean over the seeds.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.tuner import Tuner
+from lightning.pytorch.tuner.tuning import Tuner
 from torch.optim import SGD, AdamW
 
 from callbacks.lr_finder import find_lr
@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--grid-seeds", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--size", type=int, default=32, help="to which the pictures are scaled")
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/lr_finder"))
     arguments = parser.parse_args()
@@ -106,7 +107,9 @@ def main() -> None:
     print(platform.platform(), "torch", torch.__version__, "threads", torch.get_num_threads())
 
     def data(seed: int) -> Any:
-        return ImageFolderDataModule(str(arguments.pictures_folder), batch_size=100, val_share=0.25, seed=seed)
+        return ImageFolderDataModule(
+            str(arguments.pictures_folder), batch_size=100, val_share=0.25, seed=seed, image_size=arguments.size
+        )
 
     rows = [row for name in OPTIMIZERS for row in measure(name, arguments, data)]
     arguments.out.mkdir(parents=True, exist_ok=True)

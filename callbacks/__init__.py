@@ -7,6 +7,7 @@ from callbacks.exact_resume import ExactResume
 from callbacks.gradient_norm import GradientNorm
 from callbacks.history import history, plot_history
 from callbacks.learning_curves import LearningCurves
+from callbacks.lr_finder import LRFinder, find_lr
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.progress import EpochLines
@@ -19,10 +20,12 @@ __all__ = [
     "EpochLines",
     "ExactResume",
     "GradientNorm",
+    "LRFinder",
     "LearningCurves",
     "PredictionTable",
     "Preemption",
     "ScheduleFreeWeights",
+    "find_lr",
     "history",
     "plot_history",
 ]

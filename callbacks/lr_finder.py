@@ -1,9 +1,11 @@
 """Find a learning rate by a range test that leaves no trace: in a notebook, or at the start of a fit."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch.distributed as dist
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
@@ -68,9 +70,9 @@ def find_lr(
         True
     """
     check_range(low, high, steps, repeats, seed)
-    settings = options | trainer_options(trainer)
+    settings = Settings(module, data, optimizer, seed, trainer, options)
     rates = spaced_rates(low, high, steps, mode)
-    sweeps = [_sweep(module, data, rates, optimizer, seed, repeat, settings) for repeat in range(repeats)]
+    sweeps = [settings.sweep(rates, repeat) for repeat in range(repeats)]
     curve, band, noise = smoothed_repeats([s.losses[: divergence(s.losses)] for s in sweeps], BETA)
     suggestions = suggest(rates, curve, noise, diverged=any(sweep.diverged for sweep in sweeps))
     losses = np.full((repeats, steps), np.nan)
@@ -82,7 +84,7 @@ def find_lr(
     if confirm:
         for rate in (pick / 3, pick, 3 * pick):
             constant = np.full(confirm_steps, rate)
-            short = _sweep(module, data, constant, optimizer, seed, repeats, settings).losses
+            short = settings.sweep(constant, repeats).losses
             tail = short[-max(int(CONFIRM_SHARE * confirm_steps), 1) :]
             search.confirmation[rate] = float(tail.mean()) if len(short) == confirm_steps else float("inf")
     return search
@@ -100,16 +102,26 @@ def check_range(low: float, high: float, steps: int, repeats: int, seed: int) ->
         raise ValueError(f"seed must be ≥ 0, got {seed}.")
 
 
-def _sweep(
-    module: LightningModule, data: Any, rates: Floats, number: int, seed: int, repeat: int, settings: dict[str, Any]
-) -> LRSweep:
-    import torch.distributed as dist
+@dataclass(frozen=True)
+class Settings:
+    """What all passes of a search share."""
 
-    rank, world = (dist.get_rank(), dist.get_world_size()) if several_processes() else (0, 1)
-    sweep = LRSweep(rates, number)
-    # Another epoch has another order; each process goes through other data, and their gradients are averaged.
-    private_fit(module, data, sweep, seed + repeat * world + rank, epoch=1000 * (repeat * world + rank), **settings)
-    return sweep
+    module: LightningModule
+    data: Any
+    optimizer: int
+    seed: int
+    trainer: Trainer | None
+    options: dict[str, Any]
+
+    def sweep(self, rates: Floats, repeat: int) -> LRSweep:
+        """One pass, with a copy of everything."""
+        rank, world = (dist.get_rank(), dist.get_world_size()) if several_processes() else (0, 1)
+        # Another epoch has another order; each process goes through other data, and their gradients are averaged.
+        number = repeat * world + rank
+        sweep = LRSweep(rates, self.optimizer, epoch=1000 * number)
+        options = self.options | trainer_options(self.trainer)
+        private_fit(self.module, self.data, sweep, self.seed + number, **options)
+        return sweep
 
 
 class LRFinder(Callback):

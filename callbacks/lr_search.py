@@ -106,8 +106,14 @@ def smoothed_repeats(sweeps: list[Floats], beta: float) -> tuple[Floats, Floats,
     end = min(len(losses) for losses in sweeps)
     if end == 0:
         return np.empty(0), np.empty((2, 0)), 0.0
-    rows = np.stack([smooth(losses[:end], beta) for losses in sweeps])
+    rows = np.stack([smooth(_capped(losses[:end]), beta) for losses in sweeps])
     # What is left of a loss beside its smooth curve, averaged as the curve is. Taken before the curve turns steep.
-    rough = np.concatenate([(losses[:end] - row)[: max(end // 3, 2)] for losses, row in zip(sweeps, rows, strict=True)])
+    rough = np.concatenate([(losses[:end] - row)[: max(end // 2, 2)] for losses, row in zip(sweeps, rows, strict=True)])
     noise = float(np.std(rough)) * np.sqrt((1 - beta) / (1 + beta) / len(sweeps))
     return rows.mean(axis=0), np.stack([rows.min(axis=0), rows.max(axis=0)]), float(noise)
+
+
+def _capped(losses: Floats) -> Floats:
+    """As far above the first losses as the lowest is below them: a blow-up must not lift what comes before it."""
+    plain = losses[: max(len(losses) // 10, 3)].mean()
+    return np.minimum(losses, plain + max(plain - losses.min(), 0.1 * abs(plain)))

@@ -12,6 +12,7 @@ Method = Literal["steepest", "valley", "minimum_tenth"]
 
 DIVERGED = 4.0  # times the smallest smoothed loss
 FEWEST = 10
+SURE = 5.0  # standard deviations; the lowest of a hundred points lies 2.5 below their mean by chance
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Suggestions:
 
     Args:
         steepest: Where the loss falls fastest over log rate; bold on hard tasks.
-        valley: In the middle of the longest fall, after its first tenth; least led astray by noise.
+        valley: In the middle of the longest fall, without its first and last tenth; least led astray by noise.
         minimum_tenth: A tenth of the rate with the smallest loss; careful.
         cyclic: Where a tenth and nine tenths of the fall are done: lower and upper rate for a cyclic schedule.
     """
@@ -43,7 +44,7 @@ def spaced_rates(low: float, high: float, steps: int, mode: Literal["exponential
 
 
 def running_mean(losses: Floats, beta: float) -> Floats:
-    r"""Exponential mean with bias correction, $\hat m_i = m_i / (1 - \beta^{i+1})$, $m_i = \beta m_{i-1} + (1-\beta) l_i$.
+    r"""Exponential mean with bias correction, $m_i / (1 - \beta^{i+1})$, $m_i = \beta m_{i-1} + (1-\beta) l_i$.
 
     The first value is the first loss itself; Lightning's correction is off by one and halves it.
 
@@ -63,8 +64,11 @@ def running_mean(losses: Floats, beta: float) -> Floats:
 
 
 def smooth(losses: Floats, beta: float) -> Floats:
-    """Mean of the running means from both ends: as smooth, and not late, which would move a rate up."""
-    return (running_mean(losses, beta) + running_mean(losses[::-1], beta)[::-1]) / 2
+    r"""Mean with weights $\beta^{|i-j|}$, to both sides: one from the left is late, which moves a rate up."""
+    weights = (1 - beta ** np.arange(1, len(losses) + 1)) / (1 - beta)  # of the losses up to i
+    left = running_mean(losses, beta) * weights
+    right = (running_mean(losses[::-1], beta) * weights)[::-1]
+    return np.asarray((left + right - losses) / (weights + weights[::-1] - 1))
 
 
 def divergence(losses: Floats, beta: float = 0.5) -> int:
@@ -86,7 +90,7 @@ def suggest(rates: Floats, curve: Floats, noise: float = 0.0, diverged: bool = F
     Args:
         rates: Ascending, > 0, `(n,)`.
         curve: Smoothed loss at each, `(n,)`, up to the divergence.
-        noise: Standard deviation of the curve's points; a fall must be 3 of them to count.
+        noise: Standard deviation of the curve's points; a fall must be 5 of them to count.
         diverged: Whether the test ended because the loss diverged.
 
     Raises:
@@ -98,10 +102,11 @@ def suggest(rates: Floats, curve: Floats, noise: float = 0.0, diverged: bool = F
             "needed: start at a lower rate (low), or look at the data and the loss."
         )
     lowest = int(np.argmin(curve))
-    fall = float(curve[0] - curve[lowest])
-    if lowest == 0 or fall < max(3 * noise, 0.01 * abs(float(curve[0]))):
+    plain = float(curve[: max(len(curve) // 10, 3)].mean())  # what the loss is before it moves
+    fall = plain - float(curve[lowest])
+    if lowest == 0 or fall < max(SURE * noise, 0.01 * abs(plain)):
         raise MisconfigurationException(
-            f"The loss does not fall between {rates[0]:.3g} and {rates[-1]:.3g} (from {curve[0]:.4g} to at least "
+            f"The loss does not fall between {rates[0]:.3g} and {rates[-1]:.3g} (from {plain:.4g} to at least "
             f"{curve[lowest]:.4g}, noise {noise:.2g}): widen the range (low, high), take more steps, larger batches or "
             "more repeats, and see that the module trains at all."
         )
@@ -112,11 +117,10 @@ def suggest(rates: Floats, curve: Floats, noise: float = 0.0, diverged: bool = F
         )
     x = np.log10(rates[: len(curve)])
     slope = np.gradient(curve, x)[: lowest + 1]
-    done = (curve[0] - curve[: lowest + 1]) / fall
-    cyclic = (float(rates[np.argmax(done >= 0.1)]), float(rates[np.argmax(done >= 0.9)]))
-    start = int(np.argmax(done >= 0.1))  # the plain before the fall is no part of the valley
-    steepest, valley = float(rates[np.argmin(slope)]), float(rates[start + _valley(curve[start : lowest + 1])])
-    return Suggestions(steepest, valley, float(rates[lowest]) / 10, cyclic)
+    done = (plain - curve[: lowest + 1]) / fall
+    start, end = int(np.argmax(done >= 0.1)), int(np.argmax(done >= 0.9))  # without the plains before and after
+    steepest, valley = float(rates[np.argmin(slope)]), float(rates[start + _valley(curve[start : end + 1])])
+    return Suggestions(steepest, valley, float(rates[lowest]) / 10, (float(rates[start]), float(rates[end])))
 
 
 def _valley(curve: Floats) -> int:

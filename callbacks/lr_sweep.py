@@ -41,11 +41,11 @@ class LRSweep(Callback):
     Args:
         rates: Of the optimizer's first group at each of its steps.
         number: Which optimizer, where there are several; the others keep their rates.
-        stop_early: Whether to end when the loss diverges.
+        epoch: The number that the first epoch has, hence the order of the data.
     """
 
-    def __init__(self, rates: Floats, number: int = 0, stop_early: bool = True) -> None:
-        self.rates, self.number, self.stop_early = rates, number, stop_early
+    def __init__(self, rates: Floats, number: int = 0, epoch: int = 0) -> None:
+        self.rates, self.number, self.epoch = rates, number, epoch
         self.steps = 0
         self._window: list[Tensor] = []
         self._losses: list[Tensor] = []
@@ -61,6 +61,8 @@ class LRSweep(Callback):
             )
         if pl_module.automatic_optimization:
             trainer.lr_scheduler_configs.clear()
+        progress: Any = trainer.fit_loop.epoch_progress.current
+        progress.processed = progress.completed = self.epoch
         self.relative = relative_rates(trainer.optimizers[self.number])
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -107,7 +109,7 @@ class LRSweep(Callback):
         self._read()
         end = divergence(self.losses)
         self.diverged = end < len(self.losses)
-        trainer.should_stop = done or (self.stop_early and self.diverged)
+        trainer.should_stop = done or self.diverged
 
     def _read(self) -> None:
         new = torch.stack(self._losses)

@@ -20,7 +20,6 @@ def private_fit(
     data: Any,
     callback: Callback,
     seed: int,
-    epoch: int = 0,
     **options: Any,
 ) -> None:
     """Fit a copy of the module on the data, without validation, schedule, logs or files, until the callback stops it.
@@ -30,7 +29,6 @@ def private_fit(
         data: A data module, of which a copy is used, or training batches (a loader).
         callback: Sees the copy, and says `trainer.should_stop = True`.
         seed: Of every random stream in the meantime.
-        epoch: The number that the first epoch has, hence the order of the data.
         **options: Of the trainer, as `trainer_options` gives them.
 
     Raises:
@@ -52,7 +50,6 @@ def private_fit(
             callbacks=[callback],
             **options,
         )
-        trainer.fit_loop.epoch_progress.current.processed = epoch
         try:
             trainer.fit(twin, batches)
         except SystemExit as error:  # what Lightning makes of Ctrl+C
@@ -60,7 +57,7 @@ def private_fit(
 
 
 def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
-    """What a private trainer takes over from another one: device, precision, clipping, accumulation.
+    """What one private trainer takes over from another trainer: device, precision, clipping, accumulation.
 
     Raises:
         MisconfigurationException: The strategy spreads the module over devices, so that no device can copy it.
@@ -72,11 +69,12 @@ def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
             f"{type(trainer.strategy).__name__} spreads the module over devices, and the search trains a copy on one: "
             "search on one device (--trainer.devices 1 --trainer.strategy auto)."
         )
-    device = trainer.strategy.root_device
     return {
-        "accelerator": {"cuda": "gpu"}.get(device.type, device.type),
-        "strategy": SingleDeviceStrategy(device=device),
-        "plugins": [copy.deepcopy(trainer.precision_plugin)],  # a scaler keeps its state to itself
+        "strategy": SingleDeviceStrategy(
+            device=trainer.strategy.root_device,
+            accelerator=type(trainer.accelerator)(),
+            precision_plugin=copy.deepcopy(trainer.precision_plugin),  # a scaler keeps its state to itself
+        ),
         "gradient_clip_val": trainer.gradient_clip_val,
         "gradient_clip_algorithm": trainer.gradient_clip_algorithm,
         "accumulate_grad_batches": trainer.accumulate_grad_batches,
@@ -96,7 +94,7 @@ def _copied_module(module: LightningModule) -> LightningModule:
     twin.log = twin.log_dict = _nothing  # type: ignore[method-assign, assignment]
     twin.configure_callbacks = list  # type: ignore[method-assign, assignment]
     if hasattr(twin, "scheduler") and hasattr(twin, "optimizer"):
-        twin.scheduler = None  # of Descent's modules: a length that the real run has is none of this one
+        twin.scheduler = None  # type: ignore[assignment]  # of Descent's modules: a length that the real run has is none of this one
     return twin
 
 

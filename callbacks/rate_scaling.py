@@ -25,13 +25,14 @@ def scale_rates(trainer: Trainer, rate: float, number: int = 0) -> float:
         The factor.
     """
     optimizer = trainer.optimizers[number]
-    factor = rate / top_rate(optimizer.param_groups[0])
+    schedules = [s for config in trainer.lr_scheduler_configs for s in _nested(config.scheduler)]
+    schedules = [schedule for schedule in schedules if schedule.optimizer is optimizer]
+    tops = [schedule.max_lrs[0] for schedule in schedules if hasattr(schedule, "max_lrs")]  # CyclicLR's
+    factor = rate / max(top_rate(optimizer.param_groups[0]), *tops, 0.0)
     for group in optimizer.param_groups:
         group.update({key: group[key] * factor for key in OF_GROUPS if key in group})
-    for config in trainer.lr_scheduler_configs:
-        for schedule in _nested(config.scheduler):
-            if schedule.optimizer is optimizer:
-                _scale(schedule, factor)
+    for schedule in schedules:
+        _scale(schedule, factor)
     return factor
 
 

@@ -9,6 +9,7 @@ usage: descent COMMAND [options]
   predict     classify with a checkpoint; writes predictions.csv
   compare     which loss, optimizer, schedule, …, and how sure that is
   inspect     say what a checkpoint is, and verify it
+  find-lr     search a learning rate by a range test; writes a picture and a config that fit -c takes
   presets     list what can be chosen by a short name
   show        draw what can be chosen, or the schedule of a run: descent show lists what
 
@@ -70,3 +71,19 @@ usage: descent {_command} --ckpt_path PATH [options]
   --ckpt_path PATH            a checkpoint, a run's folder (its best), or an experiment's folder (its newest run);
                               the run's own config is used unless -c names another
 {_COMMON}"""
+HELP["find_lr"] = (
+    """\
+usage: descent find-lr -c CONFIG [options]
+
+Trains copies at rising learning rates and reads off which make the loss fall. Writes lr_finder.png, .csv, .json and
+lr_finder.yaml, which goes on top of the config: descent fit -c CONFIG -c .../lr_finder.yaml
+
+  --low, --high               the range (default 1e-6 to 10); the test ends where the loss diverges
+  --steps N, --repeats N      optimizer steps of a pass, number of passes (default 140, 3)
+  --mode                      exponential or linear spacing
+  --method                    steepest, valley or minimum_tenth: which suggestion is the pick
+  --confirm true              train shortly at a third of the pick, the pick and three times the pick
+  --ckpt_path PATH            start from the weights of a checkpoint
+"""
+    + _COMMON
+)

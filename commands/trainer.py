@@ -1,13 +1,13 @@
 """Lightning's Trainer, whose methods are the commands that train and measure."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch import Callback
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import ProgressBar
 
+from callbacks.lr_search import LRSearch
 from callbacks.progress import EpochLines
 
 
@@ -31,6 +31,7 @@ class Trainer(LightningTrainer):
         enable_model_summary: bool | None = False,
         **kwargs: Any,
     ) -> None:
+        self.search: LRSearch | None = None  # what `find_lr` found
         callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
         if enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
             callbacks.append(default_progress_bar())
@@ -42,29 +43,8 @@ class Trainer(LightningTrainer):
             **kwargs,
         )
 
-    def show_schedule(
-        self,
-        model: LightningModule,
-        datamodule: LightningDataModule | None = None,
-        out: Path | None = None,
-        validation: Path | None = None,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-    ) -> None:
-        """Follow the schedule of the run that `fit` would make, without training.
 
-        Args:
-            model: The module.
-            datamodule: Its data, whose size gives the run's length.
-            out: Folder for the picture; by default the run's, or else the working folder.
-            validation: A CSV table with a column of what a plateau monitors, one value a validation, to replay.
-            ckpt_path: A run whose real learning rate is drawn beside the planned one.
-            weights_only: Of no meaning here; a saved config has it.
-        """
-        from commands.show_schedule import read_table, schedules_of_run
-
-        values = None if validation is None else read_table(validation)
-        self.previews = schedules_of_run(self, model, datamodule, values)
+from typing import Any
 
 
 def default_progress_bar() -> ProgressBar:

@@ -17,8 +17,10 @@ from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
 from callbacks.history import METRICS_FILE
 from callbacks.learning_curves import LearningCurves
+from callbacks.lr_search import LRSearch
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
+from commands.find_lr import write_search
 from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.messages import explain
@@ -135,7 +137,7 @@ class DescentCLI(LightningCLI):
             self.run = run_of(checkpoint)
         elif self.subcommand in ("validate", "test", "predict"):
             say(f"{self.subcommand}: no --ckpt_path is given: this is the network as it is initialised, untrained.")
-        if self.run is None and self.subcommand == "fit" and not config.trainer.fast_dev_run:
+        if self.run is None and self.subcommand in ("fit", "find_lr") and not config.trainer.fast_dev_run:
             experiment = config.experiment or _experiment(config, config_run)
             self.run = self.claimed = claim(Path(config.trainer.default_root_dir or "."), experiment)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
@@ -181,7 +183,7 @@ class DescentCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """Lightning's commands, and ours that need model, data and trainer."""
         known: dict[str, set[str]] = LightningCLI.subcommands()
-        return known | {"show_schedule": {"model", "datamodule"}}
+        return known | {"show_schedule": {"model", "datamodule"}, "find_lr": {"model", "datamodule"}}
 
     def before_show_schedule(self) -> None:
         """Replay the run's own validation to a plateau, unless another is given."""
@@ -203,6 +205,16 @@ class DescentCLI(LightningCLI):
             return
         best = self.run.checkpoint("best")
         print(fit_summary(self.run, self.trainer, best if best.exists() else self.run.checkpoint("last")))
+
+    def after_find_lr(self) -> None:
+        """Write what was found, and say how to use it."""
+        if self.run is not None:
+            print(write_search(self._search(), self.config["find_lr"], Path(_shown(self.run.folder))))
+
+    def _search(self) -> LRSearch:
+        assert isinstance(self.trainer, Trainer)
+        assert self.trainer.search is not None
+        return self.trainer.search
 
 
 def unless_configured(configured: list[Callback]) -> list[Callback]:

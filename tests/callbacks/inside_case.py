@@ -69,7 +69,7 @@ def trainer_in(folder: Path, callbacks: Sequence[Callback] = (), **flags: Any) -
     return Trainer(
         default_root_dir=folder,
         accelerator="cpu",
-        logger=CSVLogger(folder, name="", version=""),
+        logger=options.pop("logger", None) or CSVLogger(folder, name="", version=""),
         log_every_n_steps=options.pop("log_every_n_steps", 4),
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -80,14 +80,17 @@ def trainer_in(folder: Path, callbacks: Sequence[Callback] = (), **flags: Any) -
 
 
 def fit(
-    folder: Path, module: LightningModule | None = None, callbacks: Sequence[Callback] = (), seed: int = 1, **flags: Any
+    folder: Path,
+    module: LightningModule | None = None,
+    callbacks: Sequence[Callback] = (),
+    batch_size: int = 16,
+    **flags: Any,
 ) -> LightningModule:
     """Fit fresh objects after seeding everything; the trained module."""
-    seed_everything(seed, verbose=False)
-    torch.manual_seed(seed)
+    seed_everything(1, verbose=False)
     if module is None:
         module = classifier()
-    trainer_in(folder, callbacks, **flags).fit(module, data())
+    trainer_in(folder, callbacks, **flags).fit(module, data(batch_size=batch_size))
     return module
 
 

@@ -1,0 +1,298 @@
+"""The search leaves no trace, finds what can be found, and starts every schedule from it."""
+
+import copy
+import csv
+import json
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CyclicLR, ExponentialLR, LambdaLR, LinearLR, OneCycleLR, StepLR
+from torch.utils.data import DataLoader, TensorDataset
+
+from callbacks import LRFinder, find_lr
+from callbacks.random_state import random_state
+from lightning_modules.schedulers import Cosine, OneCycle, StepDecay, Warmup
+from tests.callbacks.inside_case import classifier, data, fit, half_precision, same_bits, trainer_in
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+SHORT: dict[str, Any] = {"steps": 60, "repeats": 1, "low": 1e-3, "high": 30.0}
+
+
+def made(flags: dict[str, Any]) -> dict[str, Any]:
+    return {name: value() if isinstance(value, Callable) else value for name, value in flags.items()}  # type: ignore[arg-type]
+
+
+def logged(folder: Path) -> str:
+    return (folder / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [{}, {"plugins": half_precision}, {"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.5}],
+    ids=["fp32", "scaler", "accumulation", "clipping"],
+)
+def test_a_fit_ends_with_the_same_bits(tmp_path: Path, flags: dict[str, Any]) -> None:
+    plain = fit(tmp_path / "plain", **made(flags), batch_size=64)
+    finder = LRFinder(apply=False, **SHORT)
+    searched = fit(tmp_path / "searched", callbacks=[finder], **made(flags), batch_size=64)
+    assert finder.search is not None
+    assert same_bits(plain, searched)
+    assert logged(tmp_path / "plain") == logged(tmp_path / "searched")
+
+
+class Fails(nn.Module):
+    """Raises at a training step."""
+
+    def __init__(self, error: type[BaseException], at: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+        self.error, self.at, self.steps, self.armed = error, at, 0, False
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        self.steps += self.training
+        if self.armed and self.steps > self.at:
+            raise self.error("planted")
+        output: Tensor = self.linear(pictures.flatten(1))
+        return output
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_nothing_remains_after_an_exception(tmp_path: Path, error: type[BaseException]) -> None:
+    module, pictures = classifier(Fails(error, 5), scheduler=None), data(batch_size=64)
+    module.network.armed = True  # type: ignore[assignment]
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    before, weights, attributes = random_state(), copy.deepcopy(module.state_dict()), set(vars(pictures))
+    with pytest.raises(error):
+        find_lr(module, pictures, accelerator="cpu", **SHORT)
+    after = random_state()
+    assert before["python"] == after["python"]
+    assert all(np.array_equal(b, a) for b, a in zip(before["numpy"], after["numpy"], strict=True))
+    assert torch.equal(before["torch"], after["torch"])
+    assert all(torch.equal(weights[name], value) for name, value in module.state_dict().items())
+    assert module.network.steps == 0
+    assert pictures.train_set is None
+    assert set(vars(pictures)) == attributes
+    assert pictures.trainer is None
+    assert torch.is_grad_enabled()
+    module.network.armed = False  # type: ignore[assignment]
+    trainer_in(tmp_path, max_epochs=1).fit(module, pictures)  # works as if nothing had been
+
+
+def test_a_loader_with_a_generator_goes_on_as_before() -> None:
+    pictures = data(batch_size=512)
+    pictures.setup("fit")
+    dataset = TensorDataset(*pictures.prepare_batch(next(iter(pictures.train_dataloader())), training=False))
+    loader = DataLoader(dataset, 64, shuffle=True, generator=torch.Generator().manual_seed(3))
+    state = loader.generator.get_state()
+    module = classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), scheduler=None, num_classes=10)
+    search = find_lr(module, loader, accelerator="cpu", **SHORT)
+    assert torch.equal(loader.generator.get_state(), state)
+    assert search.losses.shape == (1, 60)
+
+
+def test_the_same_search_twice_finds_the_same() -> None:
+    searches = [
+        find_lr(classifier(linear(), scheduler=None), data(batch_size=64), accelerator="cpu", **SHORT) for _ in range(2)
+    ]
+    np.testing.assert_array_equal(searches[0].losses, searches[1].losses)
+
+
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def test_repeats_see_other_data() -> None:
+    module = classifier(linear(), scheduler=None)
+    losses = find_lr(module, data(batch_size=64), accelerator="cpu", **(SHORT | {"repeats": 2})).losses
+    assert not np.isclose(losses[0, :5], losses[1, :5]).any()
+
+
+def test_the_first_loss_is_that_of_the_module() -> None:
+    """At the lowest rate the first batches have the loss of the untouched weights, also in windows and in fp16."""
+    module = classifier(linear(), scheduler=None)
+    pictures = data(batch_size=300)
+    pictures.setup("fit")
+    whole = torch.stack([pictures.prepare_batch(batch, False)[0] for batch in pictures.train_dataloader()]).flatten(
+        0, 1
+    )
+    targets = torch.cat([batch[1] for batch in pictures.train_dataloader()])
+    expected = float(nn.functional.cross_entropy(module.network(whole), targets))
+    options: dict[str, Any] = {"accelerator": "cpu"}
+    for more in ({}, {"accumulate_grad_batches": 2}, {"plugins": [half_precision(1024.0)]}):
+        search = find_lr(module, data(batch_size=300), **options, **more, **SHORT)
+        assert search.losses[0, 0] == pytest.approx(expected, rel=0.05)
+
+
+class Grouped(LightningModule):
+    def __init__(self, schedule: Any = None) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(64, 16), nn.Linear(16, 10)
+        self.schedule = schedule
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return nn.functional.cross_entropy(self.two(self.one(batch[0].flatten(1)).relu()), batch[1])
+
+    def configure_optimizers(self) -> Any:
+        groups = [{"params": self.one.parameters(), "lr": 0.01}, {"params": self.two.parameters(), "lr": 0.1}]
+        optimizer = torch.optim.SGD(groups)
+        if self.schedule is None:
+            return optimizer
+        return [optimizer], [{"scheduler": self.schedule(optimizer), "interval": "step"}]
+
+
+class Rates(Callback):
+    """The rates that each step uses."""
+
+    def __init__(self) -> None:
+        self.rates: list[list[float]] = []
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        self.rates.append([group["lr"] for group in optimizer.param_groups])
+
+
+def test_groups_keep_their_ratio(tmp_path: Path) -> None:
+    finder, rates = LRFinder(**SHORT), Rates()
+    fit(tmp_path, Grouped(), [finder, rates], batch_size=64)
+    assert finder.search is not None
+    pick = finder.search.pick
+    assert finder.search.per_group == pytest.approx([pick, 10 * pick])
+    assert all(row == pytest.approx([pick, 10 * pick]) for row in rates.rates)
+
+
+SCHEDULES: dict[str, Callable[[Optimizer, float], Any]] = {
+    "OneCycleLR": lambda o, s: OneCycleLR(o, [0.01 * s, 0.1 * s], total_steps=20, cycle_momentum=False),
+    "CyclicLR": lambda o, s: CyclicLR(o, [0.001 * s, 0.01 * s], [0.01 * s, 0.1 * s], 4, cycle_momentum=False),
+    "StepLR": lambda o, s: StepLR(o, 5),
+    "ExponentialLR": lambda o, s: ExponentialLR(o, 0.9),
+    "LambdaLR": lambda o, s: LambdaLR(o, lambda step: 1 / (1 + step)),
+    "LinearLR": lambda o, s: LinearLR(o, 0.1, total_iters=10),
+    "Sequential": lambda o, s: torch.optim.lr_scheduler.SequentialLR(
+        o, [LinearLR(o, 0.1, total_iters=5), ExponentialLR(o, 0.9)], [5]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_torch_schedules_start_from_the_pick(tmp_path: Path, name: str) -> None:
+    """The rates of the run are those of a run that was given the found rate: all of them times one factor."""
+    plain, found, finder = Rates(), Rates(), LRFinder(**SHORT)
+    fit(tmp_path / "plain", Grouped(lambda o: SCHEDULES[name](o, 1.0)), [plain], batch_size=64)
+    fit(tmp_path / "found", Grouped(lambda o: SCHEDULES[name](o, 1.0)), [finder, found], batch_size=64)
+    assert finder.search is not None
+    factor = finder.search.pick / 0.01
+    np.testing.assert_allclose(np.array(found.rates), factor * np.array(plain.rates), rtol=1e-9)
+    assert len(found.rates) == 20
+
+
+OURS = {"cosine": Cosine(), "one cycle": OneCycle(), "steps": StepDecay(epochs=1), "warmup": Warmup(Cosine(), steps=5)}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_schedules_start_from_the_pick(tmp_path: Path, name: str) -> None:
+    given, found, finder = Rates(), Rates(), LRFinder(**SHORT)
+    fit(tmp_path / "found", classifier(linear(), scheduler=OURS[name]), [finder, found], batch_size=64)
+    assert finder.search is not None
+    optimizer = partial(torch.optim.SGD, lr=finder.search.pick, momentum=0.9)
+    fit(tmp_path / "given", classifier(linear(), optimizer=optimizer, scheduler=OURS[name]), [given], batch_size=64)
+    np.testing.assert_allclose(found.rates, given.rates, rtol=1e-9)
+    assert max(rates[0] for rates in found.rates) == pytest.approx(finder.search.pick, rel=0.02)
+
+
+class Adversarial(LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = linear(), linear()
+        self.automatic_optimization = False
+        self.seen: list[tuple[float, float]] = []
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        optimizers: Any = self.optimizers()
+        self.seen.append((optimizers[0].param_groups[0]["lr"], optimizers[1].param_groups[0]["lr"]))
+        for number, (optimizer, net) in enumerate(zip(optimizers, (self.one, self.two), strict=True)):
+            optimizer.zero_grad()
+            self.manual_backward((1 + number) * nn.functional.cross_entropy(net(batch[0]), batch[1]))
+            optimizer.step()
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [torch.optim.SGD(self.one.parameters(), lr=0.5), torch.optim.SGD(self.two.parameters(), lr=0.25)]
+
+
+def test_several_optimizers_one_at_a_time() -> None:
+    module = Adversarial()
+    first = find_lr(module, data(batch_size=64), optimizer=0, accelerator="cpu", **SHORT)
+    second = find_lr(module, data(batch_size=64), optimizer=1, accelerator="cpu", **SHORT)
+    assert module.seen == []
+    assert second.losses[0, 0] == pytest.approx(2 * first.losses[0, 0], rel=1e-5)  # each has its own loss
+    with pytest.raises(MisconfigurationException, match="optimizer is 2, but there are 2, counted from 0"):
+        find_lr(module, data(batch_size=64), optimizer=2, accelerator="cpu", **SHORT)
+
+
+def test_no_search_on_a_resume(tmp_path: Path) -> None:
+    seed_everything(1, verbose=False)
+    trainer = trainer_in(tmp_path, max_epochs=1)
+    trainer.fit(classifier(linear(), scheduler=None), data(batch_size=64))
+    trainer.save_checkpoint(tmp_path / "mid.ckpt")
+    finder, rates = LRFinder(**SHORT), Rates()
+    resumed = trainer_in(tmp_path / "resumed", [finder, rates], max_epochs=2)
+    resumed.fit(classifier(linear(), scheduler=None), data(batch_size=64), ckpt_path=str(tmp_path / "mid.ckpt"))
+    assert finder.search is None
+    assert rates.rates == [[0.05]] * 10
+
+
+def test_files(tmp_path: Path) -> None:
+    module = classifier(linear(), scheduler=None)
+    search = find_lr(module, data(batch_size=64), accelerator="cpu", confirm=True, confirm_steps=20, **SHORT)
+    search.save(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"lr_finder.png", "lr_finder.csv", "lr_finder.json"}
+    assert (tmp_path / "lr_finder.png").read_bytes().startswith(b"\x89PNG")
+    found = json.loads((tmp_path / "lr_finder.json").read_text())
+    assert found["pick"] == search.pick
+    assert [entry["lr"] for entry in found["confirmation"]] == pytest.approx(
+        [search.pick / 3, search.pick, 3 * search.pick]
+    )
+    with (tmp_path / "lr_finder.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["lr"]) for row in rows] == search.rates.tolist()
+    assert [float(row["loss_0"]) for row in rows[:20]] == search.losses[0, :20].tolist()
+    assert search.winner in search.confirmation
+    assert "short training" in search.summary()
+
+
+def test_a_flat_curve_is_refused() -> None:
+    module = classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), scheduler=None)
+    with pytest.raises(MisconfigurationException, match="does not fall"):
+        find_lr(module, data(batch_size=64), low=1e-12, high=1e-9, steps=30, accelerator="cpu")
+
+
+def test_what_cannot_be_copied() -> None:
+    module = classifier(linear(), scheduler=None)
+    module.handle = (value for value in range(3))  # type: ignore[assignment]
+    with pytest.raises(MisconfigurationException, match=r"ImageClassifier cannot be copied \(TypeError"):
+        find_lr(module, data(batch_size=64), accelerator="cpu", **SHORT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"low": 0.0}, "low must be > 0 and below high, got low 0 and high 10"),
+        ({"low": 1.0, "high": 0.1}, "low must be > 0 and below high"),
+        ({"steps": 5}, "steps must be ≥ 20, got 5"),
+        ({"repeats": 0}, "repeats must be ≥ 1, got 0"),
+        ({"seed": -1}, "seed must be ≥ 0, got -1"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LRFinder(**arguments)

@@ -1,0 +1,45 @@
+"""`descent find-lr` writes a config that `fit -c` takes, for a fresh config and for a saved run's."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import cli
+
+ARGUMENTS = ["--trainer.accelerator", "cpu", "--steps", "60", "--repeats", "1", "--low", "1e-4", "--high", "30"]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_found_and_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["find-lr", "-c", "configs/quickstart.yaml", *ARGUMENTS])
+    folder = tmp_path / "runs/quickstart/0"
+    assert {file.name for file in folder.iterdir()} >= {
+        "lr_finder.png",
+        "lr_finder.csv",
+        "lr_finder.json",
+        "lr_finder.yaml",
+    }
+    rate = yaml.safe_load((folder / "lr_finder.yaml").read_text())["model"]["init_args"]["optimizer"]["init_args"]["lr"]
+    assert 1e-4 < rate < 0.5
+    assert "use it" in capsys.readouterr().out
+    short = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
+    run = cli.main(["fit", "-c", "configs/quickstart.yaml", "-c", str(folder / "lr_finder.yaml"), *short])
+    assert run.trainer.optimizers[0].param_groups[0]["initial_lr"] == rate
+    assert type(run.model.scheduler).__name__ == "Warmup"  # the rest of the config is as it was
+    # A saved run's config has keys (ckpt_path, weights_only) that the command must take.
+    cli.main(["find-lr", "-c", str(run.run.config), *ARGUMENTS])
+    cli.main(["find-lr", "--ckpt_path", str(run.run.folder), *ARGUMENTS])
+
+
+def test_a_refusal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["find-lr", "-c", "configs/quickstart.yaml", *ARGUMENTS[:-4], "--low", "1e-12", "--high", "1e-10"])
+    assert ended.value.code == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(error) == 1
+    assert "high" in error[0]
