@@ -1,13 +1,17 @@
 """Lightning's Trainer, whose methods are the commands that train and measure."""
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from lightning.pytorch import Callback
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import ProgressBar
 
+from callbacks.lr_finder import find_lr
 from callbacks.lr_search import LRSearch
+from callbacks.lr_suggestions import Method
 from callbacks.progress import EpochLines
 
 
@@ -43,8 +47,70 @@ class Trainer(LightningTrainer):
             **kwargs,
         )
 
+    def show_schedule(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule | None = None,
+        out: Path | None = None,
+        validation: Path | None = None,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> None:
+        """Follow the schedule of the run that `fit` would make, without training.
 
-from typing import Any
+        Args:
+            model: The module.
+            datamodule: Its data, whose size gives the run's length.
+            out: Folder for the picture; by default the run's, or else the working folder.
+            validation: A CSV table with a column of what a plateau monitors, one value a validation, to replay.
+            ckpt_path: A run whose real learning rate is drawn beside the planned one.
+            weights_only: Of no meaning here; a saved config has it.
+        """
+        from commands.show_schedule import read_table, schedules_of_run
+
+        values = None if validation is None else read_table(validation)
+        self.previews = schedules_of_run(self, model, datamodule, values)
+
+    def find_lr(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+        low: float = 1e-6,
+        high: float = 10.0,
+        steps: int = 140,
+        mode: Literal["exponential", "linear"] = "exponential",
+        repeats: int = 3,
+        method: Method = "valley",
+        optimizer: int = 0,
+        confirm: bool = False,
+        confirm_steps: int = 200,
+    ) -> LRSearch:
+        """Search a learning rate with this trainer's device, precision, clipping and accumulation; see `find_lr`.
+
+        Args:
+            model: The module; only copies of it are trained.
+            datamodule: The data.
+            ckpt_path: Checkpoint whose weights the search starts from.
+            weights_only: Takes the place of a saved run's key; a checkpoint is always read without running its code.
+            low: First rate.
+            high: Last rate.
+            steps: Optimizer steps of a repeat.
+            mode: Spacing of the rates.
+            repeats: Passes over the range.
+            method: Which suggestion is the pick.
+            optimizer: Number of the optimizer, where the module has several.
+            confirm: Train shortly at a third of the pick, the pick, and three times the pick.
+            confirm_steps: Optimizer steps of each.
+        """
+        if ckpt_path is not None:
+            checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
+            model.load_state_dict(checkpoint["state_dict"], strict=False)
+        self.search = find_lr(
+            model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps, trainer=self
+        )
+        return self.search
 
 
 def default_progress_bar() -> ProgressBar:
