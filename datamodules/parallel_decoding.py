@@ -10,8 +10,11 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from datamodules.decoding import PictureFormat, Pixels, decode
@@ -89,7 +92,9 @@ def _start_worker() -> None:
 
 def _shown(tasks: list["Future[Decoded]"], pictures: int, folder: Path) -> Iterator["Future[Decoded]"]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, transient=True) as progress:
+    console = Console(stderr=True)
+    seen = console.is_terminal or console.is_jupyter
+    with Progress(*columns, console=console, transient=True, disable=not seen) as progress:
         bar = progress.add_task(f"Decoding {folder}", total=pictures)
         for task in as_completed(tasks):
             yield task
@@ -107,5 +112,10 @@ def _decode_some(folder: Path, names: list[str], first: int, form: PictureFormat
     with target.open("r+b") as file:
         file.seek(first * pixels[0].nbytes)
         file.write(pixels.data)
-    values = pixels.reshape(-1, form.shape[2]).astype(np.int64)
-    return Decoded(values.sum(0).tolist(), (values * values).sum(0).tolist(), failures)
+    return Decoded(_channel_sums(pixels), _channel_sums(pixels.astype(np.uint16) ** 2), failures)
+
+
+def _channel_sums(values: NDArray[np.integer[Any]]) -> list[int]:
+    # over the pictures first, along the memory: a hundred times as fast as over all but the last axis at once
+    by_place = values.sum(0, dtype=np.uint32)  # 255² · 128 pictures fits
+    return [int(total) for total in by_place.sum((0, 1), dtype=np.int64)]
