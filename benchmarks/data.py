@@ -70,7 +70,7 @@ def ours(pictures: Pictures) -> Epoch:
     """The whole way of a training batch."""
     dataset = PictureDataset(pictures)
     order = EpochOrder(dataset, seed=0)
-    loader, crop, normalise = picture_loader(dataset, order, BATCH, 0), CropFlip(PADDING), Normaliser(STATISTICS)
+    loader, crop, normalise = picture_loader(dataset, order, BATCH), CropFlip(PADDING), Normaliser(STATISTICS)
 
     def epoch(number: int) -> int:
         order.set_epoch(number)

@@ -3,6 +3,7 @@
 from datamodules.augmentation import Augmentation, Chain, CropFlip
 from datamodules.breast_cancer import BreastCancerDataModule
 from datamodules.cifar10 import CIFAR10DataModule
+from datamodules.cutout import Cutout
 from datamodules.diabetes import DiabetesDataModule
 from datamodules.digits import DigitsDataModule
 from datamodules.image_folder import ImageFolderDataModule
@@ -19,6 +20,7 @@ __all__ = [
     "CIFAR10DataModule",
     "Chain",
     "CropFlip",
+    "Cutout",
     "DiabetesDataModule",
     "DigitsDataModule",
     "ImageDataModule",

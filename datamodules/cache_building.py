@@ -32,11 +32,11 @@ def build(cache: ImageCache, source: Path, tree: Tree, form: PictureFormat, on_c
         MisconfigurationException: If pictures are corrupt; or, when they are skipped, if a class has no other.
         OSError: If the cache cannot be written.
     """
-    with locked(cache.folder):
+    with locked(cache.folder) as alone:
         entry = cache.read()
         if entry is not None and entry.digest == tree.digest and not (entry.skipped and on_corrupt == "stop"):
             return entry
-        for leftover in cache.folder.glob(f"{cache.name}*{PART}"):  # of a process that was killed: we hold the lock
+        for leftover in cache.folder.glob(f"{cache.name}*{PART}") if alone else ():  # of a process that was killed
             leftover.unlink(missing_ok=True)
         start = time.perf_counter()
         with replacing(cache.pixel_file(tree.digest)) as part:

@@ -54,8 +54,11 @@ def writable_folder(candidates: list[Path]) -> Path:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; wait, and say so, while another process has it. The lock dies with its process."""
+def locked(folder: Path) -> Iterator[bool]:
+    """Hold the folder's lock; wait, and say so, while another process has it. The lock dies with its process.
+
+    Yields whether it is held: not on a filesystem without locks, where two processes may do the same work twice.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -63,6 +66,9 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             rank_zero_info(f"Waiting for another process that is filling {folder}.")
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        except OSError:
+            yield False
+            return
+        yield True
     finally:
         os.close(handle)

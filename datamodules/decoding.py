@@ -55,7 +55,7 @@ class PictureFormat:
         return self.height, self.width, 3 if self.mode == "RGB" else 1
 
 
-def decode(path: Path, form: PictureFormat) -> Pixels:
+def decode(path: str | Path, form: PictureFormat) -> Pixels:
     """Read a picture as the eye would see it, in the given form.
 
     Turned as its EXIF orientation says; transparent parts lie on white; 16-bit grey is scaled to 8 bits (x / 257,

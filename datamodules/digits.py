@@ -1,7 +1,5 @@
 """Handwritten digits that ship inside scikit-learn: real pictures without a download."""
 
-from typing import Any
-
 import torch
 
 from datamodules.in_memory import ImageDataModule
@@ -16,8 +14,7 @@ class DigitsDataModule(ImageDataModule):
 
     A fixed fifth of each class is the test set (359 scans); of the rest ``val_share`` is for validation.
 
-    Args:
-        kwargs: See :class:`~datamodules.in_memory.ImageDataModule`.
+    Args: those of :class:`~datamodules.in_memory.ImageDataModule`.
 
     Example:
         >>> data = DigitsDataModule(batch_size=50)
@@ -33,9 +30,6 @@ class DigitsDataModule(ImageDataModule):
     class_names = [str(digit) for digit in range(10)]  # noqa: RUF012
     image_size = (8, 8)
     channels = 1
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
 
     def training_pictures(self) -> Pictures:
         """Four fifths of each class."""

@@ -116,8 +116,6 @@ class ImageFolderDataModule(ImageDataModule):
         self._refresh("test")
         return super().test_dataloader()
 
-    predict_dataloader = test_dataloader
-
     def _cache(self, split: str) -> FolderCache:
         if split not in self._caches:
             self._caches[split] = FolderCache(

@@ -1,8 +1,8 @@
 """The DataModule of pictures in memory that all the others are: order, augmentation, normalisation, resume."""
 
-import hashlib
+import copy
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
@@ -13,7 +13,7 @@ from datamodules.augmentation import Augmentation
 from datamodules.loading import PictureLoader, picture_loader
 from datamodules.normalisation import Normaliser, Statistics, checked, pixel_statistics
 from datamodules.order import EpochOrder, PlainOrder
-from datamodules.pictures import Batch, PictureDataset, Pictures
+from datamodules.pictures import Batch, PictureDataset, Pictures, opened
 from datamodules.position import Position
 from datamodules.run_state import RunState
 from datamodules.split import stratified_split
@@ -117,6 +117,13 @@ class ImageDataModule(LightningDataModule, ABC):
         """Open the validation set that the data comes with, if it does."""
         return None
 
+    def __copy__(self) -> Self:
+        """Share the pictures and nothing that changes: a copy may be trained beside (to look for a learning rate)."""
+        twin = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(self.__dict__)
+        twin._run = copy.copy(self._run)
+        return twin
+
     def setup(self, stage: str) -> None:
         """Open what the stage needs; a fit forgets what an earlier one was resumed from."""
         if stage == "fit":
@@ -156,43 +163,46 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> PictureLoader:
         """Batches in an order of their own in each epoch, from the position of a resumed checkpoint."""
-        assert self.train_set is not None
-        processes, rank = self._processes()
-        available = len(self.train_set) // processes
+        dataset, (processes, rank), position = opened(self.train_set, "fit"), self._processes(), self._run.position
+        available = len(dataset) // processes
         if self.batch_size > available:
             each = f" for each of {processes} processes" if processes > 1 else ""
             raise MisconfigurationException(
                 f"batch_size {self.batch_size} is larger than the training data, {available} pictures{each}: "
                 f"set it to at most {available}."
             )
-        position = self._run.position
         if not position.fits(self.batch_size, processes):
             rank_zero_warn(position.misfit(self.batch_size, processes))
         resume = position.epoch, position.samples(self.batch_size, processes)
-        order = EpochOrder(self.train_set, self.seed, processes, rank, resume)
-        self._train_loader = picture_loader(self.train_set, order, self.batch_size, self.num_workers, self.drop_last)
+        order = EpochOrder(dataset, self.seed, processes, rank, resume)
+        self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
         return self._train_loader
 
     def val_dataloader(self) -> PictureLoader:
         """Every validation picture once."""
-        return self._eval_loader(self.val_set, "validation")
+        return self._plain_loader(opened(self.val_set, "fit"), "validation")
 
     def test_dataloader(self) -> PictureLoader:
         """Every test picture once."""
-        return self._eval_loader(self.test_set, "test")
+        return self._plain_loader(opened(self.test_set, "test"), "test")
 
     def predict_dataloader(self) -> PictureLoader:
         """Every test picture once."""
-        return self._eval_loader(self.test_set, "test")
+        return self.test_dataloader()
 
-    def _eval_loader(self, dataset: PictureDataset | None, name: str) -> PictureLoader:
-        assert dataset is not None
+    def _plain_loader(self, dataset: PictureDataset, name: str) -> PictureLoader:
         processes, rank = self._processes()
         if len(dataset) < processes:
             raise MisconfigurationException(
                 f"{len(dataset)} {name} pictures cannot be shared out to {processes} processes: use fewer devices."
             )
-        return picture_loader(dataset, PlainOrder(dataset, processes, rank), self.eval_batch_size, self.num_workers)
+        return self._loader(dataset, PlainOrder(dataset, processes, rank), self.eval_batch_size)
+
+    def _loader(
+        self, dataset: PictureDataset, order: EpochOrder | PlainOrder, batch_size: int, drop_last: bool = False
+    ) -> PictureLoader:
+        on_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return picture_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
 
     def _processes(self) -> tuple[int, int]:
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
@@ -234,6 +244,4 @@ class ImageDataModule(LightningDataModule, ABC):
         self._run.load(state_dict, self._split())
 
     def _split(self) -> str:
-        if self.val_set is None:
-            return ""
-        return hashlib.blake2b(self.val_set.rows.numpy().tobytes(), digest_size=8).hexdigest()
+        return "" if self.val_set is None else self.val_set.digest()

@@ -35,7 +35,8 @@ def picture_loader(
     dataset: PictureDataset,
     sampler: DistributedSampler[int],
     batch_size: int,
-    num_workers: int,
+    num_workers: int = 0,
+    pin_memory: bool = False,
     drop_last: bool = False,
 ) -> PictureLoader:
     """Load batches of ``dataset`` in the order of ``sampler``.
@@ -45,6 +46,7 @@ def picture_loader(
         sampler: The order, aware of ranks.
         batch_size: ≥ 1, of each rank.
         num_workers: ≥ 0; 0 is fastest for small pictures. The batches do not depend on it.
+        pin_memory: Copy batches where a GPU fetches them while the host goes on; for CUDA alone.
         drop_last: Leave an incomplete last batch out.
     """
     if num_workers < 2:  # Lightning advises more; it cannot know that a batch is one copy within the memory
@@ -55,7 +57,7 @@ def picture_loader(
         sampler=sampler,
         num_workers=num_workers,
         collate_fn=_as_it_is,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=pin_memory,
         drop_last=drop_last,
         persistent_workers=num_workers > 0,
         generator=torch.Generator().manual_seed(0),  # else each iter() draws a number from the global generator

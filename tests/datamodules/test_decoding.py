@@ -170,6 +170,14 @@ def test_large_jpeg_is_nearly_what_full_decoding_gives(orientation: int, tmp_pat
     assert np.abs(pixels.astype(int) - np.asarray(theirs).astype(int)).mean() < 2
 
 
+def test_cut_short_of_the_right_size(tmp_path: Path) -> None:
+    save_picture(tmp_path / "whole.jpg")
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(content[: len(content) - 40])
+    with pytest.raises(OSError, match="truncated"):
+        decode(tmp_path / "half.jpg", RGB)
+
+
 def test_corrupt_files(tmp_path: Path) -> None:
     (tmp_path / "zero.jpg").touch()
     (tmp_path / "text.png").write_text("no picture")

@@ -1,5 +1,6 @@
 """The cache's files: whole or not there, whoever is killed and whoever else writes; and where they lie."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -128,7 +129,7 @@ def interrupted(root: Path, number: signal.Signals) -> int:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", SLOW, str(root)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not list((root / ".descent_cache").glob("*.part")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -181,6 +182,17 @@ def test_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     assert "Waiting for another process" in caplog.text
     process.join(60)
     later.join(60)
+
+
+def test_filesystem_without_locks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    (root / ".descent_cache").mkdir()
+    (root / ".descent_cache" / "train-8x8-RGB-crop-0.u8.1.part").touch()
+    assert len(opened(root).targets) == 10
+    assert names(root / ".descent_cache") == ["train.json", "train.part", "train.u8"]  # it may be another's, at work
 
 
 def test_replacing_keeps_the_old_when_it_fails(tmp_path: Path) -> None:

@@ -198,6 +198,12 @@ def test_share_that_leaves_a_class_without_a_sample() -> None:
         quiet_trainer(max_epochs=1).fit(Recorder(), MadeUp(train=4, batch_size=1))
 
 
+@pytest.mark.parametrize(("kind", "stage"), [("train", "fit"), ("val", "fit"), ("test", "test"), ("predict", "test")])
+def test_loader_before_setup(kind: str, stage: str) -> None:
+    with pytest.raises(MisconfigurationException, match=rf"call setup\('{stage}'\) first"):
+        getattr(MadeUp(), f"{kind}_dataloader")()
+
+
 def test_mean_of_the_wrong_length() -> None:
     data = MadeUp(mean=[0.5], std=[0.5])
     with pytest.raises(MisconfigurationException, match="mean and std have 1 value, the pictures 3 channels"):

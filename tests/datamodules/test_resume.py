@@ -1,5 +1,6 @@
 """A run that is resumed at any batch sees what the uninterrupted run saw, to the bit."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,21 @@ def test_other_split_says_so(reference: tuple[Path, list[tuple[int, Tensor, Tens
     folder, _ = reference
     with pytest.warns(UserWarning, match="The validation pictures are not those of the checkpoint's run"):
         quiet_trainer().validate(Recorder(), data(split_seed=3), ckpt_path=folder / "3.ckpt")
+
+
+def test_a_copy_trained_beside_changes_nothing(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
+    """As a search for the learning rate does when a resumed fit begins."""
+
+    class Search(Callback):
+        def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
+            twin = copy.copy(trainer.datamodule)  # type: ignore[attr-defined]
+            twin.trainer = None
+            quiet_trainer(max_epochs=1).fit(Recorder(), twin)
+
+    folder, whole = reference
+    model = Recorder()
+    quiet_trainer(max_epochs=EPOCHS, callbacks=[Search()]).fit(model, data(), ckpt_path=folder / "8.ckpt")
+    assert_continues(trained(model), whole[8:])
 
 
 def test_state_is_plain(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
