@@ -2,8 +2,6 @@
 
 import contextlib
 import importlib
-import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,8 @@ from callbacks.history import METRICS_FILE
 from commands.run_folder import Run
 from commands.say import say
 from lightning_modules.schedulers.horizon import Horizon
-from lightning_modules.schedulers.preview import Preview, preview, validation_steps
+from lightning_modules.schedulers.preview import Preview, preview
+from lightning_modules.schedulers.validations import validations_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +61,9 @@ def schedules_of_run(
     for optimizer in trainer.optimizers:
         config = configs.get(id(optimizer))
         monitored = replayed(config, values)
-        validations = validations_of(trainer, horizon) if monitored else []
+        validations = validations_of(trainer) if monitored else []
+        if validations is None:
+            raise MisconfigurationException("A plateau can't be replayed: when this run validates isn't known before.")
         previews.append(preview(optimizer, config, horizon, validations, monitored))
     return previews
 
@@ -81,31 +82,6 @@ def replayed(config: dict[str, Any] | None, values: "pd.DataFrame | None") -> li
     if monitor not in values:
         raise MisconfigurationException(f"--validation: no column {monitor!r}; there are {', '.join(values.columns)}.")
     return [float(value) for value in values[monitor].dropna()]
-
-
-def validations_of(trainer: Trainer, horizon: Horizon) -> list[int]:
-    """The optimizer steps after which the run validates."""
-    batches = trainer.num_training_batches
-    if not math.isfinite(batches):
-        raise MisconfigurationException("A plateau can't be replayed: the training loader has no length.")
-    every = trainer.val_check_batch or batches
-    found: Sequence[int]
-    if trainer.check_val_every_n_epoch is None:  # counted over the whole run
-        accumulation = trainer.accumulate_grad_batches
-        total = math.ceil(horizon.epochs or 0) * int(batches)
-        per_epoch = horizon.in_steps(1, "A replay")
-        found = [
-            done // int(batches) * per_epoch + math.ceil(done % batches / accumulation)
-            for done in range(int(every), total + 1, int(every))
-        ]
-    else:
-        epochs = math.ceil(horizon.epochs or 0)
-        found = list(
-            validation_steps(
-                int(batches), int(every), trainer.accumulate_grad_batches, epochs, trainer.check_val_every_n_epoch
-            )
-        )
-    return [step for step in found if step > 0]
 
 
 def finish(trainer: Any, run: Run | None, out: Path | None) -> Path:

@@ -9,6 +9,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 
+from lightning_modules.schedulers.plateau_checks import check_frequency, check_mode
 from lightning_modules.schedulers.plateau_schedule import PlateauSchedule
 from lightning_modules.schedulers.warmed_schedule import WarmedSchedule
 
@@ -51,16 +52,15 @@ def check_monitor(trainer: Trainer, logged: set[str] | None = None) -> None:
         logged: the names that the module says it logs; `None` when it does not say: then the first validation tells.
 
     Raises:
-        MisconfigurationException: it is not among them, or the run does not validate.
+        MisconfigurationException: it is not among them, the run does not validate, or the mode is the wrong way round.
+
+    Warns when the run ends before the patience does.
     """
-    for monitor, _ in plateaus(trainer):
+    for monitor, scheduler in plateaus(trainer):
         if logged is not None and monitor not in logged:
             raise MisconfigurationException(unlogged(monitor, logged))
-        if not monitor.startswith("train/") and not trainer.enable_validation:
-            raise MisconfigurationException(
-                f"The schedule monitors {monitor!r}, and this run does not validate: give the data a validation part,"
-                " set trainer.limit_val_batches above 0, or choose a schedule that needs no validation (cosine)."
-            )
+        check_mode(monitor, scheduler.plateau.mode)
+        check_frequency(monitor, scheduler.plateau, trainer)
 
 
 def unlogged(monitor: str, logged: set[str] | dict[str, torch.Tensor]) -> str:

@@ -23,6 +23,11 @@ class PlateauSchedule(LRScheduler):
         self.inner = inner
         self.monitor = monitor
 
+    @property
+    def plateau(self) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
+        """Torch's scheduler, which does the counting."""
+        return self.inner
+
     def step(self, epoch: int | None = None) -> None:
         """Do nothing: an optimizer step tells a plateau nothing."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,16 +67,17 @@ def preview(
         [0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
     """
     seen = Preview(horizon.steps_per_epoch)
-    due = dict(zip(validations, values, strict=False))
+    due = deque(zip(validations, values, strict=False))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")  # no optimizer step is taken, on purpose
-        for step in range(1, horizon.known_steps("A preview") + 1):
+        for done in range(horizon.known_steps("A preview")):
+            while config is not None and due and due[0][0] <= done:
+                seen.observed += observe(config, due.popleft()[1])
             record(optimizer, seen)
-            if config is None:
-                continue
-            advance(config, step, horizon)
-            if step in due and observe(config, due[step]):
-                seen.observed += 1
+            if config is not None:
+                advance(config, done + 1, horizon)
+    if config is not None:
+        seen.observed += sum(observe(config, value) for _, value in due)
     return seen
 
 
@@ -110,24 +112,3 @@ def observe(config: dict[str, Any], value: float) -> bool:
     else:
         return False
     return True
-
-
-def validation_steps(batches: int, every: int, accumulation: int, epochs: int, check_every: int = 1) -> Iterator[int]:
-    """Yield the optimizer steps after which a run validates.
-
-    Args:
-        batches: training batches in an epoch.
-        every: batches between two validations, at most those of an epoch.
-        accumulation: batches of one optimizer step.
-        epochs: epochs of the run.
-        check_every: epochs between two that validate.
-
-    Example:
-        >>> list(validation_steps(batches=10, every=5, accumulation=3, epochs=2))
-        [1, 4, 5, 8]
-    """
-    per_epoch = -(-batches // accumulation)
-    for epoch in range(check_every - 1, epochs, check_every):
-        for batch in range(every, batches + 1, every):
-            done = per_epoch if batch == batches else batch // accumulation
-            yield epoch * per_epoch + done

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_modules.schedulers.curve import linear
 from lightning_modules.schedulers.plateau_schedule import PlateauSchedule
@@ -38,6 +38,12 @@ class WarmedSchedule(LRScheduler):
     def monitor(self) -> str | None:
         """The value that the inner scheduler watches, `None` when it watches none."""
         return self.inner.monitor if isinstance(self.inner, PlateauSchedule) else None
+
+    @property
+    def plateau(self) -> ReduceLROnPlateau:
+        """Torch's plateau inside, where the inner scheduler watches a value."""
+        assert isinstance(self.inner, PlateauSchedule)
+        return self.inner.plateau
 
     def step(self, epoch: int | None = None) -> None:
         """Move on by one optimizer step."""

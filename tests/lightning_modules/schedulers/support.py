@@ -37,7 +37,7 @@ class Scheduled(LightningModule):
         config = build_schedule(self.scheduler, optimizer, self.horizon)
         return optimizer if config is None else {"optimizer": optimizer, "lr_scheduler": config}
 
-    def on_fit_start(self) -> None:
+    def on_train_start(self) -> None:
         check_monitor(self.trainer)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:

@@ -15,6 +15,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim import lr_scheduler
 
 from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, Warmup, build_schedule
+from lightning_modules.schedulers.plateau_checks import check_mode
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
 
@@ -120,6 +121,35 @@ def test_an_unlogged_monitor_stops_the_run_at_the_sanity_check(tmp_path: Path) -
 def test_a_plateau_without_validation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MisconfigurationException, match=r"monitors 'val/loss', and this run does not validate"):
         fit(Scheduled(Plateau()), tmp_path, limit_val_batches=0)
+
+
+def test_a_run_that_ends_before_its_first_validation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MisconfigurationException, match=r"does not validate.*trainer\.check_val_every_n_epoch below"):
+        fit(Scheduled(Plateau()), tmp_path, check_val_every_n_epoch=5, max_epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "message"),
+    [
+        (
+            "val/accuracy",
+            "min",
+            r"'val/accuracy' with mode min, and accuracy is better the larger it is: set mode: max",
+        ),
+        ("val/loss", "max", r"'val/loss' with mode max, and loss is better the smaller it is: set mode: min"),
+    ],
+)
+def test_a_mode_the_wrong_way_round_is_refused(monitor: str, mode: Any, message: str) -> None:
+    with pytest.raises(MisconfigurationException, match=message):
+        check_mode(monitor, mode)
+    check_mode("val/elbo", mode)  # unknown: the user knows best
+
+
+def test_patience_that_outlasts_the_run_is_warned_of(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    fit(Scheduled(Plateau(patience=1)), tmp_path, max_epochs=3)
+    assert not [warning for warning in recwarn if "can never reduce" in str(warning.message)]
+    with pytest.warns(UserWarning, match=r"patience 10 that takes 12 values of 'val/loss', and the run has 3\."):
+        fit(Scheduled(Warmup(Plateau(patience=10), steps=3)), tmp_path, max_epochs=3)
 
 
 def test_a_plateau_on_a_training_value_needs_no_validation(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import torch
 from torch.optim import lr_scheduler
 
 from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, Warmup, build_schedule
-from lightning_modules.schedulers.preview import preview, validation_steps
+from lightning_modules.schedulers.preview import preview
+from lightning_modules.schedulers.validations import validations_of
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
-LOSSES = [1.0, 1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99]
+LOSSES = [1.0, 1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99, *[1.0] * 20]
 
 
 @pytest.mark.parametrize(
@@ -34,18 +35,19 @@ LOSSES = [1.0, 1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99]
         {"max_epochs": 4, "accumulate_grad_batches": 3},
         {"max_epochs": 4, "check_val_every_n_epoch": 2},
         {"max_epochs": 4, "val_check_interval": 5},
+        {"max_epochs": 4, "val_check_interval": 0.25, "accumulate_grad_batches": 4, "max_steps": 8},
+        {"max_epochs": 6, "val_check_interval": 15, "check_val_every_n_epoch": None},
     ],
 )
 def test_the_preview_is_what_the_run_does(scheduler: Any, options: dict[str, Any], tmp_path: Path) -> None:
     module, rates = Scheduled(scheduler, losses=LOSSES), Rates()
-    fit(module, tmp_path, rates, **options)
+    trainer = fit(module, tmp_path, rates, **options)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
-    accumulation = options.get("accumulate_grad_batches", 1)
-    check = validation_steps(
-        10, options.get("val_check_interval", 10), accumulation, 4, options.get("check_val_every_n_epoch", 1)
-    )
+    validations = validations_of(trainer)
+    assert validations is not None
+    assert len(validations) == int(module.validations)
     config = build_schedule(scheduler, optimizer, module.horizon)
-    seen = preview(optimizer, config, module.horizon, list(check), LOSSES).groups["0"]
+    seen = preview(optimizer, config, module.horizon, validations, LOSSES).groups["0"]
     assert seen["lr"] == rates.lr
     assert seen["momentum"] == rates.momentum
     assert set(seen["weight_decay"]) == {0.0}
