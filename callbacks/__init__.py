@@ -10,6 +10,7 @@ from callbacks.learning_curves import LearningCurves
 from callbacks.lr_finder import LRFinder, find_lr
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
+from callbacks.preflight import Preflight
 from callbacks.progress import EpochLines
 from callbacks.schedule_free import ScheduleFreeWeights
 
@@ -24,6 +25,7 @@ __all__ = [
     "LearningCurves",
     "PredictionTable",
     "Preemption",
+    "Preflight",
     "ScheduleFreeWeights",
     "find_lr",
     "history",

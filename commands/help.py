@@ -43,6 +43,7 @@ last.ckpt, figures/.
   --experiment NAME           name of the experiment (default: that of the config file)
   --ckpt_path PATH            a checkpoint, a run's folder, an experiment's folder (its newest run), or last or best
                               with -c RUN/config.yaml. Without -c the run's own config is used
+  --preflight false           do not look at the first batch for mistakes
   --checkpoint.monitor NAME   metric that chooses best.ckpt (default val/loss)
 """,
 }

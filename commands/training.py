@@ -20,6 +20,7 @@ from callbacks.learning_curves import LearningCurves
 from callbacks.lr_search import LRSearch
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
+from callbacks.preflight import Preflight
 from commands.find_lr import write_search
 from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
@@ -97,6 +98,12 @@ class DescentCLI(LightningCLI):
             default=None,
             help="Name of the experiment; by default that of the config file. The run's folder is ROOT/EXPERIMENT/N.",
         )
+        parser.add_argument(
+            "--preflight",
+            type=bool,
+            default=True,
+            help="Look at the first batch for mistakes: probabilities for logits, targets that broadcast, …",
+        )
         parser.add_lightning_class_args(DurableCheckpoint, "checkpoint")
         parser.set_defaults({"model": DEFAULT_MODULE, "trainer.default_root_dir": "runs"})
         for argument in ("num_classes", "in_channels"):
@@ -168,7 +175,14 @@ class DescentCLI(LightningCLI):
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.get("logger"))
         configured = trainer.get("callbacks") or []
-        trainer["callbacks"] = [*configured, *unless_configured(configured), LearningCurves(), PredictionTable()]
+        preflight = [Preflight()] if self._get(self.config_init, "preflight") else []
+        trainer["callbacks"] = [
+            *configured,
+            *unless_configured(configured),
+            *preflight,
+            LearningCurves(),
+            PredictionTable(),
+        ]
         return super().instantiate_trainer(**kwargs)
 
     def _loggers(self, configured: Any) -> list[Logger] | Logger | bool:

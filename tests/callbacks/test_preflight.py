@@ -1,0 +1,216 @@
+"""The preflight: each mistake is named with its way out, what is right passes without a word, nothing is left behind."""
+
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from callbacks import Preflight
+from cli import main
+from lightning_modules import ImageClassifier
+from lightning_modules.losses import (
+    DiceLoss,
+    ProbabilityBCELoss,
+    RMSELoss,
+    SigmoidCrossEntropyLoss,
+    SoftmaxFocalLoss,
+)
+from lightning_modules.losses.expectation import Expectation
+from lightning_modules.losses.preflight import examine, examine_inputs
+from lightning_modules.networks import MLP
+
+G = torch.Generator().manual_seed(0)
+LOGITS = torch.randn(16, 3, generator=G)
+CLASSES = torch.arange(16) % 3
+ONE = torch.randn(16, generator=G)
+YES = torch.arange(16) % 2
+NAN = torch.tensor([float("nan")] + [0.0] * 15)
+
+CERTAIN: list[tuple[nn.Module, Tensor, Tensor, str]] = [
+    (nn.MSELoss(), ONE, NAN, r"1 of 16 targets in the first batch are NaN or infinite"),
+    (nn.CrossEntropyLoss(), LOGITS * torch.inf, CLASSES, r"48 of 48 network's outputs"),
+    (nn.MSELoss(), ONE[:, None], ONE, r"\(16, 1\) against targets \(16,\).*broadcast.*output\.squeeze\(-1\)"),
+    (nn.L1Loss(), LOGITS, ONE, r"\(16, 3\) against targets \(16,\).*as many outputs as there are targets"),
+    (nn.HuberLoss(), ONE, ONE[:, None], "broadcast"),
+    (nn.BCEWithLogitsLoss(), LOGITS, CLASSES, r"BCEWithLogitsLoss compares outputs \(16, 3\) against targets \(16,\)"),
+    (nn.CrossEntropyLoss(), ONE, YES, r"wants a logit for each class, \(B, C\)"),
+    (nn.CrossEntropyLoss(), LOGITS, ONE, r"wants whole class numbers.*use target\.long\(\)"),
+    (nn.CrossEntropyLoss(), LOGITS, CLASSES[:, None], r"wants class numbers of shape \(16,\)"),
+    (
+        nn.CrossEntropyLoss(),
+        LOGITS,
+        CLASSES + 1,
+        r"targets \[3\].*3 outputs, for classes 0 to 2\. Are they counted from 1",
+    ),
+    (SoftmaxFocalLoss(), LOGITS, CLASSES - 1, r"targets \[-1\] in the first batch are no class numbers"),
+    (DiceLoss(), LOGITS, CLASSES.where(CLASSES > 0, 255), r"targets \[255\].*Give the loss ignore_index: 255"),
+    (nn.CrossEntropyLoss(), ONE[:, None], YES * 0, "over one class is always 0.*bce_logits"),
+    (nn.BCELoss(), ONE, YES.float(), "BCELoss wants probabilities and the network gives -.*bce_logits.yaml"),
+    (ProbabilityBCELoss(), ONE, YES.float(), "ProbabilityBCELoss wants probabilities"),
+    (nn.NLLLoss(), LOGITS, CLASSES, "NLLLoss wants log-probabilities.*cross_entropy.yaml"),
+]
+DOUBTFUL: list[tuple[nn.Module, Tensor, Tensor, str]] = [
+    (nn.CrossEntropyLoss(), LOGITS.softmax(1), CLASSES, "sum to 1: a softmax.*last softmax away"),
+    (SoftmaxFocalLoss(), LOGITS.softmax(1), CLASSES, "sum to 1: a softmax"),
+    (nn.BCEWithLogitsLoss(), ONE.sigmoid(), YES.float(), "as after a sigmoid.*losses/bce.yaml"),
+    (DiceLoss("binary"), ONE.sigmoid(), YES, "as after a sigmoid"),
+    (nn.CrossEntropyLoss(), LOGITS, torch.ones(16, 3), "target probabilities sum to 3 to 3 a sample, not 1"),
+    (
+        nn.CrossEntropyLoss(),
+        LOGITS,
+        CLASSES * 0 + 2,
+        "all targets of the first batch are 2: are the training data shuffled",
+    ),
+    (nn.CrossEntropyLoss(), 50 * LOGITS, CLASSES, r"first cross-entropy is \d.*a guess has 1\.1 \(ln 3\).*normalised"),
+    (nn.BCEWithLogitsLoss(), 50 * ONE, YES.float(), r"a guess has 0\.693 \(ln 2\)"),
+    (nn.CrossEntropyLoss(), 9.0 * nn.functional.one_hot(CLASSES), CLASSES, "trained before"),
+]
+RIGHT: list[tuple[nn.Module, Tensor, Tensor]] = [
+    (nn.MSELoss(), ONE, ONE + 1),
+    (RMSELoss(), LOGITS, LOGITS + 1),
+    (nn.CrossEntropyLoss(), LOGITS, CLASSES),
+    (nn.CrossEntropyLoss(), LOGITS, CLASSES.where(CLASSES > 0, -100)),
+    (nn.CrossEntropyLoss(), LOGITS, LOGITS.softmax(1)),
+    (DiceLoss(), torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))),
+    (SigmoidCrossEntropyLoss(), ONE[:, None], YES),
+    (SigmoidCrossEntropyLoss(), LOGITS, CLASSES),
+    (nn.BCELoss(), ONE.sigmoid(), YES.float()),
+    (nn.NLLLoss(), LOGITS.log_softmax(1), CLASSES),
+]
+
+
+@pytest.mark.parametrize(("loss", "output", "target", "message"), CERTAIN)
+def test_what_can_only_be_wrong(loss: nn.Module, output: Tensor, target: Tensor, message: str) -> None:
+    with pytest.raises(MisconfigurationException, match=rf"^Preflight: .*{message}.*--preflight false"):
+        Preflight().report(examine(loss, output, target))
+
+
+@pytest.mark.parametrize(("loss", "output", "target", "message"), DOUBTFUL)
+def test_what_may_be_meant(loss: nn.Module, output: Tensor, target: Tensor, message: str) -> None:
+    with pytest.warns(UserWarning, match=f"^Preflight: .*{message}"):
+        Preflight().report(examine(loss, output, target))
+
+
+@pytest.mark.parametrize(("loss", "output", "target"), RIGHT)
+def test_what_is_right_passes_without_a_word(loss: nn.Module, output: Tensor, target: Tensor) -> None:
+    assert examine(loss, output, target) == []
+
+
+def test_a_trained_network_may_have_any_loss() -> None:
+    loss, output = nn.CrossEntropyLoss(), 50 * LOGITS
+    assert examine(loss, output, CLASSES)
+    assert examine(loss, output, CLASSES, untrained=False) == []
+
+
+def test_inputs() -> None:
+    pixels = torch.tensor([0.0, 255.0])
+    with pytest.warns(UserWarning, match="inputs range from 0 to 255.*Normalise them"):
+        Preflight().report(examine_inputs(pixels))
+    with pytest.raises(MisconfigurationException, match="1 of 2 numbers in the first batch of inputs are NaN"):
+        Preflight().report(examine_inputs(torch.tensor([0.0, torch.nan])))
+    assert examine_inputs(torch.randn(100)) == []
+    assert examine_inputs(torch.tensor([0, 255])) == []
+
+
+def test_a_loss_of_ones_own_says_what_it_expects() -> None:
+    class Own(nn.Module):
+        def forward(self, output: Tensor, target: Tensor) -> Tensor:
+            return (output - target).square().mean()
+
+    assert examine(Own(), ONE[:, None], ONE) == []  # nothing is known of it
+    own: Any = Own()
+    own.expects = Expectation("numbers", "elements")
+    assert examine(own, ONE[:, None], ONE)
+
+
+def trainer(folder: Path, *callbacks: Any) -> Trainer:
+    return Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=1,
+        callbacks=list(callbacks),
+    )
+
+
+def classifier() -> ImageClassifier:
+    return ImageClassifier(MLP(3, 4), partial(torch.optim.SGD, lr=0.1), num_classes=3)
+
+
+def loader(shift: int = 0, scale: float = 1.0) -> DataLoader[tuple[Tensor, ...]]:
+    inputs = torch.randn(32, 4, generator=torch.Generator().manual_seed(0))
+    return DataLoader(TensorDataset(scale * inputs, torch.arange(32) % 3 + shift), batch_size=8)
+
+
+def test_a_mistake_is_found_before_the_first_step(tmp_path: Path) -> None:
+    module = classifier()
+    before = [parameter.clone() for parameter in module.parameters()]
+    with pytest.raises(MisconfigurationException, match="counted from 1"):
+        trainer(tmp_path, Preflight()).fit(module, loader(shift=1))
+    for old, new in zip(before, module.parameters(), strict=True):
+        assert torch.equal(old, new)
+    assert not module.loss._forward_pre_hooks
+
+
+def test_in_validation_too(tmp_path: Path) -> None:
+    with pytest.raises(MisconfigurationException, match="no class numbers"):
+        trainer(tmp_path, Preflight()).fit(classifier(), loader(), loader(shift=7))
+
+
+def test_says_it_once_changes_nothing_and_stops_watching(tmp_path: Path) -> None:
+    results = []
+    for callbacks in ([], [Preflight()]):
+        torch.manual_seed(0)
+        module = classifier()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            trainer(tmp_path, *callbacks).fit(module, loader(scale=100.0), loader(scale=100.0))
+        said = [str(warning.message) for warning in caught if "Preflight" in str(warning.message)]
+        assert len(said) == len(set(said))
+        assert any("inputs range" in text for text in said) == bool(callbacks)
+        assert not module.loss._forward_pre_hooks
+        results.append([parameter.detach().clone() for parameter in module.parameters()])
+    for without, with_it in zip(*results, strict=True):
+        assert torch.equal(without, with_it)
+
+
+def test_modules_without_a_loss_are_left_alone(tmp_path: Path) -> None:
+    class Plain(LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 1)
+
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            output: Tensor = self.layer(batch[0]).mean()
+            return output
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    trainer(tmp_path, Preflight()).fit(Plain(), loader())
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_from_the_command_line(
+    on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "-c", "configs/quickstart.yaml", "--trainer.limit_train_batches=1", "--trainer.max_epochs=1"]
+    words += ["--model.loss=torch.nn.MSELoss", f"--preflight={str(on).lower()}"]
+    expected: type[BaseException] = SystemExit if on else RuntimeError
+    with pytest.raises(expected):
+        main(words)
+    if on:
+        message = capsys.readouterr().err
+        assert "error: Preflight: MSELoss compares outputs" in message
+        assert "Traceback" not in message
