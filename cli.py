@@ -14,6 +14,7 @@ LIGHT = {
     "inspect": "commands.inspect",
     "presets": "commands.list_presets",
     "show": "commands.show",
+    "verify_resume": "commands.verify_resume",
 }
 """Commands that need no trainer, with the module whose `main(args)` does them."""
 

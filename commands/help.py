@@ -8,6 +8,7 @@ usage: descent COMMAND [options]
   test        measure a checkpoint on the test data
   predict     classify with a checkpoint; writes predictions.csv
   compare     which loss, optimizer, schedule, …, and how sure that is
+  verify-resume  kill a short run of your setup, resume it, and compare it bit by bit with one left alone
   inspect     say what a checkpoint is, and verify it
   find-lr     search a learning rate by a range test; writes a picture and a config that fit -c takes
   presets     list what can be chosen by a short name

@@ -1,0 +1,57 @@
+"""`descent verify-resume` on a setup that resumes exactly, and on one that does not."""
+
+from pathlib import Path
+
+import pytest
+
+import cli
+from commands.verify_resume import SHORT, arguments
+
+SMALL = ["-c", "configs/quickstart.yaml", "--model.network.width", "4", "--trainer.accelerator", "cpu"]
+FORGETFUL = '''
+from datamodules import DigitsDataModule
+
+
+class Forgetful(DigitsDataModule):
+    """Keeps no position."""
+
+    def load_state_dict(self, state_dict):
+        pass
+
+    def state_dict(self):
+        return {}
+'''
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_told_apart(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text(FORGETFUL)
+    extra = ["--data", "mine.Forgetful"] if forgetful else []
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["verify-resume", *SMALL, *extra])
+    said = capsys.readouterr().out
+    assert caught.value.code == int(forgetful), said
+    if forgetful:
+        assert "weights                  " in said
+        assert "in the way: the data module saves no position in the epoch" in said
+    else:
+        assert said.endswith("the same, bit by bit.\n")
+        for area in ("weights", "optimizer", "schedule", "progress", "data (DigitsDataModule)", "logged values"):
+            assert f"  {area:<24} the same" in said
+
+
+def test_a_run_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["verify-resume", *SMALL, "--trainer.max_epoch", "3"])
+    assert caught.value.code == 2
+    assert "error: the run failed: unknown argument --trainer.max_epoch" in capsys.readouterr().err
+
+
+def test_what_is_typed_wins() -> None:
+    words = arguments(["-c", "a.yaml", "--trainer.max_epochs", "5", "--config=b.yaml"])
+    assert words == ["-c", "a.yaml", "--config=b.yaml", *SHORT, "--trainer.max_epochs", "5"]
+
+
+def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["verify-resume"])
+    assert capsys.readouterr().out.startswith("usage: descent verify-resume -c CONFIG")
