@@ -1,7 +1,6 @@
 """The command line: `descent COMMAND …`, or `python cli.py COMMAND …`."""
 
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,6 +60,10 @@ def _unknown_command(word: str) -> None:
     raise SystemExit(2)
 
 
-if __name__ == "__main__":
+def console() -> None:
+    """What the installed command calls; a script's exit code is what this returns, so it returns nothing."""
     main()
-    sys.exit(int(os.environ.get("DESCENT_EXIT_CODE", "0")))
+
+
+if __name__ == "__main__":
+    console()

@@ -167,3 +167,12 @@ def test_help_of_all_commands_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "descent COMMAND" in done.stdout
+
+
+def test_the_installed_command_ends_with_0(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import entry_points
+
+    (command,) = entry_points(group="console_scripts", name="descent")
+    monkeypatch.setattr(sys, "argv", ["descent", *SHORT])
+    assert command.load()() is None, "a script exits with what its function returns"
+    assert "run folder" in capsys.readouterr().out
