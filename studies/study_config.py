@@ -32,6 +32,8 @@ class StudyConfig:
         trials: Tuning runs a candidate, ≥ 1; 1 takes the defaults as they are.
         seeds: Re-runs a candidate with fresh seeds, the same for all; ≥ 2.
         seed: ≥ 0; another one repeats the study with other weights and batches.
+        seed_keys: Keys that get the run's seed, e.g. `data.data_seed`: each re-run draws data of its own then, the same
+            for all candidates.
         threads: Threads of torch in each run; `null` leaves them.
         smallest_difference: In the metric's own unit: a study that cannot find it is refused.
         interval: `t`, or `bootstrap` (studentised) for means of skewed metrics.
@@ -49,6 +51,7 @@ class StudyConfig:
     trials: int = 5
     seeds: int = 8
     seed: int = 0
+    seed_keys: tuple[str, ...] = ()
     threads: int | None = 1
     smallest_difference: float | None = None
     interval: str = "t"
@@ -98,7 +101,7 @@ class StudyConfig:
 
     def record(self) -> Config:
         """Everything that must be the same for a study to be continued, for JSON."""
-        return {**asdict(self), "targets": list(self.targets)}
+        return {**asdict(self), "targets": list(self.targets), "seed_keys": list(self.seed_keys)}
 
 
 KEYS = tuple(entry.name for entry in fields(StudyConfig))
@@ -137,6 +140,7 @@ def _check(content: Config, folder: Path) -> StudyConfig:
             what = "a run's config, e.g. quickstart.yaml" if key == "experiment" else "e.g. val/accuracy"
             raise MisconfigurationException(f"the study has no {key}: {what}.")
     content = {**content, "targets": tuple(content.get("targets") or (content["baseline"],))}
+    content["seed_keys"] = tuple(content.get("seed_keys") or ())
     config = StudyConfig(**portable(content, folder))
     _check_numbers(config)
     _check_metric(config)

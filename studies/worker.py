@@ -118,6 +118,8 @@ class Worker:
         for name, value in point.items():
             lay(config, name, value)
         seed = progress.seed(key)
+        for name in self.config.seed_keys:
+            lay(config, name, seed)
         outcome = execute(RunOrder(config, seed, self.config.metric, key.stage == RERUN, self.config.threads))
         self.say(self._line(key, point, outcome, progress))
         return {**outcome, "point": point, "seed": seed}
