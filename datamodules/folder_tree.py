@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,10 @@ def _missing(root: Path, split: str) -> str:
     text = f"{root / split} does not exist: data.root must hold {split}/<class>/ with pictures; "
     if not root.exists():
         near = next(parent for parent in root.absolute().parents if parent.exists())
+        missing = root.absolute().relative_to(near).parts[0]
+        alike = get_close_matches(missing, [entry.name for entry in os.scandir(near) if entry.is_dir()], n=1)
+        if alike:
+            return f"{text}there is no {root}; did you mean {near / alike[0]}?"
         return f"{text}there is no {root}, and {near} holds {_listing(near)}."
     nested = sorted(path.parent for path in root.glob(f"*/{split}") if path.is_dir())
     if nested:

@@ -219,11 +219,14 @@ def test_a_class_of_corrupt_pictures_alone(root: Path) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    with pytest.raises(
-        FileNotFoundError, match=r"pictures/train does not exist: .* there is no .*pictures, .* photos/"
-    ):
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"pictures/train does not exist: .* there is no .*pictures, .* cats/"):
         _ = module(tmp_path / "pictures").class_names
+
+
+def test_folder_with_a_typing_error(root: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no .*picturs; did you mean .*/pictures\?"):
+        _ = module(root.parent / "picturs").class_names
 
 
 def test_folder_without_train(root: Path) -> None:
