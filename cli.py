@@ -1,6 +1,7 @@
 """The command line: `descent COMMAND …`, or `python cli.py COMMAND …`."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,11 @@ def _unknown_command(word: str) -> None:
 
 def console() -> None:
     """What the installed command calls; a script's exit code is what this returns, so it returns nothing."""
-    main()
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

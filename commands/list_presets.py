@@ -1,5 +1,9 @@
 """`descent presets`: what can be chosen by a short name, one line each."""
 
+import re
+from itertools import takewhile
+from textwrap import shorten
+
 from commands.presets import SHIPPED, names
 
 
@@ -16,6 +20,8 @@ def main(args: list[str]) -> None:
 
 
 def summary(name: str) -> str:
-    """First line of a preset's opening comment."""
-    first = (SHIPPED / name).read_text().splitlines()[:1]
-    return first[0].lstrip("# ").strip() if first and first[0].startswith("#") else ""
+    """First sentence of a preset's opening comment, or two if the first is a name alone; at most a line."""
+    lines = takewhile(lambda line: line.startswith("#"), (SHIPPED / name).read_text().splitlines())
+    first, *others = re.split(r"(?<=[.;])\s", " ".join(line.lstrip("# ").strip() for line in lines))
+    text = f"{first} {others[0]}" if len(first) < 25 and others else first
+    return shorten(text.rstrip(";."), 110, placeholder=" …")
