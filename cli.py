@@ -13,6 +13,7 @@ LIGHT = {
     "compare": "commands.compare",
     "inspect": "commands.inspect",
     "presets": "commands.list_presets",
+    "replay": "commands.replay",
     "show": "commands.show",
     "verify_resume": "commands.verify_resume",
 }

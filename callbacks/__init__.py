@@ -1,6 +1,7 @@
 """Lightning callbacks."""
 
 from callbacks.background_io import BackgroundCheckpointIO
+from callbacks.black_box import BlackBox
 from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
@@ -16,6 +17,7 @@ from callbacks.schedule_free import ScheduleFreeWeights
 
 __all__ = [
     "BackgroundCheckpointIO",
+    "BlackBox",
     "DurableCheckpoint",
     "DurableCheckpointIO",
     "EpochLines",

@@ -3,7 +3,7 @@
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ def private_fit(
     data: Any,
     callback: Callback,
     seed: int,
+    adjust: Callable[[LightningModule], None] | None = None,
     **options: Any,
 ) -> None:
     """Fit a copy of the module on the data, without validation, schedule, logs or files, until the callback stops it.
@@ -29,6 +30,7 @@ def private_fit(
         data: A data module, of which a copy is used, or training batches (a loader).
         callback: Sees the copy, and says `trainer.should_stop = True`.
         seed: Of every random stream in the meantime.
+        adjust: Called with the copy before it is trained.
         **options: Of the trainer, as `trainer_options` gives them.
 
     Raises:
@@ -39,6 +41,8 @@ def private_fit(
     with random_state_kept(), _data_kept(data), _grad_mode_kept(), _silence():
         seed_streams(seed)
         twin = _copied_module(module)
+        if adjust is not None:
+            adjust(twin)
         trainer = Trainer(
             logger=False,
             enable_checkpointing=False,

@@ -175,6 +175,7 @@ class DescentCLI(LightningCLI):
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.get("logger"))
         configured = trainer.get("callbacks") or []
+        configured = [configured] if isinstance(configured, Callback) else configured  # one preset is no list
         preflight = [Preflight()] if self._get(self.config_init, "preflight") else []
         trainer["callbacks"] = [
             *configured,

@@ -73,7 +73,7 @@ def trainer_in(folder: Path, callbacks: Sequence[Callback] = (), **flags: Any) -
         log_every_n_steps=options.pop("log_every_n_steps", 4),
         enable_progress_bar=False,
         enable_model_summary=False,
-        enable_checkpointing=False,
+        enable_checkpointing=options.pop("enable_checkpointing", False),
         callbacks=list(callbacks),
         **options,
     )

@@ -1,0 +1,156 @@
+"""Planted faults are named, repeated from the file, and never saved."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from callbacks import BlackBox, DurableCheckpoint, ExactResume
+from callbacks.black_box import NonFiniteError
+from callbacks.black_box_file import read_black_box, replay
+from tests.callbacks.inside_case import classifier, data, fit, half_precision, same_bits, trainer_in
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+class Backwards(torch.autograd.Function):
+    """The identity, with a NaN in its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad * float("nan")
+
+
+class Layer(nn.Module):
+    """A linear layer with dropout that breaks in one way at one of its training steps."""
+
+    def __init__(self, fault: str | None = None, at: int = 7) -> None:
+        super().__init__()
+        self.linear, self.drop = nn.Linear(16, 16), nn.Dropout(0.2)
+        self.fault, self.at = fault, at
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.drop(self.linear(x)).relu() + x
+        if self.training:
+            self.seen += 1  # type: ignore[operator, assignment]
+            now = bool(self.seen == self.at)
+            if self.fault == "forward" and now:
+                x = (x - x.amax() - 1).log()
+            elif self.fault == "backward" and now:
+                x = Backwards.apply(x)
+            elif self.fault == "hidden" and now:
+                x = torch.where(torch.isfinite(x / 0.0), x, x)
+                self.drop(x / 0.0)
+        return x
+
+
+def twenty(fault: str | None, number: int = 12) -> nn.Module:
+    torch.manual_seed(0)
+    layers = [Layer(fault if index == number else None) for index in range(20)]
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), *layers, nn.Linear(16, 10))
+
+
+def module(fault: str | None = None) -> LightningModule:
+    return classifier(twenty(fault), scheduler=None, optimizer=partial(torch.optim.SGD, lr=1e-3))
+
+
+def stopped(folder: Path, fault: str, **options: Any) -> str:
+    trained = module(fault)
+    with pytest.raises(NonFiniteError) as caught:
+        fit(folder, trained, [ExactResume(), BlackBox(**options)])
+    assert all(p.isfinite().all() for p in trained.parameters())
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("forward", r"NaN first in the output of network.15 (Layer)"),
+        ("backward", r"NaN first in the gradient made by the backward of network.15"),
+    ],
+)
+def test_named_and_repeated(tmp_path: Path, fault: str, words: str) -> None:
+    text = stopped(tmp_path, fault)
+    assert f"step 7, epoch 1: {words}" in text
+    path = tmp_path / "black_box.pt"
+    assert f"descent replay {path}" in text
+    content = read_black_box(path)
+    fresh = module(fault)
+    before = {name: value.clone() for name, value in fresh.state_dict().items()}
+    found = replay(path, fresh, accelerator="cpu")
+    assert found == content["fault"] or str(found) == str(content["fault"])  # NaN losses are never equal
+    assert all(torch.equal(before[name], value) for name, value in fresh.state_dict().items())
+    assert found is not None
+    if fault == "backward":  # finite, so to the last bit: dropout drew what it drew
+        assert found.loss == content["fault"].loss
+        assert replay(path, module(None), accelerator="cpu") is None
+
+
+@pytest.mark.parametrize("flags", [{}, {"plugins": half_precision}, {"accumulate_grad_batches": 2}])
+def test_the_same_bits(tmp_path: Path, flags: dict[str, Any]) -> None:
+    def made() -> dict[str, Any]:
+        return {key: value() if callable(value) else value for key, value in flags.items()}
+
+    plain = fit(tmp_path / "plain", **made())
+    watched = fit(tmp_path / "watched", callbacks=[BlackBox(activations=True)], **made())
+    assert same_bits(plain, watched)
+
+
+def test_a_step_is_skipped(tmp_path: Path) -> None:
+    box, trained = BlackBox(action="skip"), module("forward")
+    with pytest.warns(UserWarning, match="the step is left out"):
+        fit(tmp_path, trained, [ExactResume(), box])
+    # its buffers were restored, hence the counter of the planted fault too: every step from the 7th on
+    assert [step for step, _ in box.faults] == list(range(6, 20))
+    assert all(value.isfinite().all() for value in trained.state_dict().values())
+
+
+def test_what_never_reaches_the_loss(tmp_path: Path) -> None:
+    fit(tmp_path, module("hidden"), [BlackBox()])
+    assert "first in the output of network.15.drop (Dropout)" in stopped(tmp_path, "hidden", activations=True)
+
+
+def test_exploding_weights_are_not_saved(tmp_path: Path) -> None:
+    def optimizer(parameters: Any) -> torch.optim.Optimizer:
+        return torch.optim.SGD(parameters, lr=1e38)
+
+    saver = DurableCheckpoint(monitor=None, dirpath=tmp_path / "checkpoints", every_n_train_steps=1)
+    trainer = trainer_in(tmp_path, [BlackBox(), saver], enable_checkpointing=True)
+    with pytest.raises(
+        NonFiniteError, match=r"in the weights network\..*the learning rate is too high|in the weights|output"
+    ):
+        trainer.fit(
+            classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), optimizer=optimizer, scheduler=None), data()
+        )
+    for file in (tmp_path / "checkpoints").glob("*.ckpt"):
+        weights = torch.load(file, weights_only=True)["state_dict"]
+        assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_an_overflow_under_a_scaler_is_none(tmp_path: Path) -> None:
+    box = BlackBox()
+    fit(tmp_path, callbacks=[box], plugins=half_precision())
+    assert box.faults == []
+
+
+def test_messages(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="action must be stop or skip, got 'go on'"):
+        BlackBox(action="go on")  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match=r"no black box at .*BlackBox writes"):
+        replay(tmp_path / "none.pt", module())
+    torch.save({"a": 1}, tmp_path / "other.pt")
+    with pytest.raises(MisconfigurationException, match="is no black box: expected"):
+        replay(tmp_path / "other.pt", module())
+    stopped(tmp_path, "forward")
+    with pytest.raises(MisconfigurationException, match="is of another network"):
+        replay(tmp_path / "black_box.pt", classifier())

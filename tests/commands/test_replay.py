@@ -1,0 +1,55 @@
+"""A run that ends at a NaN, and `descent replay` of its file."""
+
+from pathlib import Path
+
+import pytest
+
+import cli
+
+NETWORK = """
+import torch
+from torch import nn
+
+
+class Breaks(nn.Module):
+    def __init__(self, num_classes: int = 10, in_channels: int = 1) -> None:
+        super().__init__()
+        self.first, self.drop, self.last = nn.Linear(64, 32), nn.Dropout(0.5), nn.Linear(32, num_classes)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        x = self.drop(self.first(x.flatten(1)))
+        if self.training:
+            self.seen += 1
+            if self.seen == 5:
+                x = self.drop((x - 1e3).log())
+        return self.last(x)
+"""
+
+
+def test_run_and_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "breaking_network.py").write_text(NETWORK)
+    words = ["--trainer.accelerator", "cpu", "--trainer.callbacks", "callbacks/black_box.yaml"]
+    words += ["--trainer.max_epochs", "1", "--model.network", "breaking_network.Breaks"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["fit", "-c", "configs/quickstart.yaml", *words])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert "step 5, epoch 1: NaN first in the output of network.drop (Dropout)" in error
+    file = tmp_path / "runs/quickstart/0/black_box.pt"
+    assert str(file.relative_to(tmp_path)) in error
+    cli.main(["replay", str(file), "--accelerator", "cpu"])
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2:] == [
+        "kept      NaN first in the output of network.drop (Dropout)",
+        "replayed  NaN first in the output of network.drop (Dropout)",
+    ]
+
+
+def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["replay", str(tmp_path / "none.pt")])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("error: no black box at")
