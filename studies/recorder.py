@@ -10,6 +10,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+NO_VALIDATION = (
+    "there is no validation data: a study chooses by it. Give the data a validation set (val_share), leave "
+    "trainer.limit_val_batches above 0, and validate within the run (trainer.check_val_every_n_epoch)."
+)
 PHASES = ("data", "forward", "backward", "step")
 
 
@@ -54,11 +58,8 @@ class Recorder(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See that there is something to validate on; start the clock."""
-        if not sum(trainer.num_val_batches):
-            raise StudyError(
-                "there is no validation data: a study chooses by it. Give the data a validation set (val_share), and "
-                "leave trainer.limit_val_batches above 0."
-            )
+        if not trainer.enable_validation:
+            raise StudyError(NO_VALIDATION)
         self.weights = fingerprint(pl_module.parameters())
         self._resumed = self._mark = _now(trainer)
 
@@ -122,6 +123,8 @@ class Recorder(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read the last epoch's means, and the size of the optimizer's state."""
+        if not self.scores:  # a loader of nothing, or a run shorter than check_val_every_n_epoch
+            raise StudyError(NO_VALIDATION)
         self._note_training(trainer)
         states = [value for o in trainer.optimizers for state in o.state.values() for value in state.values()]
         size = sum(value.numel() * value.element_size() for value in states if isinstance(value, Tensor))
