@@ -7,6 +7,7 @@ from datamodules.cutout import Cutout
 from datamodules.diabetes import DiabetesDataModule
 from datamodules.digits import DigitsDataModule
 from datamodules.image_folder import ImageFolderDataModule
+from datamodules.imbalanced_digits import ImbalancedDigitsDataModule
 from datamodules.in_memory import ImageDataModule
 from datamodules.linear_regression import LinearRegressionDataModule
 from datamodules.masks import MaskDataModule
@@ -25,6 +26,7 @@ __all__ = [
     "DigitsDataModule",
     "ImageDataModule",
     "ImageFolderDataModule",
+    "ImbalancedDigitsDataModule",
     "LinearRegressionDataModule",
     "MaskDataModule",
     "NumberTable",
