@@ -1,6 +1,6 @@
 """Checkpoints written by a thread while training goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
     Example:
         >>> path = getfixture("tmp_path") / "last.ckpt"
         >>> io = BackgroundCheckpointIO()
-        >>> io.save_checkpoint({"epoch": 3}, path)
+        >>> io.save_checkpoint({"state_dict": {}, "epoch": 3}, path)
         >>> io.load_checkpoint(path)
-        {'epoch': 3}
+        {'state_dict': {}, 'epoch': 3}
         >>> io.teardown()
     """
 
@@ -29,6 +29,7 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
         super().__init__()
         self._thread: ThreadPoolExecutor | None = None
         self._running: Future[None] | None = None
+        self._buffers: list[Tensor] = []
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Placement | None = None
@@ -37,7 +38,7 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
         self.wait()
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        copy: dict[str, Any] = snapshot(checkpoint)
+        copy: dict[str, Any] = snapshot(checkpoint, self._buffers)
         self._running = self._thread.submit(super().save_checkpoint, copy, path, storage_options)
 
     def load_checkpoint(
@@ -67,13 +68,18 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
         try:
             self.wait()
         finally:
-            thread, self._thread = self._thread, None
+            thread, self._thread, self._buffers = self._thread, None, []
             if thread is not None:
                 thread.shutdown()
 
 
-def snapshot(value: Any) -> Any:
-    """Copy of nested containers that later training does not change; tensors that share memory share their copy.
+def snapshot(value: Any, buffers: list[Tensor] | None = None) -> Any:
+    """Copy of nested containers that later training does not change; a tensor that occurs twice is copied once.
+
+    Args:
+        value: Dicts, lists, tuples, tensors and plain values.
+        buffers: Tensors of an earlier copy, to be written over where they fit: fresh memory costs more than the copy.
+            What is used now stands in it afterwards.
 
     Example:
         >>> import torch
@@ -84,21 +90,31 @@ def snapshot(value: Any) -> Any:
         >>> taken["state"][0], taken["state"][0] is taken["state"][1]
         (tensor([0., 0.]), True)
     """
-    return _copy(value, {})
+    buffers = [] if buffers is None else buffers
+    seen: dict[int, Tensor] = {}
+    copied = _copy(value, seen, iter(list(buffers)))
+    buffers[:] = seen.values()
+    return copied
 
 
-def _copy(value: Any, seen: dict[int, Tensor]) -> Any:
+def _copy(value: Any, seen: dict[int, Tensor], spare: Iterator[Tensor]) -> Any:
     if isinstance(value, Tensor):
         if id(value) not in seen:
-            source = value.detach()
-            seen[id(value)] = source.clone() if source.device.type == "cpu" else source.to("cpu")
+            seen[id(value)] = _on_cpu(value.detach(), next(spare, None))
         return seen[id(value)]
     if isinstance(value, Mapping):
-        copied = {key: _copy(item, seen) for key, item in value.items()}
+        copied = {key: _copy(item, seen, spare) for key, item in value.items()}
         return copied if type(value) is dict else _like(value, copied)
     if type(value) in (list, tuple, set):
-        return type(value)(_copy(item, seen) for item in value)
+        return type(value)(_copy(item, seen, spare) for item in value)
     return value
+
+
+def _on_cpu(source: Tensor, buffer: Tensor | None) -> Tensor:
+    layout = (source.shape, source.dtype, source.stride())
+    if buffer is not None and (buffer.shape, buffer.dtype, buffer.stride()) == layout:
+        return buffer.copy_(source)
+    return source.clone() if source.device.type == "cpu" else source.to("cpu")
 
 
 def _like(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:

@@ -35,9 +35,9 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
     Example:
         >>> path = getfixture("tmp_path") / "last.ckpt"
-        >>> DurableCheckpointIO().save_checkpoint({"epoch": 3}, path)
+        >>> DurableCheckpointIO().save_checkpoint({"state_dict": {}, "epoch": 3}, path)
         >>> DurableCheckpointIO().load_checkpoint(path)
-        {'epoch': 3}
+        {'state_dict': {}, 'epoch': 3}
     """
 
     def save_checkpoint(

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class SealedWriter:
         self.length = 0
         self.held = bytearray()
         self.error: OSError | None = None
+        self.hasher = ThreadPoolExecutor(1, thread_name_prefix="hash")
 
     def write(self, data: Any) -> int:
         """Take the next bytes; a failure is kept, because torch's writer hides it behind one of its own."""
@@ -54,19 +56,21 @@ class SealedWriter:
         if self.held[-2:] != b"\0\0":
             raise ValueError("only a zip archive without a comment can be sealed.")
         self._emit(self.held[:-2] + struct.pack("<H", SEAL_SIZE))
-        self._emit(HEADER.pack(MAGIC, self.length, time.time_ns()))
+        self._emit(HEADER.pack(MAGIC, self.length, time.time_ns()))  # hashed too: its result is awaited in _emit
         self._emit(self.digest.digest())
 
     def _emit(self, data: Any) -> None:
-        self.digest.update(data)
         self.length += len(data)
         view = memoryview(data)
+        hashing = self.hasher.submit(self.digest.update, view)  # while it is written: both leave Python's lock
         try:
             while view:
                 view = view[os.write(self.descriptor, view) :]
         except OSError as error:
             self.error = error
             raise
+        finally:
+            hashing.result()
 
 
 def replace_durably(path: Path, write: Callable[[SealedWriter], None], keep: Path | None = None) -> None:
@@ -90,13 +94,14 @@ def replace_durably(path: Path, write: Callable[[SealedWriter], None], keep: Pat
 
 def _write_sealed(descriptor: int, write: Callable[[SealedWriter], None]) -> None:
     stream = SealedWriter(descriptor)
-    try:
-        write(stream)
-    except Exception:
-        if stream.error is not None:
-            raise stream.error from None
-        raise
-    stream.seal()
+    with stream.hasher:
+        try:
+            write(stream)
+        except Exception:
+            if stream.error is not None:
+                raise stream.error from None
+            raise
+        stream.seal()
     os.fsync(descriptor)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks import DurableCheckpointIO
+from callbacks import BackgroundCheckpointIO, DurableCheckpointIO
 from callbacks.checkpoint_file import damage, newest_valid
 from callbacks.durable_file import SEAL_SIZE
 from lightning_modules.checkpoint_mismatch import describe_mismatch
@@ -82,7 +82,7 @@ def test_not_a_checkpoint(tmp_path: Path, content: bytes, message: str) -> None:
 
 def test_archive_that_torch_did_not_write(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.ckpt")
-    with pytest.raises(MisconfigurationException, match="expected a dict, found list"):
+    with pytest.raises(MisconfigurationException, match="expected a dict with a state_dict, found list"):
         load(tmp_path / "list.ckpt")
 
 
@@ -98,7 +98,7 @@ class Payload:
 
 def test_code_is_refused_unless_told_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "evil.ckpt"
-    DurableCheckpointIO().save_checkpoint({"hello": Payload(tmp_path / "ran")}, path)
+    DurableCheckpointIO().save_checkpoint({"state_dict": {}, "hello": Payload(tmp_path / "ran")}, path)
     for flag in (None, True):
         with pytest.raises(MisconfigurationException, match=r"could run code.*--weights_only=false") as caught:
             load(path, weights_only=flag)
@@ -110,7 +110,7 @@ def test_code_is_refused_unless_told_otherwise(tmp_path: Path) -> None:
 
 def test_checkpoint_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "plain.ckpt"
-    torch.save({"epoch": 1, "w": torch.ones(1000)}, path)
+    torch.save({"state_dict": {}, "epoch": 1, "w": torch.ones(1000)}, path)
     assert damage(path) == ""
     assert load(path)["epoch"] == 1
     content = bytearray(path.read_bytes())
@@ -134,3 +134,17 @@ def test_zip_that_is_not_of_torch(tmp_path: Path) -> None:
         archive.writestr("hello", "world")
     with pytest.raises(MisconfigurationException, match=r"x.ckpt is not a checkpoint of torch: "):
         load(tmp_path / "x.ckpt")
+
+
+def test_copy_in_the_background_is_of_the_moment_and_reuses_its_memory(tmp_path: Path) -> None:
+    weight, path = torch.zeros(4), tmp_path / "last.ckpt"
+    io = BackgroundCheckpointIO()
+    taken = []
+    for value in (1.0, 2.0):
+        weight.fill_(value)
+        io.save_checkpoint({"state_dict": {"w": weight}}, path)
+        taken.append(io._buffers[0].data_ptr())
+        weight.fill_(-1.0)
+        assert io.load_checkpoint(path)["state_dict"]["w"].tolist() == [value] * 4
+    assert taken[0] == taken[1] != weight.data_ptr()
+    io.teardown()

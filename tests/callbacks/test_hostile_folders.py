@@ -23,7 +23,7 @@ mounting = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file s
 
 
 def save(path: Path, epoch: int, size: int = SMALL) -> None:
-    DurableCheckpointIO().save_checkpoint({"epoch": epoch, "w": torch.randn(size)}, path)
+    DurableCheckpointIO().save_checkpoint({"state_dict": {}, "epoch": epoch, "w": torch.randn(size)}, path)
 
 
 def epoch_of(path: Path) -> int:
@@ -51,7 +51,7 @@ def test_full_disk(tmp_path: Path, kind: type[DurableCheckpointIO]) -> None:
     with small_disk(tmp_path / "disk") as disk:
         save(disk / "last.ckpt", 1)
         with pytest.raises(OSError, match=r"No space left on device; not saved.*last.ckpt") as caught:  # noqa: PT012
-            io.save_checkpoint({"epoch": 2, "w": torch.randn(BIG)}, disk / "last.ckpt")
+            io.save_checkpoint({"state_dict": {}, "epoch": 2, "w": torch.randn(BIG)}, disk / "last.ckpt")
             io.teardown()
         assert caught.value.errno == errno.ENOSPC
         assert epoch_of(disk / "last.ckpt") == 1
