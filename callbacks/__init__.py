@@ -4,6 +4,7 @@ from callbacks.background_io import BackgroundCheckpointIO
 from callbacks.black_box import BlackBox
 from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_io import DurableCheckpointIO
+from callbacks.diagnostics import Diagnostics
 from callbacks.exact_resume import ExactResume
 from callbacks.gradient_norm import GradientNorm
 from callbacks.history import history, plot_history
@@ -18,6 +19,7 @@ from callbacks.schedule_free import ScheduleFreeWeights
 __all__ = [
     "BackgroundCheckpointIO",
     "BlackBox",
+    "Diagnostics",
     "DurableCheckpoint",
     "DurableCheckpointIO",
     "EpochLines",

@@ -1,0 +1,87 @@
+"""One self-contained HTML page about the inside of a run: findings first, then pictures."""
+
+import base64
+import html
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+img { max-width: 100%; height: auto; } li { margin: .4rem 0; } p.note { color: #555; }
+"""
+PICTURES = {
+    "gradient": ("Gradient flow", "Norm of each layer's gradient before clipping, by step (logarithmic)."),
+    "update": ("Updates", "Size of each layer's update relative to its weights, by step; usual is about 0.001."),
+    "std": ("Activations", "Standard deviation of each layer's output, by step."),
+    "near_zero": ("Outputs near zero", "Share of each layer's outputs that are below 0.05 in size."),
+    "dead": ("Dead units", "Share of each layer's units that were 0 for every sampled picture of an epoch."),
+    "weight_std": ("Weights", "Standard deviation of each layer's weights, by step."),
+}
+LOGARITHMIC = ("gradient", "update", "std", "weight_std")
+
+
+def diagnostics_page(table: pd.DataFrame, said: list[str], title: str) -> str:
+    """The page's HTML; pictures are inside it.
+
+    Args:
+        table: See `findings`.
+        said: The findings.
+        title: Of the run.
+    """
+    listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in said)
+    summary = f"<ul>{listed}</ul>" if said else "<p>Nothing conspicuous was found.</p>"
+    steps = table["step"].nunique()
+    parts = [f"<p class=note>{steps} steps were sampled, {table['layer'].nunique()} layers.</p>"]
+    for quantity, (name, text) in PICTURES.items():
+        rows = table[table["quantity"] == quantity]
+        if not rows.empty:
+            picture = base64.b64encode(_png(heat_map(rows, quantity in LOGARITHMIC))).decode()
+            source = f"data:image/png;base64,{picture}"
+            parts.append(f'<h2>{name}</h2><p>{text}</p><img alt="{name}: layers by steps" src="{source}">')
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body>'
+        f"<h1>{html.escape(title)}</h1><h2>Findings</h2>{summary}{''.join(parts)}</body></html>\n"
+    )
+
+
+def heat_map(rows: pd.DataFrame, logarithmic: bool) -> "Figure":
+    """Layers (first at the top) by steps.
+
+    Returns:
+        A figure that belongs to no window.
+    """
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    layers = list(dict.fromkeys(rows["layer"]))
+    grid = rows.pivot_table(index="layer", columns="step", values="value", sort=False).reindex(layers)
+    values = grid.sort_index(axis=1).to_numpy(dtype=float)
+    positive = values[np.isfinite(values) & (values > 0)]
+    scaled = logarithmic and positive.size > 0 and positive.min() < positive.max()
+    norm = LogNorm(positive.min(), positive.max()) if scaled else None
+    figure = Figure(figsize=(9, max(1.8, 0.3 * len(layers) + 1.0)), layout="constrained")
+    axes = figure.subplots()
+    axes.set_facecolor("#d9d9d9")  # what is 0 or not finite on a logarithmic scale
+    shown = np.where(values > 0, values, np.nan) if scaled else values
+    image = axes.imshow(shown, aspect="auto", interpolation="nearest", cmap="cividis", norm=norm)
+    figure.colorbar(image, ax=axes, pad=0.01)
+    axes.set_yticks(range(len(layers)), layers, fontsize=8)
+    steps = sorted(grid.columns)
+    places = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 9)).astype(int))
+    axes.set_xticks(places, [str(steps[place]) for place in places])
+    axes.set_xlabel("optimizer step")
+    return figure
+
+
+def _png(figure: "Figure") -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=110)
+    return stream.getvalue()

@@ -1,0 +1,49 @@
+"""Numbers about one layer at one step, on the device."""
+
+import torch
+from torch import Tensor, nn
+
+NEAR_ZERO = 0.05
+SATURATED = 0.03  # of the range, from a bound
+BOUNDED: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
+RECTIFIERS = (nn.ReLU, nn.ReLU6)
+
+
+def activation_statistics(layer: nn.Module, output: Tensor) -> dict[str, Tensor]:
+    """Mean, spread, share near zero (below 0.05 in size), and for sigmoid and tanh the share at a bound; each `()`.
+
+    Example:
+        >>> found = activation_statistics(nn.Sigmoid(), torch.tensor([[0.001, 0.5, 0.999, 0.2]]))
+        >>> round(float(found["saturated"]), 2), round(float(found["near_zero"]), 2)
+        (0.5, 0.25)
+    """
+    values = output.detach().float()
+    found = {"mean": values.mean(), "std": values.std(unbiased=False)}
+    found["near_zero"] = (values.abs() < NEAR_ZERO).float().mean()
+    if type(layer) in BOUNDED:
+        low, high = BOUNDED[type(layer)]
+        edge = SATURATED * (high - low)
+        found["saturated"] = ((values < low + edge) | (values > high - edge)).float().mean()
+    return found
+
+
+def active_units(output: Tensor) -> Tensor:
+    """Which units (entries of dimension 1) are not 0 for some sample or place, `(B, U, …)` → `(U,)`, bool.
+
+    Example:
+        >>> active_units(torch.tensor([[0.0, 2.0], [0.0, 0.0]])).tolist()
+        [False, True]
+    """
+    return (output.detach() != 0).transpose(0, 1).flatten(1).any(dim=1)
+
+
+def relative_update(before: list[Tensor], after: list[Tensor]) -> Tensor:
+    r"""Size of an update relative to the weights, $\lVert w' - w \rVert_2 / \lVert w \rVert_2$, `()`.
+
+    Example:
+        >>> round(float(relative_update([torch.tensor([3.0, 4.0])], [torch.tensor([3.0, 4.5])])), 3)
+        0.1
+    """
+    change = torch.stack([(new.detach() - old).float().norm() for old, new in zip(before, after, strict=True)]).norm()
+    size = torch.stack([old.float().norm() for old in before]).norm()
+    return change / size.clamp_min(1e-12)

@@ -1,0 +1,101 @@
+"""Planted faults are found and named; a healthy run has none; the run's bits stay."""
+
+from collections import OrderedDict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from callbacks import Diagnostics
+from callbacks.findings import findings
+from tests.callbacks.inside_case import classifier, fit, half_precision, same_bits
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def network(dead: bool = False, frozen: bool = False) -> nn.Module:
+    torch.manual_seed(0)
+    layers: dict[str, nn.Module] = {
+        "flat": nn.Flatten(),
+        "one": nn.Linear(64, 32),
+        "relu_one": nn.ReLU(),
+        "two": nn.Linear(32, 32),
+        "relu_two": nn.ReLU(),
+        "three": nn.Linear(32, 10),
+    }
+    two: Any = layers["two"]
+    if dead:
+        two.bias.data[:16] = -100.0
+    if frozen:
+        two.requires_grad_(False)
+    return nn.Sequential(OrderedDict(layers))
+
+
+def said(folder: Path, net: nn.Module, lr: float = 0.01) -> str:
+    watch = Diagnostics(every_n_steps=2)
+    fit(folder, classifier(net, optimizer=partial(torch.optim.SGD, lr=lr), scheduler=None), [watch], batch_size=64)
+    page = (folder / "diagnostics.html").read_text()
+    assert page.count("data:image/png;base64") >= 5
+    assert "http" not in page
+    return "\n".join(watch.said)
+
+
+def test_healthy(tmp_path: Path) -> None:
+    assert said(tmp_path, network()) == ""
+    assert "Nothing conspicuous" in (tmp_path / "diagnostics.html").read_text()
+
+
+def test_a_dead_layer(tmp_path: Path) -> None:
+    assert "network.relu_two: 50% of units dead since epoch 1" in said(tmp_path, network(dead=True))
+
+
+def test_a_frozen_layer(tmp_path: Path) -> None:
+    assert "network.two: not trained, requires_grad is off." in said(tmp_path, network(frozen=True))
+
+
+def test_an_exploding_rate(tmp_path: Path) -> None:
+    assert "the learning rate is too high" in said(tmp_path, network(), lr=30.0)
+
+
+@pytest.mark.parametrize("flags", [{}, {"plugins": half_precision}, {"accumulate_grad_batches": 2}])
+def test_the_same_bits(tmp_path: Path, flags: dict[str, Any]) -> None:
+    def made() -> dict[str, Any]:
+        return {key: value() if callable(value) else value for key, value in flags.items()}
+
+    plain = fit(tmp_path / "plain", **made())
+    watched = fit(tmp_path / "watched", callbacks=[Diagnostics(every_n_steps=1)], **made())
+    assert same_bits(plain, watched)
+    assert not any(layer._forward_hooks for layer in watched.modules())
+
+
+def test_only_sampled_steps(tmp_path: Path) -> None:
+    watch = Diagnostics(every_n_steps=5)
+    fit(tmp_path, callbacks=[watch])
+    steps = {row[0] for row in watch.rows if row[3] == "update"}
+    assert steps == {5, 10, 15, 20}
+    table = pd.read_csv(tmp_path / "diagnostics.csv")
+    assert set(table["quantity"]) >= {"mean", "std", "near_zero", "dead", "gradient", "update", "weight_std"}
+
+
+def test_findings_in_words() -> None:
+    def rows(quantity: str, values: dict[str, list[float]]) -> list[tuple[int, int, str, str, float]]:
+        return [(i, i, layer, quantity, v) for layer, vs in values.items() for i, v in enumerate(vs)]
+
+    data = rows("dead", {"conv3": [0.1, 0.41, 0.41]}) + rows("saturated", {"tanh": [0.7, 0.8, 0.9]})
+    data += rows("gradient", {"a": [1e-7], "b": [0.1], "c": [1.0]})
+    data += rows("update", {"a": [0.0], "b": [1e-3], "c": [1e-3]})
+    text = findings(pd.DataFrame(data, columns=["step", "epoch", "layer", "quantity", "value"]), {"d": False})
+    assert text[0].startswith("conv3: 41% of units dead since epoch 2")
+    assert text[1] == "d: not trained, requires_grad is off."
+    assert text[2].startswith("a: frozen, its weights do not move")
+    assert text[3].startswith("Gradients vanish in a: below 0.0001")
+    assert text[4].startswith("tanh: 80% of its outputs lie at a bound")
+
+
+def test_bad_argument() -> None:
+    with pytest.raises(ValueError, match="every_n_steps must be ≥ 1, got 0"):
+        Diagnostics(every_n_steps=0)
