@@ -23,7 +23,7 @@ install: $(STAMP)
 
 fit: $(STAMP)
 	$(BIN)/descent fit --config configs/quickstart.yaml
-	$(BIN)/descent test --ckpt_path runs/quickstart/last
+	$(BIN)/descent test --ckpt_path runs/quickstart
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+# The processes that tests start share the cores with the other tests: with a thread a core they'd wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Set once for the process and the ones that it starts, by Lightning, by torch's threads, by our allocator.
 SET_FOR_THE_PROCESS = {
     "CUDA_MODULE_LOADING",
