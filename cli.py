@@ -10,6 +10,7 @@ from commands.allocator import tune_allocator
 
 TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr")
 LIGHT = {
+    "guide": "commands.guide",
     "compare": "commands.compare",
     "inspect": "commands.inspect",
     "presets": "commands.list_presets",

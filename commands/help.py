@@ -12,6 +12,7 @@ usage: descent COMMAND [options]
   inspect     say what a checkpoint is, and verify it
   find-lr     search a learning rate by a range test; writes a picture and a config that fit -c takes
   replay      repeat a step that was not finite, from the file that callbacks.BlackBox kept
+  guide       which loss, for which task, and why
   presets     list what can be chosen by a short name
   show        draw what can be chosen, or the schedule of a run: descent show lists what
 

@@ -1,11 +1,20 @@
-"""How far each loss is from its reference: value and gradient, over random, extreme and degenerate inputs."""
+"""How far each loss is from its reference: value and gradient, over random, extreme and degenerate inputs.
 
+python -m tests.lightning_modules.losses.accuracy   writes the tables of docs/losses.md anew.
+"""
+
+import math
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from commands.guide import GUIDE, markdown
 from tests.lightning_modules.losses.cases import CASES, build, inputs
 from tests.lightning_modules.losses.reference import value_and_gradient
+
+PAGE = Path(__file__).parents[3] / "docs" / "losses.md"
 
 
 class Deviation(NamedTuple):
@@ -36,7 +45,32 @@ def _max(left: float, right: float) -> float:
     return right if right > left or right != right else left  # NaN wins
 
 
-if __name__ == "__main__":
-    for name in CASES:
+def bound(measured: float) -> float:
+    """The next of 1, 2, 5 · 10ⁿ above twice what was measured: another machine rounds otherwise."""
+    floor = max(2 * measured, 1e-7)
+    power = 10.0 ** math.floor(math.log10(floor))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= floor * (1 - 1e-9))
+
+
+def table() -> str:
+    """A row a case, with what it keeps to."""
+    rows = ["| loss | inputs | value | gradient |", "| --- | --- | --- | --- |"]
+    for name, case in CASES.items():
         value, gradient = deviation(name)
-        print(f"{name:60} {value:8.1e} {gradient:8.1e}")
+        rows.append(f"| {name} | {', '.join(inputs(case))} | {bound(value):.0e} | {bound(gradient):.0e} |")
+    return "\n".join(rows) + "\n"
+
+
+def between(page: str, part: str) -> str:
+    """What stands between the markers of a part."""
+    found = re.search(rf"<!-- {part}: begin -->\n\n(.*?)\n<!-- {part}: end -->", page, re.DOTALL)
+    assert found, part
+    return found[1]
+
+
+if __name__ == "__main__":
+    page = PAGE.read_text()
+    for part, text in {"guide": markdown(GUIDE), "accuracy": table()}.items():
+        begin, end = f"<!-- {part}: begin -->\n\n", f"\n<!-- {part}: end -->"
+        page = page.replace(f"{begin}{between(page, part)}{end}", f"{begin}{text}{end}")
+    PAGE.write_text(page)

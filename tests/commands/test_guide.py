@@ -1,0 +1,51 @@
+"""The guide: every row trains as it stands, with nothing for the preflight to say."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from cli import main
+from commands.guide import GUIDE, Row
+from commands.presets import shipped
+
+
+@pytest.mark.parametrize("row", GUIDE, ids=lambda row: f"{row.task}, {row.preset}")
+def test_every_row_trains_two_steps(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1", "--trainer.max_epochs=1"]
+    few = ["--data.pictures=200"] if "segmentation" in row.words or "multilabel" in row.words else []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run = main([*row.command.split()[1:], *short, *few])
+    assert run.trainer.global_step == 2
+    assert run.trainer.callback_metrics["train/loss"].isfinite()
+    said = [str(warning.message) for warning in caught if "Preflight" in str(warning.message)]
+    assert not [text for text in said if "inputs range" not in text]
+
+
+def test_presets_exist() -> None:
+    assert all(shipped(row.preset) for row in GUIDE)
+
+
+def test_prints_what_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["guide", "rare"])
+    text = capsys.readouterr().out
+    assert "losses/focal.yaml" in text
+    assert "descent fit -c configs/quickstart.yaml --model.loss losses/focal.yaml" in text
+    assert "losses/mse.yaml" not in text
+
+
+def test_says_what_tasks_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["guide", "elephants"])
+    assert left.value.code == 2
+    assert "nothing about elephants; the tasks are: one class of several, yes or no" in capsys.readouterr().err
+
+
+def test_show_losses_draws_three_figures(tmp_path: Path) -> None:
+    main(["show", "losses", "--out", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"losses_{family}.{kind}" for family in ("classification", "overlap", "regression") for kind in ("png", "svg")
+    ]
+    assert all(path.stat().st_size > 10_000 for path in tmp_path.iterdir())
