@@ -4,6 +4,7 @@ from callbacks.background_io import BackgroundCheckpointIO
 from callbacks.black_box import BlackBox
 from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_io import DurableCheckpointIO
+from callbacks.class_weights import ClassWeights
 from callbacks.diagnostics import Diagnostics
 from callbacks.exact_resume import ExactResume
 from callbacks.gradient_norm import GradientNorm
@@ -19,6 +20,7 @@ from callbacks.schedule_free import ScheduleFreeWeights
 __all__ = [
     "BackgroundCheckpointIO",
     "BlackBox",
+    "ClassWeights",
     "Diagnostics",
     "DurableCheckpoint",
     "DurableCheckpointIO",

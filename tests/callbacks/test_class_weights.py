@@ -1,0 +1,108 @@
+"""Class weights: by hand and by timm, given to the loss, kept out of checkpoints, refused where they make no sense."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from torch import nn
+
+from callbacks import ClassWeights
+from callbacks.class_weights import class_weights, label_counts
+from datamodules import BreastCancerDataModule, ShapeMasksDataModule
+from lightning_modules import BinaryClassifier, ImageClassifier, Segmenter
+from lightning_modules.losses import DiceLoss, SoftmaxFocalLoss, WeightedCrossEntropyLoss
+from lightning_modules.networks import MLP, UNet
+
+SGD = partial(torch.optim.SGD, lr=0.1)
+
+
+def fit(folder: Path, module: Any, data: Any, callback: ClassWeights) -> Trainer:
+    trainer = Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=1,
+        limit_train_batches=1,
+        limit_val_batches=1,
+        callbacks=[callback],
+    )
+    trainer.fit(module, data)
+    return trainer
+
+
+def test_by_hand() -> None:
+    counts = torch.tensor([90, 9, 1])
+    torch.testing.assert_close(class_weights(counts, "inverse"), 100 / (3 * counts))
+    raw = torch.tensor([(1 - 0.9) / (1 - 0.9**n) for n in (90, 9, 1)])
+    torch.testing.assert_close(class_weights(counts, "effective", 0.9), raw * 100 / (raw * counts).sum())
+
+
+@pytest.mark.parametrize("method", ["inverse", "effective"])
+def test_the_labels_weigh_one_on_average(method: Any) -> None:
+    counts = torch.tensor([90, 9, 1])
+    assert ((class_weights(counts, method) * counts).sum() / 100).item() == pytest.approx(1)
+
+
+def test_effective_lies_between_none_and_inverse() -> None:
+    counts = torch.tensor([90, 9, 1])
+    torch.testing.assert_close(class_weights(counts, "effective", 0.0), torch.ones(3))
+    nearly = class_weights(counts, "effective", 1 - 1e-9)
+    torch.testing.assert_close(nearly, class_weights(counts, "inverse"), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("loss", [WeightedCrossEntropyLoss(), SoftmaxFocalLoss(), nn.CrossEntropyLoss()])
+def test_the_loss_gets_them_and_the_checkpoint_does_not(loss: nn.Module, tmp_path: Path) -> None:
+    data = BreastCancerDataModule(batch_size=32)
+    module = ImageClassifier(MLP(2, 30), SGD, loss)
+    trainer = fit(tmp_path, module, data, ClassWeights())
+    assert data.train_set is not None
+    labels = data.train_set.pictures.targets[data.train_set.rows]
+    expected = len(labels) / (2 * labels.bincount())
+    found = loss.weight if isinstance(loss, nn.CrossEntropyLoss) else loss.class_weights
+    torch.testing.assert_close(found, expected)
+    assert not [name for name in module.state_dict() if name.startswith("loss.")]
+    trainer.fit(module, data)  # a second time with the same module: counted anew, not refused
+
+
+def test_pixels_are_counted_and_unlabelled_ones_are_not(tmp_path: Path) -> None:
+    data = ShapeMasksDataModule(pictures=20, size=16, batch_size=4)
+    module = Segmenter(UNet(4, 3, 4, 1), SGD, DiceLoss())
+    fit(tmp_path, module, data, ClassWeights("effective"))
+    assert data.train_set is not None
+    masks = data.train_set.pictures.targets
+    assert label_counts(data).sum() == masks.numel()
+    masks[:, 0] = 255
+    assert label_counts(data).sum() == masks[:, 1:].numel()
+
+
+def test_refused_where_they_make_no_sense(tmp_path: Path) -> None:
+    data = BreastCancerDataModule(batch_size=32)
+    with pytest.raises(MisconfigurationException, match="SigmoidCrossEntropyLoss takes no class weights: choose"):
+        fit(tmp_path, BinaryClassifier(MLP(1, 30), SGD), data, ClassWeights())
+    weighted = WeightedCrossEntropyLoss([1.0, 2.0])
+    with pytest.raises(MisconfigurationException, match="has weights already: leave its class_weights out"):
+        fit(tmp_path, ImageClassifier(MLP(2, 30), SGD, weighted), data, ClassWeights())
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(4, 30), torch.zeros(4).long()))
+    with pytest.raises(MisconfigurationException, match=r"give the loss its weights .* model\.loss\.class_weights"):
+        fit(
+            tmp_path,
+            ImageClassifier(MLP(2, 30), SGD, WeightedCrossEntropyLoss(), num_classes=2),
+            loader,
+            ClassWeights(),
+        )
+    with pytest.raises(MisconfigurationException, match="no training label is of class b: it has no weight"):
+        class_weights(torch.tensor([3, 0]), "inverse", names=["a", "b"])
+
+
+def test_arguments() -> None:
+    with pytest.raises(ValueError, match="method must be 'inverse' or 'effective', got 'squared'"):
+        ClassWeights("squared")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"beta must be in \[0, 1\), got 1"):
+        ClassWeights(beta=1)
