@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WHENCE = tuple(f"descent.{name}:" for name in ("saved", "config", "git", "host"))
+WHENCE = ("descent.saved:", "descent.config:", "descent.git", "descent.host:", "descent.versions", "descent.platform:")
 
 
 def differences(first: Any, second: Any, path: str = "") -> Iterator[str]:

@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.checkpoint import DurableCheckpoint
-from callbacks.checkpoint_file import step_of
+from callbacks.checkpoint_file import last_valid, step_of
 from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
 from callbacks.history import METRICS_FILE
@@ -26,7 +26,7 @@ from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.messages import explain
 from commands.parser import Parser
-from commands.run_folder import Run, claim, resolve_checkpoint, run_of
+from commands.run_folder import Run, claim, newest_run, resolve_checkpoint, run_of
 from commands.say import say
 from commands.trainer import Trainer
 from lightning_modules.precision import effective_precision
@@ -137,6 +137,10 @@ class DescentCLI(LightningCLI):
             return
         config = self.config[self.subcommand]
         config_run = _config_run(config)
+        if config.get("ckpt_path") == "last" and config_run is None and self.subcommand == "fit":
+            config_run = _newest_run(config)
+            if config_run is None:
+                config.ckpt_path = None  # the first start of a job whose command is the same each time
         if config.get("ckpt_path"):
             name = "last" if self.subcommand == "fit" else "best"
             checkpoint = resolve_checkpoint(str(config.ckpt_path), name, config_run)
@@ -269,6 +273,16 @@ def _config_files(config: Namespace) -> list[Path]:
 def _config_run(config: Namespace) -> Run | None:
     files = _config_files(config)
     return run_of(files[-1]) if files else None
+
+
+def _newest_run(config: Namespace) -> Run | None:
+    """The experiment's newest run that can be gone on with; where there is none, it says so."""
+    folder = Path(config.trainer.default_root_dir or ".") / (config.experiment or _experiment(config, None))
+    run = newest_run(folder) if folder.is_dir() else None
+    if run is None or last_valid(run.folder / "checkpoints")[0] is None:
+        say(f"--ckpt_path last: {folder} has no checkpoint to go on from yet, this run begins at the beginning.")
+        return None
+    return run
 
 
 def _experiment(config: Namespace, config_run: Run | None) -> str:

@@ -37,7 +37,7 @@ from tests.commands.helpers import SHORT, refused, run
         (["--model.network=torch.nn.Flatten"], r"Flatten gives \(2, 64\) for 2 pictures; the data has 10 classes"),
         (["--model.network=networks/resnet18_cifar.yaml", "--model.network.depth=3"], r"unknown key model\.network\.depth"),
         (["--ckpt_path=nowhere.ckpt"], r"checkpoint not found: nowhere\.ckpt; .* holds no checkpoint"),
-        (["--ckpt_path=last"], r"--ckpt_path last needs a run: give its config, -c RUN/config\.yaml"),
+        (["--ckpt_path=best"], r"--ckpt_path best needs a run: give its config, -c RUN/config\.yaml"),
         (["--trainer.accelerator=gpu"], r"(?i)gpu"),
         (["--trainer.precision=17"], r"(?i)precision"),
     ],

@@ -132,3 +132,12 @@ def test_two_processes(tmp_path: Path) -> None:
     assert alone.returncode == 0, errors
     assert same(run, whole)
     assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+
+
+def test_the_same_command_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit", *SMALL, "--trainer.default_root_dir", str(tmp_path), "--experiment", "job", "--ckpt_path", "last"]
+    cli.main([*words, "--trainer.max_epochs", "1"])
+    assert "no checkpoint to go on from yet, this run begins at the beginning" in capsys.readouterr().err
+    cli.main([*words, "--trainer.max_epochs", "2"])
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["0"]
+    assert read_checkpoint(tmp_path / "job/0/checkpoints/last.ckpt")["epoch"] == 1
