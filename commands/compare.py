@@ -21,7 +21,7 @@ who is how far behind. Killed or stopped, the same command goes on; started seve
   --heartbeat N       seconds between a worker's signs of life in such a database (default 30)
   --seed N            other seeds: the study again with other weights and batches
   --KEY VALUE         a key of the study (trials, seeds, metric, …), or with a dot one of every run
-                      (--trainer.max_epochs 5)
+                      (--trainer.max_epochs 5, --data data/image_folder.yaml)
 """
 
 
@@ -101,7 +101,7 @@ def _keys(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
                 _refuse(f"{name} needs a value.")
             value = rest.pop(0)
         key = name.removeprefix("--")
-        (overrides if "." in key else changes)[key] = yaml.safe_load(value)
+        (overrides if "." in key or key in ("data", "model") else changes)[key] = yaml.safe_load(value)
     return changes, overrides
 
 

@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -50,12 +49,11 @@ def _busy_seconds() -> float | None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Host, processor, cores, accelerator, versions: what a reader needs to judge the seconds."""
+    """Processor, cores, accelerator, versions: what a reader needs to judge the seconds."""
     import torch
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     return {
-        "host": socket.gethostname(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -34,14 +34,14 @@ def write_report(result: "StudyResult") -> Path:
     record = {**tables.config.record(), "trials": tables.trials, "seeds": tables.seeds}
     _write(folder / "study.yaml", yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
     _write(folder / "machine.yaml", yaml.safe_dump(machines, sort_keys=False, allow_unicode=True))
-    text = page(tables, figures, result.plan, machines, command_of(result))
+    text = page(tables, figures, result.plan, machines, command())
     _write(folder / PAGE, text)
     return folder / PAGE
 
 
-def command_of(result: "StudyResult") -> str:
-    """The command that repeats the study."""
-    return f"descent compare -c {result.folder.as_posix()}/study.yaml --out NEW_FOLDER"
+def command() -> str:
+    """The command that repeats the study, in its folder."""
+    return "descent compare -c study.yaml --out again"
 
 
 def _write(path: Path, text: str) -> None:

@@ -223,6 +223,7 @@ class StudyTables:
     def runs(self) -> pd.DataFrame:
         """One row a run."""
         rows = []
+        hosts = sorted({str(o.get("worker", "")).partition(":")[0] for o in self.outcomes.values()})
         for key, o in sorted(self.outcomes.items(), key=lambda entry: (entry[0].stage, entry[0].index)):
             rows.append(
                 {
@@ -239,7 +240,7 @@ class StudyTables:
                     "alone": o.get("alone"),
                     "weights": o.get("weights"),
                     "batches": o.get("batches"),
-                    "worker": str(o.get("worker", "")).partition(":")[0],
+                    "machine": hosts.index(str(o.get("worker", "")).partition(":")[0]),
                     "ended": o.get("ended"),
                     "message": o.get("message"),
                 }
