@@ -150,11 +150,15 @@ def main(args: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     print(f"torch {torch.__version__}, timm {timm.__version__}, {platform.machine()}, 1 thread, {given.rounds} rounds")
-    races = ((network, preset) for network in given.networks for preset in given.presets)
-    rows = [row for network, preset in races for row in race(network, preset, given.rounds)]
-    for row in rows:
-        interval = f"{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]" if row.who != "ours" else ""
-        print(f"{row.network:9} {row.preset:13} {row.who:18} {row.milliseconds:8.2f} ms  {interval}")
+    rows = []
+    for network in given.networks:
+        for preset in given.presets:
+            for row in race(network, preset, given.rounds):
+                rows.append(row)
+                interval = f"{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]" if row.who != "ours" else ""
+                print(
+                    f"{row.network:9} {row.preset:13} {row.who:18} {row.milliseconds:8.2f} ms  {interval}", flush=True
+                )
     if given.out:
         with given.out.open("w", newline="") as file:
             writer = csv.writer(file)
