@@ -6,8 +6,9 @@ On the parameters of ResNet-18 and of a ViT-tiny with random gradients; same ten
 that the process was given (others may be at work). Within a round the contestants take turns in an order of its own.
 `ours` is what a run does at each step: the optimizer as `build_optimizer` makes it, the count of real steps, and a
 warm-up + cosine. `underneath` is the same class with the same implementation and nothing else. The ratio is the
-geometric mean over the rounds of ours / theirs with its 95 % interval: below 1 we are faster. pytorch-optimizer is
-left out where it is not installed.
+geometric mean over the rounds of ours / theirs with its 95 % interval: below 1 we are faster. The interval covers the
+rounds, not where a contestant's tensors happen to lie: two equal ones differed by up to 2 %. pytorch-optimizer is left
+out where it is not installed.
 """
 
 import argparse
