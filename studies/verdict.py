@@ -60,7 +60,7 @@ def verdict(tables: StudyTables) -> str:
         parts.append(
             f"{enumerate_names(failed)} failed in re-runs and {'is' if len(failed) == 1 else 'are'} not ranked"
         )
-    few = few_trials(tables, top)
+    few = few_trials(tables, best)
     return "; ".join([part for part in parts if part] + ([few] if few else [])) + "."
 
 
@@ -86,17 +86,20 @@ def _behind(tables: StudyTables, best: str, name: str) -> str:
     return f"{name} is {Scale(tables.metric).plus_minus(abs(mean), (high - low) / 2)} behind"
 
 
-def few_trials(tables: StudyTables, top: Sequence[str]) -> str:
-    """Who is the safer choice with few trials, where that is nobody of the top group as it stands after all trials."""
+def few_trials(tables: StudyTables, best: str) -> str:
+    """Who is the safer choice with few trials: ahead of the winner by more than the study's own limit."""
     curves = {name: tables.expected(name) for name in tables.compared}
     shortest = min((len(curve) for curve in curves.values()), default=0)
     if shortest < 3:
         return ""
-    pick = max if tables.config.larger_is_better else min
-    leaders = [pick(curves, key=lambda name: curves[name][k]) for k in range(shortest)]
-    first = leaders[0]
-    last = max((k for k in range(shortest) if leaders[: k + 1] == [first] * (k + 1)), default=0) + 1
-    if last == shortest or (len(top) == 1 and first == top[0]):
+    sign = 1 if tables.config.larger_is_better else -1
+    leaders = [max(curves, key=lambda name: sign * curves[name][k]) for k in range(shortest)]
+    first, limit = leaders[0], resolved(tables) or 0.0
+    ahead = [
+        leader == first and sign * (curves[first][k] - curves[best][k]) > limit for k, leader in enumerate(leaders)
+    ]
+    last = ahead.index(False) if False in ahead else 0  # ahead to the end: tuning and re-runs disagree, not few trials
+    if not last:
         return ""
     trials = f"{last} tuning trials or fewer" if last > 1 else "a single trial"
     return f"with {trials} {first} is the safer choice"
@@ -110,7 +113,7 @@ def remarks(tables: StudyTables, plan: Plan | None) -> list[str]:
         scale = Scale(tables.metric)
         planned = f" (planned: {scale.difference(plan.limit)})" if plan is not None and plan.limit is not None else ""
         found.append(
-            f"These runs find differences of {scale.difference(limit)} and more{planned}; a tie may hide less."
+            f"These runs find differences of {scale.difference(limit)} and more{planned}; a tie may hide a smaller one."
         )
     for rival in tables.rivals:
         if rival.crashed == rival.runs and rival.runs:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from studies.planner import Plan
-from studies.verdict import Scale, remarks, resolved, verdict
+from studies.verdict import Scale, few_trials, remarks, resolved, verdict
 from tests.studies.synthetic import tables
 
 
@@ -95,3 +95,15 @@ def test_pairing_is_verified_by_the_fingerprints() -> None:
 def test_scale_writes_percentages_and_numbers() -> None:
     assert Scale("val/balanced_accuracy").plus_minus(0.008, 0.003) == "0.8 ± 0.3 points"
     assert Scale("val/mae").plus_minus(0.1234, 0.01) == "0.123 ± 0.01"
+
+
+def test_few_trials_are_spoken_of_only_where_the_lead_is_clear() -> None:
+    study = tables({"AdamW": 0.95, "SGD": 0.949}, trials=4)
+    curves = {"AdamW": [0.80, 0.90, 0.94, 0.95], "SGD": [0.90, 0.93, 0.94, 0.945]}
+    study.expected = curves.__getitem__  # type: ignore[assignment]
+    limit = resolved(study)
+    assert limit is not None
+    assert limit < 0.03
+    assert few_trials(study, "AdamW") == "with 2 tuning trials or fewer SGD is the safer choice"
+    curves["SGD"] = [0.80 + limit / 2, 0.9, 0.9, 0.9]
+    assert few_trials(study, "AdamW") == ""
