@@ -58,15 +58,16 @@ def heat_map(rows: pd.DataFrame, logarithmic: bool) -> "Figure":
     Returns:
         A figure that belongs to no window.
     """
-    from matplotlib.colors import LogNorm
+    from matplotlib.colors import LogNorm, Normalize
     from matplotlib.figure import Figure
 
     layers = list(dict.fromkeys(rows["layer"]))
     grid = rows.pivot_table(index="layer", columns="step", values="value", sort=False).reindex(layers)
     values = grid.sort_index(axis=1).to_numpy(dtype=float)
     positive = values[np.isfinite(values) & (values > 0)]
-    scaled = logarithmic and positive.size > 0 and positive.min() < positive.max()
-    norm = LogNorm(positive.min(), positive.max()) if scaled else None
+    scaled = logarithmic and positive.size > 0
+    # A share has the whole scale, so that 0 looks like 0 on each page.
+    norm = LogNorm(positive.min() / 1.01, positive.max()) if scaled else Normalize(0, 1)
     figure = Figure(figsize=(9, max(1.8, 0.3 * len(layers) + 1.0)), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor("#d9d9d9")  # what is 0 or not finite on a logarithmic scale

@@ -28,7 +28,7 @@ def find_lr(
     steps: int = 140,
     mode: Literal["exponential", "linear"] = "exponential",
     repeats: int = 3,
-    method: Method = "valley",
+    method: Method = "minimum_tenth",
     optimizer: int = 0,
     confirm: bool = False,
     confirm_steps: int = 200,
@@ -155,7 +155,7 @@ class LRFinder(Callback):
         steps: int = 140,
         mode: Literal["exponential", "linear"] = "exponential",
         repeats: int = 3,
-        method: Method = "valley",
+        method: Method = "minimum_tenth",
         seed: int = 0,
     ) -> None:
         check_range(low, high, steps, repeats, seed)

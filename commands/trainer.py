@@ -82,7 +82,7 @@ class Trainer(LightningTrainer):
         steps: int = 140,
         mode: Literal["exponential", "linear"] = "exponential",
         repeats: int = 3,
-        method: Method = "valley",
+        method: Method = "minimum_tenth",
         optimizer: int = 0,
         confirm: bool = False,
         confirm_steps: int = 200,
