@@ -6,11 +6,12 @@ PICTURES is a folder with train/<class>/ and test/<class>/. For each optimizer a
 the suggestion of Lightning's `Tuner.lr_find`, and the validation loss after a short training with a constant rate at
 each point of a grid (half a decade apart). The best rate is that with the lowest mean over the seeds.
 
-results/lr_finder/results.csv: November 2026, 3,000 training pictures of CIFAR-10 at 16 × 16, SmallCNN of width 16, batch
-100, 4 epochs, 3 seeds of the search, 1 seed of the grid, two shared CPU cores, torch 2.14.1. Factor between suggestion
-and the grid's best rate (SGD 0.01, AdamW 0.00316), over the seeds: minimum_tenth 1.5 to 2.6, steepest 1.5 to 3.8,
-valley 1.1 to 3.8, Lightning's own 5 to 40. minimum_tenth is the default because of this table. One seed of a grid is not
-enough to tell rates apart that are a factor of 3 from each other (SGD: 1.74 at 0.01, 1.91 at 0.03, 1.80 at 0.1).
+results/lr_finder/results.csv: November 2026, 3,000 training pictures of CIFAR-10 at 16 × 16, SmallCNN of width 16,
+batch 100, 4 epochs, 3 seeds of the search, 1 seed of the grid, two shared CPU cores, torch 2.14.1. Factor between
+suggestion and the grid's best rate (SGD 0.01, AdamW 0.00316), over the seeds: minimum_tenth 1.5 to 2.6,
+steepest 1.5 to 3.8, valley 1.1 to 3.8, Lightning's own 5 to 40. minimum_tenth is the default because of this
+table. One seed of a grid is not enough to tell rates apart that are a factor of 3 from each other (SGD: loss 1.74 at
+0.01, 1.91 at 0.03, 1.80 at 0.1).
 """
 
 import argparse
