@@ -204,6 +204,7 @@ def _protocol(tables: StudyTables) -> str:
         f"Run again with {tables.seeds} fresh seeds, the same for all: same initial weights, same batches.",
         f"Judged by {tables.metric}" + (", opened once by each re-run." if tables.metric.startswith("test/") else "."),
         "Candidates took turns. Evaluation is not timed, and seconds count only where a run had the machine to itself.",
+        "Intervals hold for the settings that were chosen: another tuning, with other seeds, may choose others.",
         "Equal budgets: the same number of trials, seeds and steps for each candidate.",
     ]
     return f"<ul>{''.join(f'<li>{html.escape(item)}</li>' for item in items)}</ul>"
