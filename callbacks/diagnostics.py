@@ -124,12 +124,12 @@ class Diagnostics(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the page."""
         self._stop_listening()
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks every process
         if not self.rows or not trainer.is_global_zero:
             return
         table = pd.DataFrame(self.rows, columns=list(COLUMNS))
         trainable = {name: any(p.requires_grad for p in own) for name, own in own_parameters(pl_module).items()}
         self.said = findings(table, trainable)
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / "diagnostics.csv", index=False)
         title = f"Inside {folder.parent.name} {folder.name}"

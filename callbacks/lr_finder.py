@@ -180,10 +180,11 @@ class LRFinder(Callback):
             rank_zero_info("LRFinder: fast_dev_run, no search.")
             return
         self.search = find_lr(pl_module, data_of(trainer), trainer=trainer, **self.arguments)
+        folder = trainer.log_dir  # asks every process
         if trainer.is_global_zero:
             print(self.search.summary())
-            if trainer.log_dir is not None:
-                self.search.save(Path(trainer.log_dir))
+            if folder is not None:
+                self.search.save(Path(folder))
         if self.apply:
             scale_rates(trainer, self.search.pick)
 
