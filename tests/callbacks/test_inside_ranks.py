@@ -1,0 +1,73 @@
+"""Two real processes: the search changes no bit, both agree on the rate, and the norm is that of all gradients."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import seed_everything
+from lightning.pytorch.strategies import DDPStrategy
+from torch.multiprocessing.spawn import start_processes
+
+from callbacks import BlackBox, Diagnostics, GradientNorm, LRFinder
+from tests.callbacks.inside_case import classifier, data, trainer_in
+from tests.callbacks.test_gradient_norm import Reference
+
+PATIENCE = 240  # seconds, on a machine that does much else
+
+
+class StartedElsewhere(LightningEnvironment):
+    """Processes that the test has started and joined."""
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+
+def trained(folder: Path, callbacks: list[Any]) -> dict[str, torch.Tensor]:
+    seed_everything(1, verbose=False)
+    module = classifier()
+    strategy = DDPStrategy(cluster_environment=StartedElsewhere(), process_group_backend="gloo")
+    trainer = trainer_in(folder, callbacks, strategy=strategy, devices=2, log_every_n_steps=1000, max_epochs=1)
+    trainer.fit(module, data(batch_size=32))
+    return module.state_dict()
+
+
+def run(rank: int, folder: str) -> None:
+    os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0")
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    plain = trained(Path(folder, "plain"), [])
+    finder = LRFinder(apply=False, steps=60, repeats=1, low=1e-3, high=30.0)
+    norms, reference = GradientNorm(), Reference()
+    watched = trained(Path(folder, "watched"), [finder, norms, Diagnostics(every_n_steps=2), BlackBox(), reference])
+    assert finder.search is not None
+    said = {
+        "same bits": all(torch.equal(plain[name], value) for name, value in watched.items()),
+        "pick": finder.search.pick,
+        "losses": finder.search.losses.tolist()[0][:5],
+        "norms": list(norms.records[0].norms),
+        "expected": reference.before,
+    }
+    Path(folder, f"{rank}.json").write_text(json.dumps(said))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    context = start_processes(run, (str(tmp_path),), nprocs=2, join=False, start_method="spawn")
+    assert context is not None
+    try:
+        assert context.join(timeout=PATIENCE) or context.join(timeout=PATIENCE), "the ranks wait for each other"
+    finally:
+        for process in context.processes:
+            process.kill()
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert first["same bits"]
+    assert second["same bits"]
+    assert first["pick"] == second["pick"]
+    assert first["losses"] == second["losses"]
+    assert first["norms"] == pytest.approx(first["expected"], rel=1e-6)
+    assert first["norms"] == second["norms"]
