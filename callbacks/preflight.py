@@ -47,7 +47,8 @@ class Preflight(Callback):
         def look(loss: nn.Module, fed: tuple[Any, ...]) -> None:
             if len(fed) == 2 and all(isinstance(tensor, Tensor) for tensor in fed):
                 resumed = trainer.global_step > 0 or trainer.ckpt_path is not None
-                self.report(examine(loss, *fed, untrained=pl_module.training and not resumed))
+                training = pl_module.training
+                self.report(examine(loss, *fed, untrained=training and not resumed, shuffled=training))
             if pl_module.training:
                 self.stop()
 

@@ -29,7 +29,9 @@ class Finding(NamedTuple):
 Check = Callable[[nn.Module, Expectation, Tensor, Tensor], Iterator[Finding]]
 
 
-def examine(loss: nn.Module, output: Tensor, target: Tensor, untrained: bool = True) -> list[Finding]:
+def examine(
+    loss: nn.Module, output: Tensor, target: Tensor, untrained: bool = True, shuffled: bool = True
+) -> list[Finding]:
     """Mistakes in one batch: a certain one, else all doubtful ones; nothing about a loss that `expectation` lacks.
 
     Args:
@@ -37,6 +39,7 @@ def examine(loss: nn.Module, output: Tensor, target: Tensor, untrained: bool = T
         output: What the network gave for a batch.
         target: The batch's targets.
         untrained: Whether the network has just been initialised: then its loss should be what chance gives.
+        shuffled: Whether the batch should hold all kinds of targets. A validation batch of an image folder need not.
 
     Example:
         >>> logits, classes = torch.randn(8, 3), torch.tensor([0, 1, 2, 0, 1, 2, 0, 3])
@@ -50,7 +53,7 @@ def examine(loss: nn.Module, output: Tensor, target: Tensor, untrained: bool = T
     for check in CERTAIN:  # each takes for granted what those before it have seen to
         if found := list(check(loss, expected, output, target)):
             return found
-    doubtful = (*DOUBTFUL, _level) if untrained else DOUBTFUL
+    doubtful = (*DOUBTFUL, *([_one_target] if shuffled else []), *([_level] if untrained else []))
     return [finding for check in doubtful for finding in check(loss, expected, output, target)]
 
 
@@ -173,7 +176,7 @@ def _level(loss: nn.Module, expected: Expectation, output: Tensor, target: Tenso
 
 
 CERTAIN: tuple[Check, ...] = (_finite, _shapes, _labels, _range)
-DOUBTFUL: tuple[Check, ...] = (_already_probabilities, _soft_targets, _one_target)
+DOUBTFUL: tuple[Check, ...] = (_already_probabilities, _soft_targets)
 
 
 def examine_inputs(inputs: Tensor) -> list[Finding]:

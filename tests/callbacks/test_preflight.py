@@ -214,3 +214,13 @@ def test_from_the_command_line(
         message = capsys.readouterr().err
         assert "error: Preflight: MSELoss compares outputs" in message
         assert "Traceback" not in message
+
+
+def test_a_validation_batch_of_one_class_is_nothing_to_warn_of(tmp_path: Path) -> None:
+    """An image folder is read class by class, and a validation set is not shuffled."""
+    labels = torch.arange(48) // 16
+    data = TensorDataset(torch.randn(48, 4, generator=G), labels)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        trainer(tmp_path, Preflight()).fit(classifier(), loader(), DataLoader(data, batch_size=16))
+    assert not [str(w.message) for w in said if "all targets" in str(w.message)]
