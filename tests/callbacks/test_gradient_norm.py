@@ -37,8 +37,10 @@ class Reference(Callback):
         trainer.optimizers[0].register_step_post_hook(self._after)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        scaler, fused = scaler_of(trainer), optimizer.defaults.get("fused")
-        self.scale = scaler.get_scale() if scaler and fused else 1.0
+        scaler = scaler_of(trainer)
+        # A fused optimizer unscales inside its step, unless that is left to the scaler, as in our modules.
+        inside = optimizer.defaults.get("fused") and getattr(optimizer, "_step_supports_amp_scaling", False)
+        self.scale = scaler.get_scale() if scaler and inside else 1.0
         self.before.append(float64_norm(optimizer, self.scale))
         self.after.append(math.nan)
         own = {name.rpartition(".")[0] for name, _ in pl_module.named_parameters()}
