@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -12,7 +11,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.checkpoint import DurableCheckpoint
-from callbacks.checkpoint_file import last_valid, step_of
+from callbacks.checkpoint_file import step_of
 from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
 from callbacks.history import METRICS_FILE
@@ -21,12 +20,14 @@ from callbacks.lr_search import LRSearch
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.preflight import Preflight
+from commands.config_of_run import config_run, experiment_of, newest_run_of
 from commands.find_lr import write_search
+from commands.fit_summary import fit_summary, shown
 from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.messages import explain
 from commands.parser import Parser
-from commands.run_folder import Run, claim, newest_run, resolve_checkpoint, run_of
+from commands.run_folder import Run, claim, resolve_checkpoint, run_of
 from commands.say import say
 from commands.trainer import Trainer
 from lightning_modules.precision import effective_precision
@@ -136,20 +137,20 @@ class DescentCLI(LightningCLI):
         if self.subcommand is None:
             return
         config = self.config[self.subcommand]
-        config_run = _config_run(config)
-        if config.get("ckpt_path") == "last" and config_run is None and self.subcommand == "fit":
-            config_run = _newest_run(config)
-            if config_run is None:
+        of_config = config_run(config)
+        if config.get("ckpt_path") == "last" and of_config is None and self.subcommand == "fit":
+            of_config = newest_run_of(config)
+            if of_config is None:
                 config.ckpt_path = None  # the first start of a job whose command is the same each time
         if config.get("ckpt_path"):
             name = "last" if self.subcommand == "fit" else "best"
-            checkpoint = resolve_checkpoint(str(config.ckpt_path), name, config_run)
+            checkpoint = resolve_checkpoint(str(config.ckpt_path), name, of_config)
             config.ckpt_path = str(checkpoint)
             self.run = run_of(checkpoint)
         elif self.subcommand in ("validate", "test", "predict"):
             say(f"{self.subcommand}: no --ckpt_path is given: this is the network as it is initialised, untrained.")
         if self.run is None and self.subcommand in ("fit", "find_lr") and not config.trainer.fast_dev_run:
-            experiment = config.experiment or _experiment(config, config_run)
+            experiment = config.experiment or experiment_of(config, of_config)
             self.run = self.claimed = claim(Path(config.trainer.default_root_dir or "."), experiment)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
@@ -207,7 +208,7 @@ class DescentCLI(LightningCLI):
     def before_show_schedule(self) -> None:
         """Replay the run's own validation to a plateau, unless another is given."""
         config = self.config_init[self.subcommand]
-        run = self.run or _config_run(self.config[self.subcommand])
+        run = self.run or config_run(self.config[self.subcommand])
         if config.get("validation") is None and run is not None and (run.folder / METRICS_FILE).is_file():
             config["validation"] = run.folder / METRICS_FILE
 
@@ -216,7 +217,7 @@ class DescentCLI(LightningCLI):
         from commands.show_schedule import finish
 
         config = self.config[self.subcommand]
-        finish(self.trainer, self.run or _config_run(config), config.get("out"))
+        finish(self.trainer, self.run or config_run(config), config.get("out"))
 
     def after_fit(self) -> None:
         """Say how good it is, where it is, and what to do with it."""
@@ -228,7 +229,7 @@ class DescentCLI(LightningCLI):
     def after_find_lr(self) -> None:
         """Write what was found, and say how to use it."""
         if self.run is not None:
-            print(write_search(self._search(), self.config["find_lr"], Path(_shown(self.run.folder))))
+            print(write_search(self._search(), self.config["find_lr"], Path(shown(self.run.folder))))
 
     def _search(self) -> LRSearch:
         assert isinstance(self.trainer, Trainer)
@@ -239,55 +240,3 @@ class DescentCLI(LightningCLI):
 def unless_configured(configured: list[Callback]) -> list[Callback]:
     """What every run has, as far as the config does not say how."""
     return [kind() for kind in (ExactResume, Preemption) if not any(isinstance(given, kind) for given in configured)]
-
-
-def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
-    """The last lines of a fit: validation result, folder, and the commands that go on from here."""
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-    values = ", ".join(f"{name.removeprefix('val/')} {value:.4f}" for name, value in sorted(metrics.items()))
-    saver = trainer.checkpoint_callback
-    score = getattr(saver, "best_model_score", None)
-    best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
-    folder = _shown(run.folder)
-    return "\n".join(
-        [
-            "",
-            f"validation  {values or 'none'}{best}",
-            f"run folder  {folder}",
-            f"test        descent test --ckpt_path {_shown(checkpoint)}",
-            f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
-            f"predict     descent predict --ckpt_path {_shown(checkpoint)}",
-        ]
-    )
-
-
-def _shown(path: Path) -> str:
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
-def _config_files(config: Namespace) -> list[Path]:
-    return [Path(str(path)) for path in config.get("config") or [] if path is not None]
-
-
-def _config_run(config: Namespace) -> Run | None:
-    files = _config_files(config)
-    return run_of(files[-1]) if files else None
-
-
-def _newest_run(config: Namespace) -> Run | None:
-    """The experiment's newest run that can be gone on with; where there is none, it says so."""
-    folder = Path(config.trainer.default_root_dir or ".") / (config.experiment or _experiment(config, None))
-    run = newest_run(folder) if folder.is_dir() else None
-    if run is None or last_valid(run.folder / "checkpoints")[0] is None:
-        say(f"--ckpt_path last: {folder} has no checkpoint to go on from yet, this run begins at the beginning.")
-        return None
-    return run
-
-
-def _experiment(config: Namespace, config_run: Run | None) -> str:
-    """Name of the experiment: the run's whose config is used again, else the config file's."""
-    if config_run is not None:
-        return config_run.experiment
-    files = _config_files(config)
-    return files[0].stem if files else "default"

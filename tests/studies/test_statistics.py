@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats import multitest, power
 
 from studies.detectable import cautious_sd, detectable_difference
 from studies.differences import all_pairs, paired_difference
@@ -56,7 +57,6 @@ def test_bootstrap_draws_the_t_values_that_scipys_resampling_draws() -> None:
 
 
 def test_holm_equals_statsmodels() -> None:
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
     rng = np.random.default_rng(3)
     for m in (1, 2, 5, 15):
         p = rng.uniform(size=m) ** 3
@@ -71,7 +71,6 @@ def test_holm_by_hand_with_ties_and_in_bulk() -> None:
 
 
 def test_limit_equals_statsmodels() -> None:
-    power = pytest.importorskip("statsmodels.stats.power")
     for seeds, comparisons in [(5, 1), (8, 15), (20, 3)]:
         limit = detectable_difference(2.0, seeds, comparisons)
         theirs = power.TTestPower().power(limit / 2.0, seeds, 0.05 / comparisons, alternative="two-sided")

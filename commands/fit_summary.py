@@ -1,0 +1,32 @@
+"""What a fit says when it is done."""
+
+from pathlib import Path
+from typing import Any
+
+from commands.run_folder import Run
+
+
+def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
+    """The last lines of a fit: validation result, folder, and the commands that go on from here."""
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    values = ", ".join(f"{name.removeprefix('val/')} {value:.4f}" for name, value in sorted(metrics.items()))
+    saver = trainer.checkpoint_callback
+    score = getattr(saver, "best_model_score", None)
+    best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
+    folder = shown(run.folder)
+    return "\n".join(
+        [
+            "",
+            f"validation  {values or 'none'}{best}",
+            f"run folder  {folder}",
+            f"test        descent test --ckpt_path {shown(checkpoint)}",
+            f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
+            f"predict     descent predict --ckpt_path {shown(checkpoint)}",
+        ]
+    )
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it: from the working folder where it lies below."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
