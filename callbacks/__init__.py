@@ -14,7 +14,7 @@ from callbacks.lr_finder import LRFinder, find_lr
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.preflight import Preflight
-from callbacks.progress import EpochLines
+from callbacks.progress import EpochBar, EpochLines
 from callbacks.schedule_free import ScheduleFreeWeights
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Diagnostics",
     "DurableCheckpoint",
     "DurableCheckpointIO",
+    "EpochBar",
     "EpochLines",
     "ExactResume",
     "GradientNorm",

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from callbacks.lr_finder import find_lr
 from callbacks.lr_search import LRSearch
 from callbacks.lr_suggestions import Method
-from callbacks.progress import EpochLines
+from callbacks.progress import EpochBar, EpochLines
 
 
 class Trainer(LightningTrainer):
@@ -20,8 +20,8 @@ class Trainer(LightningTrainer):
 
     Args:
         *args: As Lightning's.
-        callbacks: As Lightning's; without a progress bar among them there is a rich one on a terminal, and a line per
-            epoch where there is none.
+        callbacks: As Lightning's; without a progress bar among them there is a line per epoch, and on a terminal a
+            rich bar below.
         enable_progress_bar: As Lightning's.
         enable_model_summary: As Lightning's, but off by default: `descent` says what is trained in a line.
         **kwargs: As Lightning's.
@@ -114,9 +114,5 @@ class Trainer(LightningTrainer):
 
 
 def default_progress_bar() -> ProgressBar:
-    """A rich bar where there is a terminal, else a line per epoch."""
-    if sys.stdout.isatty():
-        from lightning.pytorch.callbacks import RichProgressBar
-
-        return RichProgressBar(leave=False)
-    return EpochLines()
+    """A line per epoch, and on a terminal a bar below."""
+    return EpochBar() if sys.stdout.isatty() else EpochLines()

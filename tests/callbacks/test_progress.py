@@ -1,0 +1,55 @@
+"""A line an epoch, with what was measured in it; on a terminal a bar below."""
+
+import re
+from pathlib import Path
+
+import pytest
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ProgressBar
+
+from callbacks import EpochBar, EpochLines
+from commands.trainer import default_progress_bar
+from tests.callbacks.inside_case import classifier, data
+
+
+def trainer_with(folder: Path, bar: ProgressBar) -> Trainer:
+    return Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        max_epochs=3,
+        callbacks=[bar],
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+    )
+
+
+LINE = r"epoch (\d)/3  train/loss \d\.\d{4}  val/loss \d\.\d{4}  train/accuracy .*lr \S+  \d+\.\d s"
+
+
+def test_a_line_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = trainer_with(tmp_path, EpochLines())
+    trainer.fit(classifier(), data())
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [re.fullmatch(LINE, line)[1] for line in lines] == ["1", "2", "3"]  # type: ignore[index]
+    last = re.search(r"train/loss (\S+)", lines[-1])
+    assert last is not None
+    assert float(last[1]) == pytest.approx(trainer.callback_metrics["train/loss"].item(), abs=1e-4)
+
+
+def test_other_ranks_are_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = EpochLines()
+    lines.disable()
+    lines.print("nothing")
+    assert capsys.readouterr().out == ""
+
+
+def test_the_same_lines_above_a_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer_with(tmp_path, EpochBar()).fit(classifier(), data())
+    assert re.findall(LINE, capsys.readouterr().out) == ["1", "2", "3"]
+
+
+def test_the_terminal_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(default_progress_bar(), EpochLines)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert isinstance(default_progress_bar(), EpochBar)
