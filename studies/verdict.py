@@ -71,7 +71,7 @@ def _apart(tables: StudyTables, name: str, other: str) -> bool:
 
 def _top_sentence(tables: StudyTables, best: str, top: Sequence[str]) -> str:
     scale = Scale(tables.metric)
-    value = scale.value(float(tables.table.loc[best, "mean"]))
+    value = scale.value(float(tables.table["mean"].to_dict()[best]))
     if len(top) == 1:
         return f"{best} is best, at {value} of {tables.metric}"
     groups = [set(tables.letters[name]) for name in top]
