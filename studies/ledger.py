@@ -19,8 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from studies.one_run import CRASHED, Outcome
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING)
-MAX_DEATHS = 5
-"""A run whose process has died so often is not tried again: it counts as crashed."""
+MAX_DEATHS = 11
+"""A run whose process has died so often is not tried again: it counts as crashed.
+
+Ten kills of a study may all hit one run."""
 
 
 class StorageError(OSError):

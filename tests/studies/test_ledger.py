@@ -110,7 +110,6 @@ def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
     assert own.work(["tune/0/c"], lambda key: outcome(0.5)) == "ran"
 
 
-@pytest.mark.xfail(strict=False, reason="sometimes a killed run is counted as crashed in the table: to be mended")
 def test_a_study_killed_ten_times_ends_with_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     study = toy_study(tmp_path, pause=0.03, trials=3, seeds=8)
