@@ -36,10 +36,11 @@ class PredictionTable(BasePredictionWriter):
         self, trainer: Trainer, pl_module: LightningModule, predictions: Any, batch_indices: Any
     ) -> None:
         """Write the table."""
+        folder = trainer.log_dir or trainer.default_root_dir  # a broadcast: every process asks
         batches = [batch for batch in predictions if isinstance(batch, dict)]
-        if not batches or (trainer.log_dir is None and trainer.default_root_dir is None):
+        if not batches:
             return
-        self.path = Path(trainer.log_dir or trainer.default_root_dir) / "predictions.csv"
+        self.path = Path(folder) / "predictions.csv"
         classes = getattr(pl_module, "class_names", None)
         columns: dict[str, list[Any]] = {}
         for name in batches[0]:
