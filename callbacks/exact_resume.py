@@ -40,6 +40,7 @@ class ExactResume(Callback):
         self.conditions: dict[str, Any] = {}
         self.max_steps: int | None = None
         self.logged_before: dict[str, Any] | None = None
+        self.old: dict[str, Any] = {}
         self.row: dict[str, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -89,6 +90,8 @@ class ExactResume(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """For dropout and whatever else draws in a step."""
         self._reseed(trainer, batch_idx)
+        if is_logged(trainer, trainer.global_step + 1):
+            self.old = dict(trainer.logged_metrics)  # what this step adds to it is its row
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """For a validation that draws."""
@@ -100,11 +103,26 @@ class ExactResume(Callback):
         self.logged_before = dict(trainer.logged_metrics)
 
     def _log_row(self, trainer: Trainer) -> None:
-        """Write the epoch's row that the interrupted run may not have come to; a second one changes nothing."""
-        if self.row and trainer.is_global_zero:
+        """Write the row that the interrupted run may not have come to, unless a logger knows that it holds it."""
+        metrics, step = self.row.get("metrics", {}), self.row.get("step")
+        if metrics and trainer.is_global_zero:
             for logger in trainer.loggers:
-                logger.log_metrics(self.row["metrics"], self.row["step"])
+                holds = getattr(logger, "holds", None)
+                if holds is None or not holds(metrics, step):
+                    logger.log_metrics(metrics, step)
         self.row = {}
+
+    def _row(self, trainer: Trainer) -> dict[str, Any]:
+        """The row that Lightning writes after the save: the epoch's, or in mid-epoch that of the step just taken."""
+        before = self.logged_before
+        if before is None and trainer.training and is_logged(trainer, trainer.global_step):
+            before = self.old
+        if before is None:
+            return {}
+        new = {name: float(value) for name, value in trainer.logged_metrics.items() if value is not before.get(name)}
+        if not new:
+            return {}
+        return {"metrics": new | {"epoch": trainer.current_epoch}, "step": trainer.global_step - 1}
 
     def _reseed(self, trainer: Trainer, batch_idx: int) -> None:
         key = (self.seed, trainer.global_rank, trainer.current_epoch, batch_idx)
@@ -120,12 +138,8 @@ class ExactResume(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the sums of the open epoch, over all processes, the conditions, and the row that is not logged yet."""
-        row = {}
-        if self.logged_before is not None:
-            new = {n: float(v) for n, v in trainer.logged_metrics.items() if v is not self.logged_before.get(n)}
-            row = {"metrics": new | {"epoch": trainer.current_epoch}, "step": trainer.global_step - 1}
         sums = open_sums(pl_module, trainer)
-        checkpoint[KEY] = {"sums": sums, "conditions": conditions_of(trainer), "row": row}
+        checkpoint[KEY] = {"sums": sums, "conditions": conditions_of(trainer), "row": self._row(trainer)}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the sums back; they count once, on the first process."""
@@ -136,6 +150,12 @@ class ExactResume(Callback):
         self.conditions = saved.get("conditions", {})
         if trainer.is_global_zero:
             load_open_sums(pl_module, saved.get("sums", {}))
+
+
+def is_logged(trainer: Trainer, steps: int) -> bool:
+    """Whether Lightning writes a row when this many optimizer steps are taken."""
+    every: int = trainer.log_every_n_steps or 0  # type: ignore[attr-defined]
+    return every > 0 and steps % every == 0
 
 
 def conditions_of(trainer: Trainer) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,15 @@ class RunCSVLogger(CSVLogger):
         super().log_metrics(metrics, step)
         if any(name.startswith(("val/", "test/")) for name in metrics):
             self.save()
+
+    def holds(self, metrics: Mapping[str, Any], step: int) -> bool:
+        """Whether a row of this step with these metrics is in the file, which is first rewound to the checkpoint."""
+        path = Path(self.experiment.metrics_file_path)
+        if not path.is_file():
+            return False
+        with path.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("step") == str(step)]
+        return any(all(row.get(name) for name in metrics) for row in rows)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any = None) -> None:

@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from lightning.pytorch import Trainer
 
 import cli
+from callbacks import DurableCheckpoint
 from callbacks.checkpoint_difference import differences, meaningful
 from callbacks.checkpoint_file import read_checkpoint
+from commands.verify_resume import differing_rows
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--data", "data/digits.yaml", "--data.batch_size", "64", "--model.network", "networks/small_cnn.yaml"]
@@ -141,3 +144,31 @@ def test_the_same_command_each_time(tmp_path: Path, capsys: pytest.CaptureFixtur
     cli.main([*words, "--trainer.max_epochs", "2"])
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["0"]
     assert read_checkpoint(tmp_path / "job/0/checkpoints/last.ckpt")["epoch"] == 1
+
+
+@pytest.mark.parametrize("step", [6, 9])
+def test_a_row_that_was_not_written_after_a_save(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning writes a step's row after the save of that step: dying in between must not lose it."""
+    words = [*SMALL, "--trainer.log_every_n_steps", "3", "--trainer.max_epochs", "1", "--experiment", "e"]
+    cli.main(["fit", *words, "--trainer.default_root_dir", str(tmp_path / "whole")])
+
+    class DiedError(Exception):
+        pass
+
+    save = DurableCheckpoint.save
+
+    def save_and_die(self: DurableCheckpoint, trainer: Trainer) -> None:
+        save(self, trainer)
+        if trainer.global_step == step:
+            raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DurableCheckpoint, "save", save_and_die)
+        with pytest.raises(DiedError):
+            cli.main(["fit", *words, "--trainer.default_root_dir", str(tmp_path / "cut")])
+    cut = tmp_path / "cut" / "e" / "0"
+    assert f",{step - 1}," not in (cut / "metrics.csv").read_text(), "the row was written: nothing is tested"
+    cli.main(["fit", "--ckpt_path", str(cut)])
+    whole = tmp_path / "whole" / "e" / "0"
+    assert differing_rows(whole / "metrics.csv", cut / "metrics.csv") == []
+    assert len((cut / "metrics.csv").read_text().splitlines()) == len((whole / "metrics.csv").read_text().splitlines())
