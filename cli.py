@@ -12,6 +12,8 @@ TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr")
 LIGHT = {
     "guide": "commands.guide",
     "compare": "commands.compare",
+    "evaluate": "commands.evaluate",
+    "export": "commands.export",
     "inspect": "commands.inspect",
     "presets": "commands.list_presets",
     "replay": "commands.replay",
@@ -40,6 +42,8 @@ def main(args: list[str] | None = None) -> Any:
         print(USAGE, end="")
         return None
     command = words[0].replace("-", "_")
+    if command == "predict" and any(word.partition("=")[0] == "--images" for word in words):
+        return importlib.import_module("commands.predict").main(words[1:])
     if command in LIGHT:
         return importlib.import_module(LIGHT[command]).main(words[1:])
     if command not in TRAINING:

@@ -34,12 +34,14 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
 def facts_of_moment(trainer: Trainer) -> dict[str, Any]:
     """What is so at the time of a save; plain values only, so that reading it runs no code."""
     device = trainer.strategy.root_device
+    names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
     return {
         "saved": datetime.now(UTC).isoformat(timespec="seconds"),
         "batches": trainer.num_training_batches,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processes": trainer.world_size,
         "precision": str(trainer.precision),
+        "class_names": None if names is None else [str(name) for name in names],
     }
 
 

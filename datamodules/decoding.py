@@ -72,13 +72,26 @@ def decode(path: str | Path, form: PictureFormat) -> Pixels:
     Raises:
         OSError: If the file cannot be read, or (among other exceptions of the decoders) holds no whole picture.
     """
+    longest = 2 * max(form.height, form.width)  # also when EXIF turns the picture
+    return np.asarray(_resized(read_upright(path, form.mode, longest), form)).reshape(form.shape)
+
+
+def read_upright(path: str | Path, mode: str, longest: int) -> Image.Image:
+    """Read a picture as the eye would see it, at its own size or, of a JPEG, the next one above ``longest``.
+
+    Args:
+        path: File.
+        mode: ``RGB`` or ``L``.
+        longest: Pixels that are enough in both directions.
+
+    Raises:
+        OSError: As `decode`.
+    """
     with Image.open(path) as image:
-        longest = 2 * max(form.height, form.width)  # also when EXIF turns the picture
-        image.draft(form.mode, (longest, longest))
+        image.draft(mode, (longest, longest))
         image.load()
         upright = ImageOps.exif_transpose(image) if _may_lie_on_its_side(image) else image
-    plain = upright if upright.mode == form.mode and "transparency" not in upright.info else _plain(upright, form.mode)
-    return np.asarray(_resized(plain, form)).reshape(form.shape)
+    return upright if upright.mode == mode and "transparency" not in upright.info else _plain(upright, mode)
 
 
 def _may_lie_on_its_side(image: Image.Image) -> bool:

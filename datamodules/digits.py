@@ -30,6 +30,7 @@ class DigitsDataModule(ImageDataModule):
     class_names = [str(digit) for digit in range(10)]  # noqa: RUF012
     image_size = (8, 8)
     channels = 1
+    white = 16
 
     def training_pictures(self) -> Pictures:
         """Four fifths of each class."""

@@ -30,6 +30,8 @@ class ImageFolderDataModule(ImageDataModule):
         cache_dir: Where the cache goes. Default: ``.descent_cache`` in ``root``, or in the user's cache folder where
             ``root`` cannot be written to.
         on_corrupt: ``stop`` at pictures that cannot be decoded, or ``skip`` them and say how many.
+        class_names: Names of the class folders in the order of their numbers. Default: those in ``train``, sorted; of
+            a trained network that is used, those it was trained on.
         kwargs: See :class:`~datamodules.in_memory.ImageDataModule`.
 
     Raises:
@@ -44,6 +46,7 @@ class ImageFolderDataModule(ImageDataModule):
         resize: Literal["crop", "squash"] = "crop",
         cache_dir: str | None = None,
         on_corrupt: OnCorrupt = "stop",
+        class_names: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,12 +56,12 @@ class ImageFolderDataModule(ImageDataModule):
             raise ValueError(f"on_corrupt must be 'stop' or 'skip', got {on_corrupt!r}.")
         self.root, self.on_corrupt = Path(root).expanduser(), on_corrupt
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
-        self._class_names: list[str] | None = None
+        self._class_names = None if class_names is None else list(class_names)
         self._caches: dict[str, FolderCache] = {}
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the folders in ``train``, sorted."""
+        """As given, or else names of the folders in ``train``, sorted."""
         if self._class_names is None:
             names = class_folders(self.root, "train")
             if len(names) < 2:

@@ -46,6 +46,9 @@ class ImageDataModule(LightningDataModule, ABC):
         ValueError: If an argument is outside its range.
     """
 
+    white: int = 255
+    """Value of a white pixel; the pictures of files, in which it is 255, are brought to it."""
+
     def __init__(
         self,
         batch_size: int = 128,

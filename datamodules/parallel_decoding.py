@@ -60,9 +60,8 @@ def decode_all(folder: Path, names: list[str], form: PictureFormat, target: Path
     """
     channels = form.shape[2]
     whole = Decoded([0] * channels, [0] * channels)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     starts = range(0, len(names), _CHUNK)
-    with _executor(min(cores, len(starts))) as executor:
+    with decoding_pool(min(usable_cores(), len(starts))) as executor:
         tasks = [executor.submit(_decode_some, folder, names[i : i + _CHUNK], i, form, target) for i in starts]
         try:
             for task in _shown(tasks, len(names), folder):
@@ -75,8 +74,19 @@ def decode_all(folder: Path, names: list[str], form: PictureFormat, target: Path
     return whole
 
 
-def _executor(workers: int) -> Executor:
-    # Forked, so that nothing is imported again; else threads. The children touch neither torch nor CUDA.
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decoding_pool(workers: int) -> Executor:
+    """Processes that decode; where they cannot be forked, or one is enough, threads.
+
+    Forked, so that nothing is imported again. The children touch neither torch nor CUDA, and die with their parent.
+
+    Args:
+        workers: How many, ≥ 1.
+    """
     if workers > 1 and "fork" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("fork")
         return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)

@@ -1,8 +1,10 @@
 """Pictures or rows of numbers into yes or no."""
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 from torchmetrics import MetricCollection
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
 
@@ -99,6 +101,19 @@ class BinaryClassifier(MeasuredModule):
     def logged_metrics(self) -> set[str]:
         """Also the training accuracy."""
         return super().logged_metrics() | {"train/accuracy"}
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Of no and of yes `(B, 2)`, from what `forward` gives."""
+        yes = self._probability(output)
+        return torch.stack([1 - yes, yes], dim=1)
+
+    def log_probabilities(self, output: Tensor) -> Tensor:
+        """Their logarithms `(B, 2)`; from logits exact also where a probability is too small for its dtype."""
+        value = output.float()
+        if self.output == "logits":
+            return torch.stack([logsigmoid(-value), logsigmoid(value)], dim=1)
+        value = value.clamp(torch.finfo(value.dtype).tiny, 1 - torch.finfo(value.dtype).eps / 2)
+        return torch.stack([(-value).log1p(), value.log()], dim=1)
 
     def _probability(self, output: Tensor) -> Tensor:
         return convert(output.float(), self.output, "probabilities")

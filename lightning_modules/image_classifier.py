@@ -97,11 +97,18 @@ class ImageClassifier(SupervisedModule):
         super()._evaluation_start(stage)
         cast(MetricCollection, self.metrics[f"{stage}_metrics"]).reset()
 
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Of each class `(B, K)`, from what `forward` gives."""
+        return output.float().softmax(dim=1)
+
+    def log_probabilities(self, output: Tensor) -> Tensor:
+        """Their logarithms `(B, K)`, exact also where a probability is too small for its dtype."""
+        return output.float().log_softmax(dim=1)
+
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """Class `(B,)` and its probability `(B,)`, most probable first choice and runner-up."""
         inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
-        probabilities = self(inputs).float().softmax(dim=1)
-        top = probabilities.topk(2, dim=1)
+        top = self.probabilities(self(inputs)).topk(2, dim=1)
         return {
             "class": top.indices[:, 0],
             "probability": top.values[:, 0],

@@ -117,5 +117,9 @@ class MultilabelClassifier(MeasuredModule):
         """Also the training accuracy."""
         return super().logged_metrics() | {"train/accuracy"}
 
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Of each label `(B, K)`, from what `forward` gives."""
+        return self._probability(output)
+
     def _probability(self, output: Tensor) -> Tensor:
         return convert(output.float(), self.output, "probabilities")

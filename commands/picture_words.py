@@ -1,0 +1,64 @@
+"""What `predict --images`, `evaluate` and `export` have in common: their words, and how they fail."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from commands.allocator import tune_allocator
+
+
+def parser(command: str) -> argparse.ArgumentParser:
+    """A parser that takes `--ckpt_path` and `--out`, and leaves what else is typed to the run's config."""
+    made = argparse.ArgumentParser(prog=f"descent {command}", add_help=False, allow_abbrev=False, exit_on_error=False)
+    made.add_argument("--ckpt_path")
+    made.add_argument("--out", type=Path)
+    return made
+
+
+def parse(made: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and the words that are left.
+
+    Raises:
+        SystemExit: With 2 where an option lacks its value, or there is no checkpoint.
+    """
+    try:
+        known, rest = made.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        refuse(str(error).removeprefix("argument "))
+    if known.ckpt_path is None:
+        refuse(
+            f"{made.prog} needs --ckpt_path: a checkpoint, a run's folder (its best), or an experiment's folder "
+            "(its newest run), e.g. runs/quickstart."
+        )
+    return known, rest
+
+
+def refuse(text: str) -> NoReturn:
+    """Say what is wrong and exit with 2."""
+    print(f"error: {text}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def carry_out(work: Callable[[], Any]) -> Any:
+    """Do a command's work; a user's mistake becomes one line and exit code 2, Ctrl+C 130.
+
+    Args:
+        work: Imports torch only when it is called, so that the allocator is tuned before.
+    """
+    tune_allocator()
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.append(str(Path.cwd()))  # classes of the user's own
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from commands.presets import PresetNotFoundError
+    from commands.run_command import fail
+
+    try:
+        return work()
+    except (MisconfigurationException, PresetNotFoundError, OSError) as error:
+        fail(error)
+    except KeyboardInterrupt:
+        print("\nstopped.", file=sys.stderr)
+        raise SystemExit(130) from None

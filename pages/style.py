@@ -1,0 +1,48 @@
+"""How every page looks. Text has a contrast of 4.5 and more (WCAG AA), focus is seen, nothing moves."""
+
+STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1b1b1b; background: #fff;
+  margin: 0 auto; max-width: 1040px; padding: 1.2rem 1rem 3rem; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
+a { color: #00508f; }
+:focus-visible { outline: 3px solid #d55e00; outline-offset: 2px; }
+.sub, .note { color: #555; }
+.sub { margin: 0 0 1.2rem; }
+.note { font-size: .9rem; }
+.verdict { font-size: 1.2rem; line-height: 1.45; border-left: 5px solid #0072B2; background: #f2f7fb; margin: 0;
+  padding: .8rem 1rem; }
+.remarks { margin: .8rem 0 0; padding-left: 1.2rem; color: #333; }
+nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1rem 0 0; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; }
+caption { text-align: left; color: #555; padding-bottom: .3rem; }
+th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+thead th { border-bottom: 2px solid #999; vertical-align: bottom; font-weight: 600; }
+tbody th { font-weight: 600; }
+.left th, .left td { text-align: left; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1.2rem 1.6rem; }
+figure { margin: 0; break-inside: avoid; }
+figure svg { width: 100%; height: auto; display: block; }
+figcaption { font-size: .9rem; color: #444; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(116px, 1fr)); gap: .8rem; list-style: none;
+  padding: 0; margin: .6rem 0; }
+.gallery li { break-inside: avoid; font-size: .82rem; line-height: 1.35; overflow-wrap: anywhere; }
+.gallery img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #f0f0f0; display: block;
+  border: 1px solid #ddd; }
+.gallery .file { color: #555; font-size: .75rem; }
+details { margin: .5rem 0; }
+summary { cursor: pointer; font-weight: 600; }
+pre { font-size: .8rem; background: #f6f6f6; padding: .7rem; overflow-x: auto; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
+@media print { body { max-width: none; font-size: 10.5pt; padding: 0; }
+  .wide { overflow: visible; } nav { display: none; }
+  table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; white-space: normal; } h2, h3 { break-after: avoid; }
+  .figures { grid-template-columns: 1fr 1fr; } .verdict { background: none; } th:first-child, td:first-child {
+  position: static; } .gallery { grid-template-columns: repeat(6, 1fr); }
+  td, th, .gallery img { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+"""

@@ -1,0 +1,81 @@
+"""Classify picture files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules import ImageDataModule, TableDataModule
+from datamodules.decoding import PictureFormat
+from trained.answers import Answers, answers_of, joined
+from trained.decoding_stream import decoded_batches
+from trained.loading import Trained
+from trained.scoring import Scorer
+from trained.task import Classifier
+
+BATCH_SIZE = 128
+
+
+@dataclass
+class Predictions:
+    """What came of picture files.
+
+    Args:
+        paths: Those that could be decoded.
+        answers: One entry for each of them.
+        failures: What was wrong with others, by path.
+        class_names: Of the network.
+    """
+
+    paths: list[str]
+    answers: Answers
+    failures: dict[str, str]
+    class_names: list[str]
+
+
+def predict_files(
+    trained: Trained, module: Classifier, paths: list[str], done: Callable[[int], None] = lambda count: None
+) -> Predictions:
+    """Classify files, decoding some while the network computes on others.
+
+    Args:
+        trained: The network.
+        module: Its module.
+        paths: The files.
+        done: Called with the number of files after each batch.
+
+    Raises:
+        MisconfigurationException: The network does not take pictures, or no file could be decoded.
+    """
+    form, scorer = picture_format(trained), Scorer(trained)
+    rows: list[int] = []
+    failures: dict[str, str] = {}
+    parts: list[Answers] = []
+    for batch in decoded_batches(paths, form, getattr(trained.data, "eval_batch_size", BATCH_SIZE)):
+        if batch.rows:
+            parts.append(answers_of(module, scorer.pictures(batch.pixels)))
+        rows += batch.rows
+        failures |= {paths[row]: said for row, said in batch.failures.items()}
+        done(len(batch.rows) + len(batch.failures))
+    if not rows:
+        path, said = next(iter(failures.items()))
+        raise MisconfigurationException(f"none of {len(failures)} files could be decoded; {path}: {said}")
+    return Predictions([paths[row] for row in rows], joined(parts), failures, trained.class_names)
+
+
+def picture_format(trained: Trained) -> PictureFormat:
+    """How the run's data turns files into pixels.
+
+    Raises:
+        MisconfigurationException: It has no pictures.
+    """
+    data = trained.data
+    if isinstance(data, TableDataModule) or not isinstance(data, ImageDataModule):
+        raise MisconfigurationException(
+            f"--images: {trained.checkpoint} was trained on {type(data).__name__}, which holds no pictures."
+        )
+    form = getattr(data, "form", None)
+    if isinstance(form, PictureFormat):
+        return form
+    height, width = data.image_size
+    return PictureFormat(height, width, "RGB" if data.channels == 3 else "L", "crop")
