@@ -21,7 +21,8 @@ def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
             f"run folder  {folder}",
             f"test        descent test --ckpt_path {shown(checkpoint)}",
             f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
-            f"predict     descent predict --ckpt_path {shown(checkpoint)}",
+            f"evaluate    descent evaluate --ckpt_path {shown(checkpoint)}",
+            f"predict     descent predict --ckpt_path {shown(checkpoint)} --images FOLDER_OR_FILES",
         ]
     )
 

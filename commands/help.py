@@ -6,7 +6,8 @@ usage: descent COMMAND [options]
   fit         train: network, loss, optimizer, schedule and data as a config says
   validate    measure a checkpoint on the validation data
   test        measure a checkpoint on the test data
-  predict     classify with a checkpoint; writes predictions.csv
+  predict     classify with a checkpoint: pictures of your own (--images), or the test data; writes a table and a page
+  evaluate    how good a checkpoint is, on labelled pictures or the test data: a page, JSON, CSV
   compare     which loss, optimizer, schedule, …, and how sure that is
   verify-resume  kill a short run of your setup, resume it, and compare it bit by bit with one left alone
   inspect     say what a checkpoint is, and verify it
@@ -65,7 +66,8 @@ options, before a step is taken. With -c RUN/config.yaml or --ckpt_path RUN the 
 for _command, _text in {
     "validate": "Measures a checkpoint on the validation data.",
     "test": "Measures a checkpoint on the test data, which nothing else opens.",
-    "predict": "Classifies the test pictures with a checkpoint; writes predictions.csv into the run's folder.",
+    "predict": "Classifies the test pictures with a checkpoint; writes predictions.csv into the run's folder.\n"
+    "With --images FOLDER_OR_FILES...: pictures of your own; descent predict --images --help tells more.",
 }.items():
     HELP[_command] = f"""\
 usage: descent {_command} --ckpt_path PATH [options]

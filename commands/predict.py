@@ -69,9 +69,9 @@ def _write(predictions: Any, folder: Path, network: str, strangers: int) -> None
     with replacing(folder / "predictions.html") as part:
         part.write_text(prediction_page(predictions, "Predictions", network), "utf-8", "backslashreplace")
     if strangers:
-        say(f"{strangers:,} files left out that are no pictures by their ending.")
+        say(f"files left out that are no pictures by their ending: {strangers:,}")
     if predictions.failures:
         path, said = next(iter(predictions.failures.items()))
-        say(f"{len(predictions.failures):,} files could not be decoded (corrupt.csv), e.g. {path}: {said}")
+        say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {said}")
     print(f"{len(predictions.paths):,} pictures classified")
     print(f"table       {shown(folder / 'predictions.csv')}\npage        {shown(folder / 'predictions.html')}")

@@ -4,6 +4,11 @@ import html
 from collections.abc import Iterable, Sequence
 
 
+def escaped(text: str) -> str:
+    """Plain text as HTML."""
+    return html.escape(text)
+
+
 def note(text: str) -> str:
     """A paragraph of small print."""
     return f'<p class="note">{html.escape(text)}</p>'

@@ -39,6 +39,7 @@ details { margin: .5rem 0; }
 summary { cursor: pointer; font-weight: 600; }
 pre { font-size: .8rem; background: #f6f6f6; padding: .7rem; overflow-x: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; }
+@media (max-width: 480px) { th, td { padding: .3rem .4rem; } }
 @media print { body { max-width: none; font-size: 10.5pt; padding: 0; }
   .wide { overflow: visible; } nav { display: none; }
   table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; white-space: normal; } h2, h3 { break-after: avoid; }

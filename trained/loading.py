@@ -30,6 +30,7 @@ class Trained:
         trainer: Of the run's config; says device and precision.
         checkpoint: The file.
         run: The run that it belongs to, if it lies in one.
+        state: Of the data, in the checkpoint.
     """
 
     module: SupervisedModule
@@ -37,6 +38,7 @@ class Trained:
     trainer: Trainer
     checkpoint: Path
     run: Run | None
+    state: dict[str, Any] | None = None
 
     @property
     def class_names(self) -> list[str]:
@@ -93,7 +95,7 @@ def load_trained(checkpoint: str, words: list[str]) -> Trained:
     state = cli.checkpoint.get(type(data).__qualname__)
     if state is not None:
         data.load_state_dict(state)
-    return Trained(module.eval(), data, cli.trainer, Path(cli.config["predict"].ckpt_path), cli.run)
+    return Trained(module.eval(), data, cli.trainer, Path(cli.config["predict"].ckpt_path), cli.run, state)
 
 
 def _with_own_config(words: list[str], checkpoint: str, folder: Path) -> list[str]:

@@ -102,7 +102,7 @@ def _picture(predictions: Predictions, row: int) -> Picture:
         lines = (f"{said} {_percent(values[0])}", f"{names[choice[1]]} {_percent(values[1])}")
     else:  # the most probable label stands there also where none applies
         lines = (said, f"{names[choice[0]]} {_percent(values[0])}")
-    return Picture(partial(from_file, path), f"{path}: {lines[0]}", lines, path.rpartition("/")[2])
+    return Picture(partial(from_file, path), f"{path}: {lines[0]}", lines, "/".join(path.split("/")[-2:]))
 
 
 def _percent(share: float) -> str:

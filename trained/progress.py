@@ -8,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show how many of ``total`` are done, on standard error; yields what is called with each number of new ones."""
+def counted(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how many of ``total`` (if it is known) are done; yields what is called with each number of new ones."""
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

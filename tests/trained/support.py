@@ -1,0 +1,19 @@
+"""Pictures that a small network learns in seconds, but not without mistakes."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+COLOURS = {"blue": (90, 90, 150), "green": (90, 150, 90), "red": (150, 90, 90)}
+
+
+def picture(path: Path, number: int, seed: int) -> Path:
+    """A picture of 20 × 24 pixels in a noisy colour; some nearly grey."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    g = np.random.default_rng([number, seed])
+    strength = g.uniform(-0.2, 1.0)
+    mean = 110 + strength * (np.array(list(COLOURS.values())[number]) - 110)
+    pixels = (mean + g.normal(0, 30, (24, 20, 3))).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
