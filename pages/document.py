@@ -36,7 +36,8 @@ def document(title: str, subtitle: str, lead: str, sections: Sequence[Section]) 
         sections: In order.
 
     Example:
-        >>> page = document("Cats & dogs", "2 pictures", "<p>All right.</p>", [section("a", "First", "<p>1</p>")])
+        >>> parts = [section("a", "First", "<p>1</p>"), section("b", "Second", "<p>2</p>")]
+        >>> page = document("Cats & dogs", "2 pictures", "<p>All right.</p>", parts)
         >>> "<title>Cats &amp; dogs</title>" in page, '<a href="#a">First</a>' in page
         (True, True)
     """
