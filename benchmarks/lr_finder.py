@@ -1,17 +1,15 @@
-"""Is the suggested learning rate near the best one? Range test against a grid of rates, beside Lightning's finder.
+"""Is the suggested learning rate near the best one? Range tests against a grid of rates, beside Lightning's finder.
 
-Usage: python -m benchmarks.lr_finder PICTURES [--seeds 5] [--grid-seeds 2] [--epochs 3] [--width 16] [--size 32]
+    python -m benchmarks.lr_finder PICTURES [--seeds 5] [--grid-seeds 3] [--steps 300] [--out FOLDER]
 
-PICTURES is a folder with train/<class>/ and test/<class>/. For each optimizer and seed: the suggestions of `find_lr`,
-the suggestion of Lightning's `Tuner.lr_find`, and the validation loss after a short training with a constant rate at
-each point of a grid (half a decade apart). The best rate is that with the lowest mean over the seeds.
+PICTURES is a folder with train/<class>/ and test/<class>/ (CIFAR-10's as pictures, 32 × 32). SmallCNN as its preset has
+it, batch 100, bf16-mixed. For each optimizer and seed: the suggestions of `find_lr` (3 repeats of 140 steps) and of
+Lightning's `Tuner.lr_find` over the same range, with 140 steps and with as many as ours take together, 420. Then a
+short training at each rate of a grid, three rates a decade, constant rate, each picture seen at most once: its
+validation loss, and the mean loss of its last fifth. A grid's seed is that of weights and order, the same at all rates.
 
-results/lr_finder/results.csv: November 2026, 3,000 training pictures of CIFAR-10 at 16 × 16, SmallCNN of width 16,
-batch 100, 4 epochs, 3 seeds of the search, 1 seed of the grid, two shared CPU cores, torch 2.14.1. Factor between
-suggestion and the grid's best rate (SGD 0.01, AdamW 0.00316), over the seeds: minimum_tenth 1.5 to 2.6,
-steepest 1.5 to 3.8, valley 1.1 to 3.8, Lightning's own 5 to 40. minimum_tenth is the default because of this
-table. One seed of a grid is not enough to tell rates apart that are a factor of 3 from each other (SGD: loss 1.74 at
-0.01, 1.91 at 0.03, 1.80 at 0.1).
+What stands in FOLDER/results.csv is not measured again, so that the command may be stopped and repeated. The table and
+the figure: `python -m benchmarks.lr_finder_table`. No times are measured here, so other work may go on beside it.
 """
 
 import argparse
@@ -24,106 +22,173 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.tuner.tuning import Tuner
 from torch.optim import SGD, AdamW
 
 from callbacks.lr_finder import find_lr
+from callbacks.lr_search import LRSearch
 from datamodules import ImageFolderDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import SmallCNN
 
-OPTIMIZERS: dict[str, Any] = {"SGD, momentum 0.9": partial(SGD, momentum=0.9), "AdamW": AdamW}
-GRID = [10 ** (exponent / 2) for exponent in range(-9, 2)]
+OPTIMIZERS: dict[str, Any] = {"SGD": partial(SGD, momentum=0.9), "AdamW": AdamW}
+GRIDS = {
+    "SGD": [round(10 ** (third / 3), 5) for third in range(-8, 1)],
+    "AdamW": [round(10 ** (third / 3), 5) for third in range(-11, -2)],
+}
+SUGGESTIONS = ("minimum_tenth", "steepest", "valley")
+RANGE = {"low": 1e-6, "high": 10.0}
+STEPS, REPEATS, BATCH, PRECISION = 140, 3, 100, "bf16-mixed"
+MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 
 
 class WithRate(ImageClassifier):
     """An attribute `lr`, without which Lightning's finder does not work."""
 
-    def __init__(self, lr: float, optimizer: Any, width: int) -> None:
-        super().__init__(SmallCNN(width=width), lambda parameters: optimizer(parameters, lr=self.lr))
+    def __init__(self, lr: float, optimizer: Any) -> None:
+        super().__init__(SmallCNN(width=32), lambda parameters: optimizer(parameters, lr=self.lr))
         self.lr = lr
 
 
-def quiet_trainer(epochs: int) -> Trainer:
+class LastLosses(Callback):
+    """Training losses from a step on."""
+
+    def __init__(self, start: int) -> None:
+        self.start, self.losses = start, [float("nan")][:0]
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep it."""
+        if batch_idx >= self.start:
+            self.losses.append(float(outputs["loss"]))
+
+
+class Results:
+    """Rows `{optimizer, seed, what, value}`, appended to a CSV as they come.
+
+    Args:
+        path: Of the CSV.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text("optimizer,seed,what,value\n")
+        with path.open() as file:
+            self.done = {(row["optimizer"], int(row["seed"]), row["what"]) for row in csv.DictReader(file)}
+
+    def note(self, optimizer: str, seed: int, what: str, value: float) -> None:
+        """Append a row."""
+        self.done.add((optimizer, seed, what))
+        with self.path.open("a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow([optimizer, seed, what, f"{value:.6g}"])
+        print(optimizer, seed, what, f"{value:.4g}", flush=True)
+
+
+def quiet_trainer(*callbacks: Callback, **flags: Any) -> Trainer:
     """A trainer that says nothing."""
     return Trainer(
-        max_epochs=epochs,
         accelerator="cpu",
+        precision=PRECISION,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        callbacks=list(callbacks),
+        **flags,
     )
 
 
-def validation_loss(module: LightningModule, data: Any, epochs: int) -> float:
-    """Of a training with a constant rate; infinite where it diverged."""
-    trainer = quiet_trainer(epochs)
-    trainer.fit(module, data)
-    loss = float(trainer.callback_metrics["val/loss"])
-    return loss if loss == loss else float("inf")
+def fresh(name: str, seed: int, rate: float = 1e-3) -> LightningModule:
+    """A network of that seed."""
+    seed_everything(seed, verbose=False)
+    return WithRate(rate, OPTIMIZERS[name])
 
 
-def lightnings_suggestion(module: LightningModule, data: Any) -> float:
-    """What `Tuner.lr_find` says over the same range with as many steps."""
-    found = Tuner(quiet_trainer(100)).lr_find(
-        module, data, min_lr=1e-6, max_lr=10.0, num_training=140, update_attr=False
+def note_ours(results: Results, name: str, seed: int, data: Any) -> None:
+    """Suggestions of `find_lr`, and the curve; NaN where it refuses."""
+    try:
+        search: LRSearch | None = find_lr(
+            fresh(name, seed), data, steps=STEPS, repeats=REPEATS, seed=seed, accelerator="cpu", precision=PRECISION,
+            **RANGE,
+        )  # fmt: skip
+    except MisconfigurationException as error:
+        print(name, seed, "refused:", error)
+        search = None
+    if search is not None:
+        with (results.path.parent / "curves.csv").open("a", newline="") as file:
+            for rate, loss in zip(search.rates[: len(search.curve)], search.curve, strict=True):
+                csv.writer(file, lineterminator="\n").writerow([name, seed, f"{rate:.6g}", f"{loss:.6g}"])
+    for method in SUGGESTIONS:
+        results.note(name, seed, method, getattr(search.suggestions, method) if search else float("nan"))
+
+
+def lightnings(name: str, seed: int, data: Any, steps: int) -> float:
+    """What `Tuner.lr_find` says; NaN where it says nothing."""
+    module, trainer = fresh(name, seed), quiet_trainer(max_epochs=100)
+    found = Tuner(trainer).lr_find(
+        module, data, min_lr=RANGE["low"], max_lr=RANGE["high"], num_training=steps, update_attr=False
     )
     return float((found.suggestion() if found else None) or float("nan"))
 
 
-def measure(name: str, arguments: argparse.Namespace, data: Any) -> list[dict[str, Any]]:
-    """Rows `{optimizer, seed, what, value}` of one optimizer."""
-    rows: list[dict[str, Any]] = []
+def note_training(results: Results, name: str, seed: int, rate: float, data: Any, steps: int) -> None:
+    """Losses of a short training with a constant rate; infinite where it diverged."""
+    last = LastLosses(steps * 4 // 5)
+    trainer = quiet_trainer(last, max_epochs=1, limit_train_batches=steps)
+    trainer.fit(fresh(name, seed, rate), data)
+    for what, loss in (
+        ("validation", float(trainer.callback_metrics["val/loss"])),
+        ("last fifth", sum(last.losses) / len(last.losses)),
+    ):
+        results.note(name, seed, f"{what} loss at {rate:g}", loss if loss == loss else float("inf"))
 
-    def note(seed: int, what: str, value: float) -> None:
-        rows.append({"optimizer": name, "seed": seed, "what": what, "value": value})
-        print(name, seed, what, f"{value:.4g}", flush=True)
 
-    def fresh(seed: int, rate: float) -> LightningModule:
-        seed_everything(seed, verbose=False)
-        return WithRate(rate, OPTIMIZERS[name], arguments.width)
+def measure(results: Results, pictures: Path, seeds: int, grid_seeds: int, steps: int) -> None:
+    """Whatever is not there yet; the most important first."""
 
-    for seed in range(arguments.seeds):
-        search = find_lr(fresh(seed, 1e-3), data(seed), seed=seed, accelerator="cpu")
-        for method in ("steepest", "valley", "minimum_tenth"):
-            note(seed, method, getattr(search.suggestions, method))
-        search.save(arguments.out / f"{name.split(',')[0].lower()}-{seed}")
-        note(seed, "Lightning", lightnings_suggestion(fresh(seed, 1e-3), data(seed)))
-    for seed in range(arguments.grid_seeds):
-        for rate in GRID:
-            note(seed, f"loss at {rate:.3g}", validation_loss(fresh(seed, rate), data(seed), arguments.epochs))
-    return rows
+    def data(seed: int) -> Any:
+        return ImageFolderDataModule(str(pictures), batch_size=BATCH, seed=seed, image_size=32, mean=MEAN, std=STD)
+
+    def missing(name: str, seed: int, what: str) -> bool:
+        return (name, seed, what) not in results.done
+
+    for seed in range(seeds):
+        for name in OPTIMIZERS:
+            if missing(name, seed, SUGGESTIONS[-1]):
+                note_ours(results, name, seed, data(seed))
+            if missing(name, seed, what := f"Lightning, {STEPS} steps"):
+                results.note(name, seed, what, lightnings(name, seed, data(seed), STEPS))
+    for seed in range(grid_seeds):
+        for name in OPTIMIZERS:
+            for rate in GRIDS[name]:
+                if missing(name, seed, f"last fifth loss at {rate:g}"):
+                    note_training(results, name, seed, rate, data(seed), steps)
+    for seed in range(seeds):
+        for name in OPTIMIZERS:
+            if missing(name, seed, what := f"Lightning, {STEPS * REPEATS} steps"):
+                results.note(name, seed, what, lightnings(name, seed, data(seed), STEPS * REPEATS))
 
 
 def main() -> None:
-    """Measure, print, write the CSV."""
+    """Measure and append to the CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures_folder", type=Path)
+    parser.add_argument("pictures", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--grid-seeds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--size", type=int, default=32, help="to which the pictures are scaled")
-    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--grid-seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300, help="of each training of the grid")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/lr_finder"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     print(platform.platform(), "torch", torch.__version__, "threads", torch.get_num_threads())
-
-    def data(seed: int) -> Any:
-        return ImageFolderDataModule(
-            str(arguments.pictures_folder), batch_size=100, val_share=0.25, seed=seed, image_size=arguments.size
-        )
-
-    rows = [row for name in OPTIMIZERS for row in measure(name, arguments, data)]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with (arguments.out / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    results = Results(arguments.out / "results.csv")
+    measure(results, arguments.pictures, arguments.seeds, arguments.grid_seeds, arguments.steps)
 
 
 if __name__ == "__main__":

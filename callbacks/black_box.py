@@ -16,6 +16,7 @@ from callbacks.fault_trace import Fault, bad_value, tensors_in, trace_step
 from callbacks.gradient_measure import scaler_of, total_norm
 from callbacks.private_fit import trainer_options
 from callbacks.random_state import random_state
+from lightning_modules.optimizers.dropped_step import drop_step, keep_steps
 
 
 class NonFiniteError(MisconfigurationException):
@@ -26,9 +27,10 @@ class BlackBox(Callback):
     """Watch for NaN and infinity in loss and gradients before each optimizer step, in weights before each save.
 
     At the first one the step is repeated on a copy with every module watched. The run ends with the name of the module
-    or parameter, the weights as they were before the step; or the step is left out, buffers restored. `black_box.pt` in
-    the run's folder holds the batches, weights and random streams: `descent replay FILE` reproduces it. A checkpoint
-    with weights that are not finite is never written, so the last one on the disk is good.
+    or parameter, the weights as they were before the step; or the step is left out, buffers restored: with Descent's
+    modules the schedule then does not advance. `black_box.pt` in the run's folder holds the batches, weights and random
+    streams of the first time: `descent replay FILE` reproduces it. A checkpoint with weights that are not finite is
+    never written, so the last one on the disk is good.
 
     Under a gradient scaler gradients overflow now and then, and the scaler leaves such steps out; they count only when
     the scale is below 1, so that no scaling can be the cause.
@@ -92,24 +94,27 @@ class BlackBox(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Look, once, before anything is clipped or changed."""
+        keep_steps(optimizer)
         if not self._losses:
             return
         forward = torch.isfinite(torch.stack([loss.float() for loss in self._losses])).all()
         for seen in self._finite:
             forward = forward & seen
-        backward = torch.isfinite(total_norm(optimizer))
-        bad = torch.stack([~forward, ~backward]).float()
+        norm = total_norm(optimizer)
+        bad = torch.stack([~forward, ~torch.isfinite(norm)]).float()
         if trainer.world_size > 1:  # all processes must do the same
             bad = trainer.strategy.reduce(bad, reduce_op="sum")  # type: ignore[assignment]
         in_forward, in_backward = (bool(number) for number in bad.tolist())
         scaler = scaler_of(trainer)
         if in_forward or (in_backward and (scaler is None or scaler.get_scale() < 1)):
-            self._found(trainer, pl_module, optimizer)
+            self._found(trainer, pl_module, optimizer, norm)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """A new window begins after a step."""
+        for optimizer in trainer.optimizers:
+            keep_steps(optimizer)
         if (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch:
             self._forget()
 
@@ -118,13 +123,15 @@ class BlackBox(Callback):
 
     # -- found ---------------------------------------------------------------------------------------------------------
 
-    def _found(self, trainer: Trainer, module: LightningModule, optimizer: Optimizer) -> None:
+    def _found(self, trainer: Trainer, module: LightningModule, optimizer: Optimizer, norm: Tensor) -> None:
         self._stop_listening()
         options = trainer_options(trainer)
         options.pop("limit_train_batches", None)
         fault = trace_step(module, self._window, self._random, self._buffers, options)
         self.faults.append((trainer.global_step, fault))
-        path = self._write(trainer, module, fault)
+        path = self._path(trainer)  # asks every process
+        if len(self.faults) == 1:
+            self._write(path, trainer, module, fault)
         text = (
             f"step {trainer.global_step + 1}, epoch {trainer.current_epoch + 1}: "
             f"{fault or 'not finite, but finite when repeated'}"
@@ -133,19 +140,20 @@ class BlackBox(Callback):
             raise NonFiniteError(
                 f"{text}. The weights are those from before the step. Repeat it: descent replay {path}"
             )
-        rank_zero_warn(f"{text}; the step is left out. Repeat it: descent replay {path}")
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None  # an optimizer passes over parameters without a gradient
+        again = f" Repeat it: descent replay {path}" if len(self.faults) == 1 else ""
+        rank_zero_warn(f"{text}; the step is left out.{again}")
+        drop_step(optimizer, norm)
         for name, buffer in module.named_buffers():
             buffer.copy_(self._buffers[name])
         self.on_train_start(trainer, module)
 
-    def _write(self, trainer: Trainer, module: LightningModule, fault: Fault | None) -> Path:
+    def _path(self, trainer: Trainer) -> Path:
         folder = Path(trainer.log_dir or trainer.default_root_dir)
         rank = f"-rank{trainer.global_rank}" if trainer.world_size > 1 else ""
-        path = Path(self.path) if self.path else folder / f"black_box{rank}.pt"
-        config = folder / "config.yaml"
+        return Path(self.path) if self.path else folder / f"black_box{rank}.pt"
+
+    def _write(self, path: Path, trainer: Trainer, module: LightningModule, fault: Fault | None) -> None:
+        config = Path(trainer.log_dir or trainer.default_root_dir) / "config.yaml"
         scaler = scaler_of(trainer)
         write_black_box(
             path,
@@ -164,7 +172,6 @@ class BlackBox(Callback):
                 "config": config.read_text() if config.is_file() else None,
             },
         )
-        return path
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Refuse to save weights that are not finite."""

@@ -5,15 +5,22 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
+
+from lightning_modules.clipping import Norms, gradient_norms
 
 EPSILON = 1e-6  # what torch's clipping by norm adds to the norm
 
 
+def total_norms(optimizer: Optimizer, clipped_by_norm: bool = False) -> Norms:
+    """2-norm of all gradients that the optimizer uses, 0 where there are none; and torch's, if it clips with it."""
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    return gradient_norms(gradients, clipped_by_norm)
+
+
 def total_norm(optimizer: Optimizer) -> Tensor:
     """2-norm of all gradients that the optimizer uses, `()`; 0 where there are none."""
-    return get_total_norm([p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None])
+    return total_norms(optimizer).true
 
 
 def layer_norms(module: LightningModule, optimizer: Optimizer) -> dict[str, Tensor]:
@@ -23,7 +30,7 @@ def layer_norms(module: LightningModule, optimizer: Optimizer) -> dict[str, Tens
     for name, layer in module.named_modules():
         grads = [p.grad for p in layer.parameters(recurse=False) if id(p) in mine and p.grad is not None]
         if grads:
-            norms[name or type(layer).__name__] = get_total_norm(grads)
+            norms[name or type(layer).__name__] = gradient_norms(grads, clipped_by_norm=False).true
     return norms
 
 

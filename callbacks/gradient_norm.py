@@ -16,8 +16,11 @@ from callbacks.gradient_measure import (
     layer_norms,
     shares_norm,
     total_norm,
+    total_norms,
 )
 from callbacks.norm_record import NormRecord, Step, means
+from lightning_modules.clipping import Norms
+from lightning_modules.optimizers.dropped_step import dropped_norm
 
 STATE = "gradient_norm"
 
@@ -36,7 +39,7 @@ class GradientNorm(Callback):
     | `grad_norm/clipped` | mean norm after clipping, over the steps that were taken |
     | `grad_norm/clipped_share` | share of those steps that were clipped |
     | `grad_norm/nonfinite` | how many norms since the last log were infinite or NaN; the means leave them out |
-    | `grad_norm/skipped` | steps that the gradient scaler skipped so far |
+    | `grad_norm/skipped` | steps left out so far, by the gradient scaler or by a `BlackBox` |
     | `grad_norm/scale` | the gradient scaler's scale |
     | `grad_norm/layer/<name>`, `grad_norm/layer_clipped/<name>` | with `by_layer`: at the logged step |
 
@@ -72,7 +75,7 @@ class GradientNorm(Callback):
         """Measure before the clipping, unless the module does."""
         step = Step(scale=current_scale(trainer, pl_module.device))
         if not self._shared(pl_module):
-            step.before = _unscaled(total_norm(optimizer), step, optimizer)
+            _note_norms(step, total_norms(optimizer, clipping_of(trainer, pl_module)[0] == "norm"), optimizer)
         if self.by_layer and self._logs_now(trainer):
             norms = layer_norms(pl_module, optimizer)
             step.layers = {name: _unscaled(norm, step, optimizer) for name, norm in norms.items()}
@@ -84,7 +87,10 @@ class GradientNorm(Callback):
             if step is None:
                 return
             overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler calls a fused step
-            step.skipped = False if overflow is None else overflow.detach().clone().reshape(())
+            if dropped_norm(optimizer) is not None:
+                step.skipped = True
+            elif overflow is not None:
+                step.skipped = overflow.detach().clone().reshape(())
             if clipping_of(trainer, module)[0] == "other":
                 step.after = total_norm(optimizer)  # a fused step has unscaled the gradients by now, in place
                 step.layers_after = layer_norms(module, optimizer) if step.layers else {}
@@ -95,9 +101,13 @@ class GradientNorm(Callback):
     def _finish(self, module: LightningModule, optimizer: Optimizer, record: NormRecord) -> None:
         step, record.open = record.open, None
         assert step is not None
-        if self._shared(module):
+        dropped = dropped_norm(optimizer)
+        if dropped is not None:
+            step.before = _unscaled(dropped, step, optimizer)
+        elif self._shared(module):
             assert isinstance(module.grad_norm, Tensor)
-            step.before = _unscaled(module.grad_norm.detach(), step, optimizer)
+            divisor = getattr(module, "clip_divisor", None)
+            _note_norms(step, Norms(module.grad_norm, module.grad_norm if divisor is None else divisor), optimizer)
         record.waiting.append(step)
 
     def _shared(self, module: LightningModule) -> bool:
@@ -144,8 +154,10 @@ class GradientNorm(Callback):
             values = means(steps)
             values |= {f"layer/{name}": norm for name, norm in steps[-1].layers.items()}
             values |= {f"layer_clipped/{name}": norm for name, norm in steps[-1].layers_after.items()}
+            if record.skipped or not isnan(steps[-1].scale):
+                values["skipped"] = float(record.skipped)
             if not isnan(steps[-1].scale):
-                values |= {"skipped": float(record.skipped), "scale": steps[-1].scale}
+                values["scale"] = steps[-1].scale
             prefix = "grad_norm" if len(self.records) == 1 else f"grad_norm/{index}"
             logged |= {f"{prefix}/{name}": value for name, value in values.items()}
         return logged
@@ -194,6 +206,12 @@ class GradientNorm(Callback):
         self.batches, self.records = state["batches"], [NormRecord() for _ in state["records"]]
         for record, saved in zip(self.records, state["records"], strict=True):
             record.load_state_dict(saved)
+
+
+def _note_norms(step: Step, norms: Norms, optimizer: Optimizer) -> None:
+    step.before = _unscaled(norms.true.detach(), step, optimizer)
+    if norms.divisor is not norms.true:
+        step.divisor = _unscaled(norms.divisor.detach(), step, optimizer)
 
 
 def _unscaled(norm: Tensor, step: Step, optimizer: Optimizer) -> Tensor:

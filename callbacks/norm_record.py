@@ -15,10 +15,14 @@ from callbacks.gradient_measure import clipped_norm
 
 @dataclass
 class Step:
-    """What was measured around one optimizer step; tensors are `()` and stay on the device until they are read."""
+    """What was measured around one optimizer step; tensors are `()` and stay on the device until they are read.
+
+    `divisor` is what clipping by norm divided by, where that isn't `before`.
+    """
 
     before: Tensor | None = None
     after: Tensor | None = None
+    divisor: Tensor | None = None
     scale: Tensor | None = None
     skipped: Tensor | bool = False
     layers: dict[str, Tensor] = field(default_factory=dict)
@@ -88,7 +92,7 @@ def read_steps(steps: Iterable[Step], clip: float | None, unclipped: bool) -> li
 
 
 def _tensors(step: Step) -> list[Tensor]:
-    single = [t for t in (step.before, step.after, step.scale, step.skipped) if isinstance(t, Tensor)]
+    single = [t for t in (step.before, step.after, step.divisor, step.scale, step.skipped) if isinstance(t, Tensor)]
     return [*single, *step.layers.values(), *step.layers_after.values()]
 
 
@@ -103,6 +107,7 @@ def _read_step(step: Step, numbers: list[float], clip: float | None, unclipped: 
     rest = iter(numbers)
     before = next(rest) if step.before is not None else nan
     after = next(rest) if step.after is not None else nan
+    divisor = next(rest) if step.divisor is not None else before
     scale = next(rest) if step.scale is not None else nan
     skipped = bool(next(rest)) if isinstance(step.skipped, Tensor) else step.skipped
     layers = {name: next(rest) for name in step.layers}
@@ -110,8 +115,8 @@ def _read_step(step: Step, numbers: list[float], clip: float | None, unclipped: 
     if unclipped:
         after, layers_after = before, layers
     elif clip is not None:
-        after = clipped_norm(before, clip)
-        layers_after = {name: clipped_norm(norm, clip, total=before) for name, norm in layers.items()}
+        after = clipped_norm(before, clip, divisor)
+        layers_after = {name: clipped_norm(norm, clip, divisor) for name, norm in layers.items()}
     if skipped:
         after, layers_after = nan, {}
     return ReadStep(before, after, skipped, scale, layers, layers_after)

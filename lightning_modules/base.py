@@ -47,6 +47,9 @@ class SupervisedModule(LightningModule):
     grad_norm: Tensor | None = None
     """Total 2-norm of the last step's gradients before clipping, on the device; `None` before the first step."""
 
+    clip_divisor: Tensor | None = None
+    """The norm that clipping by norm divided by: torch's, which on a CPU is less exact for very large tensors."""
+
     real_steps: RealSteps | None = None
     """Counts the optimizer steps that were really taken; a gradient scaler skips those that overflow."""
 
@@ -130,10 +133,12 @@ class SupervisedModule(LightningModule):
         return {f"lr/{group.get('name', index)}": float(group["lr"]) for index, group in enumerate(groups)}
 
     def skipped_steps(self) -> dict[str, float]:
-        """`skipped_steps`: optimizer steps that a gradient scaler left out so far; nothing where there is no scaler."""
-        if getattr(self.trainer.precision_plugin, "scaler", None) is None or self.real_steps is None:
+        """`skipped_steps`: optimizer steps left out so far; always under a scaler, else where there are any."""
+        if self.real_steps is None:
             return {}
-        return {"skipped_steps": float(self.real_steps.skipped(self.trainer.global_step))}
+        skipped = self.real_steps.skipped(self.trainer.global_step)
+        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
+        return {"skipped_steps": float(skipped)} if scaled or skipped else {}
 
     def on_train_start(self) -> None:
         """See before the first step that what a plateau monitors will be logged."""
@@ -218,10 +223,10 @@ class SupervisedModule(LightningModule):
     ) -> None:
         """Clip as the trainer's flags say; the norm is computed once and kept in `grad_norm`."""
         parameters = optimized_parameters(optimizer)
-        self.grad_norm = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
+        self.grad_norm, self.clip_divisor = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
-        """Step the schedule, unless the gradient scaler skipped every optimizer step since it was last stepped."""
+        """Step the schedule, unless every optimizer step since it was last stepped was left out."""
         if self.real_steps is None or self.real_steps.advanced():
             super().lr_scheduler_step(scheduler, metric)
 

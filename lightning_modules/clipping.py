@@ -1,11 +1,15 @@
 """Gradient clipping that computes the norm once, for the clip and for the log."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
+
+PIECE = 2**16  # elements
 
 
 def optimized_parameters(optimizer: Optimizer) -> list[Parameter]:
@@ -13,8 +17,44 @@ def optimized_parameters(optimizer: Optimizer) -> list[Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def clip_gradients_once(parameters: Iterable[Parameter], clip_val: float | None, algorithm: str | None) -> Tensor:
-    r"""Clip the gradients in place and return their total 2-norm from *before* the clip, shape `()`, on the device.
+class Norms(NamedTuple):
+    """The total 2-norm of gradients, `()` each.
+
+    Args:
+        true: As exact as its dtype allows.
+        divisor: The one that clipping divides by: torch's. The same tensor where there is no difference.
+    """
+
+    true: Tensor
+    divisor: Tensor
+
+
+def gradient_norms(gradients: list[Tensor], clipped_by_norm: bool) -> Norms:
+    """The total 2-norm, and the one that torch clips with, if it does.
+
+    On a CPU torch adds up the squares of a float32 tensor one after the other: over a million elements the norm is off
+    by 1e-5, over ten million by 4e-4. Pieces of 65,536 elements keep it to 2e-7.
+
+    Args:
+        gradients: Of all parameters.
+        clipped_by_norm: Whether torch's own norm is needed too; it costs a second pass where there are large tensors.
+    """
+    pieces = [piece for gradient in gradients for piece in _pieces(gradient)]
+    true = get_total_norm(pieces)
+    return Norms(true, get_total_norm(gradients) if clipped_by_norm and len(pieces) > len(gradients) else true)
+
+
+def _pieces(gradient: Tensor) -> tuple[Tensor, ...]:
+    number = gradient.numel()
+    if number <= PIECE or type(gradient) is not Tensor or not gradient.is_cpu or gradient.dtype != torch.float32:
+        return (gradient,)
+    if gradient.is_contiguous():
+        return gradient.view(-1).split(PIECE)
+    return gradient.split(max(PIECE * len(gradient) // number, 1))  # channels_last: whole rows
+
+
+def clip_gradients_once(parameters: Iterable[Parameter], clip_val: float | None, algorithm: str | None) -> Norms:
+    r"""Clip the gradients in place and return their total 2-norm from *before* the clip, on the device.
 
     By norm: $g \leftarrow g \cdot \min\!\left(1, \frac{c}{\lVert g \rVert_2 + 10^{-6}}\right)$; by value:
     $g_i \leftarrow \max(-c, \min(c, g_i))$. The results are bit-identical to Lightning's own clipping.
@@ -25,10 +65,10 @@ def clip_gradients_once(parameters: Iterable[Parameter], clip_val: float | None,
         algorithm: `"norm"` (also when `None`) or `"value"`.
     """
     parameters = list(parameters)
-    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
-    if clip_val:
-        if algorithm == "value":
-            clip_grad_value_(parameters, clip_val)
-        else:
-            clip_grads_with_norm_(parameters, clip_val, norm)
-    return norm
+    by_norm = bool(clip_val) and algorithm != "value"
+    norms = gradient_norms([p.grad for p in parameters if p.grad is not None], by_norm)
+    if by_norm and clip_val:
+        clip_grads_with_norm_(parameters, clip_val, norms.divisor)
+    elif clip_val:
+        clip_grad_value_(parameters, clip_val)
+    return norms

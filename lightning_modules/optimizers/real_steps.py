@@ -1,10 +1,12 @@
-"""Which optimizer steps were really taken: a GradScaler skips those whose gradients overflowed."""
+"""Which optimizer steps were really taken: a GradScaler skips some, a BlackBox drops some."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from torch.optim import Optimizer
+
+from lightning_modules.optimizers.dropped_step import dropped_norm
 
 
 class RealSteps:
@@ -33,7 +35,7 @@ class RealSteps:
 
     def _count(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler calls a fused step
-        if overflow is None or not bool(overflow):
+        if dropped_norm(optimizer) is None and (overflow is None or not bool(overflow)):
             self.taken += 1
 
     def advanced(self) -> bool:

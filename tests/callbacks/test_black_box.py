@@ -1,5 +1,7 @@
 """Planted faults are named, repeated from the file, and never saved."""
 
+import csv
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from callbacks import BlackBox, DurableCheckpoint, ExactResume
+from callbacks import BlackBox, DurableCheckpoint, ExactResume, GradientNorm
 from callbacks.black_box import NonFiniteError
 from callbacks.black_box_file import read_black_box, replay
+from lightning_modules.optimizers.dropped_step import dropped_norm
+from lightning_modules.schedulers import Cosine
 from tests.callbacks.inside_case import classifier, data, fit, half_precision, same_bits, trainer_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -60,8 +64,8 @@ def twenty(fault: str | None, number: int = 12) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), *layers, nn.Linear(16, 10))
 
 
-def module(fault: str | None = None) -> LightningModule:
-    return classifier(twenty(fault), scheduler=None, optimizer=partial(torch.optim.SGD, lr=1e-3))
+def module(fault: str | None = None, scheduler: Any = None) -> LightningModule:
+    return classifier(twenty(fault), scheduler=scheduler, optimizer=partial(torch.optim.SGD, lr=1e-3))
 
 
 def stopped(folder: Path, fault: str, **options: Any) -> str:
@@ -106,13 +110,29 @@ def test_the_same_bits(tmp_path: Path, flags: dict[str, Any]) -> None:
     assert same_bits(plain, watched)
 
 
-def test_a_step_is_skipped(tmp_path: Path) -> None:
-    box, trained = BlackBox(action="skip"), module("forward")
+@pytest.mark.parametrize("fault", ["forward", "backward"])
+def test_a_step_is_skipped(tmp_path: Path, fault: str) -> None:
+    box, norms, trained = BlackBox(action="skip"), GradientNorm(), module(fault, scheduler=Cosine())
     with pytest.warns(UserWarning, match="the step is left out"):
-        fit(tmp_path, trained, [ExactResume(), box])
+        fit(tmp_path, trained, [ExactResume(), norms, box])
     # its buffers were restored, hence the counter of the planted fault too: every step from the 7th on
     assert [step for step, _ in box.faults] == list(range(6, 20))
+    assert read_black_box(tmp_path / "black_box.pt")["step"] == 6  # the first one is kept
     assert all(value.isfinite().all() for value in trained.state_dict().values())
+    # It counts as skipped everywhere, nowhere as a step with a norm of 0, and the schedule does not advance.
+    assert trained.real_steps is not None
+    assert trained.real_steps.taken == 6  # type: ignore[union-attr]
+    assert trained.trainer.lr_scheduler_configs[0].scheduler.last_epoch == 6
+    record = norms.records[0]
+    assert [math.isfinite(norm) for norm in record.norms] == [True] * 6 + [False] * 14
+    assert min(record.norms[:6]) > 0
+    assert record.skipped == 14
+    assert "20 steps, 14 of them not finite" in (tmp_path / "clipping.txt").read_text()
+    with (tmp_path / "metrics.csv").open() as file:
+        logged = [row for row in csv.DictReader(file) if row["grad_norm/nonfinite"]]
+    assert [row["grad_norm/skipped"] for row in logged] == ["", "2.0", "6.0", "10.0", "14.0"]
+    assert logged[-1]["skipped_steps"] == "13.0"  # said before the step
+    assert dropped_norm(trained.trainer.optimizers[0]) is None
 
 
 def test_what_never_reaches_the_loss(tmp_path: Path) -> None:

@@ -103,6 +103,18 @@ def test_equal_to_float64(tmp_path: Path, name: str, foreign: bool) -> None:
     assert any(step.skipped for step in norms.records[0].since_log) == ("scaler" in name)
 
 
+@pytest.mark.parametrize("foreign", [False, True])
+def test_equal_to_float64_where_torch_is_not(tmp_path: Path, foreign: bool) -> None:
+    """768,000 weights in one tensor: torch's float32 norm on a CPU is off by more than 1e-6."""
+    torch.manual_seed(0)
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 12000), nn.Tanh(), nn.Linear(12000, 10))
+    module = Foreign() if foreign else classifier(wide)
+    module.net = wide if foreign else None  # type: ignore[assignment]
+    norms, reference = GradientNorm(by_layer=True), Reference()
+    fit(tmp_path, module, [norms, reference], limit_train_batches=3, log_every_n_steps=1000, gradient_clip_val=0.4)
+    check(norms, reference)
+
+
 @pytest.mark.parametrize("flags", [{}, {"plugins": half_precision}], ids=["fp32", "scaler"])
 def test_fused(tmp_path: Path, flags: dict[str, Any]) -> None:
     """A fused optimizer unscales inside its step: the gradients that a hook sees are scaled."""

@@ -23,7 +23,7 @@ def parameters_with_gradients() -> list[nn.Parameter]:
 @pytest.mark.parametrize("algorithm", ["norm", "value", None])
 def test_the_same_as_torch(clip_val: float, algorithm: str | None) -> None:
     ours, theirs = parameters_with_gradients(), parameters_with_gradients()
-    norm = clip_gradients_once(ours, clip_val, algorithm)
+    norm = clip_gradients_once(ours, clip_val, algorithm).true
     if algorithm == "value":
         clip_grad_value_(theirs, clip_val)
     else:
@@ -39,7 +39,7 @@ def test_the_same_as_torch(clip_val: float, algorithm: str | None) -> None:
 def test_measures_without_clipping(clip_val: float | None) -> None:
     parameters = parameters_with_gradients()
     before = [parameter.grad.clone() for parameter in parameters[:3] if parameter.grad is not None]
-    norm = clip_gradients_once(parameters, clip_val, None)
+    norm = clip_gradients_once(parameters, clip_val, None).true
     exact = torch.cat([gradient.flatten().double() for gradient in before]).norm()
     torch.testing.assert_close(norm.double(), exact, rtol=1e-6, atol=0)
     assert all(torch.equal(a, b.grad) for a, b in zip(before, parameters, strict=False) if b.grad is not None)
@@ -50,3 +50,18 @@ def test_every_group_counts() -> None:
     groups: list[dict[str, Any]] = [{"params": [first]}, {"params": [second], "lr": 0.1}]
     optimizer = torch.optim.SGD(groups, lr=1.0)
     assert optimized_parameters(optimizer) == [first, second]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_large_tensors(layout: torch.memory_format) -> None:
+    """The norm is right to 1e-6 where torch's own is not; the gradients are clipped as torch clips them, to the bit."""
+    ours, theirs = (nn.Parameter(torch.zeros(1200, 90, 3, 3).to(memory_format=layout)) for _ in range(2))
+    gradient = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2)).to(memory_format=layout)
+    ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+    norms = clip_gradients_once([ours], 1.0, "norm")
+    torchs = clip_grad_norm_([theirs], 1.0)
+    exact = gradient.double().norm()
+    assert abs(float(torchs / exact) - 1) > 3e-6
+    torch.testing.assert_close(norms.true.double(), exact, rtol=1e-6, atol=0)
+    assert torch.equal(norms.divisor, torchs)
+    assert torch.equal(ours.grad, theirs.grad)
