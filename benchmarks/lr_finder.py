@@ -39,8 +39,9 @@ GRIDS = {
     "AdamW": [round(10 ** (third / 3), 5) for third in range(-11, -2)],
 }
 SUGGESTIONS = ("minimum_tenth", "steepest", "valley")
-RANGE = {"low": 1e-6, "high": 10.0}
-STEPS, REPEATS, BATCH, PRECISION = 140, 3, 100, "bf16-mixed"
+LOW, HIGH = 1e-6, 10.0
+STEPS, REPEATS, BATCH = 140, 3, 100
+PRECISION: Any = "bf16-mixed"
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 
 
@@ -115,7 +116,7 @@ def note_ours(results: Results, name: str, seed: int, data: Any) -> None:
     try:
         search: LRSearch | None = find_lr(
             fresh(name, seed), data, steps=STEPS, repeats=REPEATS, seed=seed, accelerator="cpu", precision=PRECISION,
-            **RANGE,
+            low=LOW, high=HIGH,
         )  # fmt: skip
     except MisconfigurationException as error:
         print(name, seed, "refused:", error)
@@ -131,9 +132,7 @@ def note_ours(results: Results, name: str, seed: int, data: Any) -> None:
 def lightnings(name: str, seed: int, data: Any, steps: int) -> float:
     """What `Tuner.lr_find` says; NaN where it says nothing."""
     module, trainer = fresh(name, seed), quiet_trainer(max_epochs=100)
-    found = Tuner(trainer).lr_find(
-        module, data, min_lr=RANGE["low"], max_lr=RANGE["high"], num_training=steps, update_attr=False
-    )
+    found = Tuner(trainer).lr_find(module, data, min_lr=LOW, max_lr=HIGH, num_training=steps, update_attr=False)
     return float((found.suggestion() if found else None) or float("nan"))
 
 

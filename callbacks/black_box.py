@@ -83,6 +83,7 @@ class BlackBox(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Remember how this batch began."""
+        self._keep_steps(trainer)
         if not self._window:
             self._buffers = {name: buffer.detach().clone() for name, buffer in pl_module.named_buffers()}
         self._window.append(batch)
@@ -94,7 +95,7 @@ class BlackBox(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Look, once, before anything is clipped or changed."""
-        keep_steps(optimizer)
+        self._keep_steps(trainer)
         if not self._losses:
             return
         forward = torch.isfinite(torch.stack([loss.float() for loss in self._losses])).all()
@@ -113,10 +114,13 @@ class BlackBox(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """A new window begins after a step."""
-        for optimizer in trainer.optimizers:
-            keep_steps(optimizer)
         if (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch:
             self._forget()
+
+    def _keep_steps(self, trainer: Trainer) -> None:
+        if self.action == "skip":
+            for optimizer in trainer.optimizers:
+                keep_steps(optimizer)
 
     def _forget(self) -> None:
         self._window, self._random, self._losses, self._finite = [], [], [], []
@@ -183,11 +187,13 @@ class BlackBox(Callback):
                 )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the layers alone again."""
+        """Leave layers and optimizers alone again."""
+        self._keep_steps(trainer)
         self._stop_listening()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave the layers alone again."""
+        """Leave layers and optimizers alone again."""
+        self._keep_steps(trainer)
         self._stop_listening()
 
     def _stop_listening(self) -> None:

@@ -14,13 +14,14 @@ from callbacks.gradient_measure import (
     current_scale,
     keeps_scaled,
     layer_norms,
+    scaler_of,
     shares_norm,
     total_norm,
     total_norms,
 )
 from callbacks.norm_record import NormRecord, Step, means
 from lightning_modules.clipping import Norms
-from lightning_modules.optimizers.dropped_step import dropped_norm
+from lightning_modules.optimizers.dropped_step import dropped_norm, inner
 
 STATE = "gradient_norm"
 
@@ -36,8 +37,8 @@ class GradientNorm(Callback):
     | --- | --- |
     | `grad_norm/total` | mean norm before clipping, over the steps since the last log |
     | `grad_norm/max` | the largest of them |
-    | `grad_norm/clipped` | mean norm after clipping, over the steps that were taken |
-    | `grad_norm/clipped_share` | share of those steps that were clipped |
+    | `grad_norm/clipped` | mean norm after clipping, over the steps that were taken; where there is clipping |
+    | `grad_norm/clipped_share` | share of those steps that were clipped; likewise |
     | `grad_norm/nonfinite` | how many norms since the last log were infinite or NaN; the means leave them out |
     | `grad_norm/skipped` | steps left out so far, by the gradient scaler or by a `BlackBox` |
     | `grad_norm/scale` | the gradient scaler's scale |
@@ -59,63 +60,67 @@ class GradientNorm(Callback):
         self.batches = 0  # on which an optimizer was stepped, as the trainer's logging counts
         self.records: list[NormRecord] = []
         self._hooks: list[Any] = []
+        self._clipping, self._shared, self._scaled = "none", False, False
 
     # -- measuring -----------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen to the optimizers: what is skipped, nobody else knows."""
+        """Listen to the optimizers where only they know: what a scaler skips, what else clips."""
         self._stop_listening()
         if len(self.records) != len(trainer.optimizers):
             self.records = [NormRecord() for _ in trainer.optimizers]
             self.batches = trainer.global_step // max(len(trainer.optimizers), 1)
-        for optimizer, record in zip(trainer.optimizers, self.records, strict=True):
-            self._hooks.append(optimizer.register_step_post_hook(self._when_stepped(trainer, pl_module, record)))
+        self._clipping = clipping_of(trainer, pl_module)[0]
+        self._shared = shares_norm(pl_module) and len(self.records) == 1
+        self._scaled = scaler_of(trainer) is not None
+        if self._scaled or self._clipping == "other":
+            for optimizer, record in zip(trainer.optimizers, self.records, strict=True):
+                self._hooks.append(optimizer.register_step_post_hook(self._when_stepped(pl_module, record)))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Measure before the clipping, unless the module does."""
-        step = Step(scale=current_scale(trainer, pl_module.device))
-        if not self._shared(pl_module):
-            _note_norms(step, total_norms(optimizer, clipping_of(trainer, pl_module)[0] == "norm"), optimizer)
+        step = Step(scale=current_scale(trainer, pl_module.device) if self._scaled else None)
+        if not self._shared:
+            _note_norms(step, total_norms(optimizer, self._clipping == "norm"), optimizer)
         if self.by_layer and self._logs_now(trainer):
             norms = layer_norms(pl_module, optimizer)
             step.layers = {name: _unscaled(norm, step, optimizer) for name, norm in norms.items()}
         self._record_of(trainer, optimizer).open = step
 
-    def _when_stepped(self, trainer: Trainer, module: LightningModule, record: NormRecord) -> Any:
+    def _when_stepped(self, module: LightningModule, record: NormRecord) -> Any:
         def stepped(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
             step = record.open
             if step is None:
                 return
             overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler calls a fused step
-            if dropped_norm(optimizer) is not None:
-                step.skipped = True
-            elif overflow is not None:
-                step.skipped = overflow.detach().clone().reshape(())
-            if clipping_of(trainer, module)[0] == "other":
+            skipped = False if overflow is None else overflow.detach().clone().reshape(())
+            if self._clipping == "other":
                 step.after = total_norm(optimizer)  # a fused step has unscaled the gradients by now, in place
                 step.layers_after = layer_norms(module, optimizer) if step.layers else {}
-            self._finish(module, optimizer, record)
+            self._finish(module, optimizer, record, skipped)
 
         return stepped
 
-    def _finish(self, module: LightningModule, optimizer: Optimizer, record: NormRecord) -> None:
+    def _finish(
+        self, module: LightningModule, optimizer: Optimizer, record: NormRecord, skipped: Tensor | bool
+    ) -> None:
         step, record.open = record.open, None
         assert step is not None
         dropped = dropped_norm(optimizer)
+        step.skipped = skipped if dropped is None else True
         if dropped is not None:
             step.before = _unscaled(dropped, step, optimizer)
-        elif self._shared(module):
+        elif self._shared:
             assert isinstance(module.grad_norm, Tensor)
             divisor = getattr(module, "clip_divisor", None)
             _note_norms(step, Norms(module.grad_norm, module.grad_norm if divisor is None else divisor), optimizer)
         record.waiting.append(step)
 
-    def _shared(self, module: LightningModule) -> bool:
-        return shares_norm(module) and len(self.records) == 1
-
     def _record_of(self, trainer: Trainer, optimizer: Any) -> NormRecord:
-        inner = getattr(optimizer, "optimizer", optimizer)  # LightningOptimizer's, in manual optimization
-        return next(r for o, r in zip(trainer.optimizers, self.records, strict=True) if o is inner)
+        if len(self.records) == 1:
+            return self.records[0]
+        own = inner(optimizer)
+        return next(r for o, r in zip(trainer.optimizers, self.records, strict=True) if o is own)
 
     # -- logging -------------------------------------------------------------------------------------------------------
 
@@ -123,10 +128,9 @@ class GradientNorm(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Log when the trainer does."""
-        for optimizer, record in zip(trainer.optimizers, self.records, strict=True):
-            if record.open is not None:  # the scaler did not call the optimizer
-                record.open.skipped = True
-                self._finish(pl_module, optimizer, record)
+        for number, record in enumerate(self.records):
+            if record.open is not None:  # nobody listened; or the scaler did not call the optimizer
+                self._finish(pl_module, trainer.optimizers[number], record, skipped=self._scaled)
         if (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch:
             return  # in the midst of an accumulation window: no step, and the trainer does not log
         due = self._logs_now(trainer)
@@ -151,7 +155,7 @@ class GradientNorm(Callback):
             steps, record.since_log = record.since_log, []
             if not steps:
                 continue
-            values = means(steps)
+            values = means(steps, clipping=self._clipping != "none")
             values |= {f"layer/{name}": norm for name, norm in steps[-1].layers.items()}
             values |= {f"layer_clipped/{name}": norm for name, norm in steps[-1].layers_after.items()}
             if record.skipped or not isnan(steps[-1].scale):

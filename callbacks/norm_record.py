@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isfinite, nan
 from statistics import fmean
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 from callbacks.gradient_measure import clipped_norm
 
 
-@dataclass
+@dataclass(slots=True)
 class Step:
     """What was measured around one optimizer step; tensors are `()` and stay on the device until they are read.
 
@@ -87,8 +88,12 @@ def read_steps(steps: Iterable[Step], clip: float | None, unclipped: bool) -> li
         unclipped: Whether there is no clipping at all, so that the norm after is that before.
     """
     steps = list(steps)
-    numbers = iter(_numbers([tensor for step in steps for tensor in _tensors(step)]))
-    return [_read_step(step, [next(numbers) for _ in _tensors(step)], clip, unclipped) for step in steps]
+    tensors = [_tensors(step) for step in steps]
+    numbers = iter(_numbers([tensor for own in tensors for tensor in own]))
+    return [
+        _read_step(step, list(islice(numbers, len(own))), clip, unclipped)
+        for step, own in zip(steps, tensors, strict=True)
+    ]
 
 
 def _tensors(step: Step) -> list[Tensor]:
@@ -99,8 +104,9 @@ def _tensors(step: Step) -> list[Tensor]:
 def _numbers(tensors: list[Tensor]) -> list[float]:
     if not tensors:
         return []
-    whole = [t.full_tensor() if hasattr(t, "full_tensor") else t for t in tensors]  # FSDP2 keeps shards
-    return [float(number) for number in torch.stack([t.float() for t in whole]).tolist()]
+    whole = [t if type(t) is Tensor else t.full_tensor() for t in tensors]  # type: ignore[attr-defined]  # FSDP2 keeps shards
+    alike = [t if t.dtype == torch.float32 else t.float() for t in whole]
+    return torch.stack(alike).tolist()  # type: ignore[no-any-return]
 
 
 def _read_step(step: Step, numbers: list[float], clip: float | None, unclipped: bool) -> ReadStep:
@@ -122,8 +128,12 @@ def _read_step(step: Step, numbers: list[float], clip: float | None, unclipped: 
     return ReadStep(before, after, skipped, scale, layers, layers_after)
 
 
-def means(steps: list[ReadStep]) -> dict[str, float]:
+def means(steps: list[ReadStep], clipping: bool = True) -> dict[str, float]:
     """Means over the steps whose norms are finite, the largest of them, and how many are not.
+
+    Args:
+        steps: At least one.
+        clipping: Whether there was clipping of which to tell.
 
     Example:
         >>> means([ReadStep(2.0, 1.0), ReadStep(float("inf"), nan, skipped=True)])
@@ -134,7 +144,7 @@ def means(steps: list[ReadStep]) -> dict[str, float]:
     values = {"nonfinite": float(len(steps) - len(finite))}
     if finite:
         values |= {"total": fmean(step.before for step in finite), "max": max(step.before for step in finite)}
-    if taken:
+    if taken and clipping:
         share = fmean(step.clipped for step in taken)
         values |= {"clipped": fmean(step.after for step in taken), "clipped_share": share}
     return values

@@ -10,6 +10,7 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 from torch.optim import Optimizer
 
 PIECE = 2**16  # elements
+PLAIN = (Tensor, torch.device("cpu"), torch.float32, False)
 
 
 def optimized_parameters(optimizer: Optimizer) -> list[Parameter]:
@@ -40,7 +41,7 @@ def gradient_norms(gradients: list[Tensor], clipped_by_norm: bool) -> Norms:
         clipped_by_norm: Whether torch's own norm is needed too; it costs a second pass where there are large tensors.
     """
     pieces = [piece for gradient in gradients for piece in _pieces(gradient)]
-    true = get_total_norm(pieces)
+    true = _total_norm(pieces)
     return Norms(true, get_total_norm(gradients) if clipped_by_norm and len(pieces) > len(gradients) else true)
 
 
@@ -51,6 +52,14 @@ def _pieces(gradient: Tensor) -> tuple[Tensor, ...]:
     if gradient.is_contiguous():
         return gradient.view(-1).split(PIECE)
     return gradient.split(max(PIECE * len(gradient) // number, 1))  # channels_last: whole rows
+
+
+def _total_norm(gradients: list[Tensor]) -> Tensor:
+    """As torch's `get_total_norm`, to the bit; in half the time where there is nothing to sort by device and type."""
+    kinds = {(type(g), g.device, g.dtype, g.requires_grad) for g in gradients}
+    if len(kinds) != 1 or kinds.pop() != PLAIN:
+        return get_total_norm(gradients)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
 def clip_gradients_once(parameters: Iterable[Parameter], clip_val: float | None, algorithm: str | None) -> Norms:

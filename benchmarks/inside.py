@@ -1,0 +1,203 @@
+"""What looking inside costs: training steps with and without the callbacks, and with Lightning's `grad_norm`.
+
+    python -m benchmarks.inside [--networks mlp cnn] [--rounds 200 6] [--out benchmarks/results/inside]
+
+Each contestant is a whole `Trainer.fit` in a thread of its own, and only one of them runs at a time: they take turns
+step by step (the MLP: 10 steps), in a new random order at each turn, so that whatever else the machine does hits them
+alike. What counts is the CPU time of the thread from the start of one step to that of the next, logger included. A
+round is 50 steps: one log and one sample of the diagnostics, as is their default. The ratio is the geometric mean over
+the rounds of contestant / nothing, with its 95 % interval (Student's t of the logarithms). `nothing` is the same
+module without a norm: Descent's modules compute it always, and that is in their cost here. One thread; no clipping.
+"""
+
+import argparse
+import csv
+import logging
+import math
+import platform
+import random
+import statistics
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import grad_norm
+from scipy import stats
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from callbacks import BlackBox, Diagnostics, GradientNorm
+from lightning_modules import ImageClassifier
+from lightning_modules.networks import SmallCNN
+
+ROUND, WARM_UP = 50, 5  # steps
+FIELDS = ("network", "contestant", "round", "milliseconds_per_step")
+
+
+class Plain(ImageClassifier):
+    """Without a norm of its own."""
+
+    configure_gradient_clipping = LightningModule.configure_gradient_clipping
+
+
+class LightningsNorm(Callback):
+    """As Lightning's documentation has it: the norms logged at every step."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Log them."""
+        pl_module.log_dict(grad_norm(pl_module, norm_type=2))
+
+
+CONTESTANTS: dict[str, tuple[type[ImageClassifier], Callable[[], list[Callback]]]] = {
+    "nothing": (Plain, list),
+    "GradientNorm": (ImageClassifier, lambda: [GradientNorm(report=False)]),
+    "GradientNorm, any module": (Plain, lambda: [GradientNorm(report=False)]),
+    "Lightning's grad_norm": (Plain, lambda: [LightningsNorm()]),
+    "GradientNorm, Diagnostics": (ImageClassifier, lambda: [GradientNorm(report=False), Diagnostics()]),
+    "the same, BlackBox": (ImageClassifier, lambda: [GradientNorm(report=False), Diagnostics(), BlackBox()]),
+}
+
+
+def mlp() -> nn.Module:
+    """64 features, 128 hidden units, 10 classes."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str, int]] = {  # and batch, precision, turn
+    "mlp": (mlp, (64, 1, 8, 8), "32-true", 10),
+    "cnn": (SmallCNN, (250, 3, 32, 32), "bf16-mixed", 1),
+}
+
+
+class Batches:
+    """Ready batches, so that no time goes into data.
+
+    Args:
+        shape: Of a batch of pictures.
+        number: How many there are.
+    """
+
+    def __init__(self, shape: tuple[int, ...], number: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.batch = torch.randn(shape, generator=generator), torch.randint(0, 10, shape[:1], generator=generator)
+        self.number = number
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter([self.batch] * self.number)
+
+    def __len__(self) -> int:
+        return self.number
+
+
+class Gate(Callback):
+    """Lets a fit go on for some steps at a time; the first of its callbacks."""
+
+    def __init__(self) -> None:
+        self.go, self.arrived = threading.Semaphore(0), threading.Semaphore(0)
+        self.steps, self.began, self.seconds = 0, 0.0, 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Wait where a turn is over."""
+        if self.steps == 0:
+            self.seconds = time.thread_time() - self.began
+            self.arrived.release()
+            self.go.acquire()
+            self.began = time.thread_time()
+        self.steps -= 1
+
+    def turn(self, steps: int) -> float:
+        """CPU seconds of so many steps."""
+        self.steps = steps
+        self.go.release()
+        self.arrived.acquire()
+        return self.seconds
+
+
+def started(network: str, contestant: str, steps: int, folder: Path) -> Gate:
+    """A fit that waits at its first step."""
+    make, shape, precision, _ = NETWORKS[network]
+    kind, callbacks = CONTESTANTS[contestant]
+    torch.manual_seed(0)
+    body = make()
+    module = kind(body, num_classes=10, optimizer=partial(torch.optim.SGD, lr=1e-3, momentum=0.9))
+    gate = Gate()
+    trainer = Trainer(
+        accelerator="cpu",
+        precision=precision,  # type: ignore[arg-type]
+        max_epochs=1,
+        logger=CSVLogger(folder, name=f"{network} {contestant}"),
+        callbacks=[gate, *callbacks()],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    threading.Thread(target=trainer.fit, args=(module, Batches(shape, steps)), daemon=True).start()
+    gate.arrived.acquire()
+    return gate
+
+
+def measure(network: str, rounds: int, folder: Path) -> Iterator[dict[str, Any]]:
+    """Rows of the CSV, a round at a time."""
+    turn, order, chance = NETWORKS[network][3], list(CONTESTANTS), random.Random(0)
+    gates = {name: started(network, name, WARM_UP + ROUND * rounds + 1, folder) for name in order}
+    for name in order:
+        gates[name].turn(WARM_UP)
+    for number in range(rounds):
+        seconds = dict.fromkeys(CONTESTANTS, 0.0)
+        for _ in range(ROUND // turn):
+            chance.shuffle(order)
+            for name in order:
+                seconds[name] += gates[name].turn(turn)
+        for name, spent in seconds.items():
+            yield dict(zip(FIELDS, (network, name, number, round(spent / ROUND * 1000, 5)), strict=True))
+
+
+def ratios(rows: list[dict[str, Any]], network: str) -> dict[str, tuple[float, float, float, float]]:
+    """Milliseconds a step, ratio to nothing, and its 95 % interval, by contestant."""
+    times: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+    for row in rows:
+        if row["network"] == network:
+            times[row["contestant"]].append(float(row["milliseconds_per_step"]))
+    found = {}
+    for name, own in times.items():
+        logs = [math.log(mine / plain) for mine, plain in zip(own, times["nothing"], strict=True)]
+        half = float(stats.t.ppf(0.975, len(logs) - 1)) * statistics.stdev(logs) / math.sqrt(len(logs))
+        middle = statistics.fmean(logs)
+        low, high = math.exp(middle - half), math.exp(middle + half)
+        found[name] = (statistics.median(own), math.exp(middle), low, high)
+    return found
+
+
+def main() -> None:
+    """Measure, print, write the CSV and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--rounds", type=int, nargs="+", default=[200, 6], help="one number for each network")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/inside"))
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    print(platform.platform(), "torch", torch.__version__, "threads", torch.get_num_threads())
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for network, rounds in zip(arguments.networks, arguments.rounds, strict=True):
+            rows += measure(network, rounds, Path(folder))
+            for name, (middle, ratio, low, high) in ratios(rows, network).items():
+                print(f"{network:<4} {name:<26} {middle:9.3f} ms  {ratio:.3f} ({low:.3f} to {high:.3f})", flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with (arguments.out / "costs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
