@@ -75,11 +75,12 @@ def descent(arguments: list[str], log: Path) -> int:
         os._exit(code)
 
 
-def finished(child: int) -> bool:
+def finished(child: int, log: Path) -> bool:
     """Whether a process has ended by itself; that it ended well is asserted."""
     done, status = os.waitpid(child, os.WNOHANG)
     if done and os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError(f"descent ended with {os.waitstatus_to_exitcode(status)}")
+        said = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+        raise RuntimeError(f"descent ended with {os.waitstatus_to_exitcode(status)}:\n{said}")
     return bool(done)
 
 
@@ -99,7 +100,7 @@ class Moment:
         return cls(chance.expovariate(4), True, chance.random() < 0.5)
 
 
-def kill(child: int, moment: Moment | None, folder: Path) -> bool | None:
+def kill(child: int, moment: Moment | None, folder: Path, log: Path) -> bool | None:
     """Send SIGKILL at that moment.
 
     Returns:
@@ -107,7 +108,7 @@ def kill(child: int, moment: Moment | None, folder: Path) -> bool | None:
     """
     start, before = time.monotonic(), _newest(folder)
     while True:
-        if finished(child):
+        if finished(child, log):
             return None
         if moment is not None:
             if moment.after_a_save and _newest(folder) != before:
@@ -163,8 +164,9 @@ def one_run(root: Path, kills_left: int, chance: random.Random, tally: Tally) ->
         arguments = (
             ["fit", "--ckpt_path", str(run)] if resumed else [*ARGUMENTS, "--trainer.default_root_dir", str(root)]
         )
-        child = descent(arguments, root.with_suffix(".log"))
-        writing = kill(child, Moment.random(chance) if kills_left else None, run / "checkpoints")
+        log = root.with_suffix(".log")
+        child = descent(arguments, log)
+        writing = kill(child, Moment.random(chance) if kills_left else None, run / "checkpoints", log)
         if writing is None:
             return run
         kills_left, tally.kills, tally.within_saves = kills_left - 1, tally.kills + 1, tally.within_saves + writing

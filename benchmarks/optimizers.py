@@ -1,14 +1,14 @@
 """How long an optimizer step takes: ours against the library underneath, torch's other implementations and the peers.
 
-    python -m benchmarks.optimizers [--rounds 15] [--networks resnet18 vit_tiny] [--out optimizers.csv]
+    python -m benchmarks.optimizers [--layouts 12] [--rounds 5] [--networks resnet18 vit_tiny] [--out FOLDER]
 
-On the parameters of ResNet-18 and of a ViT-tiny with random gradients; same tensors, one process, one thread, CPU time
-that the process was given (others may be at work). Within a round the contestants take turns in an order of its own.
-`ours` is what a run does at each step: the optimizer as `build_optimizer` makes it, the count of real steps, and a
-warm-up + cosine. `underneath` is the same class with the same implementation and nothing else. The ratio is the
-geometric mean over the rounds of ours / theirs with its 95 % interval: below 1 we are faster. The interval covers the
-rounds, not where a contestant's tensors happen to lie: two equal ones differed by up to 2 %. pytorch-optimizer is left
-out where it is not installed.
+On the parameters of ResNet-18 and of a ViT-tiny with random gradients; same values, one process, one thread, CPU time
+that the process was given (others may be at work). Where the tensors lie in memory makes two equal contestants differ
+by up to 3 %, so all are built anew, in another order, for each of several layouts; within one they take turns for some
+rounds. `ours` is what a run does at each step: the optimizer as `build_optimizer` makes it, the count of real steps,
+and a warm-up + cosine. `underneath` is the same class with the same implementation and nothing else. The ratio is the
+geometric mean over the layouts of ours / theirs (medians of the rounds) with its 95 % interval: below 1 we are faster.
+pytorch-optimizer is left out where it is not installed.
 """
 
 import argparse
@@ -28,9 +28,12 @@ from typing import Any, NamedTuple
 import timm
 import torch
 import torchvision
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from scipy import stats
 from torch import nn
 
+from commands.figure_style import COLORS, grid, save
 from commands.preset_parts import optimizers
 from lightning_modules.injected import arguments_of, class_of
 from lightning_modules.optimizers import RealSteps, build_optimizer
@@ -41,7 +44,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "vit_tiny": lambda: timm.create_model("vit_tiny_patch16_224", num_classes=10),
 }
 PRESETS = ("sgd_momentum", "adamw", "rmsprop", "lamb", "lion", "muon")
-PEERS = {"adamw": "AdamW", "lamb": "Lamb", "lion": "Lion", "muon": "Muon"}  # names in pytorch-optimizer
+PEERS = {"adamw": "AdamW", "lamb": "Lamb", "lion": "Lion"}  # names in pytorch-optimizer
+MARKERS = "osD^vP"
 Step = Callable[[], Any]
 
 
@@ -57,28 +61,43 @@ class Row(NamedTuple):
     high: float
 
 
-def contestants(preset: str, network: Callable[[], nn.Module]) -> dict[str, Step]:
-    """Ways to take the same step, ours first."""
+def contestants(preset: str, network: Callable[[], nn.Module]) -> dict[str, Callable[[], Step]]:
+    """Makers of ways to take the same step, ours first."""
     factory = optimizers()[preset]
     kind, given = class_of(factory), arguments_of(factory)
-    module = with_gradients(network())
-    built = build_optimizer(factory, module)
-    fused = {"fused": True} if built.param_groups[0].get("fused") else {}
-    steps = {"ours": our_step(built), "underneath": step_of(functools.partial(kind, **given | fused), network)}
+    is_fused = bool(build_optimizer(factory, network()).param_groups[0].get("fused"))
+    fused = {"fused": True} if is_fused else {}
+    classes = {"underneath": functools.partial(kind, **given | fused)}
     for how in ("foreach", "fused"):
         if how in given and not (how == "fused" and fused):
-            steps[how] = step_of(functools.partial(kind, **given | {how: True}), network)
+            classes[how] = functools.partial(kind, **given | {how: True})
     if fused:
-        steps["one by one"] = step_of(functools.partial(kind, **given | {"fused": False, "foreach": False}), network)
+        classes["one by one"] = functools.partial(kind, **given | {"fused": False, "foreach": False})
     if preset == "adamw":
-        steps["timm"] = step_of(functools.partial(timm_class("AdamWLegacy"), lr=1e-3, weight_decay=0.01), network)
+        classes["timm"] = functools.partial(timm_class("AdamWLegacy"), lr=1e-3, weight_decay=0.01)
+    if peer := peer_class(preset):
+        classes["pytorch-optimizer"] = functools.partial(peer, lr=given["lr"])
+    return {"ours": lambda: our_step(build_optimizer(factory, with_gradients(network())))} | {
+        who: functools.partial(step_of, optimizer, network) for who, optimizer in classes.items()
+    }
+
+
+def peer_class(preset: str) -> Callable[..., Any] | None:
+    """The class of pytorch-optimizer, where it is installed and has one."""
     try:
-        peer = getattr(importlib.import_module("pytorch_optimizer"), PEERS.get(preset, ""), None)
+        package = importlib.import_module("pytorch_optimizer")
     except ImportError:
-        peer = None
-    if peer is not None:
-        steps["pytorch-optimizer"] = step_of(functools.partial(peer, lr=given["lr"]), network)
-    return steps
+        return None
+    if preset == "muon":  # it wants to be told what is a matrix
+        return lambda parameters, lr: package.Muon(
+            [
+                {"params": [p for p in parameters if p.ndim >= 2], "use_muon": True},
+                {"params": [p for p in parameters if p.ndim < 2], "use_muon": False},
+            ],
+            lr=lr,
+        )
+    found: Callable[..., Any] | None = getattr(package, PEERS.get(preset, ""), None)
+    return found
 
 
 def timm_class(name: str) -> Callable[..., Any]:
@@ -116,20 +135,30 @@ def step_of(optimizer: Callable[..., Any], network: Callable[[], nn.Module]) -> 
     return step
 
 
-def race(network: str, preset: str, rounds: int) -> list[Row]:
-    """Time every contestant in turns."""
-    steps = contestants(preset, NETWORKS[network])
+def race(network: str, preset: str, layouts: int, rounds: int) -> list[Row]:
+    """Time every contestant in turns, in several layouts of memory."""
+    makers = contestants(preset, NETWORKS[network])
+    seconds: dict[str, list[float]] = {who: [] for who in makers}
+    shuffle = random.Random(0)
+    for _ in range(layouts):
+        steps = {who: makers[who]() for who in shuffle.sample(list(makers), len(makers))}
+        for who, times in timed(steps, rounds, shuffle).items():
+            seconds[who].append(statistics.median(times))
+    ours = seconds["ours"]
+    return [Row(network, preset, who, statistics.median(s) * 1e3, *ratio(ours, s)) for who, s in seconds.items()]
+
+
+def timed(steps: dict[str, Step], rounds: int, shuffle: random.Random) -> dict[str, list[float]]:
+    """CPU seconds of each contestant's steps after a first one that makes its state."""
     seconds: dict[str, list[float]] = {who: [] for who in steps}
     for step in steps.values():
         step()
-    shuffle = random.Random(0)
     for _ in range(rounds):
         for who in shuffle.sample(list(steps), len(steps)):
             start = time.process_time()
             steps[who]()
             seconds[who].append(time.process_time() - start)
-    ours = seconds["ours"]
-    return [Row(network, preset, who, statistics.median(s) * 1e3, *ratio(ours, s)) for who, s in seconds.items()]
+    return seconds
 
 
 def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
@@ -143,27 +172,60 @@ def ratio(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
 def main(args: list[str] | None = None) -> None:
     """Race, print, and write a table if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.optimizers")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--layouts", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--presets", nargs="+", default=list(PRESETS))
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="folder for optimizers.csv, .png and .svg")
     given = parser.parse_args(args)
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    print(f"torch {torch.__version__}, timm {timm.__version__}, {platform.machine()}, 1 thread, {given.rounds} rounds")
+    many = f"1 thread, {given.layouts} layouts × {given.rounds} rounds"
+    print(f"torch {torch.__version__}, timm {timm.__version__}, {platform.machine()}, {many}")
     rows = []
     for network in given.networks:
         for preset in given.presets:
-            for row in race(network, preset, given.rounds):
+            for row in race(network, preset, given.layouts, given.rounds):
                 rows.append(row)
                 interval = f"{row.ratio:.3f} [{row.low:.3f}, {row.high:.3f}]" if row.who != "ours" else ""
                 print(
                     f"{row.network:9} {row.preset:13} {row.who:18} {row.milliseconds:8.2f} ms  {interval}", flush=True
                 )
     if given.out:
-        with given.out.open("w", newline="") as file:
-            writer = csv.writer(file)
+        given.out.mkdir(parents=True, exist_ok=True)
+        with (given.out / "optimizers.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerows([Row._fields, *rows])
+        save(figure_of(rows), given.out, "optimizers")
+
+
+def figure_of(rows: list[Row]) -> Figure:
+    """A panel a network: the ratio of our step to each other one, an optimizer a group."""
+    networks, presets = list(dict.fromkeys(r.network for r in rows)), list(dict.fromkeys(r.preset for r in rows))
+    others = [who for who in dict.fromkeys(r.who for r in rows) if who != "ours"]
+    figure, panels = grid(len(networks), columns=2, size=(4.8, 4.2))
+    for axes, network in zip(panels, networks, strict=True):
+        for row in (r for r in rows if r.network == network and r.who != "ours"):
+            which = others.index(row.who)
+            place = presets.index(row.preset) + 0.13 * (which - (len(others) - 1) / 2)
+            error, look = (
+                [[row.ratio - row.low], [row.high - row.ratio]],
+                {"fmt": MARKERS[which], "color": COLORS[which]},
+            )
+            axes.errorbar(
+                row.ratio, place, xerr=error, fmt=MARKERS[which], color=COLORS[which], markersize=5, capsize=2
+            )
+        axes.axvline(1, color="black", linewidth=1)
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_yticks(range(len(presets)), presets)
+        axes.invert_yaxis()
+        axes.grid(axis="x", alpha=0.3)
+        axes.set_title(network)
+        axes.set_xlabel("our step / theirs, CPU time (log axis); left of 1: ours is faster")
+    marks = [Line2D([], [], linestyle="", marker=MARKERS[i], color=COLORS[i], label=w) for i, w in enumerate(others)]
+    figure.legend(handles=marks, loc="outside upper center", ncols=3, frameon=False)
+    return figure
 
 
 if __name__ == "__main__":

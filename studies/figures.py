@@ -70,6 +70,7 @@ def differences(tables: StudyTables) -> Figure | None:
     axes.axvline(0, color="black", linewidth=1)
     axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     better = "larger is better" if tables.config.larger_is_better else "smaller is better"
     axes.set_title(better, fontsize=8.5, loc="right", color="#555555")
     return figure

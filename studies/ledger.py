@@ -215,7 +215,7 @@ class Ledger:
             cause = error.__cause__ or error
             reason = " ".join(str(getattr(cause, "orig", cause) or cause).split())[:300]
             raise StorageError(
-                f"the study's storage {_without_password(self.url)} does not work: {reason} "
+                f"the study's storage {_without_password(self.url)} does not work: {reason.rstrip('. ')}. "
                 "Check that it can be reached and written to; what is finished is kept, the same command goes on."
             ) from error
 

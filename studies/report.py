@@ -19,8 +19,19 @@ def write_report(result: "StudyResult") -> Path:
     """Write everything; the page's path.
 
     Raises:
-        OSError: The folder cannot be written to.
+        OSError: The folder cannot be written to; the study's own storage keeps every run.
     """
+    try:
+        return _write_all(result)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror}: the report in {result.folder} is not complete. Every run is kept, the same command "
+            "writes it",
+        ) from error
+
+
+def _write_all(result: "StudyResult") -> Path:
     folder, tables = result.folder, result.tables
     figures = result.figures
     (folder / "figures").mkdir(exist_ok=True)

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from studies.data_frames import candidate_rows, curve_rows, run_rows
 from studies.differences import PairwiseTests, all_pairs
 from studies.expected_best import expected_best
 from studies.intervals import Interval, bootstrap_t_interval, t_interval
@@ -152,15 +152,13 @@ class StudyTables:
         if self.target is None:
             return math.nan, 0
         times = [
-            first_reached(o[clock], [math.nan if s is None else s for s in o["scores"]], self.target, self._larger)
+            first_reached(
+                o[clock], [math.nan if s is None else s for s in o["scores"]], self.target, self.config.larger_is_better
+            )
             for o in self.of(RERUN, name).values()
             if o["status"] != CRASHED
         ]
         return censored_median(times), sum(math.isfinite(t) for t in times)
-
-    @property
-    def _larger(self) -> bool:
-        return self.config.larger_is_better
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -186,89 +184,17 @@ class StudyTables:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row a candidate, the best first."""
-        rows = [self._row(rival) for rival in self.rivals]
-        frame = pd.DataFrame(rows).set_index("candidate")
-        return frame.sort_values("mean", ascending=not self._larger, na_position="last", kind="stable")
-
-    def _row(self, rival: Rival) -> dict[str, Any]:
-        against = self.difference(rival.name, self.config.baseline)
-        mean, low, high = rival.mean or (math.nan,) * 3
-        steps, reached = self.to_target(rival.name, "steps")
-        sizes = [o["bytes_per_parameter"] for o in self.of(RERUN, rival.name).values() if o.get("bytes_per_parameter")]
-        return {
-            "candidate": rival.name,
-            "group": self.letters.get(rival.name, ""),
-            "mean": float(mean),
-            "low": float(low),
-            "high": float(high),
-            "sd": float(np.std(list(rival.scores.values()), ddof=1)) if len(rival.scores) > 1 else math.nan,
-            "difference": against[0] if against else math.nan,
-            "difference_low": against[1] if against else math.nan,
-            "difference_high": against[2] if against else math.nan,
-            "p_corrected": against[3] if against else math.nan,
-            **{f"best {key}": value for key, value in (rival.point or {}).items()},
-            "at_edge": " ".join(rival.at_edge),
-            "steps_to_target": steps,
-            "seconds_to_target": self.to_target(rival.name, "seconds")[0] if self.timed else math.nan,
-            "reached": reached,
-            "seconds": self.seconds(rival.name) if self.timed else math.nan,
-            "optimizer_bytes_per_parameter": sizes[0] if sizes else 0.0,
-            **{f"share_{phase}": share for phase, share in self.split(rival.name).items()},
-            "reruns": len(self.of(RERUN, rival.name)),
-            "diverged": rival.diverged,
-            "crashed": rival.crashed,
-        }
+        return candidate_rows(self)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row a run."""
-        rows = []
-        hosts = sorted({str(o.get("worker", "")).partition(":")[0] for o in self.outcomes.values()})
-        for key, o in sorted(self.outcomes.items(), key=lambda entry: (entry[0].stage, entry[0].index)):
-            rows.append(
-                {
-                    "stage": key.stage,
-                    "candidate": key.candidate,
-                    "index": key.index,
-                    "seed": o.get("seed"),
-                    **(o.get("point") or {}),
-                    "status": o["status"],
-                    self.config.metric: o["score"],
-                    **(o.get("test") or {}),
-                    "seconds": (o.get("seconds") or [None])[-1],
-                    "others_cores": o.get("others"),
-                    "alone": o.get("alone"),
-                    "weights": o.get("weights"),
-                    "batches": o.get("batches"),
-                    "machine": hosts.index(str(o.get("worker", "")).partition(":")[0]),
-                    "ended": o.get("ended"),
-                    "message": o.get("message"),
-                }
-            )
-        return pd.DataFrame(rows)
+        return run_rows(self)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         """One row a validation of a re-run."""
-        rows = []
-        for key, o in self.outcomes.items():
-            if key.stage != RERUN:
-                continue
-            train = o.get("train_scores") or []
-            for i, (step, score) in enumerate(zip(o.get("steps") or [], o.get("scores") or [], strict=True)):
-                rows.append(
-                    {
-                        "candidate": key.candidate,
-                        "index": key.index,
-                        "validation": i,
-                        "step": step,
-                        "val": score,
-                        "train": train[i] if len(train) == len(o["steps"]) else None,
-                        "train_loss": o["train_losses"][i],
-                    }
-                )
-        columns = ["candidate", "index", "validation", "step", "val", "train", "train_loss"]
-        return pd.DataFrame(rows, columns=columns)
+        return curve_rows(self)
 
     def sensitivity(self, name: str) -> list[tuple[Point, float | None]]:
         """Points and scores of the tuning."""
@@ -278,13 +204,13 @@ class StudyTables:
     def worst(self) -> float:
         """The worst score of all tuning trials: what one that diverged counts as."""
         scores = [o["score"] for k, o in self.outcomes.items() if k.stage == TUNE and o["score"] is not None]
-        pick = min if self._larger else max
+        pick = min if self.config.larger_is_better else max
         return float(pick(scores)) if scores else math.nan
 
     def expected(self, name: str) -> list[float]:
         """Expected best validation score of k trials, for k = 1 up to all."""
         scores = [self.worst if score is None else score for _, score in self.progress.past(name)]
-        return expected_best(scores, self._larger)
+        return expected_best(scores, self.config.larger_is_better)
 
     def pairing(self) -> tuple[bool, bool]:
         """Whether the re-runs of each number started from the same weights, and from the same first batch."""
