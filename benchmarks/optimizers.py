@@ -208,7 +208,7 @@ def figure_of(rows: list[Row]) -> Figure:
         for row in (r for r in rows if r.network == network and r.who != "ours"):
             which = others.index(row.who)
             place = presets.index(row.preset) + 0.13 * (which - (len(others) - 1) / 2)
-            look = {"fmt": MARKERS[which], "color": COLORS[which], "markersize": 5, "capsize": 2}
+            look: dict[str, Any] = {"fmt": MARKERS[which], "color": COLORS[which], "markersize": 5, "capsize": 2}
             axes.errorbar(row.ratio, place, xerr=[[row.ratio - row.low], [row.high - row.ratio]], **look)
         axes.axvline(1, color="black", linewidth=1)
         axes.set_xscale("log", base=2)
