@@ -13,6 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.open_sums import load_open_sums, open_sums
+from callbacks.open_window import load_gradients, open_gradients
 
 KEY = "exact_resume"
 
@@ -22,9 +23,10 @@ class ExactResume(Callback):
 
     Dropout and the like then draw the same numbers in an interrupted run as in an uninterrupted one, on each process,
     and a checkpoint need not hold the state of any generator. With the position in the epoch (the data module's), the
-    weights, optimizer, schedules and scaler (Lightning's) and the sums that the open epoch's metrics have gathered
-    (saved here), a resumed run ends with the same bits. Where the checkpoint comes from other conditions, another
-    number of processes say, the run goes on and one line says that it is not the same.
+    weights, optimizer, schedules and scaler (Lightning's), the sums that the open epoch's metrics have gathered and the
+    gradients of an open accumulation window (saved here), a resumed run ends with the same bits. Where the checkpoint
+    comes from other conditions, another number of processes say, the run goes on and one line says that it is not the
+    same.
 
     Args:
         seed: ≥ 0; None: that of the resumed checkpoint, else the run's (``seed_everything``), else torch's.
@@ -42,6 +44,8 @@ class ExactResume(Callback):
         self.logged_before: dict[str, Any] | None = None
         self.old: dict[str, Any] = {}
         self.row: dict[str, Any] = {}
+        self.window_is_open = False
+        self.gradients: dict[str, Any] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle the seed, the same on every process."""
@@ -70,6 +74,9 @@ class ExactResume(Callback):
         """Compare the run with the one that the checkpoint comes from."""
         self._show_max_steps(trainer)
         self._log_row(trainer)
+        if self.gradients is not None:
+            load_gradients(pl_module, self.gradients)
+        self.gradients = None
         now = conditions_of(trainer)
         differing = [
             f"{name} {self.conditions[name]} → {value}"
@@ -90,6 +97,7 @@ class ExactResume(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """For dropout and whatever else draws in a step."""
         self._reseed(trainer, batch_idx)
+        self.window_is_open = (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch
         if is_logged(trainer, trainer.global_step + 1):
             self.old = dict(trainer.logged_metrics)  # what this step adds to it is its row
 
@@ -100,6 +108,7 @@ class ExactResume(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Know that a save that follows comes before Lightning has written the epoch's row to the logs."""
+        self.window_is_open = False
         self.logged_before = dict(trainer.logged_metrics)
 
     def _log_row(self, trainer: Trainer) -> None:
@@ -139,7 +148,14 @@ class ExactResume(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the sums of the open epoch, over all processes, the conditions, and the row that is not logged yet."""
         sums = open_sums(pl_module, trainer)
-        checkpoint[KEY] = {"sums": sums, "conditions": conditions_of(trainer), "row": self._row(trainer)}
+        gradients = open_gradients(pl_module) if self.window_is_open else None
+        checkpoint[KEY] = {
+            "sums": sums,
+            "conditions": conditions_of(trainer),
+            "row": self._row(trainer),
+            "gradients": gradients if trainer.world_size == 1 else None,
+            "open window": self.window_is_open,
+        }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the sums back; they count once, on the first process."""
@@ -147,7 +163,12 @@ class ExactResume(Callback):
             return
         saved = checkpoint.get(KEY, {})
         self.row = saved.get("row", {})
-        self.conditions = saved.get("conditions", {})
+        self.conditions, self.gradients = saved.get("conditions", {}), saved.get("gradients")
+        if saved.get("open window") and self.gradients is None:
+            rank_zero_warn(
+                "The checkpoint was saved by a validation within an open accumulation window of several processes,"
+                " whose gradients it does not hold: going on, but the result is not that of the uninterrupted run."
+            )
         if trainer.is_global_zero:
             load_open_sums(pl_module, saved.get("sums", {}))
 

@@ -20,7 +20,7 @@ CHARTS = {
 
 
 class _ContinuedWriter(ExperimentWriter):
-    """Lightning's writer deletes what it finds in the folder; this one goes on after it."""
+    """Lightning's writer deletes what it finds in the folder; this one goes on after it, and is killed without loss."""
 
     def __init__(self, log_dir: str, from_step: int | None) -> None:
         self.from_step = from_step
@@ -30,6 +30,13 @@ class _ContinuedWriter(ExperimentWriter):
         path = Path(self.metrics_file_path)
         if path.is_file():
             self.metrics_keys = rewind(path, self.from_step)
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        """Add columns; Lightning's own truncates the file first, and a kill then loses every row."""
+        path = Path(self.metrics_file_path)
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        _replace(path, fieldnames, rows)
 
 
 def rewind(path: Path, step: int | None) -> list[str]:
@@ -47,13 +54,17 @@ def rewind(path: Path, step: int | None) -> list[str]:
         names = list(table.fieldnames or [])
         rows = [row for row in table if None not in row.values() and None not in row]
     kept = [row for row in rows if step is None or not row.get("step") or int(row["step"]) < step]
+    _replace(path, names, kept)
+    return names
+
+
+def _replace(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
-        writer.writerows(kept)
+        writer.writerows(rows)
     temporary.replace(path)
-    return names
 
 
 class RunCSVLogger(CSVLogger):

@@ -27,9 +27,10 @@ from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.messages import explain
 from commands.parser import Parser
-from commands.run_folder import Run, claim, resolve_checkpoint, run_of
+from commands.run_folder import CONFIG, Run, claim, resolve_checkpoint, run_of
 from commands.say import say
 from commands.trainer import Trainer
+from datamodules.atomic import save_whole
 from lightning_modules.precision import effective_precision
 
 DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
@@ -42,8 +43,11 @@ class SaveConfig(SaveConfigCallback):
         """Wait: the config of a run that goes on is replaced only once its checkpoint is seen to fit."""
 
     def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
-        """Save."""
-        super().setup(trainer, pl_module, TrainerFn.FITTING)
+        """Save, as a whole or not at all: Lightning truncates the file first, and a kill then leaves no config."""
+        folder = Path(trainer.log_dir)  # asks the other processes
+        if trainer.is_global_zero:
+            save_whole(folder / CONFIG, self.parser.dump(self.config, skip_none=False))
+            self.save_config(trainer, pl_module, TrainerFn.FITTING)
 
     def save_config(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
         """Put the config into TensorBoard as text."""

@@ -40,6 +40,15 @@ def replacing(path: Path) -> Iterator[Path]:
     _flush_folder(path.parent)
 
 
+def save_whole(path: Path, text: str) -> None:
+    """Write a text file so that a kill leaves the old one or the new one; parts that earlier kills left behind go."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+    for left in path.parent.glob(f"{path.name}.*{PART}"):
+        left.unlink(missing_ok=True)
+
+
 def _flush_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -29,6 +29,7 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "plain": ({}, {"step", "end"}),
     "accumulation": ({"accumulate_grad_batches": 2}, {"step", "end"}),
     "validation within the epoch": ({"val_check_interval": 3}, {"step", "best", "end"}),
+    "validation in an open window": ({"accumulate_grad_batches": 2, "val_check_interval": 3}, {"step", "best", "end"}),
     "validation across epochs": ({"val_check_interval": 5, "check_val_every_n_epoch": None}, {"step", "best", "end"}),
     "validation every second epoch": ({"check_val_every_n_epoch": 2}, {"step", "end"}),
     "averaged weights": ({"extra": averaging, "val_check_interval": 3}, {"step", "best", "end"}),
@@ -57,7 +58,8 @@ def test_resumed_anywhere(tmp_path: Path, name: str) -> None:
     whole = fit(tmp_path / "whole", 1, CopyEverySave(tmp_path / "kept", every_n_train_steps=1), **made(flags))
     points = sorted((tmp_path / "kept").iterdir())[:-1]
     assert {point.stem.split("-")[-1] for point in points} == kinds
-    chosen = points[::4] + [point for point in points if point.stem.endswith("end")]
+    ends = [point for point in points if point.stem.endswith("end")]
+    chosen = dict.fromkeys([*points[::4], *ends, *(point for point in points if point.stem.endswith("best"))])
     for point in chosen:
         folder = tmp_path / point.stem / "checkpoints"
         folder.mkdir(parents=True)
