@@ -39,7 +39,7 @@ def test_rows_survive_a_new_column(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     logger = RunCSVLogger(folder)
     logger.log_metrics({"train/loss": 1.0}, 0)
     logger.save()
-    logger.log_metrics({"val/other": 2.0}, 1)
+    logger.log_metrics({"train/other": 2.0}, 1)
 
     def killed(self: Any, rows: Any) -> None:
         raise Killed
@@ -53,4 +53,4 @@ def test_rows_survive_a_new_column(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     logger.save()
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["step"], row["train/loss"], row["val/other"]) for row in rows] == [("0", "1.0", ""), ("1", "", "2.0")]
+    assert [(row["step"], row["train/loss"], row["train/other"]) for row in rows] == [("0", "1.0", ""), ("1", "", "2.0")]
