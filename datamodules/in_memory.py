@@ -182,24 +182,24 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._train_loader
 
     def val_dataloader(self) -> PictureLoader:
-        """Every validation picture once."""
-        return self._plain_loader(opened(self.val_set, "fit"), "validation")
+        """Every validation picture once, the classes mixed."""
+        return self._plain_loader(opened(self.val_set, "fit"), "validation", mixed=True)
 
     def test_dataloader(self) -> PictureLoader:
-        """Every test picture once."""
-        return self._plain_loader(opened(self.test_set, "test"), "test")
+        """Every test picture once, the classes mixed."""
+        return self._plain_loader(opened(self.test_set, "test"), "test", mixed=True)
 
     def predict_dataloader(self) -> PictureLoader:
-        """Every test picture once."""
-        return self.test_dataloader()
+        """Every test picture once, as they lie."""
+        return self._plain_loader(opened(self.test_set, "test"), "test", mixed=False)
 
-    def _plain_loader(self, dataset: PictureDataset, name: str) -> PictureLoader:
+    def _plain_loader(self, dataset: PictureDataset, name: str, mixed: bool) -> PictureLoader:
         processes, rank = self._processes()
         if len(dataset) < processes:
             raise MisconfigurationException(
                 f"{len(dataset)} {name} pictures cannot be shared out to {processes} processes: use fewer devices."
             )
-        return self._loader(dataset, PlainOrder(dataset, processes, rank), self.eval_batch_size)
+        return self._loader(dataset, PlainOrder(dataset, processes, rank, mixed), self.eval_batch_size)
 
     def _loader(
         self, dataset: PictureDataset, order: EpochOrder | PlainOrder, batch_size: int, drop_last: bool = False

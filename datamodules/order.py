@@ -8,6 +8,7 @@ from torch.utils.data import DistributedSampler
 from datamodules.counter_random import mix
 
 _ORDER = 0  # the stream of random numbers that orders the samples; the augmentations have streams of their own
+_EVALUATION = 2
 
 
 class EpochOrder(DistributedSampler[int]):
@@ -49,7 +50,7 @@ class EpochOrder(DistributedSampler[int]):
 
 
 class PlainOrder(DistributedSampler[int]):
-    """The samples as they lie, each on exactly one rank: nothing is repeated to make the ranks equal.
+    """Each sample once, on exactly one rank: nothing is repeated to make the ranks equal.
 
     The ranks may differ by one batch, so a step must not wait for the other ranks; sums are joined at the epoch's end.
 
@@ -57,15 +58,22 @@ class PlainOrder(DistributedSampler[int]):
         dataset: Whose samples; only its length is used.
         num_replicas: Number of ranks R, ≥ 1.
         rank: r in [0, R).
+        mixed: In one order, always the same, instead of as they lie: the first batches then stand for all, where a
+            folder has them class by class (``limit_val_batches``, a batch to look at).
 
     Example:
         >>> [list(PlainOrder(range(5), 2, rank)) for rank in range(2)]
         [[0, 2, 4], [1, 3]]
     """
 
-    def __init__(self, dataset: Sized, num_replicas: int = 1, rank: int = 0) -> None:
+    def __init__(self, dataset: Sized, num_replicas: int = 1, rank: int = 0, mixed: bool = False) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self.mixed = mixed
         self.num_samples = len(range(rank, len(dataset), num_replicas))
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+        count = len(self.dataset)  # type: ignore[arg-type]
+        if not self.mixed:
+            return iter(range(self.rank, count, self.num_replicas))
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(0, _EVALUATION)))
+        return iter(order[self.rank :: self.num_replicas].tolist())

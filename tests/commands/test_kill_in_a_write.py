@@ -50,7 +50,9 @@ def test_rows_survive_a_new_column(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             logger.save()
     with (folder / "metrics.csv").open(newline="") as file:
         assert [row["train/loss"] for row in csv.DictReader(file)] == ["1.0"]
-    logger.save()
+    again = RunCSVLogger(folder)
+    again.log_metrics({"train/other": 2.0}, 1)
+    again.save()
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["step"], row["train/loss"], row["train/other"]) for row in rows] == [("0", "1.0", ""), ("1", "", "2.0")]

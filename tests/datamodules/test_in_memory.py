@@ -10,6 +10,7 @@ from torch import Tensor
 
 from datamodules import CropFlip, ImageDataModule
 from datamodules.normalisation import Normaliser, pixel_statistics
+from datamodules.order import PlainOrder
 from tests.datamodules.support import MadeUp, Recorder, made_up, quiet_trainer
 
 Seen = list[tuple[str, int, Tensor, Tensor]]
@@ -85,11 +86,13 @@ def test_training_augments_and_evaluation_does_not() -> None:
         expected = normalise(crop(pictures.pixels[order].permute(0, 3, 1, 2), order, 5, epoch))
         got = torch.cat([images for stage, at, images, _ in model.seen if (stage, at) == ("train", epoch)])
         assert torch.equal(got, expected)
-    plain = normalise(pictures.pixels[data.val_set.rows].permute(0, 3, 1, 2))
+    mixed = torch.tensor(list(PlainOrder(data.val_set, mixed=True)))
+    plain = normalise(pictures.pixels[data.val_set.rows[mixed]].permute(0, 3, 1, 2))
     validated = [images for stage, _, images, _ in model.seen if stage == "val"]
     assert torch.equal(torch.cat(validated), torch.cat([plain] * 3))  # sanity check and two epochs
     tested = torch.cat([images for stage, _, images, _ in model.seen if stage == "test"])
-    assert torch.equal(tested, normalise(made_up(21, seed=1).pixels.permute(0, 3, 1, 2)))
+    mixed = torch.tensor(list(PlainOrder(range(21), mixed=True)))
+    assert torch.equal(tested, normalise(made_up(21, seed=1).pixels[mixed].permute(0, 3, 1, 2)))
 
 
 def EpochOrderOf(data: ImageDataModule, epoch: int) -> Tensor:  # noqa: N802 - reads like the class it builds

@@ -63,3 +63,13 @@ def test_plain_order_gives_each_sample_to_one_rank(count: int, processes: int) -
     assert sorted(index for part in parts for index in part) == list(range(count))
     assert [len(order) for order in orders] == [len(part) for part in parts]
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_mixed_evaluation_has_each_once_in_one_order_whose_beginning_stands_for_all(processes: int) -> None:
+    count = 1000
+    orders = [list(PlainOrder(range(count), processes, rank, mixed=True)) for rank in range(processes)]
+    assert sorted(row for order in orders for row in order) == list(range(count))
+    assert orders == [list(PlainOrder(range(count), processes, rank, mixed=True)) for rank in range(processes)]
+    first = [row * 10 // count for row in orders[0][:100]]  # of ten classes that lie one after the other
+    assert all(2 <= first.count(label) <= 20 for label in range(10))
