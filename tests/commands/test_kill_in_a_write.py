@@ -55,4 +55,7 @@ def test_rows_survive_a_new_column(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     again.save()
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["step"], row["train/loss"], row["train/other"]) for row in rows] == [("0", "1.0", ""), ("1", "", "2.0")]
+    assert [(row["step"], row["train/loss"], row["train/other"]) for row in rows] == [
+        ("0", "1.0", ""),
+        ("1", "", "2.0"),
+    ]
