@@ -13,6 +13,9 @@ from callbacks.lr_finder import find_lr
 from callbacks.lr_search import LRSearch
 from callbacks.lr_suggestions import Method
 from callbacks.progress import EpochBar, EpochLines
+from commands.cuda_question import cuda_asked_once
+from commands.idle_hooks import idle_hooks_skipped
+from commands.no_profiler import NoProfiler
 
 
 class Trainer(LightningTrainer):
@@ -36,6 +39,8 @@ class Trainer(LightningTrainer):
         **kwargs: Any,
     ) -> None:
         self.search: LRSearch | None = None  # what `find_lr` found
+        if kwargs.get("profiler") is None:
+            kwargs["profiler"] = NoProfiler()
         callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
         if enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
             callbacks.append(default_progress_bar())
@@ -46,6 +51,11 @@ class Trainer(LightningTrainer):
             enable_model_summary=enable_model_summary,
             **kwargs,
         )
+
+    def fit(self, *args: Any, **kwargs: Any) -> None:
+        """As Lightning's, without the calls that reach nothing."""
+        with idle_hooks_skipped(self.callbacks), cuda_asked_once():  # type: ignore[attr-defined]
+            super().fit(*args, **kwargs)
 
     def show_schedule(
         self,

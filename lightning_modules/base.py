@@ -223,7 +223,9 @@ class SupervisedModule(LightningModule):
     ) -> None:
         """Clip as the trainer's flags say; the norm is computed once and kept in `grad_norm`."""
         parameters = optimized_parameters(optimizer)
-        self.grad_norm, self.clip_divisor = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
+        norms = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
+        # nn.Module's own setting of an attribute looks at a tensor for long, to find that it is no parameter.
+        vars(self).update(grad_norm=norms.true, clip_divisor=norms.divisor)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
         """Step the schedule, unless every optimizer step since it was last stepped was left out."""
