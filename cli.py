@@ -13,6 +13,7 @@ LIGHT = {
     "guide": "commands.guide",
     "compare": "commands.compare",
     "evaluate": "commands.evaluate",
+    "export": "commands.export",
     "inspect": "commands.inspect",
     "presets": "commands.list_presets",
     "replay": "commands.replay",

@@ -23,6 +23,7 @@ def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
             f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
             f"evaluate    descent evaluate --ckpt_path {shown(checkpoint)}",
             f"predict     descent predict --ckpt_path {shown(checkpoint)} --images FOLDER_OR_FILES",
+            f"export      descent export --ckpt_path {shown(checkpoint)} --to onnx",
         ]
     )
 

@@ -8,6 +8,7 @@ usage: descent COMMAND [options]
   test        measure a checkpoint on the test data
   predict     classify with a checkpoint: pictures of your own (--images), or the test data; writes a table and a page
   evaluate    how good a checkpoint is, on labelled pictures or the test data: a page, JSON, CSV
+  export      a checkpoint as one file for other programs: ONNX or torch.export
   compare     which loss, optimizer, schedule, …, and how sure that is
   verify-resume  kill a short run of your setup, resume it, and compare it bit by bit with one left alone
   inspect     say what a checkpoint is, and verify it

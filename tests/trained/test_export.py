@@ -1,0 +1,154 @@
+"""`descent export`: files that answer as the checkpoint, for any number of pictures, or no file."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+import cli
+from datamodules.decoding import PictureFormat, decode
+from lightning_modules import BinaryClassifier, MultilabelClassifier
+from lightning_modules.losses import ProbabilityBCELoss
+from lightning_modules.networks import SmallCNN
+from tests.commands.helpers import refused
+from tests.trained.conftest import Trained
+from trained import onnx_file
+from trained.exported import ExportedClassifier, traced
+from trained.loading import load_trained
+from trained.parity import made_up_pictures
+from trained.scoring import Scorer
+
+
+def expected(colours: Trained, pixels: Tensor) -> Tensor:
+    """What the checkpoint answers in float32, by the run's own normalisation and Lightning's module."""
+    trained = load_trained(str(colours.run), ["--trainer.precision=32-true"])
+    images, _ = trained.data.prepare_batch((pixels.permute(0, 3, 1, 2), pixels, pixels), training=False)  # type: ignore[attr-defined]
+    with torch.no_grad():
+        return trained.module(images).softmax(1)
+
+
+@pytest.fixture(scope="module")
+def exported(colours: Trained) -> Path:
+    """The run as ONNX, compared on its test pictures."""
+    words = ["--to", "onnx", "--images", str(colours.pictures / "test")]
+    parity = cli.main(["export", "--ckpt_path", str(colours.run), *words])
+    assert parity.pictures == 36 + 32
+    assert parity.other == 0
+    return colours.run / "model.onnx"
+
+
+def test_onnx(colours: Trained, exported: Path) -> None:
+    file = exported
+    model = onnx.load(file)
+    assert [(one.domain, one.version) for one in model.opset_import if not one.domain] == [("", 18)]
+    session = onnxruntime.InferenceSession(str(file))
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["class_names"]) == ["blue", "green", "red"]
+    assert (about["task"], about["mode"], about["resize"], about["height"]) == ("classes", "RGB", "crop", "16")
+    assert [(one.name, one.type, one.shape[1:]) for one in session.get_inputs()] == [
+        ("images", "tensor(uint8)", [16, 16, 3])
+    ]
+    form = PictureFormat(16, 16, "RGB", "crop")
+    pixels = np.stack([decode(path, form) for path in sorted((colours.pictures / "test").rglob("*.png"))])
+    for count in (1, 5, 36):
+        found = session.run(None, {"images": pixels[:count]})[0]
+        np.testing.assert_allclose(found, expected(colours, torch.from_numpy(pixels[:count])), atol=1e-6)
+    assert not list(file.parent.glob("*.part")), "nothing half-written stays"
+
+
+def test_torch(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["export", "--ckpt_path", str(colours.run), "--to", "torch", "--out", "some/where.pt2"])
+    said = capsys.readouterr().out
+    assert "written     some/where.pt2 (torch.export, " in said
+    assert "images: uint8 (batch, 16, 16, 3), RGB, 0 to 255" in said
+    assert "compared    with the checkpoint on 32 pictures: largest deviation of a probability 0" in said
+    found = {"descent.json": ""}
+    model = torch.export.load("some/where.pt2", extra_files=found).module()
+    assert json.loads(json.loads(found["descent.json"])["class_names"]) == ["blue", "green", "red"]
+    for pixels in made_up_pictures(PictureFormat(16, 16, "RGB", "crop"), seed=3):
+        np.testing.assert_allclose(model(pixels).detach(), expected(colours, pixels), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["yes or no", "two logits", "probabilities", "labels"])
+def test_other_tasks(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = SmallCNN(num_classes={"yes or no": 1, "two logits": 2, "probabilities": 1}.get(kind, 3), width=2)
+    module: Any = BinaryClassifier(network, torch.optim.SGD, ProbabilityBCELoss() if kind == "probabilities" else None)
+    if kind == "labels":
+        module = MultilabelClassifier(network, torch.optim.SGD, num_labels=3)
+    model = ExportedClassifier(module, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), white=16)
+    first, *others = made_up_pictures(PictureFormat(16, 16, "RGB", "crop"))
+    program = traced(model, torch.cat([first, first]))
+    runs: list[Any] = [lambda pixels: program.module()(torch.from_numpy(pixels)).detach()]
+    if kind == "labels":  # to write ONNX takes seconds
+        Path("m.onnx").write_bytes(onnx_file.onnx_bytes(program, {}))
+        runs.append(onnx_file.runner(Path("m.onnx")))
+    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
+    for pixels in (first, *others):
+        values = (pixels.int() * 16 + 127) // 255  # as data of 16 levels has them
+        with torch.no_grad():
+            output = network.eval()(((values / 255 - mean) / std).permute(0, 3, 1, 2))
+        if kind == "labels":
+            wanted = output.sigmoid()
+        elif kind == "two logits":
+            wanted = output.softmax(1)
+        else:
+            wanted = torch.cat([1 - output.sigmoid(), output.sigmoid()], dim=1)
+        for run in runs:
+            np.testing.assert_allclose(run(pixels.numpy()), wanted, atol=1e-5)
+
+
+class _Undecided(nn.Module):
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, num_classes)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        means = pictures.mean((2, 3))
+        return self.layer(means if means.sum() > 0 else -means)
+
+
+def test_a_network_that_looks_at_values() -> None:
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from lightning_modules import ImageClassifier
+
+    model = ExportedClassifier(ImageClassifier(_Undecided(2), torch.optim.SGD), (0.5,) * 3, (0.2,) * 3)
+    with pytest.raises(
+        MisconfigurationException, match=r"torch\.export cannot follow _Undecided: .*cannot be exported"
+    ):
+        traced(model, torch.zeros(2, 8, 8, 3, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_a_file_that_answers_otherwise_is_not_kept(
+    kind: str, colours: Trained, exported: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(onnx_file, "onnx_bytes", lambda *given: exported.read_bytes())  # made once
+    real = Scorer.pictures
+    monkeypatch.setattr(Scorer, "pictures", lambda self, pixels: real(self, pixels) * 1.01)
+    Path("m").write_text("the old one")
+    line = refused(["export", "--ckpt_path", str(colours.run), "--to", kind, "--out", "m"], capsys)
+    assert re.search(r"differs from the checkpoint by 0\.\d+ in a probability \(at most 0\.0001 is accepted\)", line)
+    assert Path("m").read_text() == "the old one"
+    assert [file.name for file in Path().iterdir()] == ["m"]
+
+
+def test_what_is_not_there(
+    colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def line(*words: str) -> str:
+        return refused(["export", "--ckpt_path", str(colours.run), *words], capsys)
+
+    assert "--to must be onnx or torch, got nothing" in line()
+    assert "--to must be onnx or torch, got tflite" in line("--to", "tflite")
+    assert "--out . is a folder; give a file, e.g. ./model.pt2" in line("--to", "torch", "--out", ".")
+    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else name)
+    assert "needs onnxscript, not installed here: pip install 'descent[export]'" in line("--to", "onnx")
