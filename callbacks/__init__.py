@@ -15,6 +15,7 @@ from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.preflight import Preflight
 from callbacks.progress import EpochBar, EpochLines
+from callbacks.sample_grid import SampleGrid
 from callbacks.schedule_free import ScheduleFreeWeights
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "PredictionTable",
     "Preemption",
     "Preflight",
+    "SampleGrid",
     "ScheduleFreeWeights",
     "find_lr",
     "history",

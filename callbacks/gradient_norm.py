@@ -45,7 +45,7 @@ class GradientNorm(Callback):
     | `grad_norm/layer/<name>`, `grad_norm/layer_clipped/<name>` | with `by_layer`: at the logged step |
 
     With several optimizers the keys are `grad_norm/<number>/…`. In manual optimization `total` is the norm with which
-    the optimizer is called, hence after a clipping by hand.
+    the optimizer is called, hence after a clipping by hand; a `GAN` clips later, so that its `total` is from before.
 
     At the end a report says how the norms were spread, what share was clipped, and which threshold would fit, on the
     terminal and in `clipping.txt` in the run's folder.
@@ -69,7 +69,8 @@ class GradientNorm(Callback):
         self._stop_listening()
         if len(self.records) != len(trainer.optimizers):
             self.records = [NormRecord() for _ in trainer.optimizers]
-            self.batches = trainer.global_step // max(len(trainer.optimizers), 1)
+            counted = getattr(pl_module, "counted_optimizers", len(trainer.optimizers))
+            self.batches = trainer.global_step // max(counted, 1)
         self._clipping = clipping_of(trainer, pl_module)[0]
         self._shared = shares_norm(pl_module) and len(self.records) == 1
         self._scaled = scaler_of(trainer) is not None

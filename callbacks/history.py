@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS_FILE = "metrics.csv"
+QUANTITIES = ("loss", "accuracy", "generator_loss", "discriminator_loss", "sliced_wasserstein")
+LOGARITHMIC = ("loss", "sliced_wasserstein")
 TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion: told apart in print and by colour-blind readers
 
 
@@ -65,7 +67,7 @@ def metrics_file(path: Path) -> Path:
 
 
 def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
-    """Loss (log axis), accuracy where it was logged, and learning rate (log axis) by epoch, training and validation.
+    """Loss (log axis), accuracy and what a GAN logs, and learning rate (log axis) by epoch, training and validation.
 
     Args:
         run: What `history` takes, or the table that it gives.
@@ -77,11 +79,13 @@ def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
     from matplotlib.figure import Figure
 
     table = run if isinstance(run, pd.DataFrame) else history(run)
-    quantities = [name for name in ("loss", "accuracy") if any(c in table for c in (f"train/{name}", f"val/{name}"))]
+    quantities = [name for name in QUANTITIES if any(c in table for c in (f"train/{name}", f"val/{name}"))]
     rates = [name for name in table.columns if name == "lr" or name.startswith("lr/")]
     panels = [*quantities, *(["lr"] if rates else [])]
     figure = Figure(figsize=(4.2 * max(len(panels), 1), 3.4), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, max(len(panels), 1), squeeze=False)[0], panels, strict=True):
+    if not panels:
+        return figure
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         epochs = table.index + 1
         if panel == "lr":
             for name in rates:
@@ -94,7 +98,7 @@ def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
                     label = "training" if stage == "train" else "validation"
                     axes.plot(values.index + 1, values, style, marker=".", color=color, label=label)
             positive = (table.filter(regex=f"^(train|val)/{panel}$").stack() > 0).all()
-            axes.set(ylabel=panel, yscale="log" if panel == "loss" and positive else "linear")
+            axes.set(ylabel=panel.replace("_", " "), yscale="log" if panel in LOGARITHMIC and positive else "linear")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3, which="both")

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from callbacks.mask_pictures import save_masks
+from callbacks.sample_grid import save_picture
 
 
 class PredictionTable(BasePredictionWriter):
@@ -23,6 +24,7 @@ class PredictionTable(BasePredictionWriter):
     | `(B, K)` bool, `labels` | one column, the names of the labels that apply                                 |
     | `(B, K)` other          | a column for each of the K                                                     |
     | `(B, H, W)`             | a column with the file of the mask, a picture in `predictions/`                |
+    | `(B, C, H, W)` uint8    | a column with the file of the picture in `predictions/`                        |
     """
 
     NAMED = ("class", "runner_up")
@@ -55,7 +57,9 @@ class PredictionTable(BasePredictionWriter):
 
 
 def table_columns(name: str, values: Tensor, classes: list[str] | None, folder: Path) -> dict[str, list[Any]]:
-    """The columns that a tensor makes; masks are saved in `folder`."""
+    """The columns that a tensor makes; masks and pictures are saved in `folder`."""
+    if values.ndim == 4:
+        return {name: save_pictures(values, folder)}
     if values.ndim >= 3:
         return {name: save_masks(values, folder)}
     if values.ndim == 1:
@@ -66,6 +70,15 @@ def table_columns(name: str, values: Tensor, classes: list[str] | None, folder: 
         rows = values.tolist()
         return {name: ["; ".join(n for n, applies in zip(names, row, strict=True) if applies) for row in rows]}
     return {f"{name}_{names[k]}": [_shown(v) for v in values[:, k].tolist()] for k in range(values.shape[1])}
+
+
+def save_pictures(pictures: Tensor, folder: Path) -> list[str]:
+    """Save uint8 pictures `(N, C, H, W)` as PNG files; their paths from the folder above."""
+    digits = len(str(max(len(pictures) - 1, 0)))
+    paths = [folder / f"{number:0{digits}d}.png" for number in range(len(pictures))]
+    for picture, path in zip(pictures, paths, strict=True):
+        save_picture(picture, path)
+    return [f"{folder.name}/{path.name}" for path in paths]
 
 
 def _shown(value: Any) -> Any:

@@ -60,6 +60,12 @@ class Preflight(Callback):
         if self.handle is not None and isinstance(batch, (tuple, list)) and batch and isinstance(batch[0], Tensor):
             self.report(examine_inputs(batch[0]))
 
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Watch no longer, also where the module does not call its loss by itself (an adversarial pair)."""
+        self.stop()
+
     def report(self, findings: list[Finding]) -> None:
         """Warn once of each, or end the run."""
         certain = [finding.text for finding in findings if finding.certain]

@@ -99,6 +99,8 @@ def _copied_module(module: LightningModule) -> LightningModule:
     twin.configure_callbacks = list  # type: ignore[method-assign, assignment]
     if hasattr(twin, "scheduler") and hasattr(twin, "optimizer"):
         twin.scheduler = None  # type: ignore[assignment]  # of Descent's modules: a length that the real run has is none of this one
+    if hasattr(twin, "forget_schedules"):  # of a GAN, which has two
+        twin.forget_schedules()  # type: ignore[operator]
     return twin
 
 

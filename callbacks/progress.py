@@ -7,7 +7,14 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 REDRAWS = 10  # a second; Lightning's 100 take up to a sixth of a core
-SHOWN = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+SHOWN = (
+    "train/loss",
+    "val/loss",
+    "train/accuracy",
+    "val/accuracy",
+    "train/generator_loss",
+    "train/discriminator_loss",
+)
 
 
 class _LineAnEpoch(ProgressBar):

@@ -30,9 +30,10 @@ class Row(NamedTuple):
 
 
 CLASSES, BINARY, LABELS = "one class of several", "yes or no", "any number of labels"
-NUMBER, PIXELS = "a number", "a class for every pixel"
+NUMBER, PIXELS, PICTURES = "a number", "a class for every pixel", "new pictures (GAN)"
 _IMAGES, _YES, _MANY = "-c configs/quickstart.yaml", "-c configs/binary.yaml", "-c configs/multilabel.yaml"
 _NUMBERS, _MASKS = "-c configs/regression.yaml", "-c configs/segmentation.yaml"
+_GAN = "-c configs/gan.yaml"
 
 GUIDE = [
     Row(CLASSES, "losses/cross_entropy.yaml", "the first choice", "calibrated probabilities; softmax inside", _IMAGES),
@@ -69,6 +70,13 @@ GUIDE = [
         " much", _MASKS),
     Row(PIXELS, "losses/tversky.yaml", "a miss is worse than a false alarm, or the reverse", "dice with a price for"
         " each", _MASKS),
+    Row(PICTURES, "losses/adversarial_non_saturating.yaml", "the first choice", "the generator learns most while its"
+        " fakes are bad", _GAN),
+    Row(PICTURES, "losses/adversarial_least_squares.yaml", "training swings", "fakes keep a gradient however sure the"
+        " discriminator is", _GAN),
+    Row(PICTURES, "losses/adversarial_hinge.yaml", "with spectral normalisation", "the discriminator stops learning"
+        " from what it tells apart by a margin", f"{_GAN} --model.discriminator"
+        " networks/dcgan_discriminator_spectral.yaml"),
 ]  # fmt: skip
 
 

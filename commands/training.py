@@ -118,6 +118,11 @@ class DescentCLI(LightningCLI):
                 apply_on="instantiate",
             )
 
+        for network in ("generator", "discriminator"):
+            parser.link_arguments(
+                "data.channels", f"model.init_args.{network}.init_args.channels", apply_on="instantiate"
+            )
+
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         assert isinstance(parser, Parser)

@@ -1,6 +1,9 @@
 """Handwritten digits that ship inside scikit-learn: real pictures without a download."""
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 
 from datamodules.in_memory import ImageDataModule
 from datamodules.pictures import Pictures
@@ -14,7 +17,13 @@ class DigitsDataModule(ImageDataModule):
 
     A fixed fifth of each class is the test set (359 scans); of the rest ``val_share`` is for validation.
 
-    Args: those of :class:`~datamodules.in_memory.ImageDataModule`.
+    Args:
+        size: Height and width, ≥ 8. Above 8 the scans are enlarged (bilinear), and their values stretched to 0 to 255:
+            smooth grey pictures, for what makes pictures.
+        kwargs: See :class:`~datamodules.in_memory.ImageDataModule`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
 
     Example:
         >>> data = DigitsDataModule(batch_size=50)
@@ -32,13 +41,28 @@ class DigitsDataModule(ImageDataModule):
     channels = 1
     white = 16
 
+    def __init__(self, size: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if size < 8:
+            raise ValueError(f"size must be ≥ 8, got {size}.")
+        self.image_size = (size, size)
+
     def training_pictures(self) -> Pictures:
         """Four fifths of each class."""
-        return _digits(test=False)
+        return enlarged(_digits(test=False), self.image_size[0])
 
     def test_pictures(self) -> Pictures:
         """One fifth of each class."""
-        return _digits(test=True)
+        return enlarged(_digits(test=True), self.image_size[0])
+
+
+def enlarged(pictures: Pictures, size: int) -> Pictures:
+    """Scans at another size, with values 0 to 255; at their own size as they are."""
+    if size == pictures.pixels.shape[1]:
+        return pictures
+    planes = pictures.pixels.permute(0, 3, 1, 2).float() * (255 / 16)
+    large = F.interpolate(planes, size=(size, size), mode="bilinear", align_corners=False)
+    return Pictures(large.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous(), pictures.targets)
 
 
 def _digits(test: bool) -> Pictures:

@@ -1,31 +1,25 @@
 """What every supervised task shares: its parts by injection, clipping, and means over samples."""
 
-import sys
-from functools import partial
 from typing import Any, cast
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lightning_modules.checkpoint_mismatch import describe_mismatch
 from lightning_modules.clipping import clip_gradients_once, optimized_parameters
-from lightning_modules.epoch_means import EpochMeans
+from lightning_modules.epoch_module import EpochModule
 from lightning_modules.injected import class_of
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.real_steps import RealSteps
-from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
 from lightning_modules.schedulers.recipe import Horizon, Recipe, build_schedule
 
 
-class SupervisedModule(LightningModule):
+class SupervisedModule(EpochModule):
     """A network trained on (input, target) pairs.
 
     A task derives from it, says in `batch_metrics` what it measures cheaply on each training batch, and in
@@ -71,7 +65,6 @@ class SupervisedModule(LightningModule):
         self.channels_last = channels_last
         self.parameter_groups = parameter_groups
         self._steps_taken: int | None = None
-        self.means = {"train": EpochMeans(), "val": EpochMeans(), "test": EpochMeans()}
 
     # -- what a task says of itself ------------------------------------------------------------------------------------
 
@@ -86,14 +79,6 @@ class SupervisedModule(LightningModule):
 
     def update_metrics(self, stage: str, output: Tensor, target: Tensor) -> None:
         """Update the torchmetrics of `stage` ("val" or "test") with a batch."""
-
-    def metric_names(self) -> set[str]:
-        """Names, without the stage, of what is logged for each epoch: the loss, and what a task adds."""
-        return {"loss"}
-
-    def compute_metrics(self, stage: str) -> dict[str, Tensor]:
-        """Compute and reset the torchmetrics of `stage`."""
-        return {}
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
@@ -121,10 +106,6 @@ class SupervisedModule(LightningModule):
             self.log_dict({"train/loss_step": loss.detach(), **rates}, on_step=True, on_epoch=False)
         return loss
 
-    @property
-    def _log_every_n_steps(self) -> int:
-        return self.trainer.log_every_n_steps or sys.maxsize  # type: ignore[attr-defined, no-any-return]
-
     def learning_rates(self) -> dict[str, float]:
         """Rate that this step uses, by parameter group: `lr`, or `lr/<group>` where there are several groups."""
         groups = [group for optimizer in self.trainer.optimizers for group in optimizer.param_groups]
@@ -140,19 +121,6 @@ class SupervisedModule(LightningModule):
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         return {"skipped_steps": float(skipped)} if scaled or skipped else {}
 
-    def on_train_start(self) -> None:
-        """See before the first step that what a plateau monitors will be logged."""
-        check_monitor(self.trainer, self.logged_metrics())
-
-    def logged_metrics(self) -> set[str]:
-        """Names of what a run logs for each epoch."""
-        return {"train/loss"} | {f"val/{name}" for name in self.metric_names()}
-
-    def on_train_epoch_end(self) -> None:
-        """Log the means over the epoch's samples."""
-        self.log_dict({f"train/{name}": mean for name, mean in self._epoch_means("train").items()})
-        observe_plateaus(self)
-
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Measure a validation batch."""
         self._evaluation_step("val", batch)
@@ -161,41 +129,11 @@ class SupervisedModule(LightningModule):
         """Measure a test batch."""
         self._evaluation_step("test", batch)
 
-    def on_validation_epoch_start(self) -> None:
-        """Begin with nothing measured: an interrupted evaluation leaves sums behind."""
-        self._evaluation_start("val")
-
-    def on_test_epoch_start(self) -> None:
-        """Begin with nothing measured."""
-        self._evaluation_start("test")
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the validation loss and metrics."""
-        self._evaluation_end("val")
-        observe_plateaus(self)
-
-    def on_test_epoch_end(self) -> None:
-        """Log the test loss and metrics."""
-        self._evaluation_end("test")
-
     def _evaluation_step(self, stage: str, batch: tuple[Tensor, Tensor]) -> None:
         inputs, target = batch
         output = self(inputs)
         self.means[stage].update(len(inputs), loss=self.criterion(output, target))
         self.update_metrics(stage, output, target)
-
-    def _evaluation_start(self, stage: str) -> None:
-        self.means[stage].reset()
-
-    def _evaluation_end(self, stage: str) -> None:
-        measured = {**self._epoch_means(stage), **self.compute_metrics(stage)}
-        self.log_dict({f"{stage}/{name}": value for name, value in measured.items()})
-
-    def _epoch_means(self, stage: str) -> dict[str, Tensor]:
-        strategy = self.trainer.strategy
-        means = self.means[stage].compute(lambda total: strategy.reduce(total, reduce_op="sum"))
-        self.means[stage].reset()
-        return means
 
     # -- optimization --------------------------------------------------------------------------------------------------
 
@@ -238,24 +176,14 @@ class SupervisedModule(LightningModule):
         """Keep the sums of an unfinished epoch, over all processes, and the count of steps that were really taken."""
         if self.real_steps is not None:
             checkpoint["steps_taken"] = self.real_steps.taken
-        reduce = partial(self.trainer.strategy.reduce, reduce_op="sum") if self.trainer.world_size > 1 else None
-        checkpoint["epoch_means"] = {stage: means.state_dict(reduce) for stage, means in self.means.items()}
+        super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See that the checkpoint is one of this network; go on with the sums of an unfinished epoch.
+        """See that the checkpoint is one of this network; go on with its counts and sums.
 
         Raises:
             MisconfigurationException: It is of another network; the message names the layers that differ.
         """
-        mismatch = describe_mismatch(checkpoint["state_dict"], self.state_dict())
-        if mismatch:
-            raise MisconfigurationException(
-                f"The checkpoint is of another network than {type(self.network).__name__} as configured: {mismatch}. "
-                "Give the config that it was made with (config.yaml in its run's folder)."
-            )
-        trainer = self._trainer  # none while `load_from_checkpoint` makes the module
-        if trainer is not None and trainer.state.fn == TrainerFn.FITTING:
+        super().on_load_checkpoint(checkpoint)
+        if self._continues_a_fit:
             self._steps_taken = checkpoint.get("steps_taken")
-        if self.global_rank == 0:  # they were summed over the processes
-            for stage, state in checkpoint.get("epoch_means", {}).items():
-                self.means[stage].load_state_dict(state)

@@ -5,7 +5,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 
-def trial_output(network: nn.Module, shape: tuple[int, int, int]) -> tuple[int, ...]:
+def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of what a network gives for two black pictures; its state, and every random stream, are as before.
 
     Args:

@@ -13,6 +13,9 @@ from lightning_modules.losses.reduction import reduce
 class AdversarialLoss(nn.Module, ABC):
     """A pair of terms; `D` below is the discriminator's logit, on real pictures and on fake ones."""
 
+    boundary: float = 0.0
+    """Logit above which the discriminator takes a picture for a real one."""
+
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """What the discriminator minimises: its term for the real logits plus its term for the fake ones."""
@@ -81,6 +84,8 @@ class LeastSquaresLoss(AdversarialLoss):
     Reference:
         Mao et al.: Least squares generative adversarial networks, 2017 (a = 0, b = c = 1).
     """
+
+    boundary = 0.5  # half way between what it is told of fakes and of real pictures
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """½(real − 1)² + ½fake²."""

@@ -1,5 +1,6 @@
 """Networks: any `torch.nn.Module` that maps a batch of inputs to logits."""
 
+from lightning_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lightning_modules.networks.library import TimmNetwork, TorchvisionNetwork
 from lightning_modules.networks.mlp import MLP
 from lightning_modules.networks.resnet8 import ResNet8
@@ -7,4 +8,14 @@ from lightning_modules.networks.resnet18_cifar import ResNet18Cifar
 from lightning_modules.networks.small_cnn import SmallCNN
 from lightning_modules.networks.unet import UNet
 
-__all__ = ["MLP", "ResNet8", "ResNet18Cifar", "SmallCNN", "TimmNetwork", "TorchvisionNetwork", "UNet"]
+__all__ = [
+    "MLP",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "ResNet8",
+    "ResNet18Cifar",
+    "SmallCNN",
+    "TimmNetwork",
+    "TorchvisionNetwork",
+    "UNet",
+]

@@ -1,7 +1,9 @@
 """The digits: all of them, each in one set, the test scans the same for everyone."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from datamodules import DigitsDataModule
@@ -48,3 +50,14 @@ def test_normalised_to_zero_mean_and_unit_deviation() -> None:
     images, _ = data.prepare_batch(batch, training=False)
     assert abs(float(images.mean())) < 1e-5
     assert float(images.std()) == pytest.approx(1, abs=1e-4)
+
+
+def test_enlarged_scans_are_scikit_learns_stretched() -> None:
+    large, small = DigitsDataModule(size=32).training_pictures(), DigitsDataModule().training_pictures()
+    assert large.pixels.shape == (len(small.targets), 32, 32, 1)
+    for number in (0, 7):
+        scan = Image.fromarray(small.pixels[number, :, :, 0].numpy().astype(np.float32) * np.float32(255 / 16))
+        expected = np.asarray(scan.resize((32, 32), Image.Resampling.BILINEAR))
+        assert np.abs(large.pixels[number, :, :, 0].numpy() - expected).max() <= 0.51  # rounded
+    with pytest.raises(ValueError, match="size must be ≥ 8, got 7"):
+        DigitsDataModule(size=7)

@@ -1,0 +1,70 @@
+"""How far two sets of pictures are apart as distributions, cheaply: seen along random directions."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+_SEED = 0  # the same directions in every run, so that runs can be compared
+
+
+class SlicedWasserstein(Metric):
+    r"""Sliced Wasserstein-1 distance of real and generated pictures.
+
+    Each picture $x$ becomes one number $\langle\theta, x\rangle$ along each of $K$ random directions of length 1; along
+    each the distance of two sets of the same size is the mean difference of their sorted numbers:
+
+    $$\frac1K \sum_k \frac1n \sum_i \lvert \langle\theta_k, x\rangle_{(i)} - \langle\theta_k, y\rangle_{(i)} \rvert$$
+
+    0 for equal sets; two samples of the same distribution have about $c / \sqrt n$. It sees brightness, colour, coarse
+    shape and their spread, hence a collapse to a few pictures; not sharpness, as a measure on a trained network does.
+
+    Args:
+        directions: $K$ ≥ 1.
+
+    Shape:
+        Two batches `(B, …)` of the same size → `()`.
+
+    Raises:
+        ValueError: directions is below 1.
+
+    Example:
+        >>> distance = SlicedWasserstein(directions=8)
+        >>> distance.update(torch.zeros(4, 1, 2, 2), torch.zeros(4, 1, 2, 2))
+        >>> distance.compute()
+        tensor(0.)
+
+    Reference:
+        Bonneel, Rabin, Peyré, Pfister: Sliced and Radon Wasserstein barycenters of measures, 2015.
+    """
+
+    full_state_update = False
+    higher_is_better = False
+    real: list[Tensor]
+    fake: list[Tensor]
+
+    def __init__(self, directions: int = 128) -> None:
+        super().__init__()
+        if directions < 1:
+            raise ValueError(f"directions must be ≥ 1, got {directions}.")
+        self.directions = directions
+        self.theta = torch.empty(0)
+        self.add_state("real", default=[], dist_reduce_fx="cat")
+        self.add_state("fake", default=[], dist_reduce_fx="cat")
+
+    def update(self, real: Tensor, fake: Tensor) -> None:
+        """Project a batch of real pictures and as many generated ones."""
+        self.real.append(self._project(real))
+        self.fake.append(self._project(fake))
+
+    def _project(self, pictures: Tensor) -> Tensor:
+        flat = pictures.detach().float().flatten(1)
+        if self.theta.shape[:1] != flat.shape[1:] or self.theta.device != flat.device:
+            numbers = torch.randn(flat.shape[1], self.directions, generator=torch.Generator().manual_seed(_SEED))
+            self.theta = (numbers / numbers.norm(dim=0)).to(flat.device)
+        return flat @ self.theta
+
+    def compute(self) -> Tensor:
+        """The distance of all that was seen."""
+        real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
+        return (real.sort(dim=0).values - fake.sort(dim=0).values).abs().mean()
