@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
+from callbacks.lr_preset import module_preset, write_preset
 from callbacks.lr_search import LRSearch, smoothed_repeats
 from callbacks.lr_suggestions import Floats, Method, divergence, spaced_rates, suggest
 from callbacks.lr_sweep import LRSweep, several_processes
@@ -34,6 +35,7 @@ def find_lr(
     confirm_steps: int = 200,
     seed: int = 0,
     trainer: Trainer | None = None,
+    folder: str | Path | None = None,
     **options: Any,
 ) -> LRSearch:
     """Train copies of the module at rising rates, and read off which rates make the loss fall.
@@ -54,6 +56,8 @@ def find_lr(
         confirm_steps: Optimizer steps of each of them, ≥ 20.
         seed: ≥ 0.
         trainer: Its device, precision, clipping and accumulation are used.
+        folder: Where to write `lr_finder.png`, `.csv` and `.json`, and `lr_finder.yaml` for `fit -c` if the module has
+            an `optimizer` that is a `functools.partial`; `None`: nowhere.
         **options: Of the private trainer where no `trainer` is given, e.g. `precision="bf16-mixed"`.
 
     Raises:
@@ -87,6 +91,10 @@ def find_lr(
             short = settings.sweep(constant, repeats).losses
             tail = short[-max(int(CONFIRM_SHARE * confirm_steps), 1) :]
             search.confirmation[rate] = float(tail.mean()) if len(short) == confirm_steps else float("inf")
+    if folder is not None and not (several_processes() and dist.get_rank()):
+        search.save(Path(folder))
+        if preset := module_preset(search, module):
+            write_preset(search, preset, Path(folder))
     return search
 
 

@@ -1,6 +1,6 @@
 """Small fits to look inside of: dropout, batch norm and shuffled data, with every precision that a CPU can do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,13 @@ def fit(
     module: LightningModule | None = None,
     callbacks: Sequence[Callback] = (),
     batch_size: int = 16,
+    make: Callable[[], LightningModule] | None = None,
     **flags: Any,
 ) -> LightningModule:
     """Fit fresh objects after seeding everything; the trained module."""
     seed_everything(1, verbose=False)
     if module is None:
-        module = classifier()
+        module = (make or classifier)()
     trainer_in(folder, callbacks, **flags).fit(module, data(batch_size=batch_size))
     return module
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from callbacks import Diagnostics
 from callbacks.findings import findings
-from tests.callbacks.inside_case import classifier, fit, half_precision, same_bits
+from tests.callbacks.inside_case import classifier, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -57,19 +57,43 @@ def test_a_frozen_layer(tmp_path: Path) -> None:
     assert "network.two: not trained, requires_grad is off." in said(tmp_path, network(frozen=True))
 
 
+class Convolutions(nn.Module):
+    """Two convolutions and a linear layer; the second may be dead, or train in name only."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second, self.relu = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3), nn.ReLU()
+        self.head, self.fault = nn.Linear(8 * 16, 10), fault
+        if fault == "dead":
+            self.second.bias.data[:] = -100.0  # type: ignore[union-attr]
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        hidden = self.second(self.first(pictures))
+        hidden = hidden.detach() + self.first(pictures)[:, :1, 1:-1, 1:-1] if self.fault == "frozen" else hidden
+        output: torch.Tensor = self.head(self.relu(hidden).flatten(1))
+        return output
+
+
+def test_a_dead_convolution(tmp_path: Path) -> None:
+    text = said(tmp_path, Convolutions("dead"))
+    assert "network.relu: 100% of units dead since epoch 1" in text
+    assert "network.second: frozen" in text
+
+
+def test_a_convolution_that_trains_in_name_only(tmp_path: Path) -> None:
+    """All its parameters are trainable and in the optimizer, and the loss does not depend on them."""
+    net = Convolutions("frozen")
+    assert all(p.requires_grad for p in net.parameters())
+    lines = said(tmp_path, net).splitlines()
+    assert [line for line in lines if "frozen" in line or "not trained" in line] == [
+        "network.second: frozen, its weights do not move (update 0 of their size); see that the loss depends on it, and "
+        "that the optimizer has its parameters."
+    ]
+
+
 def test_an_exploding_rate(tmp_path: Path) -> None:
     assert "the learning rate is too high" in said(tmp_path, network(), lr=30.0)
-
-
-@pytest.mark.parametrize("flags", [{}, {"plugins": half_precision}, {"accumulate_grad_batches": 2}])
-def test_the_same_bits(tmp_path: Path, flags: dict[str, Any]) -> None:
-    def made() -> dict[str, Any]:
-        return {key: value() if callable(value) else value for key, value in flags.items()}
-
-    plain = fit(tmp_path / "plain", **made())
-    watched = fit(tmp_path / "watched", callbacks=[Diagnostics(every_n_steps=1)], **made())
-    assert same_bits(plain, watched)
-    assert not any(layer._forward_hooks for layer in watched.modules())
 
 
 def test_only_sampled_steps(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from torch import Tensor, nn
@@ -20,7 +21,9 @@ from torch.optim.lr_scheduler import CyclicLR, ExponentialLR, LambdaLR, LinearLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import LRFinder, find_lr
+from callbacks.lr_preset import rate_preset
 from callbacks.random_state import random_state
+from lightning_modules.losses import NonSaturatingLoss
 from lightning_modules.schedulers import Cosine, OneCycle, StepDecay, Warmup
 from tests.callbacks.inside_case import classifier, data, fit, half_precision, same_bits, trainer_in
 
@@ -239,6 +242,55 @@ def test_several_optimizers_one_at_a_time() -> None:
         find_lr(module, data(batch_size=64), optimizer=2, accelerator="cpu", **SHORT)
 
 
+class TinyGAN(LightningModule):
+    """Two steps of the discriminator, then one of the generator; each its own loss and kind of optimizer."""
+
+    rates: ClassVar[list[tuple[float, float]]] = []  # of generator and discriminator, whoever is copied
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator = nn.Sequential(nn.Linear(8, 32), nn.LeakyReLU(0.2), nn.Linear(32, 64))
+        self.discriminator = nn.Sequential(nn.Linear(64, 32), nn.LeakyReLU(0.2), nn.Linear(32, 1))
+        self.loss = NonSaturatingLoss()
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        to_generate, to_judge = cast(list[Any], self.optimizers())
+        self.rates.append((to_generate.param_groups[0]["lr"], to_judge.param_groups[0]["lr"]))
+        real = batch[0].flatten(1)
+        for optimizer in (to_judge, to_judge, to_generate):
+            self.toggle_optimizer(optimizer)
+            fake = self.discriminator(self.generator(torch.randn(len(real), 8)))
+            judged = optimizer is to_judge
+            loss = self.loss.discriminator(self.discriminator(real), fake) if judged else self.loss.generator(fake)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+            self.untoggle_optimizer(optimizer)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [
+            torch.optim.Adam(self.generator.parameters(), 2e-4),
+            torch.optim.SGD(self.discriminator.parameters(), 0.01),
+        ]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_gan_one_network_at_a_time(number: int) -> None:
+    torch.manual_seed(0)
+    module = TinyGAN()
+    before = copy.deepcopy(module.state_dict())
+    TinyGAN.rates.clear()
+    options: dict[str, Any] = {"low": 1e-5, "high": 100.0, "steps": 80, "repeats": 1, "accelerator": "cpu"}
+    search = find_lr(module, data(batch_size=64), optimizer=number, **options)
+    assert 1e-4 < search.pick < 10
+    own, other = ([pair[n] for pair in TinyGAN.rates] for n in (number, 1 - number))
+    assert set(other) == {(2e-4, 0.01)[1 - number]}  # keeps its own
+    assert own[0] == 1e-5
+    assert len(set(own)) > 20
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
 def test_no_search_on_a_resume(tmp_path: Path) -> None:
     seed_everything(1, verbose=False)
     trainer = trainer_in(tmp_path, max_epochs=1)
@@ -268,6 +320,40 @@ def test_files(tmp_path: Path) -> None:
     assert [float(row["loss_0"]) for row in rows[:20]] == search.losses[0, :20].tolist()
     assert search.winner in search.confirmation
     assert "short training" in search.summary()
+
+
+def test_a_notebook_gets_the_files_too(tmp_path: Path) -> None:
+    module = classifier(linear(), optimizer=partial(torch.optim.AdamW, lr=1e-3, betas=(0.9, 0.99)))
+    search = find_lr(module, data(batch_size=64), accelerator="cpu", folder=tmp_path / "found", **SHORT)
+    files = {file.name for file in (tmp_path / "found").iterdir()}
+    assert files == {"lr_finder.png", "lr_finder.csv", "lr_finder.json", "lr_finder.yaml"}
+    preset = yaml.safe_load((tmp_path / "found/lr_finder.yaml").read_text())
+    assert preset["model"]["class_path"] == "lightning_modules.ImageClassifier"
+    assert preset["model"]["init_args"] == {
+        "optimizer": {
+            "class_path": "torch.optim.AdamW",
+            "init_args": {"lr": pytest.approx(search.pick, rel=0.01), "betas": [0.9, 0.99]},
+        }
+    }
+    assert json.loads((tmp_path / "found/lr_finder.json").read_text())["pick"] == search.pick
+    module.optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1)  # nothing that a config could name
+    find_lr(module, data(batch_size=64), accelerator="cpu", folder=tmp_path / "other", **SHORT)
+    assert not (tmp_path / "other/lr_finder.yaml").exists()
+
+
+def test_the_preset_sets_the_rates_of_torchs_cycles() -> None:
+    search = find_lr(classifier(linear(), scheduler=None), data(batch_size=64), accelerator="cpu", **SHORT)
+    sgd: dict[str, Any] = {"class_path": "torch.optim.SGD", "init_args": {"lr": 1.0}}
+    cycles = {"OneCycleLR": {"max_lr": 1.0}, "CyclicLR": {"base_lr": 0.1, "max_lr": 1.0}, "StepLR": {"step_size": 3}}
+    found = {
+        name: rate_preset(search, "a.B", sgd, {"class_path": name, "init_args": own})["model"]["init_args"]
+        for name, own in cycles.items()
+    }
+    lower, upper = search.suggestions.cyclic
+    assert found["OneCycleLR"]["scheduler"]["init_args"] == {"max_lr": pytest.approx(search.pick, rel=0.01)}
+    cyclic = found["CyclicLR"]["scheduler"]["init_args"]
+    assert cyclic == {"base_lr": pytest.approx(lower, rel=0.01), "max_lr": pytest.approx(upper, rel=0.01)}
+    assert "scheduler" not in found["StepLR"]
 
 
 def test_a_flat_curve_is_refused() -> None:
