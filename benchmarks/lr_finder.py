@@ -38,7 +38,7 @@ GRIDS = {
     "SGD": [round(10 ** (third / 3), 5) for third in range(-8, 1)],
     "AdamW": [round(10 ** (third / 3), 5) for third in range(-11, -2)],
 }
-SUGGESTIONS = ("minimum_tenth", "steepest", "valley")
+SUGGESTIONS = ("nine_tenths", "minimum_tenth", "steepest", "valley")
 LOW, HIGH = 1e-6, 10.0
 STEPS, REPEATS, BATCH = 140, 3, 100
 PRECISION: Any = "bf16-mixed"

@@ -9,7 +9,12 @@ if TYPE_CHECKING:
 
     from callbacks.lr_search import LRSearch
 
-COLORS = {"steepest": "#D55E00", "valley": "#0072B2", "minimum_tenth": "#009E73"}  # Okabe and Ito
+COLORS = {  # Okabe and Ito
+    "nine_tenths": "#CC79A7",
+    "steepest": "#D55E00",
+    "valley": "#0072B2",
+    "minimum_tenth": "#009E73",
+}
 
 
 def lr_figure(search: "LRSearch") -> "Figure":

@@ -29,7 +29,7 @@ def find_lr(
     steps: int = 140,
     mode: Literal["exponential", "linear"] = "exponential",
     repeats: int = 3,
-    method: Method = "minimum_tenth",
+    method: Method = "nine_tenths",
     optimizer: int = 0,
     confirm: bool = False,
     confirm_steps: int = 200,
@@ -163,7 +163,7 @@ class LRFinder(Callback):
         steps: int = 140,
         mode: Literal["exponential", "linear"] = "exponential",
         repeats: int = 3,
-        method: Method = "minimum_tenth",
+        method: Method = "nine_tenths",
         seed: int = 0,
     ) -> None:
         check_range(low, high, steps, repeats, seed)

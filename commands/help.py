@@ -88,7 +88,7 @@ lr_finder.yaml, which goes on top of the config: descent fit -c CONFIG -c .../lr
   --low, --high               the range (default 1e-6 to 10); the test ends where the loss diverges
   --steps N, --repeats N      optimizer steps of a pass, number of passes (default 140, 3)
   --mode                      exponential or linear spacing
-  --method                    steepest, valley or minimum_tenth: which suggestion is the pick
+  --method                    nine_tenths (default), steepest, valley or minimum_tenth: which suggestion is the pick
   --confirm true              train shortly at a third of the pick, the pick and three times the pick
   --ckpt_path PATH            start from the weights of a checkpoint
 """

@@ -92,7 +92,7 @@ class Trainer(LightningTrainer):
         steps: int = 140,
         mode: Literal["exponential", "linear"] = "exponential",
         repeats: int = 3,
-        method: Method = "minimum_tenth",
+        method: Method = "nine_tenths",
         optimizer: int = 0,
         confirm: bool = False,
         confirm_steps: int = 200,

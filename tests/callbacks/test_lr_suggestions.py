@@ -49,6 +49,7 @@ def test_worked_by_hand() -> None:
     found = suggest(rates, curve)
     assert found.minimum_tenth == pytest.approx(rates[8] / 10)
     assert found.steepest == rates[5] or found.steepest == rates[4]
+    assert found.nine_tenths == rates[7]
     assert found.cyclic == (rates[4], rates[7])  # falls of 0.3 ≥ 0.12 and of 1.1 ≥ 1.08
 
 
