@@ -41,6 +41,11 @@ def main(args: list[str] | None = None) -> Any:
 
         print(USAGE, end="")
         return None
+    try:
+        tune_allocator()  # before torch is imported
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     command = words[0].replace("-", "_")
     if command == "predict" and any(word.partition("=")[0] == "--images" for word in words):
         return importlib.import_module("commands.predict").main(words[1:])
@@ -48,7 +53,6 @@ def main(args: list[str] | None = None) -> Any:
         return importlib.import_module(LIGHT[command]).main(words[1:])
     if command not in TRAINING:
         _unknown_command(words[0])
-    tune_allocator()  # before torch is imported
     # A console script has no working folder on its path; classes of the user's own are looked up there, last.
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))
