@@ -8,7 +8,7 @@ from typing import Any
 
 from commands.allocator import tune_allocator
 
-TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr")
+TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr", "profile")
 LIGHT = {
     "guide": "commands.guide",
     "compare": "commands.compare",

@@ -21,6 +21,7 @@ from lightning_modules.networks import MLP, ResNet8
 
 BATCH = {"mlp": 64, "resnet8": 250}
 SHAPE = {"mlp": (64,), "resnet8": (3, 32, 32)}
+LOG_EVERY = {"mlp": 50, "resnet8": 5}  # Lightning's default; more often where there are few steps
 PRECISION = {"mlp": "32-true", "resnet8": "bf16-mixed"}
 
 
@@ -187,6 +188,7 @@ def our_config(task: str, samples: int, epochs: int, folder: Path) -> Path:
             "accelerator": "cpu",
             "precision": PRECISION[task],
             "gradient_clip_val": 1.0,
+            "log_every_n_steps": LOG_EVERY[task],
             "callbacks": [
                 {"class_path": f"{here}.Clock"},
                 {"class_path": "callbacks.EpochBar"},

@@ -21,6 +21,7 @@ def private_fit(
     callback: Callback,
     seed: int,
     adjust: Callable[[LightningModule], None] | None = None,
+    logged: bool = False,
     **options: Any,
 ) -> None:
     """Fit a copy of the module on the data, without validation, schedule, logs or files, until the callback stops it.
@@ -31,7 +32,8 @@ def private_fit(
         callback: Sees the copy, and says `trainer.should_stop = True`.
         seed: Of every random stream in the meantime.
         adjust: Called with the copy before it is trained.
-        **options: Of the trainer, as `trainer_options` gives them.
+        logged: Whether the copy logs as the module does, to a logger among the options.
+        **options: Of the trainer, as `trainer_options` gives them; more callbacks come after the one above.
 
     Raises:
         MisconfigurationException: The module cannot be copied.
@@ -40,19 +42,19 @@ def private_fit(
     batches = _copied_data(data)
     with random_state_kept(), _data_kept(data), _grad_mode_kept(), _silence():
         seed_streams(seed)
-        twin = _copied_module(module)
+        twin = _copied_module(module, logged)
         if adjust is not None:
             adjust(twin)
+        others = options.pop("callbacks", [])
         trainer = Trainer(
-            logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             max_epochs=-1,
             limit_val_batches=0,
             num_sanity_val_steps=0,
-            callbacks=[callback],
-            **options,
+            callbacks=[callback, *others],
+            **({"logger": False} | options),
         )
         try:
             trainer.fit(twin, batches)
@@ -86,7 +88,7 @@ def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
     }
 
 
-def _copied_module(module: LightningModule) -> LightningModule:
+def _copied_module(module: LightningModule, logged: bool) -> LightningModule:
     try:
         twin = copy.deepcopy(module)
     except Exception as error:
@@ -94,8 +96,8 @@ def _copied_module(module: LightningModule) -> LightningModule:
             f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}), so it cannot be tried out "
             "without a trace: keep tensors that are not leaves, files and locks out of its attributes."
         ) from error
-    # What the copy logs concerns nobody; and its metrics have other identities than those that Lightning remembers.
-    twin.log = twin.log_dict = _nothing  # type: ignore[method-assign, assignment]
+    if not logged:  # it concerns nobody; and its metrics have other identities than those that Lightning remembers
+        twin.log = twin.log_dict = _nothing  # type: ignore[method-assign, assignment]
     twin.configure_callbacks = list  # type: ignore[method-assign, assignment]
     if hasattr(twin, "scheduler") and hasattr(twin, "optimizer"):
         twin.scheduler = None  # type: ignore[assignment]  # of Descent's modules: a length that the real run has is none of this one

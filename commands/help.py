@@ -13,6 +13,7 @@ usage: descent COMMAND [options]
   verify-resume  kill a short run of your setup, resume it, and compare it bit by bit with one left alone
   inspect     say what a checkpoint is, and verify it
   find-lr     search a learning rate by a range test; writes a picture and a config that fit -c takes
+  profile     where a training step goes, what share of the machine's peak it reaches, what to change
   replay      repeat a step that was not finite, from the file that callbacks.BlackBox kept
   guide       which loss, for which task, and why
   presets     list what can be chosen by a short name
@@ -91,6 +92,19 @@ lr_finder.yaml, which goes on top of the config: descent fit -c CONFIG -c .../lr
   --method                    nine_tenths (default), steepest, valley or minimum_tenth: which suggestion is the pick
   --confirm true              train shortly at a third of the pick, the pick and three times the pick
   --ckpt_path PATH            start from the weights of a checkpoint
+"""
+    + _COMMON
+)
+HELP["profile"] = (
+    """\
+usage: descent profile -c CONFIG [options]
+
+Trains private copies for some steps and says where the time of a step goes, what share of the machine's peak it
+reaches, and what to change, each change tried. Writes profile.json and profile.png.
+
+  --steps N, --seconds S      measure N steps (default 50), at most S seconds (default 5)
+  --tries false               do not try the changes
+  --out FOLDER                where to write (default: the run's folder)
 """
     + _COMMON
 )

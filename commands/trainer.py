@@ -2,9 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import ProgressBar
@@ -16,6 +17,9 @@ from callbacks.progress import EpochBar, EpochLines
 from commands.cuda_question import cuda_asked_once
 from commands.idle_hooks import idle_hooks_skipped
 from commands.no_profiler import NoProfiler
+
+if TYPE_CHECKING:
+    from commands.profile import StepProfile
 
 
 class Trainer(LightningTrainer):
@@ -39,6 +43,7 @@ class Trainer(LightningTrainer):
         **kwargs: Any,
     ) -> None:
         self.search: LRSearch | None = None  # what `find_lr` found
+        self.profiled: StepProfile | None = None  # what `profile` found
         if kwargs.get("profiler") is None:
             kwargs["profiler"] = NoProfiler()
         callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
@@ -121,6 +126,39 @@ class Trainer(LightningTrainer):
             model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps, trainer=self
         )
         return self.search
+
+    def profile(
+        self,
+        model: LightningModule,
+        datamodule: LightningDataModule,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+        steps: int = 50,
+        seconds: float = 5.0,
+        tries: bool = True,
+        out: Path | None = None,
+    ) -> "StepProfile":
+        """Measure where a training step's time goes, on private copies; see `commands.profile`.
+
+        Args:
+            model: The module; only copies of it are trained.
+            datamodule: The data.
+            ckpt_path: Of no meaning here but its run's config, and folder.
+            weights_only: Of no meaning here; a saved config has it.
+            steps: That are measured, at least 3.
+            seconds: End a measurement earlier after so many.
+            tries: Try what could be changed, and say what it brings.
+            out: Folder for picture and numbers; by default the run's.
+        """
+        from commands.advice import Profiled
+        from commands.profile import profile_step
+
+        if steps < 3:
+            raise MisconfigurationException(f"steps must be ≥ 3, got {steps}.")
+        if seconds <= 0:
+            raise MisconfigurationException(f"seconds must be > 0, got {seconds:g}.")
+        self.profiled = profile_step(Profiled(model, datamodule, self, steps, seconds), tries)
+        return self.profiled
 
 
 def default_progress_bar() -> ProgressBar:

@@ -158,7 +158,8 @@ class DescentCLI(LightningCLI):
             self.run = run_of(checkpoint)
         elif self.subcommand in ("validate", "test", "predict"):
             say(f"{self.subcommand}: no --ckpt_path is given: this is the network as it is initialised, untrained.")
-        if self.run is None and self.subcommand in ("fit", "find_lr") and not config.trainer.fast_dev_run:
+        writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
+        if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, of_config)
             self.run = self.claimed = claim(Path(config.trainer.default_root_dir or "."), experiment)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
@@ -212,7 +213,7 @@ class DescentCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """Lightning's commands, and ours that need model, data and trainer."""
         known: dict[str, set[str]] = LightningCLI.subcommands()
-        return known | {"show_schedule": {"model", "datamodule"}, "find_lr": {"model", "datamodule"}}
+        return known | {name: {"model", "datamodule"} for name in ("show_schedule", "find_lr", "profile")}
 
     def before_show_schedule(self) -> None:
         """Replay the run's own validation to a plateau, unless another is given."""
@@ -239,6 +240,16 @@ class DescentCLI(LightningCLI):
         """Write what was found, and say how to use it."""
         if self.run is not None:
             print(write_search(self._search(), self.config["find_lr"], Path(shown(self.run.folder))))
+
+    def after_profile(self) -> None:
+        """Say it, and write it."""
+        from commands.profile import write_profile
+
+        assert isinstance(self.trainer, Trainer)
+        assert self.trainer.profiled is not None
+        out = self.config["profile"].out
+        folder = Path(out) if out is not None else self.run.folder if self.run is not None else Path.cwd()
+        print(write_profile(self.trainer.profiled, folder))
 
     def _search(self) -> LRSearch:
         assert isinstance(self.trainer, Trainer)

@@ -1,23 +1,37 @@
-"""The allocator's benchmark: one network, one batch size, two rounds."""
+"""The allocator's benchmark: a contestant's steps, and ratios of what the contestants say."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import allocator
+from benchmarks import allocator, allocator_contestant
 
 
-def test_it_runs_and_keeps_its_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(Path(__file__).parents[2])
-    monkeypatch.setattr(allocator, "BATCHES", {"ResNet8": ((4, 1),)})
-    words = ["allocator", "--networks", "ResNet8", "--out", str(tmp_path)]
-    monkeypatch.setattr("sys.argv", [*words, "--rounds", "2"])
+def test_a_contestant_says_what_its_steps_took() -> None:
+    first, second = allocator_contestant.steps("ResNet8", batch=2, count=2, evaluation=2)
+    assert first["faults"] > 0
+    assert all(row["cpu"] > 0 and row["wall"] > 0 and row["resident"] > 50 for row in (first, second))
+
+
+def test_it_keeps_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def process(choice: str, network: str, batch: int, steps: int, evaluation: int = 0) -> dict[str, Any]:
+        asked.append((choice, batch, steps))
+        cpu = batch / 1000 * (1.5 if choice == "system" else 1.0)
+        counted = {"cpu": cpu, "faults": 9 if choice == "system" else 1, "resident": 100}
+        return {"steps": [{"cpu": 99.0, "faults": 99, "resident": 1}, *[counted] * (steps - 1)], "peak": 7}
+
+    monkeypatch.setattr(allocator, "process", process)
+    monkeypatch.setattr("sys.argv", ["allocator", "--networks", "ResNet8", "--rounds", "2", "--out", str(tmp_path)])
     allocator.main()
-    assert "ResNet8" in capsys.readouterr().out
     with (tmp_path / "allocator_ResNet8.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert 0 < float(row["low"]) <= float(row["ratio"]) <= float(row["high"])
-    assert float(row["peak_mb_tuned"]) > 100
+        rows = list(csv.DictReader(file))
+    assert [float(row["ratio"]) for row in rows] == pytest.approx([1.5] * 3)
+    assert [(float(row["faults_system"]), float(row["faults_tuned"])) for row in rows] == [(9, 1)] * 3
+    assert [choice for choice, batch, _ in asked if batch == 500] == ["tuned", "system", "system", "tuned"]
+    monkeypatch.setattr("sys.argv", ["allocator", "--memory", "--steps", "3", "--out", str(tmp_path)])
+    allocator.main()
+    assert (tmp_path / "allocator_memory.png").stat().st_size > 1000

@@ -1,0 +1,58 @@
+"""How many operations a second the machine reaches at best, measured on the spot."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import conv2d
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def machine_peak(device: torch.device, dtype: str, seconds: float = 0.3) -> dict[str, float]:
+    r"""FLOP/s of a matrix product and of a 3 × 3 convolution, the best of some.
+
+    The product of two $n \times n$ matrices is counted as $2 n^3$, the convolution as
+    $2 \cdot 9 \cdot C_\text{in} C_\text{out}$ for each pixel of its output.
+
+    Args:
+        device: Where.
+        dtype: `fp32`, `bf16` or `fp16`.
+        seconds: > 0, spent on each of the two.
+
+    Example:
+        >>> found = machine_peak(torch.device("cpu"), "fp32", seconds=0.01)
+        >>> sorted(found), min(found.values()) > 1e6
+        (['convolution', 'matrix product'], True)
+    """
+    kind, size, batch = DTYPES[dtype], *((1024, 64) if device.type == "cpu" else (8192, 1024))
+    left, right = torch.randn(2, size, size, device=device).to(kind)
+    pictures = torch.randn(batch, 64, 16, 16, device=device).to(kind, memory_format=torch.channels_last)
+    weights = torch.randn(256, 64, 3, 3, device=device).to(kind, memory_format=torch.channels_last)
+    with torch.no_grad():
+        return {
+            "matrix product": 2 * size**3 / _best(lambda: left @ right, device, seconds),
+            "convolution": 2 * 9 * 64 * 256 * batch * 16**2
+            / _best(lambda: conv2d(pictures, weights, padding=1), device, seconds),
+        }  # fmt: skip
+
+
+def memory_bandwidth(seconds: float = 0.3) -> float:
+    """Bytes a second that the CPU copies, those read and those written."""
+    source = torch.ones(2**25)
+    target = torch.empty_like(source)
+    return 2 * 4 * 2**25 / _best(lambda: target.copy_(source), torch.device("cpu"), seconds)
+
+
+def _best(work: Callable[[], object], device: torch.device, seconds: float) -> float:
+    best, end = float("inf"), time.perf_counter() + seconds
+    for number in range(10_000):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        best = min(best, now - start)
+        if now > end and number >= 2:
+            break
+    return best

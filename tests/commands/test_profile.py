@@ -1,0 +1,209 @@
+"""`descent profile`: times are charged to their parts, operations counted, advice applies, no trace is left."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+import cli
+from callbacks import GradientNorm
+from callbacks.random_state import random_state
+from commands import advice, presets, step_clock
+from commands.advice import Profiled, advise
+from commands.allocator import SWITCH
+from commands.machine_peak import machine_peak
+from commands.profiled_fit import Measured, profiled_fit
+from commands.step_clock import PARTS, StepClock
+from commands.trainer import Trainer
+from datamodules import DigitsDataModule
+from lightning_modules import ImageClassifier
+
+
+def module(network: nn.Module | None = None, **options: Any) -> ImageClassifier:
+    network = network or nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    return ImageClassifier(network, partial(torch.optim.SGD, lr=0.1), **options)
+
+
+def trainer(**options: Any) -> Trainer:
+    return Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, **options)
+
+
+def test_each_moment_is_charged_to_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(100))
+    monkeypatch.setattr(step_clock.time, "perf_counter", lambda: float(next(now)))  # type: ignore[attr-defined]
+    clock = StepClock()
+    with clock.profile("run_training_batch"):  # no part of its own
+        with clock.profile("[LightningModule]ImageClassifier.optimizer_step"):
+            with clock.profile("[Strategy]SingleDeviceStrategy.training_step"), clock.profile("forward"):
+                pass
+            with clock.profile("[Strategy]SingleDeviceStrategy.backward"):
+                pass
+        with clock.profile("[Callback]GradientNorm{'a': 1.5}.on_train_batch_end"):
+            pass
+    # A look at the clock is a second later than the one before.
+    assert clock.seconds == {
+        "Lightning's loop": 4, "optimizer": 3, "metrics of the module": 2, "forward": 1, "backward": 1, "callbacks": 1,
+    }  # fmt: skip
+    assert clock.callbacks == {"GradientNorm": 1}
+    assert set(clock.seconds) <= set(PARTS)
+
+
+def test_operations_and_parts_of_a_linear_layer() -> None:
+    found = profiled_fit(
+        module(), DigitsDataModule(batch_size=32), trainer(callbacks=[GradientNorm()]), steps=4, seconds=60
+    )  # fmt: skip
+    assert (found.steps, found.samples) == (4, 32)
+    assert found.flops == 2 * (2 * 32 * 64 * 10)  # outputs, and gradients of the weights; none of the pictures
+    assert all(found.seconds[part] > 0 for part in ("waiting for data", "forward", "loss", "backward", "clipping"))
+    assert sum(found.share(part) for part in PARTS) == pytest.approx(1)
+    assert "GradientNorm" in found.callbacks
+
+
+def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, data, run = module(), DigitsDataModule(), trainer()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    attributes, state = set(vars(data)), random_state()
+    profiled_fit(model, data, run, steps=3, seconds=60)
+    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+    assert set(vars(data)) == attributes
+    assert data.train_set is None
+    after = random_state()
+    assert state["python"] == after["python"]
+    assert torch.equal(state["torch"], after["torch"])
+    assert (state["numpy"][1] == after["numpy"][1]).all()
+    assert run.global_step == 0
+    assert not list(tmp_path.iterdir())
+    assert not model.network._forward_hooks
+
+
+def test_an_exception_ends_the_count_of_operations() -> None:
+    class Failing(nn.Module):
+        def forward(self, pictures: Tensor) -> Tensor:
+            raise RuntimeError("in the midst of a step")
+
+    with pytest.raises(RuntimeError, match="in the midst of a step"):
+        profiled_fit(module(Failing(), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
+    assert torch.utils._python_dispatch._get_current_dispatch_mode() is None
+
+
+class Slow(Dataset[tuple[Tensor, int]]):
+    """Samples that take long to make."""
+
+    def __len__(self) -> int:
+        return 256
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        return torch.randn(200, 200).matmul(torch.randn(200, 200)).flatten()[:64], 1
+
+
+class SlowData(DigitsDataModule):
+    """As many workers as are asked for."""
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(Slow(), 16, num_workers=self.num_workers)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch
+
+
+def advice_for(measured: Measured, model: LightningModule, **options: Any) -> list[str]:
+    run = Profiled(model, DigitsDataModule(), trainer(**options), steps=3, seconds=1)
+    return [str(each) for each in advise(run, measured, tries=False)[0]]
+
+
+def measured(**seconds: float) -> Measured:
+    spent = {name.replace("_", " "): value for name, value in seconds.items()}
+    return Measured(steps=10, samples=64, seconds=spent, flops=10**6, faults=5000, system=0.4)
+
+
+def test_slow_data_is_seen() -> None:
+    run = Profiled(module(), SlowData(), trainer(), steps=5, seconds=60)
+    found = run.measure()
+    assert found.share("waiting for data") > 0.3
+    texts = [str(each) for each in advise(run, found, tries=False)[0]]
+    assert any("batches wait for data" in text and "raise --data.num_workers from 0 to" in text for text in texts)
+
+
+def test_nothing_is_advised_where_nothing_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "cores", lambda: 1)
+    monkeypatch.delenv(SWITCH, raising=False)
+    good = measured(forward=1.0, backward=2.0)
+    assert advice_for(good, module(nn.Sequential(nn.Conv2d(1, 2, 3))), precision="bf16-mixed") == []
+
+
+def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "cores", lambda: 8)
+    monkeypatch.setattr(advice, "cpu_has_bf16", lambda: True)
+    monkeypatch.setenv(SWITCH, "system")
+    bad = measured(forward=1.0, backward=1.0, logging=0.5, callbacks=1.5)
+    bad.callbacks = {"Diagnostics": 1.2, "GradientNorm": 0.3}
+    texts = advice_for(bad, module(nn.Sequential(nn.Conv2d(1, 2, 3)), channels_last=False))
+    for expected in (
+        "channels_last is off",
+        "bf16 autocast is not used",
+        "1 of 8 cores compute: OMP_NUM_THREADS=8",
+        "the allocator is off (DESCENT_ALLOCATOR=system): 5,000 page faults a step, 40% of the time",
+        "logging takes 12% of the time: --trainer.log_every_n_steps 500",
+        "callbacks take 38% of the time, Diagnostics alone 30%",
+        "50% of a step does not grow with the batch: --data.batch_size 512",
+    ):
+        assert any(text.startswith(expected) for text in texts), (expected, texts)
+    many = measured(forward=1.0)
+    many.threads = 16
+    assert "16 threads share 8 cores: OMP_NUM_THREADS=8" in advice_for(many, module(), precision="bf16-mixed")
+
+
+def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "cores", lambda: 1)
+    monkeypatch.setattr(advice, "cpu_has_bf16", lambda: False)
+    rates = iter([100.0, 400.0, 100.0, 100.0])  # without and with the change, twice
+    run = Profiled(module(), DigitsDataModule(), trainer(), steps=3, seconds=1)
+    seen: list[Any] = []
+
+    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> Measured:
+        seen.append(data)
+        return Measured(1, 100, {"forward": 100 / next(rates)})
+
+    monkeypatch.setattr(run, "measure", measure)
+    found, useless = advise(run, measured(forward=1.0, optimizer=1.0))
+    assert [each.gain for each in found] == pytest.approx([2.0])
+    assert str(found[0]).endswith("(tried here: 2.00 times as fast)")
+    assert not useless
+    assert [data.batch_size for data in seen if data is not None] == [4 * run.data.batch_size] * 2
+    rates = iter([100.0, 90.0, 100.0, 90.0])
+    assert [each.gain for each in advise(run, measured(forward=1.0, optimizer=1.0))[1]] == pytest.approx([0.9])
+
+
+def test_the_peak_counts_operations() -> None:
+    found = machine_peak(torch.device("cpu"), "fp32", seconds=0.02)
+    assert all(1e8 < value < 1e14 for value in found.values())
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    short = ["--trainer.accelerator", "cpu", "--steps", "3", "--tries", "false"]
+    cli.main(["profile", "-c", "configs/quickstart.yaml", *short])
+    folder = tmp_path / "runs/quickstart/0"
+    assert {file.name for file in folder.iterdir()} == {"profile.json", "profile.png"}
+    shown = capsys.readouterr().out
+    assert all(part in shown for part in PARTS)
+    assert max(len(line) for line in shown.splitlines() if line.startswith("  ") and "█" in line) <= 100
+    found = json.loads((folder / "profile.json").read_text())
+    assert sum(found["shares"].values()) == pytest.approx(1)
+    assert 0 < found["share_of_peak"] < 1
+    # A saved run's config has keys (ckpt_path, weights_only) that the command must take.
+    saved = tmp_path / "saved.yaml"
+    saved.write_text("ckpt_path: null\nweights_only: null\n" + (presets.SHIPPED / "quickstart.yaml").read_text())
+    cli.main(["profile", "-c", str(saved), *short, "--out", "here"])
+    assert (tmp_path / "here/profile.json").is_file()
+    assert not (tmp_path / "runs/saved").exists()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["profile", "-c", "configs/quickstart.yaml", "--trainer.accelerator", "cpu", "--steps", "1"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.strip().endswith("error: steps must be ≥ 3, got 1.")
