@@ -11,6 +11,7 @@ from datamodules.decoding import PictureFormat
 from datamodules.folder_tree import Tree, class_folders, scan
 from datamodules.image_cache import CacheEntry, ImageCache, is_unchanged
 from datamodules.pictures import Pictures
+from datamodules.plain_folder import ALL
 
 _PATIENCE = 0.015  # seconds that opening waits for the comparison; some 3,000 pictures are compared by then
 
@@ -24,7 +25,7 @@ class FolderCache:
 
     Args:
         root: Folder with the splits in it.
-        split: ``train``, ``val`` or ``test``.
+        split: ``train``, ``val`` or ``test``; or ``.``, where the classes lie in ``root`` itself.
         form: What every picture is turned into.
         class_names: All classes; those of the split must be among them.
         cache_dir: See :func:`~datamodules.cache_folder.cache_folders`.
@@ -42,7 +43,7 @@ class FolderCache:
     ) -> None:
         self.root, self.split, self.form, self.on_corrupt = root, split, form, on_corrupt
         self.class_names, self.source = class_names, root / split
-        name = f"{split}-{form.height}x{form.width}-{form.mode}-{form.resize}"
+        name = f"{'all' if split == ALL else split}-{form.height}x{form.width}-{form.mode}-{form.resize}"
         self._places = [ImageCache(folder, name) for folder in cache_folders(root, cache_dir)]
         self._check: Thread | None = None
         self._changed = False

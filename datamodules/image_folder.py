@@ -12,7 +12,9 @@ from datamodules.folder_tree import class_folders
 from datamodules.in_memory import ImageDataModule
 from datamodules.loading import PictureLoader
 from datamodules.normalisation import Statistics
-from datamodules.pictures import Pictures
+from datamodules.pictures import PictureDataset, Pictures
+from datamodules.plain_folder import ALL, is_plain, kept_for_test, statistics_of
+from datamodules.split import stratified_split
 
 
 class ImageFolderDataModule(ImageDataModule):
@@ -21,6 +23,9 @@ class ImageFolderDataModule(ImageDataModule):
     ``root/train/<class>/…`` and ``root/test/<class>/…``; ``root/val/<class>/…`` is the validation set, or else
     ``val_share`` of every class in ``train``. Folders below a class belong to it; hidden ones do not count. Test
     pictures are opened by ``test`` and ``predict`` alone. Normalised with mean and standard deviation of ``train``.
+
+    Where there is no ``train`` but ``root/<class>/…`` alone, a fixed ``test_share`` of every class is the test set, and
+    the rest is as if it lay in ``train``.
 
     Args:
         root: The folder.
@@ -32,6 +37,7 @@ class ImageFolderDataModule(ImageDataModule):
         on_corrupt: ``stop`` at pictures that cannot be decoded, or ``skip`` them and say how many.
         class_names: Names of the class folders in the order of their numbers. Default: those in ``train``, sorted; of
             a trained network that is used, those it was trained on.
+        test_share: In (0, 1): how much of every class is kept for the test where ``root`` has no ``train``.
         kwargs: See :class:`~datamodules.in_memory.ImageDataModule`.
 
     Raises:
@@ -47,6 +53,7 @@ class ImageFolderDataModule(ImageDataModule):
         cache_dir: str | None = None,
         on_corrupt: OnCorrupt = "stop",
         class_names: list[str] | None = None,
+        test_share: float = 0.2,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,6 +61,9 @@ class ImageFolderDataModule(ImageDataModule):
         self.form = PictureFormat(height, width, mode, resize)
         if on_corrupt not in ("stop", "skip"):
             raise ValueError(f"on_corrupt must be 'stop' or 'skip', got {on_corrupt!r}.")
+        if not 0 < test_share < 1:
+            raise ValueError(f"test_share must be in (0, 1), got {test_share:g}.")
+        self.test_share, self._plain = test_share, False
         self.root, self.on_corrupt = Path(root).expanduser(), on_corrupt
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._class_names = None if class_names is None else list(class_names)
@@ -63,13 +73,20 @@ class ImageFolderDataModule(ImageDataModule):
     def class_names(self) -> list[str]:
         """As given, or else names of the folders in ``train``, sorted."""
         if self._class_names is None:
-            names = class_folders(self.root, "train")
+            part = ALL if self.is_plain else "train"
+            names = class_folders(self.root, part)
             if len(names) < 2:
                 raise MisconfigurationException(
-                    f"{self.root / 'train'} has one class only, {names[0]}: to tell classes apart takes two or more."
+                    f"{self.root / part} has one class only, {names[0]}: to tell classes apart takes two or more."
                 )
             self._class_names = names
         return self._class_names
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the classes lie in ``root`` itself; that they do is remembered."""
+        self._plain = self._plain or is_plain(self.root)
+        return self._plain
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -83,13 +100,33 @@ class ImageFolderDataModule(ImageDataModule):
 
     def prepare_data(self) -> None:
         """Fill the caches that the command needs, in one process of each machine."""
+        if self.is_plain:
+            self._cache(ALL).find()
+            return
         testing = self.trainer is not None and self.trainer.testing | self.trainer.predicting
         for split in ("test",) if testing else ("train", "val"):
             if split != "val" or (self.root / "val").exists():
                 self._cache(split).find()
 
+    def open(self, stage: str) -> None:
+        """See the base class; what is not parted yet is parted here, without a copy of the pictures."""
+        if not self.is_plain:
+            super().open(stage)
+            return
+        pictures = self._cache(ALL).pictures()
+        rest, test = kept_for_test(pictures, self.test_share, self.class_names)
+        if stage in ("test", "predict"):
+            self.test_set = PictureDataset(pictures, test)
+            return
+        train, val = stratified_split(pictures.targets[rest], self.val_share, self.split_seed, self.class_names)
+        self.train_set, self.val_set = PictureDataset(pictures, rest[train]), PictureDataset(pictures, rest[val])
+
     def training_pictures(self) -> Pictures:
         """Those of ``train``."""
+        if self.is_plain:
+            pictures = self._cache(ALL).pictures()
+            rows = kept_for_test(pictures, self.test_share, self.class_names)[0]
+            return Pictures(pictures.pixels[rows], pictures.targets[rows])
         return self._cache("train").pictures()
 
     def validation_pictures(self) -> Pictures | None:
@@ -98,10 +135,17 @@ class ImageFolderDataModule(ImageDataModule):
 
     def test_pictures(self) -> Pictures:
         """Those of ``test``."""
+        if self.is_plain:
+            pictures = self._cache(ALL).pictures()
+            rows = kept_for_test(pictures, self.test_share, self.class_names)[1]
+            return Pictures(pictures.pixels[rows], pictures.targets[rows])
         return self._cache("test").pictures()
 
     def data_statistics(self) -> Statistics:
         """Of all pictures in ``train``; kept in the cache."""
+        if self.is_plain:
+            pictures = self._cache(ALL).pictures()
+            return statistics_of(pictures, kept_for_test(pictures, self.test_share, self.class_names)[0])
         return self._cache("train").find()[1].statistics
 
     def train_dataloader(self) -> PictureLoader:

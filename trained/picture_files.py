@@ -9,6 +9,7 @@ from typing import NamedTuple
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.decoding import ENDINGS
+from datamodules.folder_tree import is_picture
 
 
 class Found(NamedTuple):
@@ -50,11 +51,6 @@ def find_pictures(images: list[str]) -> Found:
             f"endings that count: {' '.join(sorted(ENDINGS))}."
         )
     return Found(list(dict.fromkeys(paths)), strangers)
-
-
-def is_picture(path: str) -> bool:
-    """By its ending."""
-    return os.path.splitext(path)[1].lower() in ENDINGS  # noqa: PTH122
 
 
 def _files(folder: str, seen: set[str]) -> Iterator[str]:
