@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info
 
 from datamodules.cache_building import OnCorrupt
 from datamodules.decoding import PictureFormat
@@ -102,6 +103,10 @@ class ImageFolderDataModule(ImageDataModule):
         """Fill the caches that the command needs, in one process of each machine."""
         if self.is_plain:
             self._cache(ALL).find()
+            rank_zero_info(
+                f"{self.root} has no train and test folders: a share of {self.test_share:g} of every class, always the "
+                "same pictures, is kept for the test (data.test_share)."
+            )
             return
         testing = self.trainer is not None and self.trainer.testing | self.trainer.predicting
         for split in ("test",) if testing else ("train", "val"):

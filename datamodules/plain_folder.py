@@ -17,8 +17,8 @@ _ENOUGH = 10_000
 
 
 def is_plain(root: Path) -> bool:
-    """Whether ``root/<class>/…`` holds pictures, and no ``root/train`` nor ``root/<folder>/train`` is there."""
-    if not root.is_dir():
+    """Whether ``root/<class>/…`` holds pictures, and ``root`` is neither parted nor a part nor the folder above."""
+    if not root.is_dir() or root.resolve().name in PARTS:
         return False
     folders = [entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
     inside = [list(os.scandir(folder.path)) for folder in folders]

@@ -116,7 +116,10 @@ def _of_loader(
         targets.append(batch[1])
         rows.append(batch[2])
         done(len(batch[1]))
-    return *_joined(parts), torch.cat(targets).long(), torch.cat(rows)
+    log_probabilities, choices = _joined(parts)
+    places = torch.cat(rows)
+    order = places.argsort()  # as they lie: a loader may mix them
+    return log_probabilities[order], choices[order], torch.cat(targets).long()[order], places[order]
 
 
 def _answered(module: Chooser, output: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,77 @@
+"""Class folders without train and test: parted always the same way, test pictures kept apart."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from datamodules import ImageFolderDataModule
+from datamodules.normalisation import pixel_statistics
+from datamodules.plain_folder import is_plain
+from tests.datamodules.support import picture_folder, save_picture
+
+
+def plain_folder(root: Path, count: int = 10) -> Path:
+    for number, name in enumerate(("cat", "dog")):
+        for i in range(count):
+            save_picture(root / name / f"{i}.png", seed=100 * number + i)
+    return root
+
+
+def opened(root: Path, **options: object) -> ImageFolderDataModule:
+    data = ImageFolderDataModule(str(root), image_size=8, batch_size=4, **options)  # type: ignore[arg-type]
+    data.prepare_data()
+    data.setup("fit")
+    data.setup("test")
+    return data
+
+
+def test_three_parts_without_a_picture_in_common(tmp_path: Path) -> None:
+    data = opened(plain_folder(tmp_path), val_share=0.25)
+    assert data.class_names == ["cat", "dog"]
+    assert data.train_set is not None
+    assert data.val_set is not None
+    assert data.test_set is not None
+    sizes = [len(part) for part in (data.train_set, data.val_set, data.test_set)]
+    assert sizes == [12, 4, 4]
+    rows = torch.cat([part.rows for part in (data.train_set, data.val_set, data.test_set)])
+    assert sorted(rows.tolist()) == list(range(20))
+    for part in (data.train_set, data.val_set, data.test_set):
+        targets = part.__getitems__(list(range(len(part))))[1]
+        assert torch.bincount(targets).tolist() == [len(part) // 2] * 2
+    assert data.training_pictures().targets.shape == (16,)
+    assert torch.equal(data.test_pictures().pixels, data.test_set.pictures.pixels[data.test_set.rows])
+
+
+def test_the_test_pictures_do_not_depend_on_seeds(tmp_path: Path) -> None:
+    root = plain_folder(tmp_path)
+    first, second = opened(root, val_share=0.25), opened(root, val_share=0.25, split_seed=7, seed=3)
+    assert first.test_set is not None
+    assert second.test_set is not None
+    assert torch.equal(first.test_set.rows, second.test_set.rows)
+    assert first.val_set is not None
+    assert second.val_set is not None
+    assert not torch.equal(first.val_set.rows, second.val_set.rows)
+
+
+def test_statistics_are_of_the_training_pictures(tmp_path: Path) -> None:
+    data = opened(plain_folder(tmp_path), val_share=0.25)
+    expected = pixel_statistics(data.training_pictures().pixels)
+    assert data.statistics == expected
+    assert data.statistics != pixel_statistics(data._cache(".").pictures().pixels)
+
+
+def test_what_counts_as_parted(tmp_path: Path) -> None:
+    assert is_plain(plain_folder(tmp_path / "plain"))
+    assert not is_plain(picture_folder(tmp_path / "parted"))
+    assert not is_plain(tmp_path), "the folder above a parted one"
+    assert not is_plain(tmp_path / "nowhere")
+    assert not is_plain(tmp_path / "parted" / "train")
+    (tmp_path / "bare" / "cat").mkdir(parents=True)
+    assert not is_plain(tmp_path / "bare")
+
+
+def test_bad_share(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape("test_share must be in (0, 1), got 1")):
+        ImageFolderDataModule(str(tmp_path), test_share=1)
