@@ -11,6 +11,7 @@ from datamodules.imbalanced_digits import ImbalancedDigitsDataModule
 from datamodules.in_memory import ImageDataModule
 from datamodules.linear_regression import LinearRegressionDataModule
 from datamodules.masks import MaskDataModule
+from datamodules.mixing import CutMix, MixUp
 from datamodules.pictures import PictureDataset, Pictures
 from datamodules.shape_pictures import ShapeLabelsDataModule, ShapeMasksDataModule
 from datamodules.table import NumberTable, Table, TableDataModule
@@ -21,6 +22,7 @@ __all__ = [
     "CIFAR10DataModule",
     "Chain",
     "CropFlip",
+    "CutMix",
     "Cutout",
     "DiabetesDataModule",
     "DigitsDataModule",
@@ -29,6 +31,7 @@ __all__ = [
     "ImbalancedDigitsDataModule",
     "LinearRegressionDataModule",
     "MaskDataModule",
+    "MixUp",
     "NumberTable",
     "PictureDataset",
     "Pictures",

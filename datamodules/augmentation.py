@@ -23,6 +23,21 @@ class Augmentation(ABC):
         ...         return 255 - images
     """
 
+    mixes: bool = False
+    """Whether `mix` does anything, so that targets become soft."""
+
+    def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Mix pictures of a batch with one another once they are normalised; by default nothing.
+
+        Args:
+            images: Normalised.
+            targets: In floating point; classes as shares ``(B, K)``.
+            rows: See ``__call__``.
+            seed: See ``__call__``.
+            epoch: See ``__call__``.
+        """
+        return images, targets
+
     @abstractmethod
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Augment a batch.
@@ -58,6 +73,17 @@ class Chain(Augmentation):
         for step in self.steps:
             images = step(images, rows, seed, epoch)
         return images
+
+    @property
+    def mixes(self) -> bool:  # type: ignore[override]
+        """Whether one of the steps does."""
+        return any(step.mixes for step in self.steps)
+
+    def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Mix in turn."""
+        for step in self.steps:
+            images, targets = step.mix(images, targets, rows, seed, epoch)
+        return images, targets
 
 
 class CropFlip(Augmentation):

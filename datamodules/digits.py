@@ -46,6 +46,7 @@ class DigitsDataModule(ImageDataModule):
         if size < 8:
             raise ValueError(f"size must be ≥ 8, got {size}.")
         self.image_size = (size, size)
+        self.white = 16 if size == 8 else 255
 
     def training_pictures(self) -> Pictures:
         """Four fifths of each class."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from datamodules.augmentation import Augmentation
 from datamodules.loading import PictureLoader, picture_loader
+from datamodules.mixing import soft_targets
 from datamodules.normalisation import Normaliser, Statistics, checked, pixel_statistics
 from datamodules.order import EpochOrder, PlainOrder
 from datamodules.pictures import Batch, PictureDataset, Pictures, opened
@@ -49,6 +50,9 @@ class ImageDataModule(LightningDataModule, ABC):
     white: int = 255
     """Value of a white pixel; the pictures of files, in which it is 255, are brought to it."""
 
+    mixable: bool = True
+    """Whether targets can be mixed with one another."""
+
     def __init__(
         self,
         batch_size: int = 128,
@@ -78,6 +82,11 @@ class ImageDataModule(LightningDataModule, ABC):
         if (mean is None) != (std is None):
             raise ValueError(f"mean and std must be given together, got {mean} and {std}.")
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        if augmentation is not None and augmentation.mixes and not self.mixable:
+            raise ValueError(
+                f"augmentation: {type(augmentation).__name__} mixes pictures with one another, which the targets of "
+                f"{type(self).__name__} do not allow: MixUp and CutMix are for pictures with classes or labels."
+            )
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last
         given = checked(Statistics(tuple(mean), tuple(std))) if mean and std else None
@@ -225,14 +234,18 @@ class ImageDataModule(LightningDataModule, ABC):
 
         Shape:
             images ``(B, C, H, W)`` uint8, targets ``(B,)``, rows ``(B,)`` →
-            images ``(B, C, H', W')`` float32, targets ``(B,)``.
+            images ``(B, C, H', W')`` float32, targets ``(B,)``; mixed ones ``(B, K)`` float32.
         """
         images, targets, rows = batch
         if training and self.augmentation is not None:
             images = self.augmentation(images, rows, self.seed, epoch)
         if self._normaliser is None or self._normaliser.statistics != self.statistics:
             self._normaliser = Normaliser(self.statistics, self.channels_last)
-        return self._normaliser(images), targets
+        normal = self._normaliser(images)
+        if training and self.augmentation is not None and self.augmentation.mixes:
+            soft = soft_targets(targets, self.num_classes)
+            return self.augmentation.mix(normal, soft, rows, self.seed, epoch)
+        return normal, targets
 
     def state_dict(self) -> dict[str, Any]:
         """The position in the epoch, and what resuming or testing must share with this run."""

@@ -19,6 +19,8 @@ class MaskDataModule(ImageDataModule):
         kwargs: See :class:`~datamodules.in_memory.ImageDataModule`.
     """
 
+    mixable = False
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 from lightning_modules.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.epoch_module import EpochModule
 from lightning_modules.injected import class_of
+from lightning_modules.losses.expectation import expectation
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -83,9 +85,20 @@ class SupervisedModule(EpochModule):
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Lay out the weights."""
+        """Lay out the weights; see that the loss takes what the data gives."""
+        augmentation = getattr(getattr(self.trainer, "datamodule", None), "augmentation", None)
+        if stage == "fit" and getattr(augmentation, "mixes", False):
+            self._check_soft_targets(type(augmentation).__name__)
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _check_soft_targets(self, augmentation: str) -> None:
+        expected = expectation(self.loss)
+        if expected is not None and not expected.soft:
+            raise MisconfigurationException(
+                f"{type(self.loss).__name__} takes class numbers, and {augmentation} makes shares of classes: choose "
+                "losses/cross_entropy.yaml, losses/focal.yaml or losses/bce_logits.yaml, or leave the mixing out."
+            )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Raw outputs of the network."""

@@ -72,12 +72,12 @@ class BinaryClassifier(MeasuredModule):
 
     def criterion(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss; torch's own want targets in floating point."""
-        return super().criterion(output, target.to(output.dtype))
+        return super().criterion(output, yes(target).to(output.dtype))
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Share of the batch answered right."""
         answer = self._probability(output) >= self.threshold
-        return {"accuracy": (answer == (target > 0.5)).float().mean()}
+        return {"accuracy": (answer == (yes(target) > 0.5)).float().mean()}
 
     def make_metrics(self) -> MetricCollection:
         """Accuracy, F1 of yes, area under the ROC curve (of 200 thresholds: its memory does not grow)."""
@@ -117,3 +117,8 @@ class BinaryClassifier(MeasuredModule):
 
     def _probability(self, output: Tensor) -> Tensor:
         return convert(output.float(), self.output, "probabilities")
+
+
+def yes(target: Tensor) -> Tensor:
+    """Targets `(B,)`; of shares of no and yes `(B, 2)`, which mixed pictures have, those of yes."""
+    return target[:, 1] if target.ndim == 2 else target

@@ -20,10 +20,12 @@ class Expectation(NamedTuple):
     Args:
         output: `logits`, `probabilities`, `log_probabilities`, or `numbers` of any kind.
         over: `classes`: channels that exclude one another, a softmax; `elements`: each by itself.
+        soft: Whether targets may be shares of classes `(B, C, …)` instead of class numbers.
     """
 
     output: Literal["logits", "probabilities", "log_probabilities", "numbers"]
     over: Literal["classes", "elements"]
+    soft: bool = True
 
 
 _CLASSES = Expectation("logits", "classes")
@@ -33,8 +35,8 @@ _KNOWN: dict[type[nn.Module], Expectation] = {
     nn.CrossEntropyLoss: _CLASSES,
     WeightedCrossEntropyLoss: _CLASSES,
     SoftmaxFocalLoss: _CLASSES,
-    nn.MultiMarginLoss: _CLASSES,
-    nn.NLLLoss: Expectation("log_probabilities", "classes"),
+    nn.MultiMarginLoss: Expectation("logits", "classes", soft=False),
+    nn.NLLLoss: Expectation("log_probabilities", "classes", soft=False),
     nn.BCEWithLogitsLoss: _ELEMENTS,
     nn.MultiLabelSoftMarginLoss: _ELEMENTS,
     SigmoidCrossEntropyLoss: _ELEMENTS,
@@ -57,11 +59,11 @@ def expectation(loss: nn.Module) -> Expectation | None:
 
     Example:
         >>> expectation(nn.CrossEntropyLoss())
-        Expectation(output='logits', over='classes')
+        Expectation(output='logits', over='classes', soft=True)
     """
     own = getattr(loss, "expects", None)
     if isinstance(own, Expectation):
         return own
     if isinstance(loss, TverskyLoss):
-        return _CLASSES if loss.mode == "multiclass" else _ELEMENTS
+        return Expectation("logits", "classes", soft=False) if loss.mode == "multiclass" else _ELEMENTS
     return next((_KNOWN[kind] for kind in type(loss).__mro__ if kind in _KNOWN), None)

@@ -156,7 +156,7 @@ def _level(loss: nn.Module, expected: Expectation, output: Tensor, target: Tenso
     if expected.output != "logits":
         return
     if expected.over == "classes":
-        ignored = getattr(loss, "ignore_index", -100)
+        ignored = None if target.is_floating_point() else getattr(loss, "ignore_index", None)
         labels = target if target.is_floating_point() else target.long()
         first = F.cross_entropy(output, labels, ignore_index=-100 if ignored is None else ignored).item()
         chance, guess = math.log(output.shape[1]), f"ln {output.shape[1]}"
