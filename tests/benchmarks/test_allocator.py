@@ -31,7 +31,7 @@ def test_it_keeps_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         rows = list(csv.DictReader(file))
     assert [float(row["ratio"]) for row in rows] == pytest.approx([1.5] * 3)
     assert [(float(row["faults_system"]), float(row["faults_tuned"])) for row in rows] == [(9, 1)] * 3
-    assert [choice for choice, batch, _ in asked if batch == 500] == ["tuned", "system", "system", "tuned"]
+    assert [choice for choice, batch, _ in asked if batch == 500] == ["system", "tuned", "tuned", "system"]
     monkeypatch.setattr("sys.argv", ["allocator", "--memory", "--steps", "3", "--out", str(tmp_path)])
     allocator.main()
     assert (tmp_path / "allocator_memory.png").stat().st_size > 1000

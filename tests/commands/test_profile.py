@@ -84,12 +84,12 @@ def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_exception_ends_the_count_of_operations() -> None:
-    class Failing(nn.Module):
+    class Failing(nn.Linear):
         def forward(self, pictures: Tensor) -> Tensor:
             raise RuntimeError("in the midst of a step")
 
     with pytest.raises(RuntimeError, match="in the midst of a step"):
-        profiled_fit(module(Failing(), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
+        profiled_fit(module(Failing(64, 10), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
     assert torch.utils._python_dispatch._get_current_dispatch_mode() is None
 
 
