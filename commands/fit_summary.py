@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.run_folder import Run
+from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 
 
 def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
@@ -13,19 +14,32 @@ def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
     saver = trainer.checkpoint_callback
     score = getattr(saver, "best_model_score", None)
     best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
-    folder = shown(run.folder)
+    folder, file = shown(run.folder), shown(checkpoint)
     return "\n".join(
         [
             "",
             f"validation  {values or 'none'}{best}",
             f"run folder  {folder}",
-            f"test        descent test --ckpt_path {shown(checkpoint)}",
+            f"test        descent test --ckpt_path {file}",
             f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
-            f"evaluate    descent evaluate --ckpt_path {shown(checkpoint)}",
-            f"predict     descent predict --ckpt_path {shown(checkpoint)} --images FOLDER_OR_FILES",
-            f"export      descent export --ckpt_path {shown(checkpoint)} --to onnx",
+            *(uses_of(file) if classifies_pictures(trainer) else []),
         ]
     )
+
+
+def uses_of(file: str) -> list[str]:
+    """What can be done with a network that names what is in a picture."""
+    return [
+        f"evaluate    descent evaluate --ckpt_path {file}",
+        f"predict     descent predict --ckpt_path {file} --images FOLDER_OR_FILES",
+        f"export      descent export --ckpt_path {file} --to onnx",
+    ]
+
+
+def classifies_pictures(trainer: Any) -> bool:
+    """Whether pictures go in and classes come out; a table is held as pictures of 1 × 1 pixel."""
+    kinds = (ImageClassifier, BinaryClassifier, MultilabelClassifier)
+    return isinstance(trainer.lightning_module, kinds) and max(getattr(trainer.datamodule, "image_size", (1, 1))) > 1
 
 
 def shown(path: Path) -> str:
