@@ -1,0 +1,101 @@
+"""The README's four commands and those of docs/using_a_trained_network.md, word by word, on a few small pictures."""
+
+import csv
+import json
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+
+import cli
+from tests.trained.support import picture
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "using_a_trained_network.md").read_text()
+README = (ROOT / "README.md").read_text()
+SERVER, IN_TORCH = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+SHORT = ["--trainer.max_epochs=1", "--model.network.widths=[2,4,8]", "--data.batch_size=8", "--trainer.accelerator=cpu"]
+
+
+def commands(text: str) -> list[str]:
+    return re.findall(r"^    descent (.*)$", text, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A person's folder after the four commands."""
+    folder = tmp_path_factory.mktemp("person")
+    for number, name in enumerate(("cat", "dog")):
+        for i in range(20):
+            picture(folder / "pictures" / name / f"{i}.png", number, i)
+        picture(folder / "labelled" / name / "1.jpg", number, 100)
+    picture(folder / "new_pictures" / "a.png", 0, 200)
+    part = README.partition("## From a folder of pictures to a network in use")[2].partition("\n## ")[0]
+    assert [command.split()[0] for command in commands(part)] == ["fit", "evaluate", "predict", "export"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in commands(part):
+            cli.main([*shlex.split(command), *(SHORT if command.startswith("fit") else [])])
+    return folder
+
+
+def test_four_commands_leave_what_the_readme_says(folder: Path) -> None:
+    run = folder / "runs" / "pictures" / "0"
+    found = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    assert found["samples"] == 8, "a fifth of forty"
+    assert found["class_names"] == ["cat", "dog"]
+    for page in ("evaluation/evaluation.html", "predictions/predictions.html"):
+        assert (run / page).read_text().startswith("<!doctype html>")
+    assert (run / "predictions" / "predictions.csv").read_text().count("\n") == 2
+    assert onnxruntime.InferenceSession(str(run / "model.onnx")).get_inputs()[0].name == "images"
+
+
+def test_the_commands_of_the_guide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    known = set(commands(README))
+    others = [command for command in commands(GUIDE) if command not in known]
+    assert len(others) == 2
+    for command in others:
+        cli.main(shlex.split(command))
+    assert json.loads(Path("labelled_evaluation/evaluation.json").read_text())["samples"] == 2
+    names: dict[str, Any] = {}
+    exec(IN_TORCH, names)
+    assert names["names"] == ["cat", "dog"]
+    assert tuple(names["probabilities"].shape) == (3, 2)
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    """Of a server that knows nothing of Descent or torch."""
+    (folder / "serve.py").write_text("import sys\nsys.modules['torch'] = sys.modules['cli'] = None\n" + SERVER)
+    command = [sys.executable, "serve.py", "runs/pictures/0/model.onnx", "0"]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+    server.kill()
+    server.wait()
+
+
+def test_the_script_serves_what_descent_answers(folder: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    words = ["--images", "labelled", "pictures/cat/3.png", "--out", "served", "--trainer.precision", "32-true"]
+    cli.main(["predict", "--ckpt_path", "runs/pictures", *words])
+    with Path("served/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for row in rows:
+        with urllib.request.urlopen(address, data=Path(row["path"]).read_bytes(), timeout=60) as reply:
+            served = json.loads(reply.read())
+        assert set(served) == {"cat", "dog"}
+        assert served[row["class"]] == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
+def test_the_script_has_some_twenty_lines() -> None:
+    assert sum(bool(line.strip()) for line in SERVER.splitlines()) <= 24
