@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
@@ -127,6 +126,8 @@ class Diagnostics(Callback):
         folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks every process
         if not self.rows or not trainer.is_global_zero:
             return
+        import pandas as pd  # takes as long as all of Descent's own modules
+
         table = pd.DataFrame(self.rows, columns=list(COLUMNS))
         trainable = {name: any(p.requires_grad for p in own) for name, own in own_parameters(pl_module).items()}
         self.said = findings(table, trainable)

@@ -6,9 +6,9 @@ import io
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 STYLE = """
@@ -35,7 +35,7 @@ PICTURES = {
 LOGARITHMIC = ("gradient", "update", "std", "weight_std")
 
 
-def diagnostics_page(table: pd.DataFrame, said: list[str], title: str) -> str:
+def diagnostics_page(table: "pd.DataFrame", said: list[str], title: str) -> str:
     """The page's HTML; pictures are inside it.
 
     Args:
@@ -57,7 +57,7 @@ def diagnostics_page(table: pd.DataFrame, said: list[str], title: str) -> str:
     )
 
 
-def _section(quantity: str, rows: pd.DataFrame) -> str:
+def _section(quantity: str, rows: "pd.DataFrame") -> str:
     if rows.empty:
         return ""
     name, text = PICTURES[quantity]
@@ -68,7 +68,7 @@ def _section(quantity: str, rows: pd.DataFrame) -> str:
     )
 
 
-def heat_map(rows: pd.DataFrame, logarithmic: bool) -> "Figure":
+def heat_map(rows: "pd.DataFrame", logarithmic: bool) -> "Figure":
     """Layers (first at the top) by steps.
 
     Returns:

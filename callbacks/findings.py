@@ -1,8 +1,11 @@
 """What a run's diagnostics say, in plain words."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 DEAD = 0.25
 FROZEN = 1e-7
@@ -11,7 +14,7 @@ VANISHING = 1e-4
 SATURATED = 0.5
 
 
-def findings(table: pd.DataFrame, trainable: Mapping[str, bool]) -> list[str]:
+def findings(table: "pd.DataFrame", trainable: Mapping[str, bool]) -> list[str]:
     """Sentences about what is wrong, the worst kind first; empty where nothing is.
 
     Args:
@@ -21,17 +24,17 @@ def findings(table: pd.DataFrame, trainable: Mapping[str, bool]) -> list[str]:
     return [*_wild(table), *_dead(table), *_frozen(table, trainable), *_vanishing(table), *_saturated(table)]
 
 
-def _of(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+def _of(table: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
     return table[table["quantity"] == quantity]
 
 
-def _medians(table: pd.DataFrame, quantity: str) -> dict[str, float]:
+def _medians(table: "pd.DataFrame", quantity: str) -> dict[str, float]:
     return {
         str(layer): float(rows["value"].median()) for layer, rows in _of(table, quantity).groupby("layer", sort=False)
     }
 
 
-def _dead(table: pd.DataFrame) -> list[str]:
+def _dead(table: "pd.DataFrame") -> list[str]:
     said = []
     for layer, rows in _of(table, "dead").groupby("layer", sort=False):
         last = float(rows["value"].iloc[-1])
@@ -46,7 +49,7 @@ def _dead(table: pd.DataFrame) -> list[str]:
     return said
 
 
-def _wild(table: pd.DataFrame) -> list[str]:
+def _wild(table: "pd.DataFrame") -> list[str]:
     ratios = _medians(table, "update")
     wild = [layer for layer, ratio in ratios.items() if ratio > WILD]
     if not wild:
@@ -58,7 +61,7 @@ def _wild(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _frozen(table: pd.DataFrame, trainable: Mapping[str, bool]) -> list[str]:
+def _frozen(table: "pd.DataFrame", trainable: Mapping[str, bool]) -> list[str]:
     off = [f"{layer}: not trained, requires_grad is off." for layer, on in trainable.items() if not on]
     ratios = _medians(table, "update")
     still = [layer for layer, ratio in ratios.items() if ratio < FROZEN and trainable.get(layer, True)]
@@ -71,7 +74,7 @@ def _frozen(table: pd.DataFrame, trainable: Mapping[str, bool]) -> list[str]:
     return off
 
 
-def _vanishing(table: pd.DataFrame) -> list[str]:
+def _vanishing(table: "pd.DataFrame") -> list[str]:
     norms = {layer: norm for layer, norm in _medians(table, "gradient").items() if norm > 0}
     if len(norms) < 3:
         return []
@@ -85,7 +88,7 @@ def _vanishing(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _saturated(table: pd.DataFrame) -> list[str]:
+def _saturated(table: "pd.DataFrame") -> list[str]:
     shares = _medians(table, "saturated")
     return [
         f"{layer}: {share:.0%} of its outputs lie at a bound, where there is no gradient; try smaller weights at the "
