@@ -12,6 +12,7 @@ TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr", "p
 LIGHT = {
     "guide": "commands.guide",
     "compare": "commands.compare",
+    "completion": "commands.completion",
     "evaluate": "commands.evaluate",
     "export": "commands.export",
     "inspect": "commands.inspect",
@@ -61,12 +62,16 @@ def main(args: list[str] | None = None) -> Any:
     return run_command([command, *words[1:]])
 
 
+def commands() -> list[str]:
+    """Every command, as one types it."""
+    return sorted(name.replace("_", "-") for name in (*TRAINING, *LIGHT) if name != "show_schedule")
+
+
 def _unknown_command(word: str) -> None:
     import difflib
 
-    known = [name.replace("_", "-") for name in (*TRAINING, *LIGHT)]
-    close = difflib.get_close_matches(word, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
+    close = difflib.get_close_matches(word, commands(), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(commands())}."
     print(f"error: unknown command {word}: {hint}", file=sys.stderr)
     raise SystemExit(2)
 

@@ -9,19 +9,22 @@ from commands.allocator import tune_allocator
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
 
-Runs a study: each candidate with the same tuning budget, then again with fresh seeds that all share; says who ties and
-who is how far behind. Killed or stopped, the same command goes on; started several times, the processes share the work.
+Runs a study: each candidate with the same tuning budget, then again with fresh seeds that all
+share; says who ties and who is how far behind. Killed or stopped, the same command goes on;
+started several times, the processes share the work.
 
   -c FILE             the study: experiment, candidates, baseline, metric (descent presets studies)
   --budget TIME       fit trials and seeds to a time, e.g. 90s, 10m, 1h30m
-  --plan              run the pilot, print what the study could find out and how long that takes, and stop
+  --plan              run the pilot, print what the study could find out and how long, and stop
   --out FOLDER        where report and runs lie (default runs/studies/NAME)
-  --storage URL       a database that several machines share, e.g. postgresql+psycopg://user@host/studies;
-                      the same command on each (default: SQLite in the folder)
+  --storage URL       a database that several machines share, e.g.
+                      postgresql+psycopg://user@host/studies; the same command on each
+                      (default: SQLite in the folder)
   --heartbeat N       seconds between a worker's signs of life in such a database (default 30)
   --seed N            other seeds: the study again with other weights and batches
-  --KEY VALUE         a key of the study (trials, seeds, metric, …), or with a dot one of every run
-                      (--trainer.max_epochs 5, --data data/image_folder.yaml)
+  --json              print verdict and table as JSON and nothing else, for programs
+  --KEY VALUE         a key of the study (trials, seeds, metric, …), or with a dot one of every
+                      run (--trainer.max_epochs 5, --data data/image_folder.yaml)
 """
 
 
@@ -61,11 +64,22 @@ def _compare(known: argparse.Namespace, changes: dict[str, Any], overrides: dict
     if overrides:
         changes["overrides"] = {**read_study(known.config).overrides, **overrides}
     result = compare(
-        known.config, known.out, known.budget, known.storage, known.plan, known.heartbeat, verbose=True, **changes
+        known.config, known.out, known.budget, known.storage, known.plan, known.heartbeat, not known.json, **changes
     )
-    if result is not None:
+    if result is not None and known.json:
+        print(as_json(result))
+    elif result is not None:
         print(f"\n{result.verdict}\n\nreport      {result.folder}/report.html\ntable       {result.folder}/table.csv")
     return result
+
+
+def as_json(result: Any) -> str:
+    """Verdict, ties and table of a study, as JSON; what is not a number is null."""
+    import json
+
+    table = json.loads(result.table.reset_index().to_json(orient="records"))
+    found = {"verdict": result.verdict, "metric": result.tables.metric, "ties": result.tables.letters}
+    return json.dumps(found | {"table": table, "report": str(result.folder / "report.html")}, indent=2)
 
 
 def parse(args: list[str]) -> tuple[argparse.Namespace, dict[str, Any], dict[str, Any]]:
@@ -77,6 +91,7 @@ def parse(args: list[str]) -> tuple[argparse.Namespace, dict[str, Any], dict[str
     parser.add_argument("--out")
     parser.add_argument("--storage")
     parser.add_argument("--heartbeat", type=int, default=30)
+    parser.add_argument("--json", action="store_true")
     try:
         known, rest = parser.parse_known_args(args)
     except argparse.ArgumentError as error:

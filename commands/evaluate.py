@@ -9,15 +9,17 @@ from commands.picture_words import carry_out, parse, parser
 USAGE = """\
 usage: descent evaluate --ckpt_path PATH [--images FOLDER] [options]
 
-Measures a classifier: accuracy with its interval, confusion matrix, precision and recall of each class, calibration
-and a temperature fitted on the validation data, the surest mistakes. Writes evaluation.html, evaluation.json,
-classes.csv, confusion.csv and answers.csv.
+Measures a classifier: accuracy with its interval, confusion matrix, precision and recall of each
+class, calibration and a temperature fitted on the validation data, the surest mistakes. Writes
+evaluation.html, evaluation.json, classes.csv, confusion.csv and answers.csv.
 
-  --ckpt_path PATH            a checkpoint, a run's folder (its best), or an experiment's folder (its newest run)
-  --images FOLDER             FOLDER/<class>/…, with the run's classes (default: the run's own test data)
-  --out FOLDER                where to write (default: evaluation/ in the run's folder)
-  --json                      print evaluation.json as well, for programs
-  --KEY VALUE                 a key of the run's config: --data.eval_batch_size 64, --trainer.accelerator gpu, …
+  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
+                          newest run)
+  --images FOLDER         FOLDER/<class>/…, with the run's classes (default: the run's test data)
+  --out FOLDER            where to write (default: evaluation/ in the run's folder)
+  --json                  print evaluation.json as well, for programs
+  --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
+                          --trainer.accelerator gpu, …
 """
 
 

@@ -9,16 +9,19 @@ from commands.picture_words import carry_out, parse, parser, refuse
 USAGE = """\
 usage: descent export --ckpt_path PATH --to onnx|torch [options]
 
-Writes the network with normalisation, activation and class names inside: uint8 pictures (batch, height, width,
-channels) in, probabilities (batch, classes) out, any number of pictures at a time, float32. The file is compared with
-the checkpoint before it is kept; one that differs by more than 0.0001 in a probability is not written.
+Writes the network with normalisation, activation and class names inside: uint8 pictures (batch,
+height, width, channels) in, probabilities (batch, classes) out, any number of pictures at a time,
+float32. The file is compared with the checkpoint before it is kept; one that differs by more than
+0.0001 in a probability is not written.
 
-  --ckpt_path PATH            a checkpoint, a run's folder (its best), or an experiment's folder (its newest run)
-  --to onnx                   model.onnx, opset 18, for onnxruntime and many others (pip install 'descent[export]')
-  --to torch                  model.pt2, for torch.export.load and AOTInductor
-  --out FILE                  where to write (default: in the run's folder)
-  --images PATH...            compare on these folders and files too, not on made-up pictures alone
-  --KEY VALUE                 a key of the run's config
+  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
+                          newest run)
+  --to onnx               model.onnx, opset 18, for onnxruntime and many others
+                          (pip install 'descent[export]')
+  --to torch              model.pt2, for torch.export.load and AOTInductor
+  --out FILE              where to write (default: in the run's folder)
+  --images PATH...        compare on these folders and files too, not on made-up pictures alone
+  --KEY VALUE             a key of the run's config
 """
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 EXACT = ["--trainer.precision=32-true", "--trainer.accelerator=cpu"]

@@ -1,9 +1,11 @@
 """`descent guide`: which loss, for which task, and why; every row can be trained as it stands."""
 
-import argparse
+import json
 import shutil
 import textwrap
 from typing import NamedTuple
+
+from commands.light_parser import LightParser
 
 
 class Row(NamedTuple):
@@ -86,13 +88,17 @@ def main(args: list[str]) -> None:
     Args:
         args: Words that must occur in a row, e.g. `["pixel"]`; `--markdown` prints the table of the docs.
     """
-    parser = argparse.ArgumentParser(prog="descent guide", description=__doc__)
+    parser = LightParser("descent guide", __doc__)
     parser.add_argument("words", nargs="*", help="show rows with these words only, e.g. rare")
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
     parser.add_argument("--markdown", action="store_true", help="as a table for the docs")
     given = parser.parse_args(args)
     rows = [row for row in GUIDE if all(word.lower() in " ".join(row).lower() for word in given.words)]
     if not rows:
         parser.error(f"nothing about {' '.join(given.words)}; the tasks are: {', '.join(tasks())}")
+    if given.json:
+        print(json.dumps([row._asdict() | {"command": row.command} for row in rows], indent=2, ensure_ascii=False))
+        return
     print(markdown(rows) if given.markdown else plain(rows, shutil.get_terminal_size().columns), end="")
 
 

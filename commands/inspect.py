@@ -11,6 +11,7 @@ from torch import Tensor
 
 from callbacks.checkpoint_file import read_checkpoint, seal_of
 from callbacks.checkpoint_metadata import KEY
+from commands.light_parser import LightParser
 from commands.run_command import fail
 from commands.run_folder import resolve_checkpoint
 
@@ -41,7 +42,7 @@ def main(args: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="descent inspect", description="Say what a checkpoint is and verify it.")
+    parser = LightParser("descent inspect", "Say what a checkpoint is and verify it.")
     parser.add_argument("checkpoint", help="a file, a run's folder (its best) or an experiment's (its newest run)")
     parser.add_argument("--layers", action="store_true", help=f"all layers, not the first {SHOWN}")
     parser.add_argument("--config", action="store_true", help="the config that it was trained with, and nothing else")

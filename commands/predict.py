@@ -9,13 +9,16 @@ from commands.picture_words import carry_out, parse, parser
 USAGE = """\
 usage: descent predict --ckpt_path PATH --images FOLDER_OR_FILES... [options]
 
-Classifies picture files of any size and mode, resized and normalised as the run's own. Writes predictions.csv (path,
-class, probability, runner-up), predictions.html (pictures with their answers) and, if need be, corrupt.csv.
+Classifies picture files of any size and mode, resized and normalised as the run's own. Writes
+predictions.csv (path, class, probability, runner-up), predictions.html (pictures with their answers)
+and, if need be, corrupt.csv.
 
-  --ckpt_path PATH            a checkpoint, a run's folder (its best), or an experiment's folder (its newest run)
-  --images PATH...            folders, with all that is in them, and files
-  --out FOLDER                where to write (default: predictions/ in the run's folder)
-  --KEY VALUE                 a key of the run's config: --data.eval_batch_size 64, --trainer.accelerator gpu, …
+  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
+                          newest run)
+  --images PATH...        folders, with all that is in them, and files
+  --out FOLDER            where to write (default: predictions/ in the run's folder)
+  --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
+                          --trainer.accelerator gpu, …
 
 Without --images: the run's own test pictures; descent predict --help tells more.
 """

@@ -4,10 +4,6 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
-from jsonargparse import set_loader
-from jsonargparse._loaders_dumpers import yaml_load
-
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 MODE = "descent"
 SUFFIXES = (".yaml", ".yml")
@@ -72,6 +68,9 @@ def _resolve_all(value: Any, folder: Path) -> Any:
 
 def load(text: str) -> Any:
     """YAML as jsonargparse reads it, with the presets' paths in it resolved."""
+    import jsonargparse
+    from jsonargparse._loaders_dumpers import yaml_load
+
     if text == "None":  # what jsonargparse 4.53 makes of a null that is typed for an argument of an argument
         return None
     value = yaml_load(text)
@@ -83,6 +82,7 @@ def load(text: str) -> Any:
 def register() -> str:
     """Make the loader known to jsonargparse; its mode's name."""
     import yaml
+    from jsonargparse import set_loader
 
     set_loader(MODE, load, exceptions=(yaml.YAMLError, PresetNotFoundError))
     return MODE

@@ -1,12 +1,13 @@
 """`descent replay FILE`: repeat the step of a black box, and name the first value that is not finite."""
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from commands.light_parser import LightParser
 
 
 def main(args: list[str]) -> None:
@@ -17,7 +18,7 @@ def main(args: list[str]) -> None:
     """
     from commands.run_command import fail
 
-    parser = argparse.ArgumentParser("descent replay", description="Repeat the step that callbacks.BlackBox kept.")
+    parser = LightParser("descent replay", "Repeat the step that callbacks.BlackBox kept.")
     parser.add_argument("file", type=Path, help="black_box.pt in a run's folder")
     parser.add_argument("--accelerator", default="auto", help="cpu, gpu, …; by default what the machine has")
     parsed = parser.parse_args(args)

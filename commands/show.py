@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import sys
+import textwrap
 from pathlib import Path
 
 import commands
@@ -21,7 +22,8 @@ def main(args: list[str]) -> None:
     known = subjects()
     if not args or args[0] in ("-h", "--help"):
         for name, path in known.items():
-            print(f"descent show {name:<11} {first_line(path)}")
+            lines = textwrap.wrap(first_line(path), 70)
+            print(f"descent show {name:<12} " + f"\n{'':26}".join(lines))
         return
     module = known.get(args[0])
     if module is None:

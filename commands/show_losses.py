@@ -1,11 +1,11 @@
 """Value and gradient of the losses: by error, by probability, by overlap."""
 
-import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.figure_style import COLORS, grid, save
+from commands.light_parser import LightParser
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ def main(args: list[str]) -> None:
     Args:
         args: `--out FOLDER`.
     """
-    parser = argparse.ArgumentParser(prog="descent show losses", description=__doc__)
+    parser = LightParser("descent show losses", __doc__)
     parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
     given = parser.parse_args(args)
     draw(given.out)

@@ -1,12 +1,12 @@
 """The path of every shipped optimizer down an ill-conditioned quadratic, each at its own best learning rate."""
 
-import argparse
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.figure_style import COLORS, grid, save
+from commands.light_parser import LightParser
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def main(args: list[str]) -> None:
     Args:
         args: `--condition κ`, `--steps N`, `--out FOLDER`.
     """
-    parser = argparse.ArgumentParser(prog="descent show optimizers", description=__doc__)
+    parser = LightParser("descent show optimizers", __doc__)
     parser.add_argument("--condition", type=float, default=50.0, help="how much steeper one way is than the other (50)")
     parser.add_argument("--steps", type=int, default=100, help="steps of each optimizer (100)")
     parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")

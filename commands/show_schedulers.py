@@ -1,11 +1,11 @@
 """Every shipped schedule over a run, the learning rate as a share of the optimizer's."""
 
-import argparse
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.figure_style import COLORS, grid, save
+from commands.light_parser import LightParser
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ def main(args: list[str]) -> None:
     Args:
         args: `--epochs N`, `--out FOLDER`.
     """
-    parser = argparse.ArgumentParser(prog="descent show schedulers", description=__doc__)
+    parser = LightParser("descent show schedulers", __doc__)
     parser.add_argument("--epochs", type=int, default=100, help="length of the run that is drawn (100)")
     parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
     given = parser.parse_args(args)

@@ -101,6 +101,7 @@ class Trainer(LightningTrainer):
         optimizer: int = 0,
         confirm: bool = False,
         confirm_steps: int = 200,
+        json: bool = False,
     ) -> LRSearch:
         """Search a learning rate with this trainer's device, precision, clipping and accumulation; see `find_lr`.
 
@@ -118,6 +119,7 @@ class Trainer(LightningTrainer):
             optimizer: Number of the optimizer, where the module has several.
             confirm: Train shortly at a third of the pick, the pick, and three times the pick.
             confirm_steps: Optimizer steps of each.
+            json: For the command line, which then prints the numbers as JSON.
         """
         if ckpt_path is not None:
             checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)

@@ -1,5 +1,6 @@
 """The commands that need a trainer: LightningCLI with run folders, presets, and a word about what is replaced."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,8 @@ class DescentCLI(LightningCLI):
     def after_find_lr(self) -> None:
         """Write what was found, and say how to use it."""
         if self.run is not None:
-            print(write_search(self._search(), self.config["find_lr"], Path(shown(self.run.folder))))
+            said = write_search(self._search(), self.config["find_lr"], Path(shown(self.run.folder)))
+            print(json.dumps(self._search().as_dict(), indent=2) if self.config["find_lr"].json else said)
 
     def after_profile(self) -> None:
         """Say it, and write it."""

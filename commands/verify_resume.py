@@ -1,6 +1,7 @@
 """`descent verify-resume -c CONFIG`: kill a short run of one's own setup, resume it, compare with one left alone."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -17,14 +18,16 @@ from callbacks.checkpoint_file import last_valid, read_checkpoint, step_of
 from commands.run_command import fail
 
 USAGE = """\
-usage: descent verify-resume -c CONFIG [options of fit]
+usage: descent verify-resume -c CONFIG [--json] [options of fit]
 
-Trains shortly twice with your setup, once left alone and once killed (SIGKILL) in mid-epoch and resumed, and compares
-weights, optimizer, schedule, metrics and the rest bit by bit, and every logged value. Exit code 0: the same; 1: not.
-Two epochs of 20 batches unless you say otherwise (--trainer.max_epochs, --trainer.limit_train_batches).
+Trains shortly twice with your setup, once left alone and once killed (SIGKILL) in mid-epoch and
+resumed, and compares weights, optimizer, schedule, metrics and the rest bit by bit, and every
+logged value. Exit code 0: the same; 1: not. Two epochs of 20 batches unless you say otherwise
+(--trainer.max_epochs, --trainer.limit_train_batches). --json prints it for programs.
 """
 SHORT = ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "20", "--trainer.limit_val_batches", "2"]
 SHORT += ["--trainer.log_every_n_steps", "1", "--checkpoint.every_n_train_steps", "3", "--experiment", "run"]
+SAME = ["the same, bit by bit."]
 AREAS = {
     "state_dict": "weights",
     "current_model_state": "weights",
@@ -56,7 +59,8 @@ def main(args: list[str]) -> None:
         return
     try:
         with TemporaryDirectory(prefix="verify-resume-") as folder:
-            found = verify(arguments(args), Path(folder))
+            words = [word for word in args if word != "--json"]
+            found = verify(arguments(words), Path(folder), as_json="--json" in args)
     except (OSError, MisconfigurationException) as error:
         fail(error)
     raise SystemExit(1 if found else 0)
@@ -75,7 +79,7 @@ def arguments(args: list[str]) -> list[str]:
     return [*configs, *SHORT, *rest]
 
 
-def verify(words: list[str], folder: Path) -> list[str]:
+def verify(words: list[str], folder: Path, as_json: bool = False) -> list[str]:
     """Make the runs, print what is the same and what is not; returns what is not."""
     whole, killed = folder / "whole" / "run" / "0", folder / "killed" / "run" / "0"
     complete(start([*words, "--trainer.default_root_dir", str(folder / "whole")]))
@@ -84,14 +88,19 @@ def verify(words: list[str], folder: Path) -> list[str]:
     first, second = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (whole, killed))
     found = meaningful(differences(first, second))
     logged = differing_rows(whole / "metrics.csv", killed / "metrics.csv")
-    print(f"killed after step {step} of {first['global_step']} and resumed there; compared with a run left alone:")
-    for area in dict.fromkeys([*(AREAS.get(name, f"data ({name})") for name in areas(first)), "logged values"]):
-        lines = logged if area == "logged values" else [line for line in found if area_of(line) == area]
-        print(f"  {area:<24} {'the same' if not lines else f'{len(lines)} differ: {lines[0][:110]}'}")
-    if found or logged:
-        print("\n".join(["not the same.", *(f"  in the way: {reason}" for reason in in_the_way(first, whole))]))
+    by_area = {
+        area: logged if area == "logged values" else [line for line in found if area_of(line) == area]
+        for area in dict.fromkeys([*(AREAS.get(name, f"data ({name})") for name in areas(first)), "logged values"])
+    }
+    reasons = in_the_way(first, whole) if found or logged else []
+    if as_json:
+        about = {"same": not reasons, "killed_after": step, "steps": first["global_step"]}
+        print(json.dumps(about | {"differences": by_area, "in_the_way": reasons}, indent=2))
     else:
-        print("the same, bit by bit.")
+        print(f"killed after step {step} of {first['global_step']} and resumed there; compared with a run left alone:")
+        for area, lines in by_area.items():
+            print(f"  {area:<24} {'the same' if not lines else f'{len(lines)} differ: {lines[0][:110]}'}")
+        print("\n".join(["not the same.", *(f"  in the way: {reason}" for reason in reasons)] if reasons else SAME))
     return [*found, *logged]
 
 
