@@ -105,8 +105,9 @@ HELP["profile"] = (
     """\
 usage: descent profile -c CONFIG [options]
 
-Trains private copies for some steps and says where the time of a step goes, what share of the machine's peak it
-reaches, and what to change, each change tried. Writes profile.json and profile.png.
+Trains private copies for some steps and says where the time of a step goes, what share of
+the machine's peak it reaches, and what to change, each change tried. Writes profile.json and
+profile.png.
 
   --steps N, --seconds S  measure N steps (default 50), at most S seconds (default 5)
   --tries false           do not try the changes
