@@ -1,48 +1,19 @@
 """The report as one self-contained page: verdict first, figures inside, nothing fetched from anywhere."""
 
 import html
-import io
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from matplotlib.figure import Figure
 
+import pages
+from pages import details
+from pages.style import STYLE
 from studies.planner import Plan
 from studies.results import Rival, StudyTables
 from studies.verdict import Scale, remarks, verdict
-
-STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1b1b1b; background: #fff;
-  margin: 0 auto; max-width: 1040px; padding: 1.2rem 1rem 3rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .3rem; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
-.sub { color: #555; margin: 0 0 1.2rem; }
-.verdict { font-size: 1.2rem; line-height: 1.45; border-left: 5px solid #0072B2; background: #f2f7fb; margin: 0;
-  padding: .8rem 1rem; }
-.remarks { margin: .8rem 0 0; padding-left: 1.2rem; color: #333; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
-thead th { border-bottom: 2px solid #999; vertical-align: bottom; font-weight: 600; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1.2rem 1.6rem; }
-figure { margin: 0; break-inside: avoid; }
-figure svg { width: 100%; height: auto; display: block; }
-figcaption { font-size: .9rem; color: #444; }
-details { margin: .5rem 0; }
-summary { cursor: pointer; font-weight: 600; }
-pre { font-size: .8rem; background: #f6f6f6; padding: .7rem; overflow-x: auto; white-space: pre-wrap;
-  overflow-wrap: anywhere; }
-@media print { body { max-width: none; font-size: 10.5pt; padding: 0; } .wide { overflow: visible; }
-  table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; white-space: normal; } h2 { break-after: avoid; }
-  .figures { grid-template-columns: 1fr 1fr; } .verdict { background: none; } th:first-child, td:first-child {
-  position: static; } }
-"""
 
 CAPTIONS = {
     "differences": "Each candidate against the baseline: mean of the seed-by-seed differences with its 95 % interval.",
@@ -64,13 +35,13 @@ def page(
     shown = "".join(_figure(name, figure) for name, figure in figures.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(config.name)}: comparison</title><style>{STYLE}</style></head><body>
+<title>{html.escape(config.name)}: comparison</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
 <h1>{html.escape(config.name)}</h1>
 <p class="sub">{len(config.names)} candidates by {html.escape(judged)}</p>
 <p class="verdict" id="verdict">{html.escape(verdict(tables))}</p>
 <ul class="remarks">{notes}</ul>
 <h2>Results</h2>
-<div class="wide">{_table(tables)}</div>
+<div class="wide" role="region" aria-label="Results" tabindex="0">{_table(tables)}</div>
 <p class="sub">Candidates that share a letter tie. p: paired t-test after Holm's correction over all pairs, which
 decides; an interval stands alone and may leave out 0 where the correction says tie.
 Target: the median of {html.escape(", ".join(config.targets))} at the end of the run, by {html.escape(config.metric)}.
@@ -81,9 +52,9 @@ Target: the median of {html.escape(", ".join(config.targets))} at the end of the
 {_protocol(tables)}
 <h2>To repeat it</h2>
 <pre>{html.escape(command)}</pre>
-{_details("Study", yaml.safe_dump(config.record(), sort_keys=False, allow_unicode=True))}
-{_details("Machine and versions", yaml.safe_dump(dict(machines), sort_keys=False, allow_unicode=True))}
-{"".join(_details(f"Whole config of {n}", _config_of(tables, n)) for n in config.names)}
+{details("Study", yaml.safe_dump(config.record(), sort_keys=False, allow_unicode=True))}
+{details("Machine and versions", yaml.safe_dump(dict(machines), sort_keys=False, allow_unicode=True))}
+{"".join(details(f"Whole config of {n}", _config_of(tables, n)) for n in config.names)}
 </body></html>
 """
 
@@ -108,10 +79,6 @@ def _without_folders(value: Any) -> Any:
     return value
 
 
-def _details(title: str, text: str) -> str:
-    return f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(text)}</pre></details>"
-
-
 def _figure(name: str, figure: Figure) -> str:
     caption = html.escape(CAPTIONS[name])
     return f'<figure id="{name}">{svg(figure, name)}<figcaption>{caption}</figcaption></figure>'
@@ -119,16 +86,7 @@ def _figure(name: str, figure: Figure) -> str:
 
 def svg(figure: Figure, name: str) -> str:
     """A figure as SVG to stand inside a page, with identifiers of its own."""
-    import matplotlib as mpl
-
-    target = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
-        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    text = target.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r'\b(id=")', rf"\1{name}-", text)
-    text = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{name}-", text)
-    return re.sub(r"<svg ", f'<svg role="img" aria-label="{html.escape(CAPTIONS[name])}" ', text, count=1)
+    return pages.svg(figure, name, CAPTIONS[name])
 
 
 def _table(tables: StudyTables) -> str:
