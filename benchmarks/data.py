@@ -227,9 +227,17 @@ def plot(results: list[Row], file: Path) -> None:
     others = [row for row in results if row.ratio != 1]
     figure, axes = plt.subplots(figsize=(8, 0.5 * len(others) + 1.2), layout="constrained")
     spread = [[row.ratio - row.low for row in others], [row.high - row.ratio for row in others]]
-    axes.barh([f"{row.question}: {row.who}" for row in others], [row.ratio for row in others], xerr=spread)
+    names, ratios = [f"{row.question}: {row.who}" for row in others], [row.ratio for row in others]
+    axes.barh(names, [ratio - 1 for ratio in ratios], left=1, xerr=spread, color="#56B4E9", height=0.6)
+    for place, row in enumerate(others):
+        axes.annotate(
+            f"{row.ratio:.1f} ×", (max(row.high, 1.0), place), (6, 0), textcoords="offset points", va="center"
+        )
     axes.axvline(1, color="black")
-    axes.set(xscale="log", xlabel="times as long as this project (median and quartiles)")
+    ticks = [1, 2, 5, 10, 20, 50]
+    axes.set(xscale="log", xlabel="times as long as this project (log axis; median and quartiles)", xlim=(0.95, 60))
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
     axes.invert_yaxis()
     figure.savefig(file, dpi=120)
     plt.close(figure)
