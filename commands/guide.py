@@ -32,10 +32,11 @@ class Row(NamedTuple):
 
 
 CLASSES, BINARY, LABELS = "one class of several", "yes or no", "any number of labels"
-NUMBER, PIXELS, PICTURES = "a number", "a class for every pixel", "new pictures (GAN)"
+NUMBER, PIXELS = "a number", "a class for every pixel"
+MASK, PICTURES = "yes or no for every pixel", "new pictures (GAN)"
 _IMAGES, _YES, _MANY = "-c configs/quickstart.yaml", "-c configs/binary.yaml", "-c configs/multilabel.yaml"
 _NUMBERS, _MASKS = "-c configs/regression.yaml", "-c configs/segmentation.yaml"
-_GAN = "-c configs/gan.yaml"
+_MASK, _GAN = "-c configs/segmentation_binary.yaml", "-c configs/gan.yaml"
 
 GUIDE = [
     Row(CLASSES, "losses/cross_entropy.yaml", "the first choice", "calibrated probabilities; softmax inside", _IMAGES),
@@ -72,6 +73,10 @@ GUIDE = [
         " much", _MASKS),
     Row(PIXELS, "losses/tversky.yaml", "a miss is worse than a false alarm, or the reverse", "dice with a price for"
         " each", _MASKS),
+    Row(MASK, "losses/bce_logits.yaml", "both are about as large", "smooth gradients, calibrated", _MASK),
+    Row(MASK, "losses/dice_binary.yaml", "what is asked for is small", "the overlap counts, however much background"
+        " there is", _MASK),
+    Row(MASK, "losses/focal_sigmoid.yaml", "most of the background is easy", "its easy pixels count little", _MASK),
     Row(PICTURES, "losses/adversarial_non_saturating.yaml", "the first choice", "the generator learns most while its"
         " fakes are bad", _GAN),
     Row(PICTURES, "losses/adversarial_least_squares.yaml", "training swings", "fakes keep a gradient however sure the"

@@ -12,6 +12,7 @@ from datamodules.in_memory import ImageDataModule
 from datamodules.linear_regression import LinearRegressionDataModule
 from datamodules.masks import MaskDataModule
 from datamodules.mixing import CutMix, MixUp
+from datamodules.pets import OxfordPetsDataModule
 from datamodules.pictures import PictureDataset, Pictures
 from datamodules.shape_pictures import ShapeLabelsDataModule, ShapeMasksDataModule
 from datamodules.table import NumberTable, Table, TableDataModule
@@ -33,6 +34,7 @@ __all__ = [
     "MaskDataModule",
     "MixUp",
     "NumberTable",
+    "OxfordPetsDataModule",
     "PictureDataset",
     "Pictures",
     "ShapeLabelsDataModule",

@@ -70,6 +70,7 @@ class ShapeMasksDataModule(_DrawnDataModule, MaskDataModule):
         size: Height and width, ≥ 8.
         rarity: ≥ 1: a square is shown this many times less often than a disc, a triangle as many times less again.
         data_seed: ≥ 0; which pictures are drawn.
+        foreground: Whether to ask of each pixel only if it shows a shape: two classes instead of four.
         kwargs: See :class:`~datamodules.in_memory.ImageDataModule`; an augmentation moves the mask along.
 
     Raises:
@@ -83,11 +84,18 @@ class ShapeMasksDataModule(_DrawnDataModule, MaskDataModule):
         (torch.Size([8, 3, 32, 32]), torch.Size([8, 32, 32]), torch.int64)
     """
 
-    class_names: ClassVar[list[str]] = ["background", *SHAPES]  # type: ignore[misc]
+    def __init__(self, foreground: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.foreground = foreground
+
+    @property
+    def class_names(self) -> list[str]:
+        """Background and shape, or each shape by itself."""
+        return ["background", "shape"] if self.foreground else ["background", *SHAPES]
 
     def targets(self, drawing: Drawing) -> Tensor:
         """The masks."""
-        return drawing.masks
+        return drawing.masks.clamp_max(1) if self.foreground else drawing.masks
 
 
 class ShapeLabelsDataModule(_DrawnDataModule):

@@ -123,7 +123,8 @@ def _range(loss: nn.Module, expected: Expectation, output: Tensor, target: Tenso
 
 
 def _already_probabilities(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
-    if expected.output != "logits" or output.min() < 0 or output.max() > 1 or output.numel() < 8:
+    low, high = output.min().item(), output.max().item()
+    if expected.output != "logits" or low < 0 or high > 1 or output.numel() < 8:
         return
     name = type(loss).__name__
     sums = output.sum(dim=1) if output.ndim > 1 and output.shape[1] > 1 else None
@@ -131,7 +132,8 @@ def _already_probabilities(loss: nn.Module, expected: Expectation, output: Tenso
         yield Finding(False, f"the outputs lie between 0 and 1 and sum to 1: a softmax. {name} wants logits and takes "
                              "the softmax itself; with two of them the loss cannot fall far. Take the network's last "
                              "softmax away.")  # fmt: skip
-    elif expected.over == "elements" and output.std() > 0:
+    # small logits of a network whose last bias is positive lie there too; a sigmoid's lie about ½, or far apart
+    elif expected.over == "elements" and output.std() > 0 and (abs(output.mean() - 0.5) < 0.2 or high - low > 0.5):
         yield Finding(False, f"all outputs lie between 0 and 1, as after a sigmoid. {name} wants logits and takes the "
                              "sigmoid itself; with two of them the loss cannot fall far. Take the network's last "
                              "sigmoid away, or choose losses/bce.yaml.")  # fmt: skip

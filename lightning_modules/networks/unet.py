@@ -17,6 +17,7 @@ class UNet(nn.Module):
         in_channels: channels of a picture, ≥ 1.
         width: channels at full resolution, ≥ 1; twice as many at each lower one.
         depth: how often the resolution is halved, ≥ 1.
+        outputs: logits for each pixel in place of `num_classes`, ≥ 1; 1 where it is yes or no.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, num_classes, H, W)` for any size: pictures are padded by repeating their edge
@@ -34,8 +35,11 @@ class UNet(nn.Module):
         padding and batch normalisation).
     """
 
-    def __init__(self, num_classes: int = 2, in_channels: int = 3, width: int = 16, depth: int = 3) -> None:
+    def __init__(
+        self, num_classes: int = 2, in_channels: int = 3, width: int = 16, depth: int = 3, outputs: int | None = None
+    ) -> None:
         super().__init__()
+        num_classes = num_classes if outputs is None else outputs
         check_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width, depth=depth)
         widths = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(

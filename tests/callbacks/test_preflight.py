@@ -224,3 +224,13 @@ def test_a_validation_batch_of_one_class_is_nothing_to_warn_of(tmp_path: Path) -
         warnings.simplefilter("always")
         trainer(tmp_path, Preflight()).fit(classifier(), loader(), DataLoader(data, batch_size=16))
     assert not [str(w.message) for w in said if "all targets" in str(w.message)]
+
+
+def test_small_logits_of_one_sign_are_not_taken_for_a_sigmoid() -> None:
+    g = torch.Generator().manual_seed(0)
+    yes = torch.randint(0, 2, (64,), generator=g).float()
+    small = 0.02 + 0.2 * torch.rand(64, generator=g)
+    assert examine(nn.BCEWithLogitsLoss(), small, yes) == []
+    for sigmoid in (torch.sigmoid(torch.randn(64, generator=g)), torch.sigmoid(5 * torch.randn(64, generator=g))):
+        (finding,) = examine(nn.BCEWithLogitsLoss(), sigmoid, yes)
+        assert "as after a sigmoid" in finding.text

@@ -1,6 +1,7 @@
 """The tasks: each trains from its config, measures what it says, and predicts what a person wants."""
 
 import csv
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,16 @@ from lightning_modules.losses import DiceLoss, ProbabilityBCELoss, SigmoidFocalL
 from lightning_modules.networks import MLP, SmallCNN, UNet
 
 SGD = partial(torch.optim.SGD, lr=0.05)
-TASKS: list[tuple[type[LightningModule], nn.Module, ImageDataModule]] = [
+TASKS: list[tuple[Callable[..., LightningModule], nn.Module, ImageDataModule]] = [
     (BinaryClassifier, MLP(2, 30), BreastCancerDataModule(batch_size=32)),
     (MultilabelClassifier, SmallCNN(3, 3, 4), ShapeLabelsDataModule(pictures=64, size=16, batch_size=16)),
     (Regressor, MLP(1, 10), DiabetesDataModule(batch_size=32)),
     (Segmenter, UNet(4, 3, 4, 2), ShapeMasksDataModule(pictures=64, size=16, batch_size=16)),
+    (
+        partial(Segmenter, loss=DiceLoss(mode="binary")),
+        UNet(2, 3, 4, 2, outputs=1),
+        ShapeMasksDataModule(pictures=64, size=16, batch_size=16, foreground=True),
+    ),
 ]
 
 
