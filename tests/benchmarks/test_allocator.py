@@ -22,7 +22,8 @@ def test_it_keeps_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         asked.append((choice, batch, steps))
         cpu = batch / 1000 * (1.5 if choice == "system" else 1.0)
         counted = {"cpu": cpu, "faults": 9 if choice == "system" else 1, "resident": 100}
-        return {"steps": [{"cpu": 99.0, "faults": 99, "resident": 1}, *[counted] * (steps - 1)], "peak": 7}
+        warming = {"cpu": 99.0, "faults": 99, "resident": 1}
+        return {"steps": [*[warming] * 3, *[counted] * (steps - 3)], "peak": 7}
 
     monkeypatch.setattr(allocator, "process", process)
     monkeypatch.setattr("sys.argv", ["allocator", "--networks", "ResNet8", "--rounds", "2", "--out", str(tmp_path)])

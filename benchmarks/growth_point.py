@@ -1,0 +1,120 @@
+"""One point of `benchmarks.growth`, in a process of its own: time and memory of something at a size."""
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from commands.allocator import tune_allocator
+
+tune_allocator()
+
+import torch  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from torch.nn.functional import cross_entropy  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from commands.machine_peak import machine_peak, memory_bandwidth  # noqa: E402
+from datamodules.augmentation import CropFlip  # noqa: E402
+from datamodules.image_cache import CacheEntry, ImageCache  # noqa: E402
+from datamodules.loading import picture_loader  # noqa: E402
+from datamodules.normalisation import Normaliser, Statistics  # noqa: E402
+from datamodules.order import EpochOrder  # noqa: E402
+from datamodules.pictures import PictureDataset  # noqa: E402
+from lightning_modules.networks import MLP, ResNet8  # noqa: E402
+
+REPEATS = 3
+
+
+def peak_memory() -> int:
+    """Bytes, the most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def step_of(network: nn.Module, inputs: Tensor, autocast: bool) -> Callable[[], None]:
+    """A whole training step."""
+    targets = torch.randint(0, 10, (len(inputs),))
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
+
+    def step() -> None:
+        with torch.autocast("cpu", enabled=autocast):
+            loss = cross_entropy(network(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def training(network: nn.Module, inputs: Tensor, autocast: bool) -> dict[str, float]:
+    """Seconds of a step, what it computes, and the memory that it needs above what was there before."""
+    before = peak_memory()
+    step = step_of(network, inputs, autocast)
+    step()
+    with FlopCounterMode(display=False) as counter:
+        step()
+    times = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        step()
+        times.append(time.process_time() - start)
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    found = {"seconds": statistics.median(times), "flops": counter.get_total_flops(), "weights": weights}
+    return found | {"memory": peak_memory() - before}
+
+
+def convolutions(batch: int, width: int) -> dict[str, float]:
+    """ResNet8 of a width, in bf16."""
+    network = ResNet8(10, widths=[width, 2 * width, 4 * width]).to(memory_format=torch.channels_last)
+    return training(network, torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last), True)
+
+
+def linear(hidden: int) -> dict[str, float]:
+    """Two hidden layers, a small batch: weights are read and written, little is computed."""
+    return training(MLP(10, 64, [hidden, hidden]), torch.randn(16, 64), False)
+
+
+def pictures(count: int) -> dict[str, float]:
+    """Open a cache of so many pictures, and go through an epoch of it: order, fetch, augment, normalise."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = ImageCache(Path(folder), "train")
+        entry = CacheEntry("made-up", {}, {str(number): count // 10 for number in range(10)}, (32, 32, 3), [], [], 0)
+        with cache.pixel_file("made-up").open("wb") as file:
+            for _ in range(count // 1000):
+                file.write(torch.randint(0, 256, (1000 * 32 * 32 * 3,), dtype=torch.uint8).numpy().tobytes())
+        before = peak_memory()
+        start = time.process_time()
+        dataset = PictureDataset(cache.pictures(entry, list(entry.counts)))
+        opened = time.process_time() - start
+        order = EpochOrder(dataset, seed=0)
+        loader, crop = picture_loader(dataset, order, 500), CropFlip(2)
+        normalise = Normaliser(Statistics((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)))
+        for epoch in range(2):  # the first reads the file
+            order.set_epoch(epoch)
+            start = time.process_time()
+            for images, _, rows in loader:
+                normalise(crop(images, rows, 0, epoch))
+            seconds = time.process_time() - start
+        return {"seconds": seconds, "opened": opened, "memory": peak_memory() - before}
+
+
+def peaks() -> dict[str, float]:
+    """What the machine can at best."""
+    found = max(machine_peak(torch.device("cpu"), "bf16").values())
+    return {"flops": found, "bandwidth": memory_bandwidth()}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    kinds: dict[str, Callable[..., dict[str, float]]] = {
+        "convolutions": convolutions,
+        "linear": linear,
+        "pictures": pictures,
+        "peaks": peaks,
+    }
+    print(json.dumps(kinds[sys.argv[1]](*(int(word) for word in sys.argv[2:]))))
