@@ -4,7 +4,8 @@
     python -m benchmarks.allocator --memory      # resident memory over 60 steps with evaluations between
 
 Each contestant is a process of its own, since the settings must be there before torch is; one thread, bf16 autocast,
-channels_last. The first three steps of a process are not counted. Ratios of processor time: geometric mean, 95 % interval.
+channels_last. The first three steps of a process are not counted. Ratios of processor time: geometric mean with its
+95 % interval.
 """
 
 import argparse

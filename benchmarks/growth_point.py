@@ -111,10 +111,6 @@ def peaks() -> dict[str, float]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    kinds: dict[str, Callable[..., dict[str, float]]] = {
-        "convolutions": convolutions,
-        "linear": linear,
-        "pictures": pictures,
-        "peaks": peaks,
-    }
+    kinds: dict[str, Callable[..., dict[str, float]]]
+    kinds = {"convolutions": convolutions, "linear": linear, "pictures": pictures, "peaks": peaks}
     print(json.dumps(kinds[sys.argv[1]](*(int(word) for word in sys.argv[2:]))))
