@@ -20,7 +20,8 @@ class Diagnostics(Callback):
     """Every so many optimizer steps: activations, gradients, updates and weights of each layer.
 
     Between the sampled steps there is no hook and no work. Nothing in the run is changed: it ends with the same bits.
-    Writes `diagnostics.html` and `diagnostics.csv` into the run's folder, and weight histograms to TensorBoard.
+    Writes `diagnostics.html` and `diagnostics.csv` into the run's folder; to TensorBoard `layer_<quantity>/<layer>`,
+    and histograms of the weights at the end of each epoch.
 
     | quantity | what, for each layer |
     | --- | --- |
@@ -99,7 +100,11 @@ class Diagnostics(Callback):
         if sample:
             values = torch.stack([value.float() for value in sample.values()]).tolist()
             place = (trainer.global_step, trainer.current_epoch)
-            self.rows += [(*place, *key, float(value)) for key, value in zip(sample, values, strict=True)]
+            rows = [(*place, *key, float(value)) for key, value in zip(sample, values, strict=True)]
+            self.rows += rows
+            for board in tensorboards(trainer):
+                for step, _, name, quantity, value in rows:
+                    board.add_scalar(f"layer_{quantity}/{name}", value, step)
 
     def _stop_listening(self) -> None:
         for hook in self._hooks:
@@ -112,13 +117,11 @@ class Diagnostics(Callback):
         """Count the units that were dead in all of it."""
         self._note(trainer, {(name, "dead"): 1 - active.float().mean() for name, active in self._active.items()})
         self._active = {}
-        for logger in trainer.loggers:
-            board = getattr(logger, "experiment", None)
-            if board is not None and hasattr(board, "add_histogram"):
-                for name, parameter in pl_module.named_parameters():
-                    values = parameter.detach().float().cpu()
-                    if values.isfinite().all():
-                        board.add_histogram(f"weights/{name}", values, trainer.global_step)
+        for board in tensorboards(trainer):
+            for name, parameter in pl_module.named_parameters():
+                values = parameter.detach().float().cpu()
+                if values.isfinite().all():
+                    board.add_histogram(f"weights/{name}", values, trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the page."""
@@ -150,6 +153,12 @@ class Diagnostics(Callback):
         state = checkpoint.get("diagnostics", {"rows": [], "active": {}})
         self.rows = [tuple(row) for row in state["rows"]]
         self._active = {name: active.to(pl_module.device) for name, active in state["active"].items()}
+
+
+def tensorboards(trainer: Trainer) -> list[Any]:
+    """What writes TensorBoard's events, if anything does."""
+    boards = [getattr(logger, "experiment", None) for logger in trainer.loggers]
+    return [board for board in boards if hasattr(board, "add_histogram")]
 
 
 def own_parameters(module: LightningModule) -> dict[str, list[nn.Parameter]]:

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from callbacks import Diagnostics
@@ -103,6 +105,17 @@ def test_only_sampled_steps(tmp_path: Path) -> None:
     assert steps == {5, 10, 15, 20}
     table = pd.read_csv(tmp_path / "diagnostics.csv")
     assert set(table["quantity"]) >= {"mean", "std", "near_zero", "dead", "gradient", "update", "weight_std"}
+
+
+def test_in_tensorboard(tmp_path: Path) -> None:
+    watch = Diagnostics(every_n_steps=5)
+    fit(tmp_path, callbacks=[watch], logger=TensorBoardLogger(tmp_path, name="", version=""))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    found = events.Scalars("layer_gradient/network.head")
+    kept = {row[0]: row[4] for row in watch.rows if row[2:4] == ("network.head", "gradient")}
+    assert {event.step: event.value for event in found} == pytest.approx(kept)
+    assert len(found) == 4
+    assert "weights/network.head.weight" in events.Tags()["histograms"]
 
 
 def test_findings_in_words() -> None:

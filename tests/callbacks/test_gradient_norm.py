@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -141,6 +143,16 @@ def test_by_layer(tmp_path: Path, flags: dict[str, Any], foreign: bool) -> None:
         assert math.isclose(math.hypot(*found.values()), before, rel_tol=1e-6)
         clipped = [float(row[key]) for key in row if "norm/layer_clipped/" in key]
         assert math.isclose(math.hypot(*clipped), after, rel_tol=1e-6)
+
+
+def test_layers_in_tensorboard(tmp_path: Path) -> None:
+    fit(tmp_path, callbacks=[GradientNorm(by_layer=True)], logger=TensorBoardLogger(tmp_path, name="", version=""))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    layers = {tag.removeprefix("grad_norm/layer/") for tag in events.Tags()["scalars"] if "norm/layer/" in tag}
+    assert layers == {f"network.{name}" for name in ("body.0", "body.1", "body.5", "head")}
+    head = events.Scalars("grad_norm/layer/network.head")
+    assert [event.step for event in head] == [3, 7, 11, 15, 19]  # as for everything that the trainer logs
+    assert all(event.value > 0 for event in head)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """`descent find-lr` writes a config that `fit -c` takes, for a fresh config and for a saved run's."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,18 @@ def test_found_and_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     # A saved run's config has keys (ckpt_path, weights_only) that the command must take.
     cli.main(["find-lr", "-c", str(run.run.config), *ARGUMENTS])
     cli.main(["find-lr", "--ckpt_path", str(run.run.folder), *ARGUMENTS])
+
+
+def test_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["find-lr", "-c", "configs/quickstart.yaml", *ARGUMENTS, "--confirm", "true", "--confirm_steps", "20"])
+    assert "short training" in capsys.readouterr().out
+    folder = tmp_path / "runs/quickstart/0"
+    found = json.loads((folder / "lr_finder.json").read_text())
+    tried = {entry["lr"]: entry["loss"] for entry in found["confirmation"]}
+    assert list(tried) == pytest.approx([found["pick"] / 3, found["pick"], 3 * found["pick"]])
+    preset = yaml.safe_load((folder / "lr_finder.yaml").read_text())["model"]["init_args"]
+    best = min(tried, key=lambda rate: tried[rate])
+    assert preset["optimizer"]["init_args"]["lr"] == pytest.approx(best, rel=0.01)
 
 
 def test_a_refusal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,103 @@
+"""The table and the figure of `benchmarks.lr_finder`: how far each suggestion is from the best rate of the grid.
+
+    python -m benchmarks.lr_finder_table [--folder benchmarks/results/lr_finder]
+
+Reads results.csv and curves.csv, prints the table, writes finder.png. The best rate is that with the lowest validation
+loss, the mean over the grid's seeds. A factor is max(suggestion / best, best / suggestion); the grid's own steps are a
+factor of 2.15.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLORS = {
+    "nine_tenths": "#CC79A7",
+    "minimum_tenth": "#009E73",
+    "steepest": "#D55E00",
+    "valley": "#0072B2",
+    "Lightning, 140 steps": "#777777",
+    "Lightning, 420 steps": "#000000",
+}
+
+
+def grids(results: pd.DataFrame) -> pd.DataFrame:
+    """Columns optimizer, kind ("validation", "last fifth"), rate, seed, loss."""
+    parts = results["what"].str.extract(r"^(?P<kind>.+) loss at (?P<rate>.+)$")
+    rows = results.join(parts).dropna(subset="rate")
+    return rows.assign(rate=rows["rate"].astype(float)).rename(columns={"value": "loss"})
+
+
+def mean_losses(results: pd.DataFrame, optimizer: str, kind: str) -> pd.Series:
+    """Mean over the seeds, by rate."""
+    rows = grids(results)
+    rows = rows[(rows["optimizer"] == optimizer) & (rows["kind"] == kind)]
+    return rows.groupby("rate")["loss"].mean()
+
+
+def table(results: pd.DataFrame) -> pd.DataFrame:
+    """A row for each optimizer and suggestion: its range over the seeds, and its factors from the best rate."""
+    rows = []
+    for optimizer in results["optimizer"].unique():
+        best = float(mean_losses(results, optimizer, "validation").idxmin())
+        for what in COLORS:
+            chosen = results[(results["optimizer"] == optimizer) & (results["what"] == what)]["value"]
+            finite = chosen.dropna()
+            if finite.empty:
+                continue
+            factors = [math.exp(abs(math.log(rate / best))) for rate in finite]
+            rows.append(
+                {
+                    "optimizer": optimizer,
+                    "best in the grid": best,
+                    "suggestion": what,
+                    "searches": len(chosen),
+                    "lowest": finite.min(),
+                    "highest": finite.max(),
+                    "smallest factor": min(factors),
+                    "largest factor": max(factors),
+                    "within 3": f"{sum(factor <= 3 for factor in factors)} of {len(chosen)}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def draw(axes: Axes, results: pd.DataFrame, curves: pd.DataFrame, optimizer: str) -> None:
+    """Range tests above, the grid's losses, and the suggestions as marks on the bottom."""
+    for _, curve in curves[curves["optimizer"] == optimizer].groupby("seed"):
+        axes.plot(curve["lr"], curve["loss"], color="#999999", linewidth=0.8, label="range test")
+    for kind, marker in (("validation", "o"), ("last fifth", "s")):
+        losses = mean_losses(results, optimizer, kind)
+        axes.plot(losses.index, losses, marker=marker, markersize=4, label=f"grid, {kind} loss", linewidth=1.4)
+    best = float(mean_losses(results, optimizer, "validation").idxmin())
+    axes.axvspan(best / 3, best * 3, color="#F0E442", alpha=0.3, linewidth=0, label="within 3 of the best")
+    for place, (what, color) in enumerate(COLORS.items()):
+        rates = results[(results["optimizer"] == optimizer) & (results["what"] == what)]["value"].dropna()
+        label = what.replace("_", " ")
+        axes.plot(rates, [1.17 - 0.045 * place] * len(rates), "|", color=color, markersize=9, label=label)
+    axes.set(xscale="log", xlim=(1e-5, 10), ylim=(0.9, 2.6), title=optimizer, xlabel="learning rate", ylabel="loss")
+    axes.grid(alpha=0.3)
+
+
+def main() -> None:
+    """Print the table, write the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("benchmarks/results/lr_finder"))
+    folder = parser.parse_args().folder
+    results = pd.read_csv(folder / "results.csv")
+    curves = pd.read_csv(folder / "curves.csv", names=["optimizer", "seed", "lr", "loss"])
+    print(table(results).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    for axes, optimizer in zip(figure.subplots(1, 2), results["optimizer"].unique(), strict=True):
+        draw(axes, results, curves, optimizer)
+    handles = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
+    figure.legend(list(handles.values()), list(handles), loc="outside right center", frameon=False, fontsize=8)
+    figure.savefig(folder / "finder.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()
