@@ -13,8 +13,10 @@ thread; no clipping. The CSV keeps the rows of other networks; the figure is of 
 """
 
 import argparse
+import contextlib
 import csv
 import ctypes
+import io
 import logging
 import math
 import platform
@@ -227,7 +229,8 @@ def main() -> None:
         rows = [row for row in csv.DictReader(path.open()) if row["network"] != arguments.network]
     with tempfile.TemporaryDirectory() as folder:
         for start in range(arguments.starts):
-            rows += measure(arguments.network, start, arguments.rounds, Path(folder))
+            with contextlib.redirect_stdout(io.StringIO()):  # what callbacks say at the end
+                rows += measure(arguments.network, start, arguments.rounds, Path(folder))
     for name, (middle, ratio, low, high) in ratios(rows, arguments.network).items():
         print(f"{name:<26} {middle:9.3f} ms  {ratio:.3f} ({low:.3f} to {high:.3f})")
     arguments.out.mkdir(parents=True, exist_ok=True)
