@@ -1,6 +1,6 @@
 """What the allocator brings: the same training in processes with glibc's settings and with ours, in turn.
 
-    python -m benchmarks.allocator [--rounds 5] [--networks ResNet8 ResNet18Cifar] [--out benchmarks/results]
+    python -m benchmarks.allocator [--rounds 5] [--networks ResNet8 ResNet18Cifar] [--out FOLDER]
     python -m benchmarks.allocator --memory      # resident memory over 60 steps with evaluations between
 
 Each contestant is a process of its own, since the settings must be there before torch is; one thread, bf16 autocast,
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=list(BATCHES), default=list(BATCHES))
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--steps", type=int, default=60, help="of --memory")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/allocator"))
     arguments = parser.parse_args()
     if arguments.memory:
         arguments.out.mkdir(parents=True, exist_ok=True)

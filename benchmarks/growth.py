@@ -1,9 +1,10 @@
 """How a step's time and memory grow with batch, width, weights; an epoch's with the number of pictures in the cache.
 
-    python -m benchmarks.growth [--out benchmarks/results]
+    python -m benchmarks.growth [--out FOLDER]
 
 Each point is a process of its own, one thread; bf16 convolutions (ResNet8), float32 linear layers with AdamW, pictures
-of 32 × 32. The limits drawn in are measured on the spot: a bf16 matrix product or convolution, and a copy in memory.
+of 32 × 32. The limits drawn in are measured on the spot: for convolutions a bf16 matrix product and, nearer, a bf16
+convolution alone; for the others a copy in memory.
 The slope is that of the logarithms over the upper half of the sizes: 1 is linear.
 """
 
@@ -30,12 +31,16 @@ SWEEPS: dict[str, tuple[tuple[str, ...], str, tuple[int, ...]]] = {
 
 
 class Point(NamedTuple):
-    """A size: seconds of a step (of an epoch, for pictures), the least that the machine allows, bytes needed."""
+    """A size: seconds of a step (of an epoch, for pictures), the least that the machine allows, bytes needed.
+
+    `rate_seconds` is what a convolution alone would take for as many operations; for the others the limit once more.
+    """
 
     sweep: str
     size: float
     seconds: float
     limit_seconds: float
+    rate_seconds: float
     memory_bytes: float
 
 
@@ -46,24 +51,26 @@ def process(*words: str) -> dict[str, float]:
     return found
 
 
-def limit(sweep: str, size: int, found: dict[str, float], peaks: dict[str, float]) -> float:
-    """The least seconds, at the peak of computing or of moving memory."""
-    if sweep == "pictures":
-        return size * BYTES_A_PICTURE / peaks["bandwidth"]
-    if sweep == "weights":
-        return found["weights"] * BYTES_A_WEIGHT / peaks["bandwidth"]
-    return found["flops"] / peaks["flops"]
+def limits(sweep: str, size: int, found: dict[str, float], peaks: dict[str, float]) -> tuple[float, float]:
+    """The least seconds, at the peak of computing or of moving memory; and at a convolution's rate."""
+    if sweep in ("batch", "width"):
+        return found["flops"] / peaks["matrix product"], found["flops"] / peaks["convolution"]
+    moved = size * BYTES_A_PICTURE if sweep == "pictures" else found["weights"] * BYTES_A_WEIGHT
+    return moved / peaks["bandwidth"], moved / peaks["bandwidth"]
 
 
 def measure() -> list[Point]:
     """Every point."""
     peaks, points = process("peaks"), []
-    print(f"peak {peaks['flops'] / 1e9:,.0f} GFLOP/s (bf16), {peaks['bandwidth'] / 1e9:.1f} GB/s copied")
+    giga = {name: f"{value / 1e9:,.1f}" for name, value in peaks.items()}
+    print(
+        "bf16 matrix product {matrix product}, convolution {convolution} GFLOP/s; copy {bandwidth} GB/s".format(**giga)
+    )
     for sweep, (words, _, sizes) in SWEEPS.items():
         for size in sizes:
             found = process(*(word.format(size) for word in words))
             shown = found["weights"] if sweep == "weights" else size
-            points.append(Point(sweep, shown, found["seconds"], limit(sweep, size, found, peaks), found["memory"]))
+            points.append(Point(sweep, shown, found["seconds"], *limits(sweep, size, found, peaks), found["memory"]))
             print(
                 f"{sweep:9}{shown:12,.0f}{1e3 * found['seconds']:12.3f} ms{found['memory'] / 2**20:10,.0f} MB",
                 flush=True,
@@ -94,6 +101,8 @@ def plot(points: list[Point], file: Path) -> None:
         times, memory = rows[0][column], rows[1][column]
         times.loglog(sizes, [1e3 * point.seconds for point in mine], "o-", label="measured")
         times.loglog(sizes, [1e3 * point.limit_seconds for point in mine], "k--", label="the machine's limit")
+        if sweep in ("batch", "width"):
+            times.loglog(sizes, [1e3 * point.rate_seconds for point in mine], "k:", label="at a convolution's rate")
         memory.loglog(sizes, [max(point.memory_bytes, 1) / 2**20 for point in mine], "o-", color="#D55E00")
         times.set_title(f"{sweep}: time ∝ size^{slope(mine, 'seconds'):.2f}")
         memory.set_title(f"memory ∝ size^{slope(mine, 'memory_bytes'):.2f}")
@@ -111,16 +120,16 @@ def plot(points: list[Point], file: Path) -> None:
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/growth"))
     arguments = parser.parse_args()
     print(machine_line())
     points = measure()
     for sweep in SWEEPS:
         mine = [point for point in points if point.sweep == sweep]
-        share = mine[-1].limit_seconds / mine[-1].seconds
+        share = mine[-1].rate_seconds / mine[-1].seconds
         print(
             f"{sweep}: time ∝ size^{slope(mine, 'seconds'):.2f}, memory ∝ size^{slope(mine, 'memory_bytes'):.2f}, "
-            f"{share:.0%} of the machine's limit at the largest"
+            f"{share:.0%} of {'a convolution' if sweep in ('batch', 'width') else 'a copy'}'s rate at the largest"
         )
     keep(points, arguments.out / "growth.csv")
     plot(points, arguments.out / "growth.png")

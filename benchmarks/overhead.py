@@ -1,6 +1,6 @@
 """What a training step costs beside the arithmetic: a bare loop, Lightning, Lightning with logs, this project.
 
-    python -m benchmarks.overhead [--task mlp | resnet8] [--rounds 12] [--out benchmarks/results]
+    python -m benchmarks.overhead [--task mlp | resnet8] [--rounds 12] [--out FOLDER]
 
 The same network, optimizer and plain DataLoader for all, one process, one thread, processor time; the contestants take
 turns, in another order each round. A ratio is the geometric mean over the rounds with its 95 % interval.
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--task", choices=list(SAMPLES), default="mlp")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--samples", type=int, help="in an epoch")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/overhead"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

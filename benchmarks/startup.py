@@ -1,6 +1,6 @@
 """Time to help and to the first training step, against a bare LightningCLI script.
 
-    python -m benchmarks.startup [--rounds 7] [--out benchmarks/results]
+    python -m benchmarks.startup [--rounds 7] [--out FOLDER]
 
 Each contestant is a process, from its start to its end, in processor time; they take turns. A ratio is the geometric
 mean over the rounds with its 95 % interval.
@@ -71,7 +71,7 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/startup"))
     arguments = parser.parse_args()
     rows = measure(arguments.rounds)
     print(machine_line())

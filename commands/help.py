@@ -112,6 +112,7 @@ profile.png.
   --steps N, --seconds S  measure N steps (default 50), at most S seconds (default 5)
   --tries false           do not try the changes
   --out FOLDER            where to write (default: the run's folder)
+  --json true             print the numbers as JSON, for programs
 """
     + _COMMON
 )

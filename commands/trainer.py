@@ -139,6 +139,7 @@ class Trainer(LightningTrainer):
         seconds: float = 5.0,
         tries: bool = True,
         out: Path | None = None,
+        json: bool = False,
     ) -> "StepProfile":
         """Measure where a training step's time goes, on private copies; see `commands.profile`.
 
@@ -151,6 +152,7 @@ class Trainer(LightningTrainer):
             seconds: End a measurement earlier after so many.
             tries: Try what could be changed, and say what it brings.
             out: Folder for picture and numbers; by default the run's.
+            json: For the command line, which then prints the numbers as JSON.
         """
         from commands.advice import Profiled
         from commands.profile import profile_step

@@ -251,7 +251,8 @@ class DescentCLI(LightningCLI):
         assert self.trainer.profiled is not None
         out = self.config["profile"].out
         folder = Path(out) if out is not None else self.run.folder if self.run is not None else Path.cwd()
-        print(write_profile(self.trainer.profiled, folder))
+        said = write_profile(self.trainer.profiled, folder)
+        print(json.dumps(self.trainer.profiled.as_dict(), indent=2) if self.config["profile"].json else said)
 
     def _search(self) -> LRSearch:
         assert isinstance(self.trainer, Trainer)

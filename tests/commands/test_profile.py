@@ -200,8 +200,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     # A saved run's config has keys (ckpt_path, weights_only) that the command must take.
     saved = tmp_path / "saved.yaml"
     saved.write_text("ckpt_path: null\nweights_only: null\n" + (presets.SHIPPED / "quickstart.yaml").read_text())
-    cli.main(["profile", "-c", str(saved), *short, "--out", "here"])
-    assert (tmp_path / "here/profile.json").is_file()
+    capsys.readouterr()
+    cli.main(["profile", "-c", str(saved), *short, "--out", "here", "--json", "true"])
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "here/profile.json").read_text())
     assert not (tmp_path / "runs/saved").exists()
     with pytest.raises(SystemExit) as ended:
         cli.main(["profile", "-c", "configs/quickstart.yaml", "--trainer.accelerator", "cpu", "--steps", "1"])
