@@ -15,7 +15,9 @@ from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.preflight import Preflight
 from callbacks.progress import EpochBar, EpochLines
+from callbacks.rank_guard import RankGuard
 from callbacks.sample_grid import SampleGrid
+from callbacks.scaled_rate import ScaledRate
 from callbacks.schedule_free import ScheduleFreeWeights
 
 __all__ = [
@@ -34,7 +36,9 @@ __all__ = [
     "PredictionTable",
     "Preemption",
     "Preflight",
+    "RankGuard",
     "SampleGrid",
+    "ScaledRate",
     "ScheduleFreeWeights",
     "find_lr",
     "history",

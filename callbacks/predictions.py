@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
@@ -37,23 +38,51 @@ class PredictionTable(BasePredictionWriter):
     def write_on_epoch_end(
         self, trainer: Trainer, pl_module: LightningModule, predictions: Any, batch_indices: Any
     ) -> None:
-        """Write the table."""
+        """Write the table; of several processes the first one, with the rows of all."""
         folder = trainer.log_dir or trainer.default_root_dir  # a broadcast: every process asks
-        batches = [batch for batch in predictions if isinstance(batch, dict)]
-        if not batches:
+        tensors, order = in_data_order(
+            [batch for batch in predictions if isinstance(batch, dict)],
+            [index for loader in batch_indices for batch in loader for index in batch],
+            trainer.world_size,
+        )
+        if not tensors or not trainer.is_global_zero:
             return
         self.path = Path(folder) / "predictions.csv"
         classes = getattr(pl_module, "class_names", None)
         columns: dict[str, list[Any]] = {}
-        for name in batches[0]:
-            values = torch.cat([batch[name].cpu() for batch in batches])
+        for name, values in tensors.items():
             columns |= table_columns(name, values, classes, self.path.with_suffix(""))
-        count = len(next(iter(columns.values())))
         with self.path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["index", *columns])
-            writer.writerows([index, *row] for index, row in enumerate(zip(*columns.values(), strict=True)))
-        print(f"{count} predictions in {self.path}")
+            writer.writerows(
+                [index, *row] for index, row in zip(order, zip(*columns.values(), strict=True), strict=True)
+            )
+        print(f"{len(order)} predictions in {self.path}")
+
+
+def in_data_order(
+    batches: list[dict[str, Tensor]], indices: list[int], processes: int
+) -> tuple[dict[str, Tensor], list[int]]:
+    """The tensors of all batches and processes by name, a row a sample, and the samples' numbers, ascending.
+
+    Args:
+        batches: Of this process.
+        indices: Numbers of this process's samples in the data; empty where Lightning cannot tell: one process then.
+        processes: How many there are; all of them call this, and the first alone gets the others' rows.
+    """
+    tensors = {name: torch.cat([batch[name].cpu() for batch in batches]) for name in (batches[0] if batches else ())}
+    if processes > 1:
+        parts: list[Any] | None = [None] * processes if dist.get_rank() == 0 else None
+        dist.gather_object((tensors, indices), parts)
+        full = [part for part in parts or [] if part[0]]
+        tensors = {name: torch.cat([part[0][name] for part in full]) for name in (full[0][0] if full else ())}
+        indices = [index for part in full for index in part[1]]
+    count = len(next(iter(tensors.values()), ()))
+    if len(indices) != count:  # of a loader whose order Lightning does not see
+        return tensors, list(range(count))
+    order = torch.tensor(indices, dtype=torch.int64).argsort(stable=True)
+    return {name: values[order] for name, values in tensors.items()}, [indices[place] for place in order.tolist()]
 
 
 def table_columns(name: str, values: Tensor, classes: list[str] | None, folder: Path) -> dict[str, list[Any]]:

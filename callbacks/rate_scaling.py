@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightning.pytorch import Trainer
+from torch.optim import Optimizer
 
 from callbacks.lr_sweep import top_rate
 
@@ -25,15 +26,30 @@ def scale_rates(trainer: Trainer, rate: float, number: int = 0) -> float:
         The factor.
     """
     optimizer = trainer.optimizers[number]
-    schedules = [s for config in trainer.lr_scheduler_configs for s in _nested(config.scheduler)]
-    schedules = [schedule for schedule in schedules if schedule.optimizer is optimizer]
-    tops = [schedule.max_lrs[0] for schedule in schedules if hasattr(schedule, "max_lrs")]  # CyclicLR's
-    factor = rate / max(top_rate(optimizer.param_groups[0]), *tops, 0.0)
+    tops = [schedule.max_lrs[0] for schedule in _schedules(trainer, optimizer) if hasattr(schedule, "max_lrs")]
+    factor = rate / max(top_rate(optimizer.param_groups[0]), *tops, 0.0)  # max_lrs are CyclicLR's
+    multiply_rates(trainer, factor, number)
+    return factor
+
+
+def multiply_rates(trainer: Trainer, factor: float, number: int = 0) -> None:
+    """Multiply every learning rate of an optimizer and of its schedules.
+
+    Args:
+        trainer: With optimizers and schedules built, before the first step.
+        factor: > 0.
+        number: Of the optimizer.
+    """
+    optimizer = trainer.optimizers[number]
     for group in optimizer.param_groups:
         group.update({key: group[key] * factor for key in OF_GROUPS if key in group})
-    for schedule in schedules:
+    for schedule in _schedules(trainer, optimizer):
         _scale(schedule, factor)
-    return factor
+
+
+def _schedules(trainer: Trainer, optimizer: Optimizer) -> list[Any]:
+    schedules = [s for config in trainer.lr_scheduler_configs for s in _nested(config.scheduler)]
+    return [schedule for schedule in schedules if schedule.optimizer is optimizer]
 
 
 def _nested(schedule: Any) -> list[Any]:

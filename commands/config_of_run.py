@@ -36,3 +36,9 @@ def experiment_of(config: Namespace, again: Run | None) -> str:
         return again.experiment
     files = config_files(config)
     return files[0].stem if files else "default"
+
+
+def flat(config: Namespace) -> dict[str, str]:
+    """A config as text by dotted key, without what may differ between the processes of a run: where files lie."""
+    pairs = config.clone().as_flat()
+    return {key: str(value) for key, value in vars(pairs).items() if key not in ("config", "trainer.default_root_dir")}

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from commands import presets
+from commands.first_to_say import first_to_say, process_name
+from commands.lost_connection import explain_loss
 from commands.run_folder import resolve_checkpoint, run_of
 from commands.training import DescentCLI
 
@@ -27,6 +29,13 @@ def run_command(words: list[str]) -> Any:
         return DescentCLI(words)
     except (MisconfigurationException, OSError, presets.PresetNotFoundError) as error:
         fail(error)
+    except Exception as error:
+        lost = explain_loss(error)
+        if lost is not None:
+            fail(error, lost)
+        if name := process_name():
+            print(f"error{name}: {type(error).__name__}: {error}", file=sys.stderr)
+        raise
 
 
 def resolve_presets(words: list[str]) -> list[str]:
@@ -63,14 +72,20 @@ def _value_of(option: str, words: list[str]) -> str | None:
     return None
 
 
-def fail(error: BaseException) -> NoReturn:
-    """Say it in one line and exit with 2; with DESCENT_TRACEBACK=1 show where it came from."""
+def fail(error: BaseException, text: str | None = None) -> NoReturn:
+    """Say it in one line and exit with 2; with DESCENT_TRACEBACK=1 show where it came from.
+
+    Args:
+        error: What was raised.
+        text: The line; by default what the error says.
+    """
     if os.environ.get(TRACEBACK_SWITCH):
         raise error
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = text or " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.filename and str(error.filename) not in text:
         text = f"{text}: {error.filename}"
-    print(f"error: {text}", file=sys.stderr)
+    if first_to_say(text):
+        print(f"error{process_name()}: {text}", file=sys.stderr)
     raise SystemExit(2) from None
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from commands.ranks import rank_of_process
 from commands.say import say
 
 RUN_VARIABLE = "DESCENT_RUN_FOLDER"  # tells the processes that Lightning starts which folder their parent claimed
@@ -60,9 +61,10 @@ def claim(root: Path, experiment: str) -> Run:
     Raises:
         OSError: The folder cannot be made.
     """
-    inherited = os.environ.get(RUN_VARIABLE)
-    if inherited and int(os.environ.get("LOCAL_RANK", "0")) > 0:
-        return Run(Path(inherited))
+    rank = rank_of_process()
+    if rank > 0:  # the first process claims; the others ask it for what they need, and write nothing
+        inherited = os.environ.get(RUN_VARIABLE)
+        return Run(Path(inherited) if inherited else root / experiment / f".rank{rank}")
     parent = root / experiment
     parent.mkdir(parents=True, exist_ok=True)
     number = (numbers(parent) or [-1])[-1] + 1

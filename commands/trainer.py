@@ -17,6 +17,8 @@ from callbacks.progress import EpochBar, EpochLines
 from commands.cuda_question import cuda_asked_once
 from commands.idle_hooks import idle_hooks_skipped
 from commands.no_profiler import NoProfiler
+from commands.several_processes import listed, prepare_processes, with_launched_processes
+from lightning_modules.gathered_batch_norm import BatchNormSync
 
 if TYPE_CHECKING:
     from commands.profile import StepProfile
@@ -44,6 +46,9 @@ class Trainer(LightningTrainer):
     ) -> None:
         self.search: LRSearch | None = None  # what `find_lr` found
         self.profiled: StepProfile | None = None  # what `profile` found
+        kwargs = with_launched_processes(kwargs)
+        if kwargs.get("sync_batchnorm"):
+            kwargs["plugins"] = [*listed(kwargs.get("plugins")), BatchNormSync()]
         if kwargs.get("profiler") is None:
             kwargs["profiler"] = NoProfiler()
         callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
@@ -56,6 +61,8 @@ class Trainer(LightningTrainer):
             enable_model_summary=enable_model_summary,
             **kwargs,
         )
+        if self.world_size > 1:
+            prepare_processes(self)
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """As Lightning's, without the calls that reach nothing."""

@@ -21,13 +21,15 @@ from callbacks.lr_search import LRSearch
 from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.preflight import Preflight
-from commands.config_of_run import config_run, experiment_of, newest_run_of
+from callbacks.rank_guard import RankGuard
+from commands.config_of_run import config_run, experiment_of, flat, newest_run_of
 from commands.find_lr import write_search
 from commands.fit_summary import fit_summary, shown
 from commands.help import HELP
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.messages import explain
 from commands.parser import Parser
+from commands.ranks import rank_of_process
 from commands.run_folder import CONFIG, Run, claim, resolve_checkpoint, run_of
 from commands.say import say
 from commands.trainer import Trainer
@@ -162,7 +164,8 @@ class DescentCLI(LightningCLI):
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, of_config)
-            self.run = self.claimed = claim(Path(config.trainer.default_root_dir or "."), experiment)
+            self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
+            self.claimed = self.run if rank_of_process() == 0 else None
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
             say(reason)
@@ -200,7 +203,11 @@ class DescentCLI(LightningCLI):
             LearningCurves(),
             PredictionTable(),
         ]
-        return super().instantiate_trainer(**kwargs)
+        made = super().instantiate_trainer(**kwargs)
+        for guard in made.callbacks:
+            if isinstance(guard, RankGuard):
+                guard.config = flat(self.config[self.subcommand])
+        return made
 
     def _loggers(self, configured: Any) -> list[Logger] | Logger | bool:
         if configured not in (None, True):
@@ -239,7 +246,7 @@ class DescentCLI(LightningCLI):
 
     def after_find_lr(self) -> None:
         """Write what was found, and say how to use it."""
-        if self.run is not None:
+        if self.run is not None and self.trainer.is_global_zero:
             said = write_search(self._search(), self.config["find_lr"], Path(shown(self.run.folder)))
             print(json.dumps(self._search().as_dict(), indent=2) if self.config["find_lr"].json else said)
 
@@ -249,6 +256,8 @@ class DescentCLI(LightningCLI):
 
         assert isinstance(self.trainer, Trainer)
         assert self.trainer.profiled is not None
+        if not self.trainer.is_global_zero:
+            return
         out = self.config["profile"].out
         folder = Path(out) if out is not None else self.run.folder if self.run is not None else Path.cwd()
         said = write_profile(self.trainer.profiled, folder)

@@ -19,6 +19,7 @@ from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.real_steps import RealSteps
 from lightning_modules.schedulers.recipe import Horizon, Recipe, build_schedule
+from lightning_modules.sharding import clip_flat_shards_once, flat_shards_of, shard
 
 
 class SupervisedModule(EpochModule):
@@ -67,6 +68,7 @@ class SupervisedModule(EpochModule):
         self.channels_last = channels_last
         self.parameter_groups = parameter_groups
         self._steps_taken: int | None = None
+        self._flat_shards: tuple[Any] | None = None  # in a tuple: a module in an attribute would be a child
 
     # -- what a task says of itself ------------------------------------------------------------------------------------
 
@@ -99,6 +101,10 @@ class SupervisedModule(EpochModule):
                 f"{type(self.loss).__name__} takes class numbers, and {augmentation} makes shares of classes: choose "
                 "losses/cross_entropy.yaml, losses/focal.yaml or losses/bce_logits.yaml, or leave the mixing out."
             )
+
+    def configure_model(self) -> None:
+        """Share the weights out to the processes, where the strategy wants it."""
+        shard(self, self.network)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Raw outputs of the network."""
@@ -133,6 +139,12 @@ class SupervisedModule(EpochModule):
         skipped = self.real_steps.skipped(self.trainer.global_step)
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         return {"skipped_steps": float(skipped)} if scaled or skipped else {}
+
+    def on_train_start(self) -> None:
+        """See before the first step that what a plateau monitors will be logged, and whether weights are in shards."""
+        super().on_train_start()
+        root = flat_shards_of(self)
+        self._flat_shards = None if root is None else (root,)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Measure a validation batch."""
@@ -173,8 +185,11 @@ class SupervisedModule(EpochModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Clip as the trainer's flags say; the norm is computed once and kept in `grad_norm`."""
-        parameters = optimized_parameters(optimizer)
-        norms = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
+        if self._flat_shards is not None:
+            norms = clip_flat_shards_once(self._flat_shards[0], gradient_clip_val, gradient_clip_algorithm)
+        else:
+            parameters = optimized_parameters(optimizer)
+            norms = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
         # nn.Module's own setting of an attribute looks at a tensor for long, to find that it is no parameter.
         vars(self).update(grad_norm=norms.true, clip_divisor=norms.divisor)
 

@@ -40,9 +40,21 @@ def gradient_norms(gradients: list[Tensor], clipped_by_norm: bool) -> Norms:
         gradients: Of all parameters.
         clipped_by_norm: Whether torch's own norm is needed too; it costs a second pass where there are large tensors.
     """
+    norms = _norms(gradients, clipped_by_norm)
+    true = whole(norms.true)
+    return Norms(true, true if norms.divisor is norms.true else whole(norms.divisor))
+
+
+def _norms(gradients: list[Tensor], clipped_by_norm: bool) -> Norms:
+    """The norms, of shards still in the form that their clipping needs."""
     pieces = [piece for gradient in gradients for piece in _pieces(gradient)]
     true = _total_norm(pieces)
     return Norms(true, get_total_norm(gradients) if clipped_by_norm and len(pieces) > len(gradients) else true)
+
+
+def whole(norm: Tensor) -> Tensor:
+    """A norm of FSDP2's shards as one number that all processes know; every other as it is."""
+    return norm if type(norm) is Tensor else getattr(norm, "full_tensor", lambda: norm)()
 
 
 def _pieces(gradient: Tensor) -> tuple[Tensor, ...]:
@@ -88,9 +100,9 @@ def clip_gradients_once(parameters: Iterable[Parameter], clip_val: float | None,
     """
     parameters = list(parameters)
     by_norm = bool(clip_val) and algorithm != "value"
-    norms = gradient_norms([p.grad for p in parameters if p.grad is not None], by_norm)
+    norms = _norms([p.grad for p in parameters if p.grad is not None], by_norm)
     if by_norm and clip_val:
         _scale(parameters, clip_val, norms.divisor)
     elif clip_val:
         clip_grad_value_(parameters, clip_val)
-    return norms
+    return norms if type(norms.true) is Tensor else Norms(whole(norms.true), whole(norms.divisor))

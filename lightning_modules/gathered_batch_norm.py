@@ -1,0 +1,82 @@
+"""Batch norm over the pictures of all processes, on a CPU too, where torch has none."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class GatheredBatchNorm(_BatchNorm):
+    r"""Batch norm whose mean and variance are those of the pictures of all processes.
+
+    With $n_r$ values a channel on process $r$, $\mu = \frac{1}{n} \sum_r \sum_i x_{ri}$ and
+    $\sigma^2 = \frac{1}{n} \sum_r \sum_i (x_{ri} - \mu)^2$: two sums over the processes, because the mean of squares
+    less the square of the mean loses half of the digits. torch's `SyncBatchNorm` refuses tensors on a CPU.
+
+    Shape:
+        `(B, C, …)` → `(B, C, …)`
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
+        """Take any number of dimensions, as torch's does."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Normalise; as ordinary batch norm in evaluation and in a single process."""
+        measures = self.training or self.running_mean is None
+        if not measures or not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+            return super().forward(input)
+        axes = [0, *range(2, input.ndim)]
+        shape = [1, -1, *[1] * (input.ndim - 2)]
+        count = torch.tensor([float(input.numel() // input.shape[1])], dtype=input.dtype, device=input.device)
+        total, count = _summed(torch.cat([input.sum(axes), count])).split([input.shape[1], 1])
+        mean = total / count
+        centred = input - mean.view(shape)
+        variance = _summed(centred.square().sum(axes)) / count
+        self._remember(mean.detach(), variance.detach(), count.detach())
+        output = centred * (variance + self.eps).rsqrt().view(shape)
+        return output if self.weight is None else output * self.weight.view(shape) + self.bias.view(shape)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+        unbiased = variance * count / (count - 1)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
+
+
+def _summed(tensor: Tensor) -> Tensor:
+    summed: Tensor = all_reduce(tensor)  # differentiable: the gradients are summed likewise
+    return summed
+
+
+class BatchNormSync(TorchSyncBatchNorm):
+    """What `--trainer.sync_batchnorm true` means: torch's `SyncBatchNorm` on a GPU, `GatheredBatchNorm` on a CPU."""
+
+    def __init__(self) -> None:
+        self.plain: dict[nn.Module, type[nn.Module]] = {}
+
+    def apply(self, model: Any) -> Any:
+        """Have every batch norm layer of a module look at all processes."""
+        if model.trainer.strategy.root_device.type != "cpu":
+            return super().apply(model)
+        for layer in model.modules():
+            if isinstance(layer, _BatchNorm) and not isinstance(layer, GatheredBatchNorm):
+                self.plain[layer] = type(layer)
+                layer.__class__ = GatheredBatchNorm
+        return model
+
+    def revert(self, model: Any) -> Any:
+        """Make them what they were."""
+        if not self.plain:
+            return super().revert(model)
+        for layer, kind in self.plain.items():
+            layer.__class__ = kind
+        self.plain = {}
+        return model

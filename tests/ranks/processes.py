@@ -1,0 +1,50 @@
+"""Real processes for a test, forked from a server that has imported torch once: each costs a tenth of a spawned one."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from torch.multiprocessing.spawn import start_processes
+
+PATIENCE = 240  # seconds, on a machine that does much else
+PRELOADED = ["torch", "lightning.pytorch", "torchvision", "torchmetrics", "sklearn.datasets"]
+
+
+class StartedElsewhere(LightningEnvironment):
+    """Processes that the test has started and joined."""
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+
+def ddp() -> DDPStrategy:
+    return DDPStrategy(cluster_environment=StartedElsewhere(), process_group_backend="gloo")
+
+
+def in_processes(count: int, function: Callable[..., Any], folder: Path) -> list[Any]:
+    """What `function(rank, count, folder)` returns in each of `count` processes that are one gloo group."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    context = start_processes(_run, (count, function, str(folder)), nprocs=count, join=False, start_method="forkserver")
+    assert context is not None
+    try:
+        ended = any(context.join(timeout=PATIENCE) for _ in range(count))  # it returns at the end of each
+        assert ended, "the ranks wait for each other"
+    finally:
+        for process in context.processes:
+            process.kill()
+    return [torch.load(folder / f"{count}-{rank}.pt", weights_only=False) for rank in range(count)]
+
+
+def _run(rank: int, count: int, function: Callable[..., Any], folder: str) -> None:
+    os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0")
+    torch.set_num_threads(1)
+    meeting = f"file://{folder}/meet{count}"
+    torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=count)
+    torch.save(function(rank, count, folder), f"{folder}/{count}-{rank}.pt")
+    torch.distributed.destroy_process_group()
