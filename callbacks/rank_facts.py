@@ -34,7 +34,7 @@ def _network(module: LightningModule) -> str:
 def _data(data: Any) -> dict[str, Any]:
     facts = {f"data.{name}": getattr(data, name) for name in OF_DATA if hasattr(data, name)}
     for part in ("train", "val", "test"):
-        dataset = getattr(data, f"{part}_set", None)
+        dataset: Any = getattr(data, f"{part}_set", None)
         if hasattr(dataset, "__len__"):
             facts[f"the {part} data"] = f"{len(dataset)} samples{_content(dataset)}"
     return facts

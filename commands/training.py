@@ -204,7 +204,7 @@ class DescentCLI(LightningCLI):
             PredictionTable(),
         ]
         made = super().instantiate_trainer(**kwargs)
-        for guard in made.callbacks:
+        for guard in made.callbacks:  # type: ignore[attr-defined]
             if isinstance(guard, RankGuard):
                 guard.config = flat(self.config[self.subcommand])
         return made

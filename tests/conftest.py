@@ -6,6 +6,7 @@ Tests that need a program of the system are deselected where it is not: pytest c
 import glob
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -54,7 +55,25 @@ NEEDS = {
 _absent: set[str] = set()
 
 
+def namespaces_work() -> bool:
+    """Whether a network namespace can be made here: it takes root's rights besides the program."""
+    name = f"descent{os.getpid()}"
+    try:
+        made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    except OSError:
+        return False
+    return made.returncode == 0
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("netns")]
+    if marked and not namespaces_work():
+        _absent.add(
+            f"{len(marked)} tests marked netns are deselected: no network namespace (apt-get install iproute2, root)"
+        )
+        items[:] = [item for item in items if item not in marked]
+        config.hook.pytest_deselected(items=marked)
     for mark, (program, pattern, package) in NEEDS.items():
         if shutil.which(program) or glob.glob(pattern):  # noqa: PTH207
             continue

@@ -46,7 +46,7 @@ class Network(nn.Sequential):
         super().__init__(*first, nn.Linear(144, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 10))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        output: Tensor = super().forward(pictures.to(self[0].weight.dtype))
+        output: Tensor = super().forward(pictures.to(next(self.parameters()).dtype))
         return output
 
 

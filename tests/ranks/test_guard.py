@@ -99,11 +99,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         ("agree", r"^$"),
         (
             "rate",
-            r"^step 2: the learning rate differs between processes: 0\.1, 0\.05 on ranks 0 to 1\. They were the same",
+            r"^step 4: the learning rate differs between processes: 0\.1, 0\.05 on ranks 0 to 1\. They were the same",
         ),
         (
             "weights",
-            r"^step 4: the weights differ between processes in 1 of 8 tensors, first network\.4\.weight, rank 1 ag",
+            r"^step 4: the weights differ between processes in 1 of 10 tensors, first network\.4\.weight, rank 1 ag",
         ),
         (
             "followed",
