@@ -52,7 +52,7 @@ class Step:
             self.optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16):
                 loss = nn.functional.cross_entropy(self.model(self.images), self.targets)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
         return (time.perf_counter() - began) / steps
 

@@ -87,7 +87,9 @@ def test_words_for_real_errors() -> None:
 def said_by(port: int, is_master: bool = False) -> str:
     """What is made of the error that torch's meeting place ends with."""
     with pytest.raises(RuntimeError) as ended:
-        torch.distributed.TCPStore("127.0.0.1", port, 2, is_master, timedelta(seconds=1))
+        torch.distributed.TCPStore(  # type: ignore[attr-defined]
+            "127.0.0.1", port, 2, is_master, timedelta(seconds=1)
+        )
     return explain_loss(ended.value) or f"not understood: {ended.value}"
 
 
