@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +29,23 @@ def commands(text: str) -> list[str]:
     return re.findall(r"^    descent (.*)$", text, re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A person's folder after the four commands."""
-    folder = tmp_path_factory.mktemp("person")
+def test_what_is_documented_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test, as pytest-xdist would make a fixture's run in each of its processes."""
     for number, name in enumerate(("cat", "dog")):
         for i in range(20):
-            picture(folder / "pictures" / name / f"{i}.png", number, i)
-        picture(folder / "labelled" / name / "1.jpg", number, 100)
-    picture(folder / "new_pictures" / "a.png", 0, 200)
+            picture(Path("pictures", name, f"{i}.png"), number, i)
+        picture(Path("labelled", name, "1.jpg"), number, 100)
+    picture(Path("new_pictures", "a.png"), 0, 200)
     part = README.partition("## From a folder of pictures to a network in use")[2].partition("\n## ")[0]
     assert [command.split()[0] for command in commands(part)] == ["fit", "evaluate", "predict", "export"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for command in commands(part):
-            cli.main([*shlex.split(command), *(SHORT if command.startswith("fit") else [])])
-    return folder
+    for command in commands(part):
+        cli.main([*shlex.split(command), *(SHORT if command.startswith("fit") else [])])
+    _look_at_what_the_four_commands_leave(Path("runs/pictures/0"))
+    _go_through_the_guide(commands(part))
+    _ask_the_server()
 
 
-def test_four_commands_leave_what_the_readme_says(folder: Path) -> None:
-    run = folder / "runs" / "pictures" / "0"
+def _look_at_what_the_four_commands_leave(run: Path) -> None:
     found = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert found["samples"] == 8, "a fifth of forty"
     assert found["class_names"] == ["cat", "dog"]
@@ -57,10 +55,8 @@ def test_four_commands_leave_what_the_readme_says(folder: Path) -> None:
     assert onnxruntime.InferenceSession(str(run / "model.onnx")).get_inputs()[0].name == "images"
 
 
-def test_the_commands_of_the_guide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-    known = set(commands(README))
-    others = [command for command in commands(GUIDE) if command not in known]
+def _go_through_the_guide(done: list[str]) -> None:
+    others = [command for command in commands(GUIDE) if command not in done]
     assert len(others) == 2
     for command in others:
         cli.main(shlex.split(command))
@@ -71,30 +67,31 @@ def test_the_commands_of_the_guide(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert tuple(names["probabilities"].shape) == (3, 2)
 
 
-@pytest.fixture
-def address(folder: Path) -> Iterator[str]:
-    """Of a server that knows nothing of Descent or torch."""
-    (folder / "serve.py").write_text("import sys\nsys.modules['torch'] = sys.modules['cli'] = None\n" + SERVER)
-    command = [sys.executable, "serve.py", "runs/pictures/0/model.onnx", "0"]
-    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert server.stdout is not None
-    yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
-    server.kill()
-    server.wait()
-
-
-def test_the_script_serves_what_descent_answers(folder: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+def _ask_the_server() -> None:
     words = ["--images", "labelled", "pictures/cat/3.png", "--out", "served", "--trainer.precision", "32-true"]
     cli.main(["predict", "--ckpt_path", "runs/pictures", *words])
     with Path("served/predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3
-    for row in rows:
-        with urllib.request.urlopen(address, data=Path(row["path"]).read_bytes(), timeout=60) as reply:
-            served = json.loads(reply.read())
-        assert set(served) == {"cat", "dog"}
-        assert served[row["class"]] == pytest.approx(float(row["probability"]), abs=1e-4)
+    with served() as address:
+        for row in rows:
+            with urllib.request.urlopen(address, data=Path(row["path"]).read_bytes(), timeout=60) as reply:
+                answer = json.loads(reply.read())
+            assert set(answer) == {"cat", "dog"}
+            assert answer[row["class"]] == pytest.approx(float(row["probability"]), abs=1e-4)
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The script as a process that has neither torch nor Descent."""
+    Path("serve.py").write_text("import sys\nsys.modules['torch'] = sys.modules['cli'] = None\n" + SERVER)
+    command = [sys.executable, "serve.py", "runs/pictures/0/model.onnx", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        finally:
+            server.kill()
 
 
 def test_the_script_has_some_twenty_lines() -> None:
