@@ -64,7 +64,7 @@ class ImageFolderDataModule(ImageDataModule):
             raise ValueError(f"on_corrupt must be 'stop' or 'skip', got {on_corrupt!r}.")
         if not 0 < test_share < 1:
             raise ValueError(f"test_share must be in (0, 1), got {test_share:g}.")
-        self.test_share, self._plain = test_share, False
+        self.test_share, self._plain, self._is_said = test_share, False, False
         self.root, self.on_corrupt = Path(root).expanduser(), on_corrupt
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._class_names = None if class_names is None else list(class_names)
@@ -103,6 +103,9 @@ class ImageFolderDataModule(ImageDataModule):
         """Fill the caches that the command needs, in one process of each machine."""
         if self.is_plain:
             self._cache(ALL).find()
+            if self._is_said:
+                return
+            self._is_said = True
             rank_zero_info(
                 f"{self.root} has no train and test folders: a share of {self.test_share:g} of every class, always the "
                 "same pictures, is kept for the test (data.test_share)."

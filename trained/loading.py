@@ -82,7 +82,8 @@ def load_trained(checkpoint: str, words: list[str]) -> Trained:
         SystemExit: With 2 after a mistake in `words`.
     """
     quiet()
-    words = with_config_of_checkpoint(resolve_presets(["predict", "--ckpt_path", checkpoint, *words]))
+    # The checkpoint comes last: a saved config that is given with -c has a ckpt_path too.
+    words = with_config_of_checkpoint(resolve_presets(["predict", *words, "--ckpt_path", checkpoint]))
     with tempfile.TemporaryDirectory() as folder:
         cli = _Loaded(_with_own_config(words, checkpoint, Path(folder)))
     module, data = cli.model, cli.datamodule
@@ -104,7 +105,7 @@ def _with_own_config(words: list[str], checkpoint: str, folder: Path) -> list[st
     if "--config" in rest[:1]:
         return [command, *rest[:2], *ONE_PROCESS, *rest[2:]]
     if any(word in ("-c", "--config") or word.startswith("--config=") for word in rest):
-        return [command, *rest, *ONE_PROCESS]
+        return [command, *rest[:-2], *ONE_PROCESS, *rest[-2:]]
     inside = read_checkpoint(resolve_checkpoint(checkpoint, "best", None), "cpu").get(KEY, {}).get("config")
     if not inside:
         raise MisconfigurationException(f"{checkpoint} lies in no run's folder and holds no config: give it with -c.")
