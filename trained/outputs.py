@@ -110,11 +110,12 @@ def _of_loader(
     trained: Trained, module: Chooser, loader: Iterable[Any], done: Callable[[int], None]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     scorer = Scorer(trained)
-    parts, targets, rows = [], [], []
+    parts, targets = [], []
+    rows: list[Tensor] = []
     for batch in loader:
         parts.append(_answered(module, scorer(batch)))
         targets.append(batch[1])
-        rows.append(batch[2])
+        rows.append(batch[2] if len(batch) > 2 else torch.arange(len(batch[1])) + sum(map(len, rows)))
         done(len(batch[1]))
     log_probabilities, choices = _joined(parts)
     places = torch.cat(rows)

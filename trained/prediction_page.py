@@ -10,6 +10,8 @@ from trained.prediction import Predictions
 
 SHOWN = 240
 """How many pictures a page shows of the classes together."""
+GALLERIES = 60
+"""How many classes have a gallery of their own: those with the most pictures."""
 LEAST_SURE = 48
 LISTED = 200
 
@@ -33,9 +35,11 @@ def prediction_page(predictions: Predictions, title: str, network: str) -> str:
     sections += _galleries(predictions, groups, budget)
     if predictions.failures:
         sections.append(section("corrupt", "Not decoded", _failures(predictions.failures)))
+    if len(groups) > GALLERIES:
+        sections.append(section("others", "Other classes", note(f"Shown are the {GALLERIES} with the most pictures.")))
     corrupt = f", {len(predictions.failures):,} could not be decoded" if predictions.failures else ""
     lead = note("predictions.csv holds every picture with its probability and the runner-up.")
-    return document(title, f"{total:,} pictures{corrupt}; {network}", lead, sections)
+    return document(title, f"{_pictures(total)}{corrupt}; {network}", lead, sections)
 
 
 def _groups(predictions: Predictions) -> dict[str, list[int]]:
@@ -70,12 +74,13 @@ def _least_sure(predictions: Predictions) -> list[int]:
 
 def _galleries(predictions: Predictions, groups: dict[str, list[int]], budget: Budget) -> list[Section]:
     """Each class with its share of the room; of more pictures than that, some from the surest to the least sure."""
-    room = max(1, SHOWN // len(groups))
+    most = set(sorted(groups, key=lambda name: -len(groups[name]))[:GALLERIES])
+    room = max(1, SHOWN // len(most))
     sections = []
-    for number, (name, rows) in enumerate(groups.items()):
+    for number, (name, rows) in enumerate((name, rows) for name, rows in groups.items() if name in most):
         chosen = spread(rows, room)
         shown, count = gallery((_picture(predictions, row) for row in chosen), budget)
-        said = f"{count:,} of {len(rows):,} pictures" if count < len(rows) else f"{count:,} pictures"
+        said = f"{count:,} of {len(rows):,} pictures" if count < len(rows) else _pictures(count)
         evenly = ", evenly from the surest to the least sure" if count < len(rows) else ", the surest first"
         sections.append(section(f"class-{number}", name, note(said + evenly + ".") + shown))
     return sections
@@ -91,6 +96,10 @@ def spread(rows: list[int], count: int) -> list[int]:
     if len(rows) <= count:
         return rows
     return [rows[round(place * (len(rows) - 1) / max(1, count - 1))] for place in range(count)]
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} pictures"
 
 
 def _picture(predictions: Predictions, row: int) -> Picture:

@@ -26,7 +26,7 @@ class Scorer:
     def __call__(self, batch: Batch) -> Tensor:
         """What the module's `forward` gives for a batch of a loader, on the device; the host does not wait for it."""
         there = tuple(part.to(self.device, non_blocking=True) for part in batch)
-        inputs, _ = self.data.on_after_batch_transfer(there, 0)
+        inputs = self.data.on_after_batch_transfer(there, 0)[0]
         with self.precision.forward_context():
             return cast(Tensor, self.module(self.precision.convert_input(inputs)))
 

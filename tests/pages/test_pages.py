@@ -138,6 +138,16 @@ def test_thousands_of_pictures_make_a_page_of_bounded_size(tmp_path: Path) -> No
     assert re.search(r"80 of 1,\d{3} pictures, evenly from the surest to the least sure", page)
 
 
+def test_hundreds_of_classes_have_sixty_galleries(tmp_path: Path) -> None:
+    file = str(picture(tmp_path / "a.png", 0, 0))
+    choice = torch.arange(300).div(2, rounding_mode="floor").clamp(max=120)
+    answers = Answers(torch.stack([choice, choice + 1], dim=1), torch.full((300, 2), 0.5))
+    page = prediction_page(Predictions([file] * 300, answers, {}, [f"c{i}" for i in range(200)]), "T", "n")
+    assert page.count('<h2 id="class-') == 60
+    assert "Shown are the 60 with the most pictures." in page
+    assert '<h2 id="class-59">c120</h2>' in page, "the largest is among them"
+
+
 def test_labels_that_do_not_exclude_one_another(tmp_path: Path) -> None:
     every = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.3, 0.1]])
     top = every.topk(2)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import cli
+from benchmarks import predict as benchmark
 from datamodules.decoding import PictureFormat, decode
 from tests.commands.helpers import refused
 from tests.trained.conftest import Trained
@@ -143,3 +144,13 @@ def test_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     picture(Path("a.png"), 0, 0)
     assert "descent predict needs --ckpt_path" in refused(["predict", "--images", "x"], capsys)
     assert "checkpoint not found: x.ckpt" in refused(["predict", "--images", ".", "--ckpt_path", "x.ckpt"], capsys)
+
+
+def test_the_benchmark_runs(
+    colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(colours.run), str(colours.pictures / "test"), "--count", "20", "--rounds", "1"]
+    monkeypatch.setattr("sys.argv", ["predict", *words])
+    benchmark.main()
+    said = capsys.readouterr().out
+    assert re.search(r"20 pictures, 1 rounds\nnetwork .* 1\.000 .*\ndecoded .*\nfiles .*\ndecoding ", said)
