@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from lightning_modules.losses.checks import by_class, require_class_shapes, require_labels, require_values
 from lightning_modules.losses.precision import logits_as_float32
 from lightning_modules.losses.reduction import Reduction, reduce
-from lightning_modules.losses.sigmoid_targets import prepare
+from lightning_modules.losses.sigmoid_targets import Labels, prepare
 
 Mode = Literal["binary", "multiclass", "multilabel"]
 Absent = Literal["ignore", "penalize"]
@@ -28,10 +28,16 @@ class Counts(NamedTuple):
 
 def soft_counts(output: Tensor, target: Tensor, mode: Mode, per_image: bool, ignore_index: int | None) -> Counts:
     """Count pixels by class: p is a softmax over the channels for `multiclass`, else a sigmoid."""
-    prepared = _exclusive if mode == "multiclass" else _binary if mode == "binary" else _independent
-    p, y = prepared(output, target, ignore_index)
-    y = y.to(p.dtype)  # products of float and bool are slow
-    both, predicted = _Sums.apply(p, y)
+    if mode == "multiclass":
+        p, y = _exclusive(output, target, ignore_index)
+        y = y.to(p.dtype)  # products of float and bool are slow
+        both, predicted = _Sums.apply(p, y)
+    else:
+        labels = (_binary if mode == "binary" else _independent)(output, target, ignore_index)
+        valid = None if labels.valid is None else _flat(labels.valid)
+        y = _flat(labels.target).to(labels.logits.dtype)
+        y = y if valid is None else y.where(valid, 0)
+        both, predicted = _SigmoidSums.apply(_flat(labels.logits), y, valid)
     counts = Counts(both, predicted, y.sum(2))
     return counts if per_image else Counts(*(count.sum(0) for count in counts))
 
@@ -51,6 +57,24 @@ class _Sums(torch.autograd.Function):
         return (y * both.unsqueeze(2)).add_(predicted.unsqueeze(2)), None
 
 
+class _SigmoidSums(torch.autograd.Function):
+    """The same of p = sigmoid(logits), 0 where it is not valid; the gradient is made in place, in two passes."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, y: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+        p = torch.sigmoid(logits)
+        p = p if valid is None else p.where(valid, 0)
+        ctx.save_for_backward(p, y)
+        return (p * y).sum(2), p.sum(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, both: Tensor, predicted: Tensor) -> tuple[Tensor, None, None]:
+        p, y = ctx.saved_tensors
+        grad = (y * both.unsqueeze(2)).add_(predicted.unsqueeze(2))
+        return torch.ops.aten.sigmoid_backward.grad_input(grad, p, grad_input=grad), None, None  # p = 0 stops it
+
+
 def _exclusive(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
     require_class_shapes(output, target)
     p = _flat(torch.softmax(logits_as_float32(output), dim=1))
@@ -67,7 +91,7 @@ def _exclusive(output: Tensor, target: Tensor, ignore_index: int | None) -> tupl
     return p.where(valid, 0), y.where(valid, 0)
 
 
-def _binary(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+def _binary(output: Tensor, target: Tensor, ignore_index: int | None) -> Labels:
     if output.shape not in (target.shape, (*target.shape[:1], 1, *target.shape[1:])):
         raise ValueError(
             "output must be (B, ...) or (B, 1, ...) and target (B, ...) in mode binary, "
@@ -77,17 +101,13 @@ def _binary(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[T
     return _independent(output.reshape(pixels), target.reshape(pixels), ignore_index)
 
 
-def _independent(output: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor]:
+def _independent(output: Tensor, target: Tensor, ignore_index: int | None) -> Labels:
     if output.shape != target.shape or output.ndim < 2:
         raise ValueError(
             "output and target must have the same shape (B, C, ...) in mode multilabel, "
             f"got output {tuple(output.shape)} and target {tuple(target.shape)}."
         )
-    labels = prepare(output, target, ignore_index)
-    p, y = torch.sigmoid(labels.logits), labels.target
-    if labels.valid is not None:
-        p, y = p.where(labels.valid, 0), y.where(labels.valid, 0)
-    return _flat(p), _flat(y)
+    return prepare(output, target, ignore_index)
 
 
 def _flat(tensor: Tensor) -> Tensor:
