@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -228,7 +229,9 @@ class DurableCheckpoint(ModelCheckpoint):
 
     def _write(self, trainer: Trainer, files: list[Path], dropped: list[str]) -> None:
         """The best comes before the last: a crash between the two repeats an epoch, and finds the same best again."""
-        if isinstance(trainer.strategy.checkpoint_io, DurableCheckpointIO):
+        strategy = trainer.strategy
+        sharded = isinstance(strategy, (FSDPStrategy, ModelParallelStrategy))  # they write by themselves
+        if not sharded and isinstance(strategy.checkpoint_io, DurableCheckpointIO):
             retire = ((self.folder / LAST, self.folder / PREVIOUS),)
             remove = tuple(self.folder / name for name in dropped)
             trainer.save_checkpoint(files[0], False, storage_options=Placement(tuple(files[1:]), retire, remove))

@@ -95,6 +95,9 @@ SAID_TO_EVERYBODY = (
     "HPU available",
     "💡 Tip",
     "Seed set to",
+    "[rank: ",  # the seed's
+    "Initializing distributed",
+    "-" * 100,  # Lightning's banner of the processes
     "Loading `train_dataloader`",
     "`weights_only` was not set",
     "Restoring states from the checkpoint path",
@@ -110,6 +113,8 @@ WARNED_TO_EVERYBODY = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
     ".*The number of training batches .* is smaller than the logging interval.*",
+    # The modules reduce these by themselves; RankGuard sees to it that what is followed is the same on all ranks.
+    ".*recommended to use `self.log\\('(train|val|test)/(loss|accuracy|accuracy_top5)'.*sync_dist=True.*",
     ".*Experiment logs directory .* exists and is not empty.*",
 )
 
@@ -121,6 +126,7 @@ def quiet() -> None:
     for name in (
         "lightning.pytorch.utilities.rank_zero",
         "lightning.fabric.utilities.seed",
+        "lightning.fabric.utilities.distributed",
         "lightning.pytorch",
         "lightning.fabric",
     ):

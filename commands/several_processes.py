@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from callbacks.rank_guard import RankGuard
@@ -75,5 +76,8 @@ def prepare_processes(trainer: Trainer) -> None:
         strategy._timeout = timedelta(seconds=timeout_seconds())  # no public way where the strategy is given by name
     except ValueError as error:
         raise MisconfigurationException(str(error)) from error
+    sizes = (getattr(strategy, "_data_parallel_size", None), getattr(strategy, "_tensor_parallel_size", None))
+    if isinstance(strategy, ModelParallelStrategy) and sizes == ("auto", 1):
+        strategy._data_parallel_size = trainer.world_size  # Lightning takes the number of nodes, which fails
     if type(strategy.launcher) is _SubprocessScriptLauncher:
         strategy._launcher = WatchedLauncher(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_
 
@@ -13,10 +14,12 @@ SMALLEST = 10_000  # weights of a part that is worth messages of its own
 
 
 def shard(module: LightningModule, network: nn.Module) -> None:
-    """Share a network's weights out, where the trainer's strategy is `ModelParallelStrategy`; do nothing elsewhere.
+    """Share a network's weights out, where the trainer's strategy is `ModelParallelStrategy`; FSDP1 does it by itself.
 
     Each child with at least 10,000 weights is a part of its own, so that only one part at a time is whole.
     """
+    if isinstance(module.trainer.strategy, (FSDPStrategy, ModelParallelStrategy)):
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # shards are runs of memory
     if not isinstance(module.trainer.strategy, ModelParallelStrategy):
         return
     from torch.distributed.fsdp import FSDPModule, fully_shard  # slow to import

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.netns
 
 ROOT = Path(__file__).parents[2]
 STEPS, EPOCHS = 4, 6
-WAIT = 150  # seconds for what should take ten, on a machine that does much else
+JOIN = 60  # seconds that torchrun waits for the other node
+WAIT = 300  # seconds for what should take ten, on a machine that does much else
 MINE = """
 import os, signal, time
 from pathlib import Path
@@ -64,8 +65,9 @@ def torchrun(nodes: tuple[str, str], number: int, restarts: int, cable: str) -> 
     """`torchrun` with one process, in a namespace."""
     words = [
         "ip", "netns", "exec", nodes[number], sys.executable, "-m", "torch.distributed.run",
-        "--nnodes=2", "--nproc-per-node=1", f"--node-rank={number}", f"--max-restarts={restarts}",
-        "--master-addr=10.77.0.1", "--master-port=29600", "--monitor-interval=0.5", str(ROOT / "cli.py"),
+        "--nnodes=2", "--nproc-per-node=1", f"--max-restarts={restarts}", "--monitor-interval=0.5",
+        "--rdzv-backend=c10d", "--rdzv-endpoint=10.77.0.1:29600", "--rdzv-id=run", f"--local-addr=10.77.0.{number + 1}",
+        f"--rdzv-conf=is_host={int(number == 0)},join_timeout={JOIN}", str(ROOT / "cli.py"),
         "fit", "-c", "configs/quickstart.yaml", "--ckpt_path=last", f"--trainer.max_epochs={EPOCHS}",
         f"--trainer.limit_train_batches={STEPS}", "--trainer.accelerator=cpu", "--trainer.callbacks+=mine.Stage",
         "--trainer.limit_val_batches=1",

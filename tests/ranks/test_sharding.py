@@ -1,19 +1,33 @@
 """Raw FSDP1 and FSDP2 on two processes: our norms and our clipping are those of the unsharded network."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 
 from callbacks.gradient_measure import total_norm
+from datamodules import DigitsDataModule
+from lightning_modules import ImageClassifier
 from lightning_modules.clipping import Norms, clip_gradients_once
 from lightning_modules.sharding import clip_flat_shards_once
-from tests.ranks.processes import in_processes
+from tests.datamodules.support import quiet_trainer
+from tests.ranks.processes import StartedElsewhere, in_processes
 
 CLIPS: list[tuple[float | None, str]] = [(None, "norm"), (0.05, "norm"), (100.0, "norm"), (0.01, "value")]
+
+
+class NormsOfSteps(Callback):
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.norms.append(float(pl_module.grad_norm))
 
 
 def network() -> nn.Module:
@@ -60,12 +74,29 @@ def fsdp2(rank: int, clip: tuple[float | None, str]) -> dict[str, Any]:
     return weights(model, clip, norms) | {"after": after, "measured": measured}
 
 
-def trials(rank: int, count: int, folder: str) -> dict[str, list[dict[str, Any]]]:
-    return {"fsdp1": [fsdp1(rank, clip) for clip in CLIPS], "fsdp2": [fsdp2(rank, clip) for clip in CLIPS]}
+def lightning_fit(**flags: Any) -> dict[str, Any]:
+    """Our module with Lightning's trainer: clipped by norm, which Lightning itself refuses for shards."""
+    torch.manual_seed(0)
+    small = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(288, 40), nn.ReLU(), nn.Linear(40, 10))
+    module = ImageClassifier(small, optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9))
+    watch = NormsOfSteps()
+    trainer = quiet_trainer(max_steps=6, gradient_clip_val=0.5, limit_val_batches=0, callbacks=[watch], **flags)
+    trainer.fit(module, DigitsDataModule(batch_size=32 // trainer.world_size, seed=0))
+    return {"norms": watch.norms, "sharded": type(module.network).__name__}
+
+
+def trials(rank: int, count: int, folder: str) -> dict[str, Any]:
+    strategy = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1, process_group_backend="gloo")
+    trained = lightning_fit(strategy=strategy, devices=2, plugins=[StartedElsewhere()])
+    return {
+        "lightning": trained,
+        "fsdp1": [fsdp1(rank, clip) for clip in CLIPS],
+        "fsdp2": [fsdp2(rank, clip) for clip in CLIPS],
+    }
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[dict[str, Any]]]]:
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return in_processes(2, trials, tmp_path_factory.mktemp("shards"))
 
 
@@ -90,3 +121,12 @@ def test_norms_and_clipping(ranks: list[Any], kind: str, number: int) -> None:
         assert found.get("measured", expected) == pytest.approx(expected, rel=1e-6)
         assert found["kind"], "a plain number, which anybody can log"
         torch.testing.assert_close(found["after"], [p.detach() for p in reference.parameters()], rtol=1e-6, atol=1e-7)
+
+
+def test_training_in_shards_with_lightning(ranks: list[Any]) -> None:
+    alone = lightning_fit()
+    assert alone["sharded"] == "Sequential"
+    assert max(alone["norms"]) > 0.5, "it must be clipped"
+    for rank in ranks:
+        assert rank["lightning"]["sharded"] == "FSDPSequential"
+        assert rank["lightning"]["norms"] == pytest.approx(alone["norms"], rel=1e-5)
