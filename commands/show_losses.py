@@ -35,7 +35,7 @@ def draw(out: Path) -> list[Path]:
     return [
         family(out, "losses_regression", regression(), error, "error, prediction minus target", (-0.2, 5)),
         family(out, "losses_classification", classification(), p, "probability of the true class", (-0.2, 5)),
-        family(out, "losses_overlap", overlap(), p, "probability of a square, a tenth elsewhere", (-0.05, 1.05)),
+        family(out, "losses_overlap", overlap(), p, "probability in the object; outside a tenth of it", (-0.05, 1.05)),
     ]
 
 
@@ -102,8 +102,8 @@ def overlap() -> dict[str, Curve]:
     return {
         "dice": on_mask(dice_loss),
         "jaccard": on_mask(jaccard_loss),
-        "tversky, 0.3 and 0.7": on_mask(tversky_loss, alpha=0.3, beta=0.7),
-        "tversky, 0.7 and 0.3": on_mask(tversky_loss, alpha=0.7, beta=0.3),
+        "tversky, a miss costs 0.7, a false alarm 0.3": on_mask(tversky_loss, alpha=0.3, beta=0.7),
+        "tversky, a miss costs 0.3, a false alarm 0.7": on_mask(tversky_loss, alpha=0.7, beta=0.3),
     }
 
 
@@ -127,7 +127,7 @@ def family(
     values.set(title="value", xlabel=label, ylim=limits)
     slopes.set(title="gradient by the logit" if by_logit else "gradient", xlabel=label)
     if not by_logit:
-        slopes.set_ylim(-4 if limits[1] > 2 else -2.5, 4 if limits[1] > 2 else 0.1)
+        slopes.set_ylim(-4 if limits[1] > 2 else -3.5, 4 if limits[1] > 2 else 0.1)
     for axes in (values, slopes):
         axes.grid(alpha=0.3)
     values.legend(frameon=False, fontsize=8)

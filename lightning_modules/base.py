@@ -74,6 +74,8 @@ class SupervisedModule(EpochModule):
 
     def criterion(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch, shape `()`; a task that keeps its targets in another form converts them here."""
+        if len(output) == 0:
+            return output.float().sum()  # 0, with a gradient of nothing; torch's own losses give NaN
         loss: Tensor = self.loss(output, target)
         return loss
 

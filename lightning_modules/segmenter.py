@@ -9,6 +9,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
 
 from lightning_modules.binary import convert, one_logit, wanted
+from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
 from lightning_modules.losses.expectation import expectation
 from lightning_modules.measured import MeasuredModule
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -43,7 +44,7 @@ class Segmenter(MeasuredModule):
         ignore_index: int = 255,
         parameter_groups: ParameterGroups | None = None,
     ) -> None:
-        loss = loss or nn.CrossEntropyLoss(ignore_index=ignore_index)
+        loss = loss or WeightedCrossEntropyLoss(ignore_index=ignore_index)  # torch's is NaN where nothing is labelled
         super().__init__(network, loss, optimizer, scheduler, channels_last, parameter_groups)
         self.num_classes = num_classes
         self.ignore_index = ignore_index

@@ -98,6 +98,10 @@ def _labels(loss: nn.Module, expected: Expectation, output: Tensor, target: Tens
     outside = (target < 0) | (target >= classes)
     if ignored is not None:
         outside &= target != ignored
+        if isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)) and (target == ignored).all():
+            yield Finding(True, f"no target of the first batch is labelled (all are {ignored}), for which "
+                                f"{type(loss).__name__} is NaN: choose losses/cross_entropy_weighted.yaml, "
+                                "for which it is 0.")  # fmt: skip
     if outside.any():
         wrong = sorted(set(target[outside].tolist()))[:5]
         yield Finding(True, f"targets {wrong} in the first batch are no class numbers: the network has {classes} "

@@ -21,6 +21,7 @@ from lightning_modules.losses import (
     RMSELoss,
     SigmoidCrossEntropyLoss,
     SoftmaxFocalLoss,
+    WeightedCrossEntropyLoss,
 )
 from lightning_modules.losses.expectation import Expectation
 from lightning_modules.losses.preflight import examine, examine_inputs
@@ -234,3 +235,11 @@ def test_small_logits_of_one_sign_are_not_taken_for_a_sigmoid() -> None:
     for sigmoid in (torch.sigmoid(torch.randn(64, generator=g)), torch.sigmoid(5 * torch.randn(64, generator=g))):
         (finding,) = examine(nn.BCEWithLogitsLoss(), sigmoid, yes)
         assert "as after a sigmoid" in finding.text
+
+
+def test_a_batch_without_a_label_is_refused_where_the_loss_would_be_nan() -> None:
+    logits, unlabelled = torch.randn(4, 3, 2, 2), torch.full((4, 2, 2), 255)
+    (finding,) = examine(nn.CrossEntropyLoss(ignore_index=255), logits, unlabelled)
+    assert finding.certain
+    assert "no target of the first batch is labelled (all are 255)" in finding.text
+    assert all(not f.certain for f in examine(WeightedCrossEntropyLoss(ignore_index=255), logits, unlabelled))

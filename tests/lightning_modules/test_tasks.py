@@ -256,3 +256,34 @@ def test_config_trains_two_steps_and_predicts_a_table(
         assert {row["labels"] for row in rows} == named
     if config == "binary":
         assert {row["class"] for row in rows} <= {"benign", "malignant"}
+
+
+EMPTY: list[tuple[Callable[..., Any], nn.Module, Tensor, Tensor]] = [
+    (ImageClassifier, nn.CrossEntropyLoss(), torch.zeros(0, 10), torch.zeros(0, dtype=torch.int64)),
+    (BinaryClassifier, nn.BCEWithLogitsLoss(), torch.zeros(0), torch.zeros(0, dtype=torch.int64)),
+    (MultilabelClassifier, nn.BCEWithLogitsLoss(), torch.zeros(0, 3), torch.zeros(0, 3)),
+    *((Regressor, kind(), torch.zeros(0), torch.zeros(0)) for kind in (nn.MSELoss, nn.L1Loss, nn.HuberLoss)),
+    (Regressor, nn.SmoothL1Loss(), torch.zeros(0), torch.zeros(0)),
+    (Segmenter, nn.CrossEntropyLoss(), torch.zeros(0, 4, 8, 8), torch.zeros(0, 8, 8, dtype=torch.int64)),
+]
+
+
+@pytest.mark.parametrize(("kind", "loss", "output", "target"), EMPTY, ids=lambda value: type(value).__name__)
+def test_an_empty_batch_costs_nothing_also_with_torchs_losses(
+    kind: Callable[..., Any], loss: nn.Module, output: Tensor, target: Tensor
+) -> None:
+    assert loss(output, target if isinstance(loss, nn.CrossEntropyLoss) else target.float()).isnan()
+    output = output.clone().requires_grad_()
+    value = kind(nn.Identity(), SGD, loss).criterion(output, target)
+    assert value == 0
+    value.backward()
+    assert output.grad is not None
+
+
+def test_a_batch_without_a_labelled_pixel_costs_nothing_by_default() -> None:
+    output, target = torch.randn(2, 4, 8, 8, requires_grad=True), torch.full((2, 8, 8), 255)
+    value = Segmenter(nn.Identity(), SGD).criterion(output, target)
+    assert value == 0
+    value.backward()
+    assert output.grad is not None
+    assert not output.grad.any()
