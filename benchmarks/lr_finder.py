@@ -1,12 +1,13 @@
 """Is the suggested learning rate near the best one? Range tests against a grid of rates, beside Lightning's finder.
 
-    python -m benchmarks.lr_finder PICTURES [--seeds 5] [--grid-seeds 3] [--steps 300] [--out FOLDER]
+    python -m benchmarks.lr_finder PICTURES [--optimizers SGD AdamW] [--seeds 5] [--grid-seeds 3] [--out FOLDER]
+    python -m benchmarks.lr_finder PICTURES --optimizers Lion --seeds 3 --grid-seeds 1 [--out FOLDER]
 
 PICTURES is a folder with train/<class>/ and test/<class>/ (CIFAR-10's as pictures, 32 × 32). SmallCNN as its preset has
 it, batch 100, bf16-mixed. For each optimizer and seed: the suggestions of `find_lr` (3 repeats of 140 steps) and of
-Lightning's `Tuner.lr_find` over the same range, with 140 steps and with as many as ours take together, 420. Then a
-short training at each rate of a grid, three rates a decade, constant rate, each picture seen at most once: its
-validation loss, and the mean loss of its last fifth. A grid's seed is that of weights and order, the same at all rates.
+Lightning's `Tuner.lr_find` over the same range with 140 steps. Then a training of 300 steps at each rate of a grid,
+three rates a decade, constant rate, each picture seen at most once: its validation loss, and the mean loss of its last
+fifth. A grid's seed is that of weights and order, the same at all rates.
 
 What stands in FOLDER/results.csv is not measured again, so that the command may be stopped and repeated. The table and
 the figure: `python -m benchmarks.lr_finder_table`. No times are measured here, so other work may go on beside it.
@@ -25,6 +26,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.tuner.tuning import Tuner
+from timm.optim import Lion
 from torch.optim import SGD, AdamW
 
 from callbacks.lr_finder import find_lr
@@ -33,14 +35,15 @@ from datamodules import ImageFolderDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import SmallCNN
 
-OPTIMIZERS: dict[str, Any] = {"SGD": partial(SGD, momentum=0.9), "AdamW": AdamW}
+OPTIMIZERS: dict[str, Any] = {"SGD": partial(SGD, momentum=0.9), "AdamW": AdamW, "Lion": Lion}
 GRIDS = {
     "SGD": [round(10 ** (third / 3), 5) for third in range(-8, 1)],
     "AdamW": [round(10 ** (third / 3), 5) for third in range(-11, -2)],
+    "Lion": [round(10 ** (third / 3), 6) for third in range(-14, -5)],
 }
 SUGGESTIONS = ("nine_tenths", "minimum_tenth", "steepest", "valley")
 LOW, HIGH = 1e-6, 10.0
-STEPS, REPEATS, BATCH = 140, 3, 100
+STEPS, REPEATS, BATCH, TRAINING = 140, 3, 100, 300
 PRECISION: Any = "bf16-mixed"
 MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 
@@ -129,17 +132,17 @@ def note_ours(results: Results, name: str, seed: int, data: Any) -> None:
         results.note(name, seed, method, getattr(search.suggestions, method) if search else float("nan"))
 
 
-def lightnings(name: str, seed: int, data: Any, steps: int) -> float:
+def lightnings(name: str, seed: int, data: Any) -> float:
     """What `Tuner.lr_find` says; NaN where it says nothing."""
     module, trainer = fresh(name, seed), quiet_trainer(max_epochs=100)
-    found = Tuner(trainer).lr_find(module, data, min_lr=LOW, max_lr=HIGH, num_training=steps, update_attr=False)
+    found = Tuner(trainer).lr_find(module, data, min_lr=LOW, max_lr=HIGH, num_training=STEPS, update_attr=False)
     return float((found.suggestion() if found else None) or float("nan"))
 
 
-def note_training(results: Results, name: str, seed: int, rate: float, data: Any, steps: int) -> None:
+def note_training(results: Results, name: str, seed: int, rate: float, data: Any) -> None:
     """Losses of a short training with a constant rate; infinite where it diverged."""
-    last = LastLosses(steps * 4 // 5)
-    trainer = quiet_trainer(last, max_epochs=1, limit_train_batches=steps)
+    last = LastLosses(TRAINING * 4 // 5)
+    trainer = quiet_trainer(last, max_epochs=1, limit_train_batches=TRAINING)
     trainer.fit(fresh(name, seed, rate), data)
     for what, loss in (
         ("validation", float(trainer.callback_metrics["val/loss"])),
@@ -148,7 +151,7 @@ def note_training(results: Results, name: str, seed: int, rate: float, data: Any
         results.note(name, seed, f"{what} loss at {rate:g}", loss if loss == loss else float("inf"))
 
 
-def measure(results: Results, pictures: Path, seeds: int, grid_seeds: int, steps: int) -> None:
+def measure(results: Results, pictures: Path, names: list[str], seeds: int, grid_seeds: int) -> None:
     """Whatever is not there yet; the most important first."""
 
     def data(seed: int) -> Any:
@@ -158,36 +161,32 @@ def measure(results: Results, pictures: Path, seeds: int, grid_seeds: int, steps
         return (name, seed, what) not in results.done
 
     for seed in range(seeds):
-        for name in OPTIMIZERS:
+        for name in names:
             if missing(name, seed, SUGGESTIONS[-1]):
                 note_ours(results, name, seed, data(seed))
-            if missing(name, seed, what := f"Lightning, {STEPS} steps"):
-                results.note(name, seed, what, lightnings(name, seed, data(seed), STEPS))
+            if missing(name, seed, "Lightning"):
+                results.note(name, seed, "Lightning", lightnings(name, seed, data(seed)))
     for seed in range(grid_seeds):
-        for name in OPTIMIZERS:
+        for name in names:
             for rate in GRIDS[name]:
                 if missing(name, seed, f"last fifth loss at {rate:g}"):
-                    note_training(results, name, seed, rate, data(seed), steps)
-    for seed in range(seeds):
-        for name in OPTIMIZERS:
-            if missing(name, seed, what := f"Lightning, {STEPS * REPEATS} steps"):
-                results.note(name, seed, what, lightnings(name, seed, data(seed), STEPS * REPEATS))
+                    note_training(results, name, seed, rate, data(seed))
 
 
 def main() -> None:
     """Measure and append to the CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
+    parser.add_argument("--optimizers", nargs="+", default=["SGD", "AdamW"], choices=OPTIMIZERS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--grid-seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, help="of each training of the grid")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/lr_finder"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     print(platform.platform(), "torch", torch.__version__, "threads", torch.get_num_threads())
     results = Results(arguments.out / "results.csv")
-    measure(results, arguments.pictures, arguments.seeds, arguments.grid_seeds, arguments.steps)
+    measure(results, arguments.pictures, arguments.optimizers, arguments.seeds, arguments.grid_seeds)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ COLORS = {
     "minimum_tenth": "#009E73",
     "steepest": "#D55E00",
     "valley": "#0072B2",
-    "Lightning, 140 steps": "#777777",
-    "Lightning, 420 steps": "#000000",
+    "Lightning": "#000000",
 }
 
 
