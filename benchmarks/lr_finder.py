@@ -26,7 +26,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.tuner.tuning import Tuner
-from timm.optim import Lion
+from timm.optim import Lion  # type: ignore[attr-defined]
 from torch.optim import SGD, AdamW
 
 from callbacks.lr_finder import find_lr
