@@ -7,6 +7,7 @@ from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.class_weights import ClassWeights
 from callbacks.diagnostics import Diagnostics
 from callbacks.exact_resume import ExactResume
+from callbacks.first_pictures import FirstPictures
 from callbacks.gradient_norm import GradientNorm
 from callbacks.history import history, plot_history
 from callbacks.learning_curves import LearningCurves
@@ -30,6 +31,7 @@ __all__ = [
     "EpochBar",
     "EpochLines",
     "ExactResume",
+    "FirstPictures",
     "GradientNorm",
     "LRFinder",
     "LearningCurves",

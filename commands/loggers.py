@@ -11,6 +11,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
+from commands.hyperparameters import METRICS
+
 CHARTS = {
     "train and validation": {
         "loss": ["Multiline", ["train/loss", "val/loss"]],
@@ -110,7 +112,7 @@ class RunCSVLogger(CSVLogger):
 
 
 class RunTensorBoardLogger(TensorBoardLogger):
-    """TensorBoard events in a run's folder, with train and validation in one chart and the config as text.
+    """TensorBoard events in a run's folder, train and validation in one chart, config and settings with it.
 
     Args:
         folder: The run's folder.
@@ -123,6 +125,7 @@ class RunTensorBoardLogger(TensorBoardLogger):
             save_dir=path.parent, name="", version=path.name, default_hp_metric=False, purge_step=purge_step
         )
         self._has_layout = False
+        self._ended: Any = None
 
     @property
     @rank_zero_experiment
@@ -139,6 +142,24 @@ class RunTensorBoardLogger(TensorBoardLogger):
         """A text, shown as a block of code."""
         block = "\n".join(f"    {line}" for line in text.splitlines())
         self.experiment.add_text(name, block)
+
+    @rank_zero_only
+    def log_settings(self, settings: Mapping[str, bool | str | float | int]) -> None:
+        """The run's row in the table of hyper-parameters; its metrics are those logged, with their last values."""
+        from torch.utils.tensorboard.summary import hparams
+
+        writer = self.experiment._get_file_writer()
+        about, begun, self._ended = hparams(dict(settings), dict.fromkeys(METRICS, 0.0))
+        writer.add_summary(about)
+        writer.add_summary(begun)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Close the files; a run that was killed stays "running" in the table of hyper-parameters."""
+        if self._ended is not None and status == "success":
+            self.experiment._get_file_writer().add_summary(self._ended)
+            self._ended = None
+        super().finalize(status)
 
     @rank_zero_only
     def save(self) -> None:

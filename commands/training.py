@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -15,6 +16,7 @@ from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_file import step_of
 from callbacks.checkpoint_io import DurableCheckpointIO
 from callbacks.exact_resume import ExactResume
+from callbacks.first_pictures import FirstPictures
 from callbacks.history import METRICS_FILE
 from callbacks.learning_curves import LearningCurves
 from callbacks.lr_search import LRSearch
@@ -26,6 +28,7 @@ from commands.config_of_run import config_run, experiment_of, flat, newest_run_o
 from commands.find_lr import write_search
 from commands.fit_summary import fit_summary, shown
 from commands.help import HELP
+from commands.hyperparameters import flat
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.messages import explain
 from commands.parser import Parser
@@ -53,10 +56,12 @@ class SaveConfig(SaveConfigCallback):
             self.save_config(trainer, pl_module, TrainerFn.FITTING)
 
     def save_config(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
-        """Put the config into TensorBoard as text."""
+        """Put the config into TensorBoard, as text and as the run's row in its table."""
         for logger in trainer.loggers:
             if isinstance(logger, RunTensorBoardLogger):
-                logger.log_text("config", self.parser.dump(self.config, skip_none=False))
+                text = self.parser.dump(self.config, skip_none=False)
+                logger.log_text("config", text)
+                logger.log_settings(flat(yaml.safe_load(text)))
 
 
 class DescentCLI(LightningCLI):
@@ -201,6 +206,7 @@ class DescentCLI(LightningCLI):
             *unless_configured(configured),
             *preflight,
             LearningCurves(),
+            FirstPictures(),
             PredictionTable(),
         ]
         made = super().instantiate_trainer(**kwargs)

@@ -2,6 +2,7 @@
 
 from lightning_modules.schedulers.constant import Constant
 from lightning_modules.schedulers.cosine import Cosine
+from lightning_modules.schedulers.curve import Curve
 from lightning_modules.schedulers.cyclic import Cyclic
 from lightning_modules.schedulers.exponential_decay import ExponentialDecay
 from lightning_modules.schedulers.horizon import Horizon
@@ -20,6 +21,7 @@ from lightning_modules.schedulers.warmup import Warmup
 __all__ = [
     "Constant",
     "Cosine",
+    "Curve",
     "Cyclic",
     "ExponentialDecay",
     "Horizon",

@@ -1,0 +1,33 @@
+# %% [markdown]
+# # Find the learning rate
+# `find_lr` trains copies at rising rates. The module, the data and every random stream are afterwards as before.
+
+# %%
+from functools import partial
+
+import torch
+
+from callbacks import find_lr
+from datamodules import DigitsDataModule
+from lightning_modules import ImageClassifier
+from lightning_modules.networks import SmallCNN
+
+steps = 140  # small: 40
+torch.manual_seed(0)
+data = DigitsDataModule(batch_size=64)
+module = ImageClassifier(SmallCNN(10, 1, width=16), partial(torch.optim.SGD, lr=0.1, momentum=0.9))
+search = find_lr(module, data, high=100.0, steps=steps, repeats=2, accelerator="cpu")
+print(search.summary())
+
+# %%
+search.plot()
+
+# %% [markdown]
+# Build the module with what was found: `partial(torch.optim.SGD, lr=search.pick, momentum=0.9)`. Another optimizer wants another
+# rate, so look again after each change of it.
+
+# %%
+adam = ImageClassifier(SmallCNN(10, 1, width=16), partial(torch.optim.AdamW, lr=1e-3))
+print(
+    f"SGD {search.pick:.3g}, AdamW {find_lr(adam, data, steps=steps, repeats=1, high=100.0, accelerator='cpu').pick:.3g}"
+)

@@ -1,0 +1,106 @@
+"""The documentation: its site is built with warnings as errors, its commands are run in order, a browser opens it."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cli import main
+
+ROOT = Path(__file__).parents[1]
+SHORT = [
+    "--trainer.max_epochs=1",
+    "--trainer.limit_train_batches=2",
+    "--trainer.limit_val_batches=1",
+    "--trainer.accelerator=cpu",
+]
+SHORT += ["--model.optimizer.lr=0.001"]
+SHORTENED = {
+    "fit": SHORT,
+    "find-lr": ["--steps=20", "--repeats=1", "--low=1e-4", "--high=100", "--trainer.accelerator=cpu"],
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_every_page_is_in_the_navigation(site: Path) -> None:
+    text = (ROOT / "mkdocs.yml").read_text()
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = page.relative_to(ROOT / "docs").as_posix()
+        assert f" {name}\n" in text, f"{name} is not in mkdocs.yml's nav"
+        built = site / name.replace("README.md", "index.html").replace(".md", ".html")
+        assert built.is_file()
+
+
+def test_formulas_are_drawn_without_a_script(site: Path) -> None:
+    pages = {page: page.read_text() for page in (site / "reference").glob("*.html")}
+    assert sum(page.count("<math ") for page in pages.values()) > 5
+    for page in pages.values():
+        assert "arithmatex" not in page
+        assert "$$" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+        assert not re.findall(r"""(?:src|href)=["']https?://[^"']*\.(?:js|css|woff2?)""", page)
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize(
+    ("page", "width"), [("tutorial.html", 400), ("reference/schedulers.html", 400), ("why.html", 1300)]
+)
+def test_a_browser_opens_it(site: Path, page: str, width: int, tmp_path: Path) -> None:
+    look = (
+        "<script>addEventListener('load', () => parent.postMessage(document.documentElement.scrollWidth, '*'))</script>"
+    )
+    shown = site / page.replace(".html", "_looked_at.html")
+    shown.write_text((site / page).read_text().replace("</head>", look + "</head>"))
+    frame = f"<title>-</title><script>addEventListener('message', e => document.title = e.data)</script><iframe src='{shown.as_uri()}' style='border:0;width:{width}px;height:900px'></iframe>"
+    (tmp_path / "frame.html").write_text(frame)
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'p'}",
+        "--window-size=1400,1000",
+    ]
+    flags += ["--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom"]
+    done = subprocess.run(
+        ["chromium", *flags, (tmp_path / "frame.html").as_uri()], capture_output=True, text=True, timeout=180
+    )
+    found = re.search(r"<title>(\d+)</title>", done.stdout)
+    assert found is not None, done.stderr[-2000:]
+    assert int(found[1]) <= width, "something sticks out of the screen"
+    # A page opened from a file may not fetch the search index: that is said, and nothing else may be.
+    said = [
+        line for line in done.stderr.splitlines() if "CONSOLE" in line and "search" not in line and "CORS" not in line
+    ]
+    assert said == []
+
+
+@pytest.mark.parametrize("page", ["tutorial.md", "howto.md"])
+def test_its_commands_work(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^    descent (.*)$", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+    assert len(commands) > 8
+    for command in commands:
+        words = shlex.split(command)
+        if words[0] == "compare":  # has tests of its own; here it is the study that must be there
+            assert yaml.safe_load((ROOT / words[2]).read_text())["candidates"]
+            continue
+        short = list(SHORTENED.get(words[0], []))
+        with suppress(SystemExit):
+            main([*words, *[word for word in short if word.partition("=")[0] not in words]])
+            continue
+        pytest.fail(f"descent {command} ended with an error")
