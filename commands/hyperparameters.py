@@ -8,7 +8,7 @@ OF_TRAINER = ("max_epochs", "precision", "gradient_clip_val")
 METRICS = ("val/loss", "val/accuracy", "train/loss")
 
 
-def flat(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:
+def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:
     """Class and plain arguments of each part, and what else one tunes, by short names.
 
     TensorBoard shows the first five by alphabet until more are ticked, hence `batch_size` and `lr` without a prefix.
@@ -17,7 +17,7 @@ def flat(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:
         config: A run's, as in its `config.yaml`.
 
     Example:
-        >>> flat({"model": {"init_args": {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}}}})
+        >>> settings({"model": {"init_args": {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}}}})
         {'optimizer': 'SGD', 'lr': 0.1}
     """
     found: dict[str, Any] = {}

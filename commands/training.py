@@ -28,7 +28,7 @@ from commands.config_of_run import config_run, experiment_of, flat, newest_run_o
 from commands.find_lr import write_search
 from commands.fit_summary import fit_summary, shown
 from commands.help import HELP
-from commands.hyperparameters import flat
+from commands.hyperparameters import settings
 from commands.loggers import RunTensorBoardLogger, run_loggers
 from commands.messages import explain
 from commands.parser import Parser
@@ -61,7 +61,7 @@ class SaveConfig(SaveConfigCallback):
             if isinstance(logger, RunTensorBoardLogger):
                 text = self.parser.dump(self.config, skip_none=False)
                 logger.log_text("config", text)
-                logger.log_settings(flat(yaml.safe_load(text)))
+                logger.log_settings(settings(yaml.safe_load(text)))
 
 
 class DescentCLI(LightningCLI):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cli import main
-from commands.hyperparameters import flat
+from commands.hyperparameters import settings
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def test_settings_stand_beside_the_final_metrics(server: str, root: Path) -> Non
     }
     columns = [{"metric": {"group": "", "tag": tag}} for tag in ("val/loss", "train/loss")]
     (group,) = ask(f"{server}data/plugin/hparams/session_groups", **(asked | {"colParams": columns}))["sessionGroups"]
-    settings = group["hparams"]
-    assert (settings["optimizer"], settings["lr"], settings["batch_size"]) == ("AdamW", 0.001, 64)
-    assert (settings["network"], settings["loss"]) == ("SmallCNN", "CrossEntropyLoss")
+    set_to = group["hparams"]
+    assert (set_to["optimizer"], set_to["lr"], set_to["batch_size"]) == ("AdamW", 0.001, 64)
+    assert (set_to["network"], set_to["loss"]) == ("SmallCNN", "CrossEntropyLoss")
     found = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
     logged = pd.read_csv(root / run / "metrics.csv")["val/loss"].dropna().iloc[-1]
     assert found["val/loss"] == pytest.approx(logged, rel=1e-5)
@@ -87,4 +87,4 @@ def test_a_browser_shows_it(server: str, tmp_path: Path) -> None:
 
 
 def test_what_is_no_part_is_left_out() -> None:
-    assert flat({"model": {"init_args": {"network": "x.yaml", "loss": None}}, "seed_everything": 3}) == {"seed": 3}
+    assert settings({"model": {"init_args": {"network": "x.yaml", "loss": None}}, "seed_everything": 3}) == {"seed": 3}
