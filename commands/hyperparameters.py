@@ -17,7 +17,8 @@ def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:
         config: A run's, as in its `config.yaml`.
 
     Example:
-        >>> settings({"model": {"init_args": {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}}}})
+        >>> sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+        >>> settings({"model": {"init_args": {"optimizer": sgd}}})
         {'optimizer': 'SGD', 'lr': 0.1}
     """
     found: dict[str, Any] = {}
