@@ -22,15 +22,16 @@ def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
             f"run folder  {folder}",
             f"test        descent test --ckpt_path {file}",
             f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
-            *(uses_of(file) if classifies_pictures(trainer) else []),
+            *(uses_of(file, trainer.lightning_module) if classifies_pictures(trainer) else []),
         ]
     )
 
 
-def uses_of(file: str) -> list[str]:
-    """What can be done with a network that names what is in a picture."""
+def uses_of(file: str, module: Any) -> list[str]:
+    """What can be done with a network that names what is in a picture; labels are measured by `descent test`."""
+    evaluate = [f"evaluate    descent evaluate --ckpt_path {file}"]
     return [
-        f"evaluate    descent evaluate --ckpt_path {file}",
+        *(evaluate if not isinstance(module, MultilabelClassifier) else []),
         f"predict     descent predict --ckpt_path {file} --images FOLDER_OR_FILES",
         f"export      descent export --ckpt_path {file} --to onnx",
     ]

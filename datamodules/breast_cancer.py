@@ -10,7 +10,7 @@ from datamodules.table import Table, TableDataModule
 class BreastCancerDataModule(TableDataModule):
     """569 tumours, 30 measurements each, 212 malignant (class 1) and 357 benign (class 0).
 
-    A fixed fifth of each class is the test set (114 rows); of the rest ``val_share`` is for validation.
+    A fixed fifth of each class is the test set (113 rows); of the rest ``val_share`` is for validation.
 
     Args:
         kwargs: See :class:`~datamodules.in_memory.ImageDataModule`.

@@ -72,7 +72,8 @@ def picture_format(trained: Trained) -> PictureFormat:
     data = trained.data
     if isinstance(data, TableDataModule) or not isinstance(data, ImageDataModule):
         raise MisconfigurationException(
-            f"--images: {trained.checkpoint} was trained on {type(data).__name__}, which holds no pictures."
+            f"{trained.checkpoint} was trained on {type(data).__name__}, which holds no pictures: it answers no "
+            "picture files, and descent export has no form for its rows. descent predict answers its own test data."
         )
     form = getattr(data, "form", None)
     if isinstance(form, PictureFormat):

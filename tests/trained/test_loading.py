@@ -13,6 +13,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
+from commands.fit_summary import uses_of
 from datamodules import BreastCancerDataModule, DigitsDataModule
 from datamodules.decoding import PictureFormat
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor
@@ -47,6 +48,14 @@ def test_data_without_pictures() -> None:
     module = BinaryClassifier(torch.nn.Linear(30, 1), torch.optim.SGD)
     with pytest.raises(MisconfigurationException, match="trained on BreastCancerDataModule, which holds no pictures"):
         picture_format(trained(module, BreastCancerDataModule()))
+
+
+def test_a_fit_ends_with_what_can_be_done() -> None:
+    network = torch.nn.Linear(4, 3)
+    labels = uses_of("x", MultilabelClassifier(network, torch.optim.SGD, num_labels=3))
+    assert [line.split()[0] for line in labels] == ["predict", "export"]
+    classes = uses_of("x", ImageClassifier(network, torch.optim.SGD))
+    assert [line.split()[0] for line in classes] == ["evaluate", "predict", "export"]
 
 
 def test_pictures_of_files_are_brought_to_the_datas_levels() -> None:
