@@ -90,8 +90,9 @@ def main() -> None:
     results = pd.read_csv(folder / "results.csv")
     curves = pd.read_csv(folder / "curves.csv", names=["optimizer", "seed", "lr", "loss"])
     print(table(results).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    for axes, optimizer in zip(figure.subplots(1, 2), results["optimizer"].unique(), strict=True):
+    optimizers = list(results["optimizer"].unique())
+    figure = Figure(figsize=(2 + 4.5 * len(optimizers), 4.6), layout="constrained")
+    for axes, optimizer in zip(figure.subplots(1, len(optimizers), squeeze=False)[0], optimizers, strict=True):
         draw(axes, results, curves, optimizer)
     handles = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
     figure.legend(list(handles.values()), list(handles), loc="outside right center", frameon=False, fontsize=8)
