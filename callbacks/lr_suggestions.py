@@ -21,7 +21,7 @@ class Suggestions:
 
     Args:
         nine_tenths: Where nine tenths of the fall are done: the highest rate at which the loss still falls well. The
-            nearest to the best rate of a grid in every setting that was measured (`benchmarks/lr_finder.py`).
+            nearest to the best rate of the grids in `docs/inside.md`.
         steepest: Where the loss falls fastest over log rate; bold on hard tasks.
         valley: In the middle of the longest fall, without its first and last tenth; least led astray by noise.
         minimum_tenth: A tenth of the rate with the smallest loss; careful.
