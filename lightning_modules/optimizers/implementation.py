@@ -28,7 +28,9 @@ def choose_implementation(optimizer: Callable[..., Any], parameters: Iterable[to
         return {}
     if any(given.get(choice) for choice in ("foreach", "fused", "differentiable")) or given.get("fused") is False:
         return {}
-    fits = all(torch.is_floating_point(p) and p.device.type in FUSED_ON for p in parameters)
+    # FSDP2's shards are a type of their own, for which torch has no fused SGD.
+    plain = (torch.Tensor, torch.nn.Parameter)
+    fits = all(torch.is_floating_point(p) and p.device.type in FUSED_ON and type(p) in plain for p in parameters)
     return {"fused": True} if fits and given.get("foreach") is None else {}
 
 

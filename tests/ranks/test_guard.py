@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule
 
 from callbacks import PredictionTable, RankGuard, ScaledRate
 from callbacks.rank_facts import differences
+from commands.first_to_say import first_to_say
 from datamodules import DigitsDataModule
 from lightning_modules import ImageClassifier
 from tests.datamodules.support import quiet_trainer
@@ -85,6 +86,7 @@ def trials(rank: int, count: int, folder: str) -> dict[str, Any]:
         "data": said_by(lambda: fit(batch_size=16 + rank)),
         "scaled": scaled.optimizers[0].param_groups[0]["lr"],
         "table": str(table.path),
+        "spoke": first_to_say("the same words"),
     }
 
 
@@ -138,6 +140,10 @@ def test_one_table_of_all_predictions(found: list[dict[str, Any]], tmp_path: Pat
     near = partial(pytest.approx, abs=1e-5)
     assert [float(row["probability"]) for row in rows] == near([float(row["probability"]) for row in expected])
     assert found[1]["table"] == "None"
+
+
+def test_what_all_say_is_said_once(found: list[dict[str, Any]]) -> None:
+    assert sorted(record["spoke"] for record in found) == [False, True]
 
 
 class Two:
