@@ -20,7 +20,7 @@ from commands.profiled_fit import Measured, cores, profiled_fit
 from lightning_modules.precision import cpu_has_bf16
 
 WORTH = 1.03  # a gain below it is noise
-OVERHEAD = ("Lightning's loop", "callbacks", "logging", "metrics of the module", "clipping", "optimizer")
+OVERHEAD = ("Lightning's loop", "callbacks", "logging", "clipping", "optimizer")
 
 
 @dataclass

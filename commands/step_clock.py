@@ -13,7 +13,7 @@ PARTS = (
     "transfer and augmentation",
     "forward",
     "loss",
-    "metrics of the module",
+    "rest of training_step",
     "backward",
     "clipping",
     "optimizer",
@@ -24,7 +24,7 @@ PARTS = (
 _BY_END = {
     "train_dataloader_next": "waiting for data",
     "batch_to_device": "transfer and augmentation",
-    "training_step": "metrics of the module",
+    "training_step": "rest of training_step",
     "backward": "backward",
     "configure_gradient_clipping": "clipping",
     "optimizer_step": "optimizer",
