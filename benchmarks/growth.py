@@ -100,9 +100,16 @@ def plot(points: list[Point], file: Path) -> None:
         sizes = [point.size for point in mine]
         times, memory = rows[0][column], rows[1][column]
         times.loglog(sizes, [1e3 * point.seconds for point in mine], "o-", label="measured")
-        times.loglog(sizes, [1e3 * point.limit_seconds for point in mine], "k--", label="the machine's limit")
+        times.loglog(
+            sizes,
+            [1e3 * point.limit_seconds for point in mine],
+            "k--",
+            label="at the rate of a matrix product, or a copy",
+        )
         if sweep in ("batch", "width"):
-            times.loglog(sizes, [1e3 * point.rate_seconds for point in mine], "k:", label="at a convolution's rate")
+            times.loglog(
+                sizes, [1e3 * point.rate_seconds for point in mine], "k:", label="at the rate of a convolution"
+            )
         memory.loglog(sizes, [max(point.memory_bytes, 1) / 2**20 for point in mine], "o-", color="#D55E00")
         times.set_title(f"{sweep}: time ∝ size^{slope(mine, 'seconds'):.2f}")
         memory.set_title(f"memory ∝ size^{slope(mine, 'memory_bytes'):.2f}")
@@ -112,7 +119,7 @@ def plot(points: list[Point], file: Path) -> None:
     rows[0][0].set_ylabel("ms a step")
     rows[0][-1].set_ylabel("ms an epoch")
     rows[1][0].set_ylabel("MB above the start")
-    rows[0][0].legend()
+    figure.legend(*rows[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(file, dpi=100)
     plt.close(figure)
 

@@ -82,9 +82,12 @@ def plot(rows: list[Row], file: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
     spread = [[row.ratio - row.low for row in rows], [row.high - row.ratio for row in rows]]
     bars = axes.barh([row.who for row in rows], [row.ratio for row in rows], xerr=spread, color="#4878a8")
-    axes.bar_label(bars, [f"{row.ratio:.2f}" for row in rows], padding=6)
+    axes.bar_label(bars, [f"{row.ratio:.2f}" for row in rows], padding=6, backgroundcolor="white")
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set(xlabel=f"step time as a multiple of {REFERENCE} (geometric mean, 95 %)", title=rows[0].task)
+    axes.set(
+        xlabel=f"step time as a multiple of {REFERENCE} (geometric mean, 95 %)",
+        title=f"a training step of the {rows[0].task} network",
+    )
     axes.margins(x=0.12)
     axes.invert_yaxis()
     figure.savefig(file, dpi=120)
