@@ -18,9 +18,12 @@ def shard(module: LightningModule, network: nn.Module) -> None:
 
     Each child with at least 10,000 weights is a part of its own, so that only one part at a time is whole.
     """
-    if isinstance(module.trainer.strategy, (FSDPStrategy, ModelParallelStrategy)):
+    trainer = module._trainer  # none while `load_from_checkpoint` makes the module
+    if trainer is None:
+        return
+    if isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy)):
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # shards are runs of memory
-    if not isinstance(module.trainer.strategy, ModelParallelStrategy):
+    if not isinstance(trainer.strategy, ModelParallelStrategy):
         return
     from torch.distributed.fsdp import FSDPModule, fully_shard  # slow to import
 
