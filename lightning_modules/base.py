@@ -90,7 +90,7 @@ class SupervisedModule(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Lay out the weights; see that the loss takes what the data gives."""
-        augmentation = getattr(getattr(self.trainer, "datamodule", None), "augmentation", None)
+        augmentation = getattr(getattr(self._trainer, "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
             self._check_soft_targets(type(augmentation).__name__)
         if self.channels_last:

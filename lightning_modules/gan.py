@@ -140,7 +140,7 @@ class GAN(EpochModule):
         options.setdefault("find_unused_parameters", True)
         if self.channels_last:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        data: Any = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self._trainer, "datamodule", None)
         if hasattr(data, "channels") and hasattr(data, "image_size"):
             self._check_networks((data.channels, *data.image_size))
 
