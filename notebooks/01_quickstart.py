@@ -3,6 +3,7 @@
 # Handwritten digits, a small convolutional network, 15 epochs: a module from plain objects, Lightning's own `Trainer`.
 
 # %%
+# %matplotlib inline
 from commands.allocator import tune_allocator
 
 tune_allocator()  # faster on a CPU; before torch is imported

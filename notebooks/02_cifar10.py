@@ -5,6 +5,7 @@
 # that everything below can be tried; the numbers are then about digits and say nothing about CIFAR-10.
 
 # %%
+# %matplotlib inline
 from commands.allocator import tune_allocator
 
 tune_allocator()
@@ -26,7 +27,7 @@ real = Path("data/cifar-10-batches-py").is_dir()
 if real:
     data = CIFAR10DataModule("data", batch_size=250, augmentation=CropFlip())
 else:
-    data = DigitsDataModule(size=32, batch_size=64, augmentation=CropFlip(flip=0.0))
+    data = DigitsDataModule(size=32, batch_size=64, augmentation=CropFlip(flip="none"))
 print("CIFAR-10" if real else "no CIFAR-10 in data/: digits at 32 × 32 stand in")
 
 # %%

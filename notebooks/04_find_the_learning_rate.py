@@ -3,6 +3,7 @@
 # `find_lr` trains copies at rising rates. The module, the data and every random stream are afterwards as before.
 
 # %%
+# %matplotlib inline
 from functools import partial
 
 import torch

@@ -4,6 +4,7 @@
 # judged on the same fresh data. A few trials and seeds, so that it is quick; `configs/studies/losses_outliers.yaml` has more.
 
 # %%
+# %matplotlib inline
 from studies import compare
 
 trials, seeds = 3, 4  # small: 1, 2

@@ -4,6 +4,7 @@
 # without that a ranking is about the default learning rates.
 
 # %%
+# %matplotlib inline
 from studies import compare
 
 trials, seeds = 2, 3  # small: 1, 2

@@ -30,7 +30,7 @@ def fit(folder, *more, resume=None):
     trainer = Trainer(
         max_epochs=3, default_root_dir=folder, callbacks=callbacks, plugins=[DurableCheckpointIO()], **options
     )
-    trainer.fit(module, DigitsDataModule(batch_size=64, augmentation=CropFlip(flip=0.0)), ckpt_path=resume)
+    trainer.fit(module, DigitsDataModule(batch_size=64, augmentation=CropFlip(flip="none")), ckpt_path=resume)
     return module
 
 

@@ -1,7 +1,7 @@
 """Make the notebooks from the scripts beside this file and execute them: python -m notebooks.build [NAME …].
 
 A script is in the percent format: cells begin with `# %%` or `# %% [markdown]`. What follows `# small:` takes the place
-of the value in its line where the tests run the cells.
+of the value in its line where the tests run the cells; a magic that a cell begins with stands behind a `#`.
 """
 
 import os
@@ -30,13 +30,13 @@ def cells(script: Path) -> list[tuple[str, str]]:
                 ("markdown", "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.strip().split("\n")))
             )
         else:
-            found.append(("code", body.strip()))
+            found.append(("code", re.sub(r"\A# (%\w+ .*\n)", r"\1\n", body.strip())))
     return found
 
 
 def small(code: str) -> str:
-    """The cell with its small settings."""
-    return SMALL.sub(r"= \1", code)
+    """The cell with its small settings, and without what is for a notebook alone."""
+    return SMALL.sub(r"= \1", re.sub(r"\A%.*\n", "", code))
 
 
 def notebook(script: Path) -> Any:
@@ -61,17 +61,24 @@ def executed(made: Any) -> Any:
         for cell in made["cells"]:
             cell["metadata"] = {}
             if cell["cell_type"] == "code":
-                cell["outputs"] = [
-                    plain(output, folder) for output in cell["outputs"] if output.get("name") != "stderr"
-                ]
+                cell["outputs"] = joined(cell["outputs"], folder)
     return made
 
 
-def plain(output: Any, folder: str) -> Any:
-    """An output without the machine's paths."""
-    if "text" in output:
-        output["text"] = output["text"].replace(f"{folder}/", "").replace(f"{HERE.parent}/", "")
-    return output
+def joined(outputs: list[Any], folder: str) -> list[Any]:
+    """Outputs without standard error, progress bars and the machine's paths, standard output in one piece."""
+    kept: list[Any] = []
+    for output in outputs:
+        is_a_bar = output["output_type"] == "display_data" and "image/png" not in output["data"]
+        if output.get("name") == "stderr" or is_a_bar:
+            continue
+        if "text" in output:
+            output["text"] = output["text"].replace(f"{folder}/", "").replace(f"{HERE.parent}/", "")
+        if kept and output.get("name") == "stdout" == kept[-1].get("name"):
+            kept[-1]["text"] += output["text"]
+        else:
+            kept.append(output)
+    return kept
 
 
 def main(names: list[str]) -> None:
