@@ -10,6 +10,7 @@ import torch
 
 from commands.advice import Advice, Profiled, advise
 from commands.machine_peak import machine_peak
+from commands.others_load import OthersLoad
 from commands.profiled_fit import Measured
 from commands.step_clock import PARTS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 34  # of the bars in the terminal
+MUCH = 0.25  # cores that others may use before it is said
 
 
 @dataclass
@@ -30,6 +32,7 @@ class StepProfile:
         device: `cpu`, or the GPU's name.
         advice: What to change.
         useless: What was tried without gain.
+        others: Cores that other processes kept busy meanwhile; `None` where the system does not say.
     """
 
     measured: Measured
@@ -38,6 +41,7 @@ class StepProfile:
     device: str
     advice: list[Advice]
     useless: list[Advice]
+    others: float | None = None
 
     @property
     def reached(self) -> float:
@@ -67,6 +71,10 @@ class StepProfile:
         lines.append("what to change" if self.advice else "nothing found that would make it faster")
         lines += [f"  {number}. {each}" for number, each in enumerate(self.advice, 1)]
         lines += [f"without gain: {each}" for each in self.useless]
+        if self.others is not None and self.others > MUCH:
+            lines.append(
+                f"other processes kept {self.others:.1f} cores busy meanwhile: measure again when they are done"
+            )
         return lines
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,13 +122,14 @@ def profile_step(run: Profiled, tries: bool = True) -> StepProfile:
         run: What to profile.
         tries: Whether to try what could be changed.
     """
+    load = OthersLoad()
     measured = run.measure()
     device = run.trainer.strategy.root_device
     dtype = dtype_of(str(run.trainer.precision))
     peaks = {name: machine_peak(device, name) for name in dict.fromkeys(["fp32", "bf16", dtype])}
     advice, useless = advise(run, measured, tries)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return StepProfile(measured, dtype, peaks, name, advice, useless)
+    return StepProfile(measured, dtype, peaks, name, advice, useless, load.cores())
 
 
 def dtype_of(precision: str) -> str:

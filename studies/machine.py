@@ -3,49 +3,10 @@
 import importlib.metadata
 import os
 import platform
-import time
 from pathlib import Path
 from typing import Any
 
-ALONE = 0.1
-"""Others may use up to this share of one core while a run is timed."""
-
 PACKAGES = ("descent", "torch", "lightning", "torchmetrics", "timm", "torchvision", "numpy", "scipy", "optuna")
-
-
-class OthersLoad:
-    """How many cores others kept busy, from the kernel's counters, between two moments.
-
-    Example:
-        >>> load = OthersLoad()
-        >>> cores = load.cores()
-        >>> cores is None or cores >= 0
-        True
-    """
-
-    def __init__(self) -> None:
-        self._busy, self._own, self._started = _busy_seconds(), _own_seconds(), time.monotonic()
-
-    def cores(self) -> float | None:
-        """Cores on average since the start; `None` where the system does not say."""
-        busy, elapsed = _busy_seconds(), max(time.monotonic() - self._started, 1e-3)
-        if busy is None or self._busy is None:
-            return None
-        return max(0.0, busy - self._busy - (_own_seconds() - self._own)) / elapsed
-
-
-def _own_seconds() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
-def _busy_seconds() -> float | None:
-    try:
-        fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
-    except OSError:
-        return None
-    user, nice, system, _idle, _iowait, irq, softirq, _steal = (int(value) for value in fields)
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def describe_machine() -> dict[str, Any]:

@@ -20,9 +20,9 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from commands.others_load import ALONE, OthersLoad
 from commands.training import DescentCLI
 from lightning_modules.precision import effective_precision
-from studies.machine import ALONE, OthersLoad
 from studies.merging import Config
 from studies.recorder import Recorder, StudyError
 

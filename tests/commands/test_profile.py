@@ -18,6 +18,7 @@ from commands import advice, presets, step_clock
 from commands.advice import Profiled, advise
 from commands.allocator import SWITCH
 from commands.machine_peak import machine_peak
+from commands.profile import StepProfile
 from commands.profiled_fit import Measured, profiled_fit
 from commands.step_clock import PARTS, StepClock
 from commands.trainer import Trainer
@@ -179,6 +180,17 @@ def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) 
     assert [data.batch_size for data in seen if data is not None] == [4 * run.data.batch_size] * 2
     rates = iter([100.0, 90.0, 100.0, 90.0])
     assert [each.gain for each in advise(run, measured(forward=1.0, optimizer=1.0))[1]] == pytest.approx([0.9])
+
+
+def test_work_of_others_is_said() -> None:
+    found = measured(forward=1.0)
+    peaks = {"fp32": {"matrix product": 1e9}}
+    line = "other processes kept 1.4 cores busy meanwhile: measure again when they are done"
+    assert StepProfile(found, "fp32", peaks, "cpu", [], [], others=1.4).lines()[-1] == line
+    for others in (None, 0.1):
+        assert "other processes" not in "\n".join(
+            StepProfile(found, "fp32", peaks, "cpu", [], [], others=others).lines()
+        )
 
 
 def test_the_peak_counts_operations() -> None:
