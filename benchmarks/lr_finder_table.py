@@ -42,7 +42,7 @@ def table(results: pd.DataFrame) -> pd.DataFrame:
     """A row for each optimizer and suggestion: its range over the seeds, and its factors from the best rate."""
     rows = []
     for optimizer in results["optimizer"].unique():
-        best = float(mean_losses(results, optimizer, "validation").idxmin())
+        best = float(str(mean_losses(results, optimizer, "validation").idxmin()))
         for what in COLORS:
             chosen = results[(results["optimizer"] == optimizer) & (results["what"] == what)]["value"]
             finite = chosen.dropna()
@@ -72,7 +72,7 @@ def draw(axes: Axes, results: pd.DataFrame, curves: pd.DataFrame, optimizer: str
     for kind, marker in (("validation", "o"), ("last fifth", "s")):
         losses = mean_losses(results, optimizer, kind)
         axes.plot(losses.index, losses, marker=marker, markersize=4, label=f"grid, {kind} loss", linewidth=1.4)
-    best = float(mean_losses(results, optimizer, "validation").idxmin())
+    best = float(str(mean_losses(results, optimizer, "validation").idxmin()))
     axes.axvspan(best / 3, best * 3, color="#F0E442", alpha=0.3, linewidth=0, label="within 3 of the best")
     for place, (what, color) in enumerate(COLORS.items()):
         rates = results[(results["optimizer"] == optimizer) & (results["what"] == what)]["value"].dropna()

@@ -136,10 +136,8 @@ class BlackBox(Callback):
         path = self._path(trainer)  # asks every process
         if len(self.faults) == 1:
             self._write(path, trainer, module, fault)
-        text = (
-            f"step {trainer.global_step + 1}, epoch {trainer.current_epoch + 1}: "
-            f"{fault or 'not finite, but finite when repeated'}"
-        )
+        what, path = _of_all(trainer, str(fault or ""), path)
+        text = f"step {trainer.global_step + 1}, epoch {trainer.current_epoch + 1}: {what}"
         if self.action == "stop":
             raise NonFiniteError(
                 f"{text}. The weights are those from before the step. Repeat it: descent replay {path}"
@@ -200,3 +198,14 @@ class BlackBox(Callback):
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
+
+
+def _of_all(trainer: Trainer, fault: str, path: Path) -> tuple[str, Path]:
+    """What the first process that found something found, and the file it wrote; every process says the same."""
+    found = [(fault, str(path))]
+    if trainer.world_size > 1:
+        found = [trainer.strategy.broadcast(found[0], src=rank) for rank in range(trainer.world_size)]
+    for rank, (text, file) in enumerate(found):
+        if text:
+            return (f"process {rank}: {text}" if trainer.world_size > 1 else text), Path(file)
+    return "not finite, but finite when repeated", path

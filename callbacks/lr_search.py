@@ -1,7 +1,6 @@
 """The result of a learning-rate search: curves, suggestions, pick; its files."""
 
 import csv
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from callbacks.lr_suggestions import Floats, Suggestions, smooth
+from callbacks.strict_json import strict_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,7 +83,7 @@ class LRSearch:
         """Write `lr_finder.png`, `lr_finder.csv` and `lr_finder.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.plot().savefig(folder / "lr_finder.png", dpi=130)
-        (folder / "lr_finder.json").write_text(json.dumps(self.as_dict(), indent=1) + "\n")
+        (folder / "lr_finder.json").write_text(strict_json(self.as_dict(), indent=1) + "\n")
         repeats = [f"loss_{number}" for number in range(len(self.losses))]
         with (folder / "lr_finder.csv").open("w", newline="") as file:
             writer = csv.writer(file)

@@ -1,7 +1,6 @@
 """`descent inspect CKPT`: what a checkpoint is, whether its bytes are whole, which layers it holds; without code."""
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from callbacks.checkpoint_file import read_checkpoint, seal_of
 from callbacks.checkpoint_metadata import KEY
+from callbacks.strict_json import strict_json
 from commands.light_parser import LightParser
 from commands.run_command import fail
 from commands.run_folder import resolve_checkpoint
@@ -36,7 +36,7 @@ def main(args: list[str]) -> None:
     if options.config:
         print(checkpoint.get(KEY, {}).get("config") or f"# {path} holds no config")
     elif options.json:
-        print(json.dumps(summary(checkpoint), indent=2))
+        print(strict_json(summary(checkpoint)))
     else:
         print("\n".join([*_about_file(path), *_about_run(checkpoint), *_about_layers(checkpoint, options.layers)]))
 

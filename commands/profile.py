@@ -1,6 +1,5 @@
 """`descent profile -c CONFIG`: where a step goes, what share of the machine's peak is reached, what to change."""
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from callbacks.strict_json import strict_json
 from commands.advice import Advice, Profiled, advise
 from commands.machine_peak import machine_peak
 from commands.others_load import OthersLoad
@@ -92,7 +92,7 @@ class StepProfile:
         """Write `profile.json` and `profile.png`."""
         folder.mkdir(parents=True, exist_ok=True)
         table, picture = folder / "profile.json", folder / "profile.png"
-        table.write_text(json.dumps(self.as_dict(), indent=1) + "\n")
+        table.write_text(strict_json(self.as_dict(), indent=1) + "\n")
         self.plot().savefig(picture, dpi=130)
         return [table, picture]
 

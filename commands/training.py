@@ -1,6 +1,5 @@
 """The commands that need a trainer: LightningCLI with run folders, presets, and a word about what is replaced."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from callbacks.predictions import PredictionTable
 from callbacks.preemption import Preemption
 from callbacks.preflight import Preflight
 from callbacks.rank_guard import RankGuard
+from callbacks.strict_json import strict_json
 from commands.config_of_run import config_run, experiment_of, flat, newest_run_of
 from commands.find_lr import write_search
 from commands.fit_summary import fit_summary, shown
@@ -254,7 +254,7 @@ class DescentCLI(LightningCLI):
         """Write what was found, and say how to use it."""
         if self.run is not None and self.trainer.is_global_zero:
             said = write_search(self._search(), self.config["find_lr"], Path(shown(self.run.folder)))
-            print(json.dumps(self._search().as_dict(), indent=2) if self.config["find_lr"].json else said)
+            print(strict_json(self._search().as_dict()) if self.config["find_lr"].json else said)
 
     def after_profile(self) -> None:
         """Say it, and write it."""
@@ -267,7 +267,7 @@ class DescentCLI(LightningCLI):
         out = self.config["profile"].out
         folder = Path(out) if out is not None else self.run.folder if self.run is not None else Path.cwd()
         said = write_profile(self.trainer.profiled, folder)
-        print(json.dumps(self.trainer.profiled.as_dict(), indent=2) if self.config["profile"].json else said)
+        print(strict_json(self.trainer.profiled.as_dict()) if self.config["profile"].json else said)
 
     def _search(self) -> LRSearch:
         assert isinstance(self.trainer, Trainer)

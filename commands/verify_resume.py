@@ -1,7 +1,6 @@
 """`descent verify-resume -c CONFIG`: kill a short run of one's own setup, resume it, compare with one left alone."""
 
 import csv
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.checkpoint_difference import differences, meaningful
 from callbacks.checkpoint_file import last_valid, read_checkpoint, step_of
+from callbacks.strict_json import strict_json
 from commands.run_command import fail
 
 USAGE = """\
@@ -95,7 +95,7 @@ def verify(words: list[str], folder: Path, as_json: bool = False) -> list[str]:
     reasons = in_the_way(first, whole) if found or logged else []
     if as_json:
         about = {"same": not reasons, "killed_after": step, "steps": first["global_step"]}
-        print(json.dumps(about | {"differences": by_area, "in_the_way": reasons}, indent=2))
+        print(strict_json(about | {"differences": by_area, "in_the_way": reasons}))
     else:
         print(f"killed after step {step} of {first['global_step']} and resumed there; compared with a run left alone:")
         for area, lines in by_area.items():

@@ -2,10 +2,10 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from callbacks.strict_json import strict_json
 from datamodules.atomic import replacing
 from trained.evaluation import Evaluation
 from trained.evaluation_page import evaluation_page
@@ -27,7 +27,7 @@ def write_evaluation(found: Evaluation, folder: Path, network: str, remarks: Seq
         OSError: The folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"checkpoint": network, "remarks": list(remarks)} | found.summary(), indent=2) + "\n"
+    text = strict_json({"checkpoint": network, "remarks": list(remarks)} | found.summary()) + "\n"
     names = found.class_names
     rows = found.confusion.tolist()
     head = ["class", "samples", "said", "right", "precision", "recall", "f1"]

@@ -2,18 +2,20 @@
 
 import json
 import os
+import re
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch import seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.strategies import DDPStrategy
 from torch.multiprocessing.spawn import start_processes
 
 from callbacks import BlackBox, Diagnostics, GradientNorm, LRFinder
+from callbacks.black_box import NonFiniteError
 from tests.callbacks.inside_case import classifier, data, half_precision, trainer_in
 from tests.callbacks.test_gradient_norm import Reference
 
@@ -56,11 +58,35 @@ def watched(folder: Path, scaled: bool) -> dict[str, Any]:
     }
 
 
+class Poison(Callback):
+    """A picture of the second process is infinite in the fourth batch; the batch itself holds it, so it can be repeated."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if trainer.global_rank == 1 and batch_idx == 3:
+            batch[0][0] = torch.inf
+
+
+def poisoned(folder: Path, action: Literal["stop", "skip"]) -> dict[str, Any]:
+    """What a rank says and ends with where only the other one has a value that is not finite."""
+    box, message = BlackBox(action), ""
+    try:
+        state = trained(folder / action, [box, Poison()], scaled=False)
+    except NonFiniteError as error:
+        state, message = {}, str(error)
+    finite = all(bool(torch.isfinite(value.float()).all()) for value in state.values())
+    return {"message": message, "finite": finite, "faults": len(box.faults), "sum": str(sum_of(state))}
+
+
+def sum_of(state: dict[str, torch.Tensor]) -> float:
+    return sum(float(value.double().sum()) for name, value in state.items() if "running" not in name)
+
+
 def run(rank: int, folder: str) -> None:
     os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0")
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     said = [watched(Path(folder, str(scaled)), scaled) for scaled in (False, True)]
+    said += [poisoned(Path(folder, "poisoned"), action) for action in ("stop", "skip")]
     Path(folder, f"{rank}.json").write_text(json.dumps(said))
     torch.distributed.destroy_process_group()
 
@@ -74,7 +100,7 @@ def test_two_processes(tmp_path: Path) -> None:
         for process in context.processes:
             process.kill()
     ranks = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
-    for first, second in zip(*ranks, strict=True):
+    for first, second in zip(ranks[0][:2], ranks[1][:2], strict=True):
         assert first["same bits"]
         assert second["same bits"]
         assert first["pick"] == second["pick"]
@@ -82,3 +108,8 @@ def test_two_processes(tmp_path: Path) -> None:
         assert len(first["norms"]) >= 3
         assert first["norms"] == pytest.approx(first["expected"], rel=1e-6)
         assert first["norms"] == second["norms"]
+    stopped, skipped = zip(ranks[0][2:], ranks[1][2:], strict=True)
+    assert stopped[0] == stopped[1]
+    assert re.match(r"step 4, epoch 1: process 1: inf in .*black_box-rank1.pt$", stopped[0]["message"]), stopped
+    assert skipped[0] == skipped[1]
+    assert (skipped[0]["message"], skipped[0]["finite"], skipped[0]["faults"]) == ("", True, 1)
