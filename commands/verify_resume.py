@@ -94,7 +94,7 @@ def verify(words: list[str], folder: Path, as_json: bool = False) -> list[str]:
     }
     reasons = in_the_way(first, whole) if found or logged else []
     if as_json:
-        about = {"same": not reasons, "killed_after": step, "steps": first["global_step"]}
+        about = {"same": not (found or logged), "killed_after": step, "steps": first["global_step"]}
         print(strict_json(about | {"differences": by_area, "in_the_way": reasons}))
     else:
         print(f"killed after step {step} of {first['global_step']} and resumed there; compared with a run left alone:")

@@ -1,10 +1,12 @@
 """`descent verify-resume` on a setup that resumes exactly, and on one that does not."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 import cli
+from commands import verify_resume
 from commands.verify_resume import SHORT, arguments
 
 SMALL = ["-c", "configs/quickstart.yaml", "--model.network.width", "4", "--trainer.accelerator", "cpu"]
@@ -38,6 +40,18 @@ def test_told_apart(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixtu
         assert said.endswith("the same, bit by bit.\n")
         for area in ("weights", "optimizer", "schedule", "progress", "data (DigitsDataModule)", "logged values"):
             assert f"  {area:<24} the same" in said
+
+
+def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A difference without a known reason is one all the same."""
+    (tmp_path / "mine.py").write_text(FORGETFUL)
+    monkeypatch.setattr(verify_resume, "in_the_way", lambda *_: [])
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["verify-resume", "--json", *SMALL, "--data", "mine.Forgetful"])
+    found = json.loads(capsys.readouterr().out)
+    assert (caught.value.code, found["same"], found["in_the_way"]) == (1, False, [])
+    assert 0 < found["killed_after"] < found["steps"]
+    assert found["differences"]["weights"]
 
 
 def test_a_run_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

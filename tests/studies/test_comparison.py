@@ -1,5 +1,6 @@
 """Whole studies of a toy, through the machinery of the command line."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,10 @@ def test_the_command_says_the_verdict_and_one_line_for_a_mistake(
     out = capsys.readouterr().out
     assert "trial 1  slow  lr 0.01  val/margin" in out
     assert "2 candidates × 2 trials × 4 seeds take about" in out
+    cli.main([*words, "--json"])  # goes on: nothing is left to run
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] in out
+    assert [row["candidate"] for row in found["table"]] == ["fast", "slow"]
     assert f"report      {tmp_path}/out/report.html" in out
     for wrong, message in [
         (["compare", "-c", "nowhere.yaml"], "error: study not found: nowhere.yaml"),
