@@ -83,6 +83,7 @@ def test_before_training_it_ends_at_once(tmp_path: Path) -> None:
 
 def test_in_a_notebook_control_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+    before = signal.getsignal(signal.SIGINT)  # ignored, where the tests run in the background
     stopped = fit(
         tmp_path / "run",
         1,
@@ -90,7 +91,7 @@ def test_in_a_notebook_control_comes_back(tmp_path: Path, monkeypatch: pytest.Mo
         extra=[Signal(signal.SIGINT, "on_train_batch_start", 1, 2), Preemption()],
     )
     assert stopped["global_step"] == 11
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     resumed = fit(tmp_path / "run", 99, DurableCheckpoint(), tmp_path / "run/checkpoints/last.ckpt")
     assert not meaningful(differences(fit(tmp_path / "whole", 1, DurableCheckpoint()), resumed))
 
