@@ -4,6 +4,7 @@ Tests that need a program of the system are deselected where it is not: pytest c
 """
 
 import glob
+import logging
 import os
 import shutil
 import subprocess
@@ -46,6 +47,17 @@ def _environment_is_left_as_it_was() -> Iterator[None]:
     changed = {n for n in before.keys() | os.environ.keys() if before.get(n) != os.environ.get(n)}
     changed -= SET_FOR_THE_PROCESS | {"PYTEST_CURRENT_TEST"}
     assert not changed, f"the test leaves {sorted(changed)} changed in the environment"
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_left_as_it_was() -> Iterator[None]:
+    """A benchmark's main quiets Lightning for the process that it expects to have to itself."""
+    names = ["lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"]
+    levels, disabled = {name: logging.getLogger(name).level for name in names}, logging.root.manager.disable
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    logging.disable(disabled)
 
 
 NEEDS = {

@@ -74,6 +74,9 @@ def torchrun(nodes: tuple[str, str], number: int, restarts: int, cable: str) -> 
     ]  # fmt: skip
     environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
     own = {"DESCENT_TIMEOUT": "20", "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": cable, "NODE": str(number)}
+    # A store of its own for each start: in the shared one workers look under the number of their node's restarts, which
+    # differ where one agent saw its worker die and the other saw a node come back.
+    own["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     with Path(f"node{number}.log").open("w") as log:
         return subprocess.Popen(
             words, env=environment | own, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True
