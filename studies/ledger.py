@@ -161,6 +161,8 @@ class Ledger:
         if key is None or self._first_of(key) != trial.number:
             turn.close()
             raise optuna.TrialPruned  # another worker has it
+        if not self.serverless:  # before signing: one who signed and showed no sign of life would never count as dead
+            trial.storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
         trial.set_user_attr("worker", self.worker)
         turn.close()  # the others may choose now
         try:
