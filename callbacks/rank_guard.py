@@ -140,9 +140,9 @@ class RankGuard(Callback):
         if trainer.world_size == 1 or not names:
             return
         logged = trainer.callback_metrics
-        mine = torch.tensor([float(logged.get(name, float("nan"))) for name in names], dtype=torch.float64)
+        mine = [float(logged.get(name, float("nan"))) for name in names]
         everyone: list[Any] = [None] * trainer.world_size
-        dist.all_gather_object(everyone, mine.tolist())
+        dist.all_gather_object(everyone, mine)
         for name, *values in zip(names, *everyone, strict=True):
             if len({f"{value!r}" for value in values}) > 1:
                 raise RanksDisagree(

@@ -9,7 +9,6 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
-from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.checkpoint import DurableCheckpoint
 from callbacks.checkpoint_file import step_of
@@ -51,15 +50,12 @@ class SaveConfig(SaveConfigCallback):
     def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
         """Save, as a whole or not at all: Lightning truncates the file first, and a kill then leaves no config."""
         folder = Path(trainer.log_dir)  # asks the other processes
-        if trainer.is_global_zero:
-            save_whole(folder / CONFIG, self.parser.dump(self.config, skip_none=False))
-            self.save_config(trainer, pl_module, TrainerFn.FITTING)
-
-    def save_config(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
-        """Put the config into TensorBoard, as text and as the run's row in its table."""
-        for logger in trainer.loggers:
+        if not trainer.is_global_zero:
+            return
+        text = self.parser.dump(self.config, skip_none=False)
+        save_whole(folder / CONFIG, text)
+        for logger in trainer.loggers:  # into TensorBoard as text, and as the run's row in its table
             if isinstance(logger, RunTensorBoardLogger):
-                text = self.parser.dump(self.config, skip_none=False)
                 logger.log_text("config", text)
                 logger.log_settings(settings(yaml.safe_load(text)))
 
@@ -91,7 +87,6 @@ class DescentCLI(LightningCLI):
             trainer_class=Trainer,
             parser_class=Parser,
             save_config_callback=SaveConfig,
-            save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             auto_configure_optimizers=False,
             # It would put the injected classes' specs into hyper-parameters that the modules do not keep (the run's

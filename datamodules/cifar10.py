@@ -1,24 +1,18 @@
 """CIFAR-10 from its official archive, downloaded where it is missing."""
 
 import pickle
-import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
-from tarfile import TarError
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.downloads import download_explained
 from datamodules.in_memory import ImageDataModule
 from datamodules.normalisation import Statistics
 from datamodules.pictures import Pictures
-
-_TIMEOUT = 30.0  # seconds without an answer
 
 
 class CIFAR10DataModule(ImageDataModule):
@@ -50,7 +44,12 @@ class CIFAR10DataModule(ImageDataModule):
 
         names = [name for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list)]
         if not all((self.root / CIFAR10.base_folder / name).is_file() for name in names):
-            with _explained(self.root):
+            what = f"CIFAR-10 is not in {self.root} and cannot be had from {CIFAR10.url}"
+            ways_out = (
+                f"put {CIFAR10.filename} into {self.root}, or train on pictures in folders with "
+                "--data configs/data/image_folder.yaml --data.root FOLDER."
+            )
+            with download_explained(what, ways_out):
                 _fetch(self.root, names)
 
     def training_pictures(self) -> Pictures:
@@ -88,25 +87,6 @@ def _fetch(root: Path, names: list[str]) -> None:
         target.mkdir(exist_ok=True)
         for name in (*names, CIFAR10.meta["filename"]):
             (Path(temporary) / CIFAR10.base_folder / name).replace(target / name)
-
-
-@contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    from torchvision.datasets import CIFAR10
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)  # torchvision gives none, so that a silent network would hang for ever
-    try:
-        yield
-    except PermissionError:
-        raise
-    except (OSError, RuntimeError, HTTPException, TarError, EOFError) as error:
-        raise MisconfigurationException(
-            f"CIFAR-10 is not in {root} and cannot be had from {CIFAR10.url} ({error}): put {CIFAR10.filename} into "
-            f"{root}, or train on pictures in folders with --data configs/data/image_folder.yaml --data.root FOLDER."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _read(folder: Path, files: list[tuple[str, str]]) -> Pictures:

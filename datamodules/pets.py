@@ -2,13 +2,8 @@
 
 import hashlib
 import shutil
-import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
-from tarfile import TarError
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.atomic import replacing
+from datamodules.downloads import download_explained
 from datamodules.masks import MaskDataModule
 from datamodules.pictures import PictureDataset, Pictures
 from datamodules.split import stratified_split
@@ -25,7 +21,10 @@ from datamodules.split import stratified_split
 FOLDER = "oxford-iiit-pet"  # as torchvision names it
 PET, BACKGROUND, BORDER = 1, 2, 3  # in a trimap
 UNLABELLED = 255
-_TIMEOUT = 30.0  # seconds without an answer
+WAYS_OUT = (
+    "put images.tar.gz and annotations.tar.gz of https://www.robots.ox.ac.uk/~vgg/data/pets there, or train on drawn "
+    "shapes with --data configs/data/shape_masks.yaml."
+)
 
 
 class OxfordPetsDataModule(MaskDataModule):
@@ -77,7 +76,8 @@ class OxfordPetsDataModule(MaskDataModule):
     def prepare_data(self) -> None:
         """Download or unpack, in one process of each machine, if a file is missing."""
         if not complete(self.folder):
-            with _explained(self.folder):
+            what = f"The Oxford-IIIT Pet pictures are not in {self.folder} and cannot be had"
+            with download_explained(what, WAYS_OUT):
                 fetch(self.folder)
 
     def open(self, stage: str) -> None:
@@ -139,24 +139,6 @@ def fetch(folder: Path) -> None:
             name = archive.name.partition(".")[0]
             shutil.rmtree(folder / name, ignore_errors=True)
             (Path(temporary) / name).replace(folder / name)
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)  # torchvision gives none, so that a silent network would hang for ever
-    try:
-        yield
-    except PermissionError:
-        raise
-    except (OSError, RuntimeError, HTTPException, TarError, EOFError) as error:
-        raise MisconfigurationException(
-            f"The Oxford-IIIT Pet pictures are not in {folder} and cannot be had ({error}): put images.tar.gz and "
-            "annotations.tar.gz of https://www.robots.ox.ac.uk/~vgg/data/pets there, or train on drawn shapes with "
-            "--data configs/data/shape_masks.yaml."
-        ) from error
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def decoded(folder: Path, part: str, size: int) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Data modules of drawn shapes: which pixel is what, and which shapes are there."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -41,9 +42,9 @@ class _DrawnDataModule(ImageDataModule):
         count = self.count if part == _TRAIN else self.count // 4
         return draw_shapes(count, self.size, 3 * self.data_seed + part, self.rarity)
 
+    @abstractmethod
     def targets(self, drawing: Drawing) -> Tensor:
         """What is to be predicted, one entry a picture."""
-        raise NotImplementedError
 
     def _pictures(self, part: int) -> Pictures:
         drawing = self.draw(part)

@@ -136,7 +136,9 @@ class GAN(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Lay out the weights; see that the networks fit the data; tell DDP that each turn leaves a network out."""
-        options = getattr(self.trainer.strategy, "_ddp_kwargs", {})  # no public way where the strategy is given by name
+        options = getattr(
+            getattr(self._trainer, "strategy", None), "_ddp_kwargs", {}
+        )  # no public way where the strategy is given by name
         options.setdefault("find_unused_parameters", True)
         if self.channels_last:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

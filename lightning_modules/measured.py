@@ -34,7 +34,7 @@ class MeasuredModule(SupervisedModule):
     def setup(self, stage: str) -> None:
         """Try the network on the data's shape, make the metrics."""
         super().setup(stage)
-        data: Any = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self._trainer, "datamodule", None)
         self.class_names = getattr(data, "class_names", self.class_names)
         if hasattr(data, "channels") and hasattr(data, "image_size"):
             self.check_output(trial_output(self.network, (data.channels, *data.image_size)), data)

@@ -34,8 +34,8 @@ class Evaluation:
         self.before = reliability(self.probability, self.right)
         self.after: Reliability | None = None
         if self.temperature is not None:
-            cooled = scaled(self.outputs.log_probabilities, self.temperature.value)
-            self.after = reliability(self._of_choice(cooled), self.right)
+            self.cooled = scaled(self.outputs.log_probabilities, self.temperature.value)
+            self.after = reliability(self._of_choice(self.cooled), self.right)
 
     def _of_choice(self, log_probabilities: Tensor) -> Tensor:
         return log_probabilities.exp().gather(1, self.outputs.choices.unsqueeze(1)).squeeze(1)
@@ -76,11 +76,10 @@ class Evaluation:
         found: dict[str, Any] = {"bins": len(self.before.answers), "ece": self.before.error}
         found["mean_probability"] = float(self.probability.mean())
         if self.temperature is not None and self.after is not None:
-            cooled = scaled(self.outputs.log_probabilities, self.temperature.value)
             found |= {
                 "temperature": self.temperature.value,
                 "fitted_on": self.temperature.samples,
                 "ece_after": self.after.error,
-                "nll_after": mean_nll(cooled, self.outputs.targets),
+                "nll_after": mean_nll(self.cooled, self.outputs.targets),
             }
         return found
