@@ -17,6 +17,7 @@ from lightning_modules.losses.expectation import expectation
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
+from lightning_modules.optimizers.rates import rates_of
 from lightning_modules.optimizers.real_steps import RealSteps
 from lightning_modules.schedulers.recipe import Horizon, Recipe, build_schedule
 from lightning_modules.sharding import clip_flat_shards_once, flat_shards_of, shard
@@ -129,10 +130,7 @@ class SupervisedModule(EpochModule):
 
     def learning_rates(self) -> dict[str, float]:
         """Rate that this step uses, by parameter group: `lr`, or `lr/<group>` where there are several groups."""
-        groups = [group for optimizer in self.trainer.optimizers for group in optimizer.param_groups]
-        if len(groups) == 1:
-            return {"lr": float(groups[0]["lr"])}
-        return {f"lr/{group.get('name', index)}": float(group["lr"]) for index, group in enumerate(groups)}
+        return rates_of([group for optimizer in self.trainer.optimizers for group in optimizer.param_groups])
 
     def skipped_steps(self) -> dict[str, float]:
         """`skipped_steps`: optimizer steps left out so far; always under a scaler, else where there are any."""

@@ -18,6 +18,7 @@ from lightning_modules.epoch_module import EpochModule
 from lightning_modules.losses.adversarial import AdversarialLoss, NonSaturatingLoss
 from lightning_modules.network_check import trial_output
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
+from lightning_modules.optimizers.rates import rates_of
 from lightning_modules.player import Player
 from lightning_modules.schedulers.recipe import Recipe
 from lightning_modules.sliced_wasserstein import SlicedWasserstein
@@ -252,7 +253,7 @@ class GAN(EpochModule):
         row: dict[str, Tensor | float] = {f"train/{name}_step": measured[name] for name in LOSSES}
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         for player, optimizer in zip(self.players, self.trainer.optimizers, strict=True):
-            row |= player.rates(optimizer)
+            row |= rates_of(optimizer.param_groups, f"lr/{player.name}")
             if scaled and player.steps is not None:
                 row[f"skipped_steps/{player.name}"] = float(player.steps.skipped(self.trainer.global_step))
         self.log_dict(row, on_step=True, on_epoch=False)

@@ -5,7 +5,6 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import nn
-from torch.optim import Optimizer
 
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
@@ -66,10 +65,3 @@ class Player:
         done = step if by_step else epoch
         if (by_step or epoch_ends) and done % self.schedule.get("frequency", 1) == 0:
             self.schedule["scheduler"].step()
-
-    def rates(self, optimizer: Optimizer) -> dict[str, float]:
-        """The rate of each parameter group: `lr/<name>`, or `lr/<name>/<group>` where there are several."""
-        groups = optimizer.param_groups
-        if len(groups) == 1:
-            return {f"lr/{self.name}": float(groups[0]["lr"])}
-        return {f"lr/{self.name}/{group.get('name', i)}": float(group["lr"]) for i, group in enumerate(groups)}

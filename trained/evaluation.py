@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from trained.calibration import Reliability, Temperature, mean_nll, reliability, scaled
-from trained.measures import ClassScore, class_scores, confusion_matrix, mean, wilson
+from trained.measures import ClassScore, class_scores, mean, wilson
 from trained.outputs import Outputs
 
 
@@ -28,7 +29,7 @@ class Evaluation:
         self.right = self.outputs.choices == self.outputs.targets
         self.count, self.hits = len(self.right), int(self.right.sum())
         self.accuracy, self.interval = self.hits / self.count, wilson(self.hits, self.count)
-        self.confusion = confusion_matrix(self.outputs.targets, self.outputs.choices, len(self.class_names))
+        self.confusion = multiclass_confusion_matrix(self.outputs.choices, self.outputs.targets, len(self.class_names))
         self.classes: list[ClassScore] = class_scores(self.confusion, self.class_names)
         self.probability = self._of_choice(self.outputs.log_probabilities)
         self.before = reliability(self.probability, self.right)

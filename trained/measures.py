@@ -1,24 +1,17 @@
-"""How good a classifier is: accuracy with its interval, the confusion matrix, precision and recall of each class."""
+"""How good a classifier is: the interval of its accuracy, precision and recall of each class."""
 
-import math
 from typing import NamedTuple
 
-import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
-Z95 = 1.959963984540054
-"""The normal distribution's 0.975 quantile."""
 
-
-def wilson(right: int, count: int, z: float = Z95) -> tuple[float, float]:
-    r"""Wilson's interval of a share: right also near 0 and 1 and for few samples, where ± leaves the scale.
-
-    .. math:: \frac{p + \frac{z^2}{2n} \pm z \sqrt{\frac{p(1-p)}{n} + \frac{z^2}{4n^2}}}{1 + \frac{z^2}{n}}
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share: right also near 0 and 1 and for few samples, where ± leaves the scale.
 
     Args:
         right: 0 to count.
-        count: n, ≥ 1.
-        z: The normal distribution's quantile; 1.96 for 95 %.
+        count: ≥ 1.
 
     Example:
         >>> [round(bound, 4) for bound in wilson(8, 10)]
@@ -27,24 +20,8 @@ def wilson(right: int, count: int, z: float = Z95) -> tuple[float, float]:
     Reference:
         E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
     """
-    p, half = right / count, z * z / (2 * count)
-    width = z * math.sqrt(p * (1 - p) / count + half / (2 * count))
-    low, high = (p + half - width) / (1 + 2 * half), (p + half + width) / (1 + 2 * half)
-    return max(0.0, low), min(1.0, high)
-
-
-def confusion_matrix(targets: Tensor, choices: Tensor, classes: int) -> Tensor:
-    """How often class i (row) was taken for class j (column).
-
-    Shape:
-        targets `(N,)`, choices `(N,)` → int64 `(K, K)`.
-
-    Example:
-        >>> confusion_matrix(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2)
-        tensor([[1, 1],
-                [0, 1]])
-    """
-    return torch.bincount(targets * classes + choices, minlength=classes * classes).view(classes, classes)
+    found = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 class ClassScore(NamedTuple):
@@ -73,7 +50,7 @@ def class_scores(confusion: Tensor, names: list[str]) -> list[ClassScore]:
     """Precision, recall and F1 of each class.
 
     Args:
-        confusion: See `confusion_matrix`.
+        confusion: How often class i (row) was taken for class j (column), `(K, K)`.
         names: By class.
     """
     samples, said, right = confusion.sum(1).tolist(), confusion.sum(0).tolist(), confusion.diagonal().tolist()

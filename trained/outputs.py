@@ -6,17 +6,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
 from lightning_modules import BinaryClassifier, ImageClassifier
 from pages.thumbnails import from_file
-from trained.decoding_stream import decoded_batches
 from trained.labelled_folder import Labelled
 from trained.loading import Trained
-from trained.prediction import BATCH_SIZE, picture_format
+from trained.prediction import scored_files
 from trained.scoring import Scorer
 
 Chooser = ImageClassifier | BinaryClassifier
@@ -51,22 +49,10 @@ def outputs_of_files(
     Raises:
         MisconfigurationException: No file could be decoded.
     """
-    form, scorer = picture_format(trained), Scorer(trained)
-    rows: list[int] = []
-    failures: dict[str, str] = {}
-    parts: list[tuple[Tensor, Tensor]] = []
-    for batch in decoded_batches(files.paths, form, getattr(trained.data, "eval_batch_size", BATCH_SIZE)):
-        if batch.rows:
-            parts.append(_answered(module, scorer.pictures(batch.pixels)))
-        rows += batch.rows
-        failures |= {files.paths[row]: said for row, said in batch.failures.items()}
-        done(len(batch.rows) + len(batch.failures))
-    if not rows:
-        path, said = next(iter(failures.items()))
-        raise MisconfigurationException(f"none of {len(failures)} files could be decoded; {path}: {said}")
-    targets = torch.tensor(files.targets)[rows]
-    names = [files.paths[row] for row in rows]
-    return Outputs(*_joined(parts), targets, names, lambda place: partial(from_file, names[place]), failures)
+    kept, parts, failures = scored_files(trained, files.paths, partial(_answered, module), done)
+    truth = dict(zip(files.paths, files.targets, strict=True))
+    targets = torch.tensor([truth[path] for path in kept])
+    return Outputs(*_joined(parts), targets, kept, lambda place: partial(from_file, kept[place]), failures)
 
 
 def outputs_of_test(trained: Trained, module: Chooser, done: Callable[[int], None] = lambda count: None) -> Outputs:

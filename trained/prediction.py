@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
 from datamodules.decoding import PictureFormat
@@ -14,6 +17,7 @@ from trained.scoring import Scorer
 from trained.task import Classifier
 
 BATCH_SIZE = 128
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -47,20 +51,32 @@ def predict_files(
     Raises:
         MisconfigurationException: The network does not take pictures, or no file could be decoded.
     """
+    kept, parts, failures = scored_files(trained, paths, partial(answers_of, module), done)
+    return Predictions(kept, joined(parts), failures, trained.class_names)
+
+
+def scored_files(
+    trained: Trained, paths: list[str], answer: Callable[[Tensor], Answer], done: Callable[[int], None]
+) -> tuple[list[str], list[Answer], dict[str, str]]:
+    """Paths of the files that could be decoded, an answer for each batch of them, and what was wrong with others.
+
+    Raises:
+        MisconfigurationException: As `predict_files`.
+    """
     form, scorer = picture_format(trained), Scorer(trained)
-    rows: list[int] = []
+    kept: list[str] = []
     failures: dict[str, str] = {}
-    parts: list[Answers] = []
+    parts: list[Answer] = []
     for batch in decoded_batches(paths, form, getattr(trained.data, "eval_batch_size", BATCH_SIZE)):
         if batch.rows:
-            parts.append(answers_of(module, scorer.pictures(batch.pixels)))
-        rows += batch.rows
+            parts.append(answer(scorer.pictures(batch.pixels)))
+        kept += [paths[row] for row in batch.rows]
         failures |= {paths[row]: said for row, said in batch.failures.items()}
         done(len(batch.rows) + len(batch.failures))
-    if not rows:
+    if not kept:
         path, said = next(iter(failures.items()))
         raise MisconfigurationException(f"none of {len(failures)} files could be decoded; {path}: {said}")
-    return Predictions([paths[row] for row in rows], joined(parts), failures, trained.class_names)
+    return kept, parts, failures
 
 
 def picture_format(trained: Trained) -> PictureFormat:

@@ -14,6 +14,7 @@ import torch
 from statsmodels.stats.proportion import proportion_confint
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassCalibrationError
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 import cli
 from lightning_modules import BinaryClassifier
@@ -23,7 +24,7 @@ from tests.trained.conftest import Trained
 from trained.calibration import fit_temperature, mean_nll, reliability, scaled
 from trained.evaluation import Evaluation
 from trained.evaluation_page import evaluation_page
-from trained.measures import class_scores, confusion_matrix, wilson
+from trained.measures import class_scores, wilson
 from trained.outputs import Outputs
 
 
@@ -46,7 +47,7 @@ def test_scores_are_scikit_learns() -> None:
     choices = logits.argmax(1)
     choices[choices == 3] = 2  # a class that is never the answer
     targets[targets == 4] = 0  # and one that is never true
-    confusion = confusion_matrix(targets, choices, 5)
+    confusion = multiclass_confusion_matrix(choices, targets, 5)
     np.testing.assert_array_equal(confusion, sk.confusion_matrix(targets, choices, labels=range(5)))
     scores = class_scores(confusion, list("abcde"))
     found = np.array([[math.nan if v is None else v for v in score[4:]] for score in scores])
