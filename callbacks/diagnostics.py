@@ -12,6 +12,7 @@ from callbacks.diagnostics_page import diagnostics_page
 from callbacks.findings import findings
 from callbacks.gradient_measure import current_scale, keeps_scaled, layer_norms
 from callbacks.layer_statistics import RECTIFIERS, activation_statistics, active_units, relative_update
+from callbacks.tensorboards import tensorboards
 
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
 
@@ -153,12 +154,6 @@ class Diagnostics(Callback):
         state = checkpoint.get("diagnostics", {"rows": [], "active": {}})
         self.rows = [tuple(row) for row in state["rows"]]
         self._active = {name: active.to(pl_module.device) for name, active in state["active"].items()}
-
-
-def tensorboards(trainer: Trainer) -> list[Any]:
-    """What writes TensorBoard's events, if anything does."""
-    boards = [getattr(logger, "experiment", None) for logger in trainer.loggers]
-    return [board for board in boards if hasattr(board, "add_histogram")]
 
 
 def own_parameters(module: LightningModule) -> dict[str, list[nn.Parameter]]:

@@ -11,19 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a;
-  background: #fff; overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin: 0; } section { margin-top: 2rem; }
-.findings { border-left: 5px solid #0072B2; background: #f2f7fb; padding: .8rem 1rem; margin-top: 1rem; }
-.findings ul { padding-left: 1.2rem; margin: .4rem 0 0; } .findings p { margin: .4rem 0 0; }
-.wide { overflow-x: auto; } img { width: 100%; min-width: 40rem; height: auto; display: block; }
-li { margin: .4rem 0; } p { margin: .4rem 0; } .note { color: #555; }
-@media print { body { max-width: none; margin: 0; padding: 0; font-size: 10.5pt; } section { break-inside: avoid; }
-  .wide { overflow: visible; } img { width: auto; min-width: 0; max-width: 100%; max-height: 20cm; }
-  .findings { background: none; } }
-"""
+    from pages.document import Section
+
 PICTURES = {
     "gradient": ("Gradient flow", "Norm of each layer's gradient before clipping, by step (logarithmic)."),
     "update": ("Updates", "Size of each layer's update relative to its weights, by step; usual is about 0.001."),
@@ -43,29 +32,26 @@ def diagnostics_page(table: "pd.DataFrame", said: list[str], title: str) -> str:
         said: The findings.
         title: Of the run.
     """
+    from pages import document, note  # Pillow's import is not needed before
+
     listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in said)
     summary = f"<ul>{listed}</ul>" if said else "<p>Nothing conspicuous was found.</p>"
+    measured = {name: table[table["quantity"] == name] for name in PICTURES}
     steps, layers = table["step"].nunique(), table["layer"].nunique()
-    sections = [_section(quantity, table[table["quantity"] == quantity]) for quantity in PICTURES]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{html.escape(title)}</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>'
-        f'<h1>{html.escape(title)}</h1><div class="findings"><h2>Findings</h2>{summary}</div>'
-        f'<p class="note">{steps} steps were sampled, {layers} layers. Grey is 0 or not finite on a logarithmic scale, '
-        f"and not measured.</p>{''.join(sections)}</body></html>\n"
-    )
+    legend = "Grey is 0 or not finite on a logarithmic scale, and not measured."
+    lead = f'<div class="findings"><h2>Findings</h2>{summary}</div>{note(legend)}'
+    sections = [_section(name, rows) for name, rows in measured.items() if not rows.empty]
+    return document(title, f"{steps} steps were sampled, {layers} layers.", lead, sections)
 
 
-def _section(quantity: str, rows: "pd.DataFrame") -> str:
-    if rows.empty:
-        return ""
+def _section(quantity: str, rows: "pd.DataFrame") -> "Section":
+    from pages import section
+
     name, text = PICTURES[quantity]
     picture = base64.b64encode(_png(heat_map(rows, quantity in LOGARITHMIC))).decode()
-    return (
-        f'<section><h2>{name}</h2><p>{text}</p><div class="wide">'
-        f'<img alt="{name}: layers by steps" src="data:image/png;base64,{picture}"></div></section>'
-    )
+    image = f'<img alt="{name}: layers by steps" src="data:image/png;base64,{picture}">'
+    scrolling = f'<div class="wide" role="region" aria-label="{name}" tabindex="0">{image}</div>'
+    return section(quantity, name, f"<p>{text}</p>{scrolling}")
 
 
 def heat_map(rows: "pd.DataFrame", logarithmic: bool) -> "Figure":

@@ -6,6 +6,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from callbacks.tensorboards import tensorboards
+
 SHOWN = 16
 
 
@@ -22,10 +24,7 @@ class FirstPictures(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen, where the run begins."""
-        boards: list[Any] = [
-            getattr(logger, "experiment", None) for logger in trainer.loggers if trainer.is_global_zero
-        ]
-        boards = [board for board in boards if board is not None and hasattr(board, "add_image")]
+        boards = tensorboards(trainer) if trainer.is_global_zero else []
         network = getattr(pl_module, "network", None)
         if not boards or trainer.global_step or not isinstance(network, nn.Module):
             return

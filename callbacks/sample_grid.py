@@ -8,6 +8,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from callbacks.tensorboards import tensorboards
+
 SHOWN_PIXELS = 64  # to a side, of each picture in the file: small pictures are enlarged to about that
 
 
@@ -41,10 +43,8 @@ class SampleGrid(Callback):
             return
         with torch.no_grad():
             picture = grid(pl_module(pl_module.fixed_noise(self.columns**2, -1)), self.columns)  # type: ignore[operator]
-        for logger in trainer.loggers:
-            board = getattr(logger, "experiment", None)
-            if board is not None and hasattr(board, "add_image"):
-                board.add_image("samples", picture, trainer.global_step)
+        for board in tensorboards(trainer):
+            board.add_image("samples", picture, trainer.global_step)
         if folder is not None and trainer.loggers:
             save_picture(picture, Path(folder) / "figures" / "samples" / f"step_{trainer.global_step:06d}.png")
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 
@@ -27,37 +26,17 @@ from commands.config_of_run import config_run, experiment_of, flat, newest_run_o
 from commands.find_lr import write_search
 from commands.fit_summary import fit_summary, shown
 from commands.help import HELP
-from commands.hyperparameters import settings
-from commands.loggers import RunTensorBoardLogger, run_loggers
+from commands.loggers import run_loggers
 from commands.messages import explain
 from commands.parser import Parser
 from commands.ranks import rank_of_process
-from commands.run_folder import CONFIG, Run, claim, resolve_checkpoint, run_of
+from commands.run_folder import Run, claim, resolve_checkpoint, run_of
+from commands.save_config import SaveConfig
 from commands.say import say
 from commands.trainer import Trainer
-from datamodules.atomic import save_whole
 from lightning_modules.precision import effective_precision
 
 DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
-
-
-class SaveConfig(SaveConfigCallback):
-    """Saves the run's config when training starts, and shows it in TensorBoard."""
-
-    def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
-        """Wait: the config of a run that goes on is replaced only once its checkpoint is seen to fit."""
-
-    def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
-        """Save, as a whole or not at all: Lightning truncates the file first, and a kill then leaves no config."""
-        folder = Path(trainer.log_dir)  # asks the other processes
-        if not trainer.is_global_zero:
-            return
-        text = self.parser.dump(self.config, skip_none=False)
-        save_whole(folder / CONFIG, text)
-        for logger in trainer.loggers:  # into TensorBoard as text, and as the run's row in its table
-            if isinstance(logger, RunTensorBoardLogger):
-                logger.log_text("config", text)
-                logger.log_settings(settings(yaml.safe_load(text)))
 
 
 class DescentCLI(LightningCLI):

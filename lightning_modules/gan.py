@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -15,8 +14,8 @@ from torchmetrics import Metric
 from datamodules.counter_random import mix
 from lightning_modules.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.epoch_module import EpochModule
+from lightning_modules.gan_checks import check_networks, refuse_flags
 from lightning_modules.losses.adversarial import AdversarialLoss, NonSaturatingLoss
-from lightning_modules.network_check import trial_output
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.rates import rates_of
 from lightning_modules.player import Player
@@ -125,14 +124,7 @@ class GAN(EpochModule):
         """Bring along the pictures; say what takes the place of the trainer's flags before Lightning refuses them."""
         from callbacks.sample_grid import SampleGrid
 
-        own_names = {"gradient_clip_val": "gradient_clip_val", "accumulate_grad_batches": "accumulate"}
-        for flag, own in own_names.items():
-            value = getattr(self.trainer, flag)
-            if value not in (None, 0) and (flag, value) != ("accumulate_grad_batches", 1):
-                raise MisconfigurationException(
-                    f"A GAN has two optimizers, for which Lightning has no {flag}: give --model.{own} {value} in place "
-                    f"of --trainer.{flag} {value} (GAN({own}={value}) in Python)."
-                )
+        refuse_flags(self.trainer)
         return [SampleGrid()]
 
     def setup(self, stage: str) -> None:
@@ -145,20 +137,7 @@ class GAN(EpochModule):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         data: Any = getattr(self._trainer, "datamodule", None)
         if hasattr(data, "channels") and hasattr(data, "image_size"):
-            self._check_networks((data.channels, *data.image_size))
-
-    def _check_networks(self, picture: tuple[int, int, int]) -> None:
-        made = trial_output(self.generator, (self.latent_size,))
-        if made != (2, *picture):
-            raise MisconfigurationException(
-                f"{type(self.generator).__name__} makes pictures of {made[1:]} (channels, height, width), the data's "
-                f"are of {picture}: choose data and generator to match, e.g. --data.size or --model.generator.size."
-            )
-        logits = trial_output(self.discriminator, picture)
-        if logits not in ((2,), (2, 1)):
-            raise MisconfigurationException(
-                f"{type(self.discriminator).__name__} gives {logits} for 2 pictures; expected (2,): a logit for each."
-            )
+            check_networks(self.generator, self.discriminator, self.latent_size, (data.channels, *data.image_size))
 
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of each, the generator's first."""

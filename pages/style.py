@@ -17,7 +17,11 @@ a { color: #00508f; }
   padding: .8rem 1rem; }
 .remarks { margin: .8rem 0 0; padding-left: 1.2rem; color: #333; }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1rem 0 0; }
+.findings { border-left: 5px solid #0072B2; background: #f2f7fb; padding: .8rem 1rem; }
+.findings h2 { margin: 0; border: 0; } .findings ul { padding-left: 1.2rem; margin: .4rem 0 0; }
+.findings p { margin: .4rem 0 0; } .findings li { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
+.wide img { width: 100%; min-width: 40rem; height: auto; display: block; }
 table { border-collapse: collapse; font-size: .9rem; }
 caption { text-align: left; color: #555; padding-bottom: .3rem; }
 th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
@@ -41,7 +45,9 @@ pre { font-size: .8rem; background: #f6f6f6; padding: .7rem; overflow-x: auto; w
   overflow-wrap: anywhere; }
 @media (max-width: 480px) { th, td { padding: .3rem .4rem; } }
 @media print { body { max-width: none; font-size: 10.5pt; padding: 0; }
-  .wide { overflow: visible; } nav { display: none; }
+  .wide { overflow: visible; } nav { display: none; } .findings { background: none; }
+  .wide img { width: auto; min-width: 0; max-width: 100%; max-height: 20cm; }
+  section:has(.wide img) { break-inside: avoid; }
   table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; white-space: normal; } h2, h3 { break-after: avoid; }
   .figures { grid-template-columns: 1fr 1fr; } .verdict { background: none; } th:first-child, td:first-child {
   position: static; } .gallery { grid-template-columns: repeat(6, 1fr); }
