@@ -8,13 +8,24 @@ from typing import Any
 import pytest
 import yaml
 from jsonargparse import Namespace
+from lightning.pytorch import Callback, LightningDataModule
+from lightning.pytorch.strategies import Strategy
 
 from commands.list_presets import summary
 from commands.parser import Parser
 from commands.presets import SHIPPED, names, shipped
+from datamodules.augmentation import Augmentation
 from lightning_modules import ImageClassifier
+from lightning_modules.optimizers import ParameterGroups
 
 KINDS = {"networks": "network", "losses": "loss", "optimizers": "optimizer", "schedulers": "scheduler"}
+OTHERS: dict[str, type] = {
+    "augmentations": Augmentation,
+    "callbacks": Callback,
+    "data": LightningDataModule,
+    "parameter_groups": ParameterGroups,
+    "strategies": Strategy,
+}
 
 
 @cache
@@ -24,7 +35,8 @@ def parser(kind: str) -> Parser:
     class Holder:
         def __init__(self, part: Any) -> None: ...
 
-    Holder.__init__.__annotations__["part"] = inspect.signature(ImageClassifier).parameters[KINDS[kind]].annotation
+    own = OTHERS.get(kind) or inspect.signature(ImageClassifier).parameters[KINDS[kind]].annotation
+    Holder.__init__.__annotations__["part"] = own
     made = Parser(exit_on_error=False)
     made.add_class_arguments(Holder, "holder", sub_configs=True)
     return made
@@ -54,11 +66,17 @@ def test_says_what_it_is(name: str) -> None:
         assert set(content) <= {"class_path", "init_args"}
 
 
-@pytest.mark.parametrize("name", [name for kind in KINDS for name in presets(kind)])
+def test_every_kind_is_parsed() -> None:
+    folders = {name.split("/")[0] for name in names() if "/" in name}
+    assert folders == {*KINDS, *OTHERS, "studies"}  # studies have a format of their own, and tests of their own
+
+
+@pytest.mark.parametrize("name", [name for kind in (*KINDS, *OTHERS) for name in presets(kind)])
 def test_parses(name: str) -> None:
     kind = name.split("/")[0]
     written = yaml.safe_load((SHIPPED / name).read_text())
-    found = parsed(kind, name)
+    given = ["--holder.part.root=pictures"] if name == "data/image_folder.yaml" else []  # the user's own, and required
+    found = plain(parser(kind).parse_args([f"--holder.part={shipped(name)}", *given]).holder.part)
     assert found["class_path"].rpartition(".")[2] == written["class_path"].rpartition(".")[2]
 
 
