@@ -118,6 +118,8 @@ def _copied_data(data: Any) -> Any:
     for name, value in vars(twin).items():
         if type(value) in (list, dict, set):
             setattr(twin, name, value.copy())
+    if hasattr(twin, "endless"):  # of Descent's: what depends on the length of the run is as at its beginning
+        twin.endless = True
     twin.trainer = None
     return twin
 

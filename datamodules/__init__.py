@@ -14,6 +14,7 @@ from datamodules.masks import MaskDataModule
 from datamodules.mixing import CutMix, MixUp
 from datamodules.pets import OxfordPetsDataModule
 from datamodules.pictures import PictureDataset, Pictures
+from datamodules.progressive_resize import ProgressiveResize
 from datamodules.shape_pictures import ShapeLabelsDataModule, ShapeMasksDataModule
 from datamodules.table import NumberTable, Table, TableDataModule
 
@@ -37,6 +38,7 @@ __all__ = [
     "OxfordPetsDataModule",
     "PictureDataset",
     "Pictures",
+    "ProgressiveResize",
     "ShapeLabelsDataModule",
     "ShapeMasksDataModule",
     "Table",

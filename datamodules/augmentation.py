@@ -26,6 +26,17 @@ class Augmentation(ABC):
     mixes: bool = False
     """Whether `mix` does anything, so that targets become soft."""
 
+    keeps_size: bool = True
+    """Whether pictures come out as large as they went in."""
+
+    def over(self, epochs: float | None) -> "Augmentation":
+        """Return what a run of this length uses; by default the augmentation itself, which does not depend on it.
+
+        Args:
+            epochs: Of the run; infinite in a trial that tries its beginning, `None` where it has no known end.
+        """
+        return self
+
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Mix pictures of a batch with one another once they are normalised; by default nothing.
 
@@ -78,6 +89,15 @@ class Chain(Augmentation):
     def mixes(self) -> bool:  # type: ignore[override]
         """Whether one of the steps does."""
         return any(step.mixes for step in self.steps)
+
+    @property
+    def keeps_size(self) -> bool:  # type: ignore[override]
+        """Whether all of the steps do."""
+        return all(step.keeps_size for step in self.steps)
+
+    def over(self, epochs: float | None) -> "Chain":
+        """Each step over a run of this length."""
+        return Chain([step.over(epochs) for step in self.steps])
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Mix in turn."""

@@ -1,6 +1,7 @@
 """The DataModule of pictures in memory that all the others are: order, augmentation, normalisation, resume."""
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
@@ -53,6 +54,12 @@ class ImageDataModule(LightningDataModule, ABC):
     mixable: bool = True
     """Whether targets can be mixed with one another."""
 
+    resizable: bool = True
+    """Whether targets stay right when pictures are made smaller."""
+
+    endless: bool = False
+    """Set where the beginning of a run is tried, whose trainer does not say how long the run is."""
+
     def __init__(
         self,
         batch_size: int = 128,
@@ -87,8 +94,14 @@ class ImageDataModule(LightningDataModule, ABC):
                 f"augmentation: {type(augmentation).__name__} mixes pictures with one another, which the targets of "
                 f"{type(self).__name__} do not allow: MixUp and CutMix are for pictures with classes or labels."
             )
+        if augmentation is not None and not augmentation.keeps_size and not self.resizable:
+            raise ValueError(
+                f"augmentation: {type(augmentation).__name__} changes the size of pictures, and the targets of "
+                f"{type(self).__name__} would no longer fit them."
+            )
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last
+        self._augmentation = augmentation  # as it is over a run of known length, once there is one
         given = checked(Statistics(tuple(mean), tuple(std))) if mean and std else None
         self._run = RunState(seed, given)
         self._normaliser: Normaliser | None = None
@@ -188,7 +201,23 @@ class ImageDataModule(LightningDataModule, ABC):
         resume = position.epoch, position.samples(self.batch_size, processes)
         order = EpochOrder(dataset, self.seed, processes, rank, resume)
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
+        if self.augmentation is not None:
+            batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
+            self._augmentation = self.augmentation.over(self._epochs(batches))
         return self._train_loader
+
+    def _epochs(self, batches: int) -> float | None:
+        """Length of the run in epochs of so many batches, `None` where it has no end."""
+        if self.endless:
+            return math.inf
+        if self.trainer is None:
+            return None
+        limits: list[float] = []
+        if self.trainer.max_epochs not in (None, -1):
+            limits.append(float(self.trainer.max_epochs))
+        if self.trainer.max_steps != -1:
+            limits.append(self.trainer.max_steps * self.trainer.accumulate_grad_batches / batches)
+        return min(limits, default=None)
 
     def val_dataloader(self) -> PictureLoader:
         """Every validation picture once, the classes mixed."""
@@ -237,14 +266,14 @@ class ImageDataModule(LightningDataModule, ABC):
             images ``(B, C, H', W')`` float32, targets ``(B,)``; mixed ones ``(B, K)`` float32.
         """
         images, targets, rows = batch
-        if training and self.augmentation is not None:
-            images = self.augmentation(images, rows, self.seed, epoch)
+        if training and self._augmentation is not None:
+            images = self._augmentation(images, rows, self.seed, epoch)
         if self._normaliser is None or self._normaliser.statistics != self.statistics:
             self._normaliser = Normaliser(self.statistics, self.channels_last)
         normal = self._normaliser(images)
-        if training and self.augmentation is not None and self.augmentation.mixes:
+        if training and self._augmentation is not None and self._augmentation.mixes:
             soft = soft_targets(targets, self.num_classes)
-            return self.augmentation.mix(normal, soft, rows, self.seed, epoch)
+            return self._augmentation.mix(normal, soft, rows, self.seed, epoch)
         return normal, targets
 
     def state_dict(self) -> dict[str, Any]:

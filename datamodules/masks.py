@@ -20,6 +20,7 @@ class MaskDataModule(ImageDataModule):
     """
 
     mixable = False
+    resizable = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -32,9 +33,9 @@ class MaskDataModule(ImageDataModule):
             images ``(B, C, H', W')`` float32, masks ``(B, H', W')`` int64.
         """
         images, masks, rows = batch
-        if training and self.augmentation is not None:
+        if training and self._augmentation is not None:
             both = torch.cat([images, masks.unsqueeze(1)], dim=1).contiguous(memory_format=torch.channels_last)
-            both = self.augmentation(both, rows, self.seed, epoch)
+            both = self._augmentation(both, rows, self.seed, epoch)
             images, masks = both[:, :-1], both[:, -1]
         images, masks = super().prepare_batch((images, masks, rows), training=False)
         return images, masks.long()

@@ -43,6 +43,7 @@ class TableDataModule(ImageDataModule):
     image_size: ClassVar[tuple[int, int]] = (1, 1)  # type: ignore[misc]
     test_share: ClassVar[float] = 0.2
     mixable = False
+    resizable = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

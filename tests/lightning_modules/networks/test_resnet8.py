@@ -56,6 +56,23 @@ def test_the_stem_passes_both_signs_on() -> None:
     assert not (positive * negative).any()
 
 
+def test_a_frozen_stem_gives_the_same_and_learns_nothing() -> None:
+    torch.manual_seed(0)
+    free = ResNet8(widths=(4, 6, 8))
+    frozen = ResNet8(widths=(4, 6, 8), frozen_stem=True)
+    frozen.load_state_dict(free.state_dict())
+    images = torch.randn(4, 3, 32, 32)
+    for network in (free, frozen):
+        network(images).square().sum().backward()
+    assert torch.equal(free(images), frozen(images))
+    for (name, parameter), other in zip(free.named_parameters(), frozen.parameters(), strict=True):
+        if name.startswith("stem."):
+            assert other.grad is None
+        else:
+            assert parameter.grad is not None
+            torch.testing.assert_close(parameter.grad, other.grad, rtol=0, atol=0)
+
+
 def test_without_its_second_convolution_a_stage_is_its_shortcut() -> None:
     stage = ResidualStage(4, 6).eval()
     nn.init.zeros_(stage.conv2.weight)
