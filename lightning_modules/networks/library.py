@@ -9,6 +9,7 @@ from torch import nn
 from torchvision import models
 
 from lightning_modules.networks.checks import check_at_least_one
+from lightning_modules.networks.long_rows import use_long_rows
 
 
 class TimmNetwork(nn.Module):
@@ -56,6 +57,7 @@ class TimmNetwork(nn.Module):
             raise ConnectionError(_no_weights(name, error)) from error
         except (TypeError, RuntimeError) as error:  # an unknown option; an unknown tag after the dot
             raise ValueError(f"timm cannot build {name!r}: {error}") from error
+        use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of a batch of pictures."""
@@ -111,6 +113,7 @@ class TorchvisionNetwork(nn.Module):
         self.model = _torchvision_model(name, pretrained, num_classes, options or {})
         if in_channels != 3:
             _replace_first_convolution(self.model, in_channels)
+        use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of a batch of pictures."""

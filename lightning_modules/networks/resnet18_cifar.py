@@ -4,6 +4,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from lightning_modules.networks.checks import check_at_least_one
+from lightning_modules.networks.long_rows import use_long_rows
 
 
 class ResNet18Cifar(ResNet):
@@ -38,3 +39,4 @@ class ResNet18Cifar(ResNet):
         self.conv1 = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1, bias=False)
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")  # as ResNet initialises its own
         self.maxpool = nn.Identity()
+        use_long_rows(self)
