@@ -104,7 +104,7 @@ def pace(data: Path, lever: str) -> float:
             cwd=folder, env=plain | own, check=True, capture_output=True, text=True,
         )  # fmt: skip
     found = next(json.loads(line) for line in ended.stdout.splitlines() if line.startswith('{"seconds"'))
-    return statistics.median(found["seconds"][WARM_UP:]) / float(found["batch"])
+    return float(statistics.median(found["seconds"][WARM_UP:])) / float(found["batch"])
 
 
 def measure(data: Path, rounds: int) -> list[Row]:

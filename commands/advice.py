@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from torch import nn
 
 from commands.allocator import SWITCH
 from commands.profiled_fit import Measured, cores, profiled_fit
+from lightning_modules.injected import name_of
+from lightning_modules.networks.long_rows import cpu_has_amx, short_rows, use_long_rows
+from lightning_modules.optimizers.implementation import declines_fused
 from lightning_modules.precision import cpu_has_bf16
 
 WORTH = 1.03  # a gain below it is noise
@@ -139,6 +143,18 @@ def _trials(run: Profiled, base: Measured) -> Iterator[Trial]:
     if run.on_cpu and base.threads < cores():
         text = f"{base.threads} of {cores()} cores compute: OMP_NUM_THREADS={cores()}"
         yield Trial(text, threads=cores())
+    short = short_rows(run.module)
+    if short and run.on_cpu and cpu_has_amx() and "bf16" in str(run.trainer.precision):
+        text = (
+            f"the weight gradient of {short} plain 3×3 convolution{'s' if short > 1 else ''} takes short rows where "
+            "maps are up to 8 pixels wide: lightning_modules.networks.long_rows.use_long_rows(network)"
+        )
+        yield Trial(text, {"adjust": use_long_rows})
+    optimizer = getattr(run.module, "optimizer", None)
+    if optimizer is not None and declines_fused(optimizer):
+        text = f"{name_of(optimizer)} could be fused, and the config says otherwise: leave out its fused and foreach"
+        undecided = partial(optimizer, fused=None, foreach=None)
+        yield Trial(text, {"adjust": _setter("optimizer", undecided)})
     overhead, batch = base.share(*OVERHEAD), getattr(run.data, "batch_size", None)
     if overhead > 0.25 and batch:
         text = (

@@ -1,5 +1,6 @@
 """3×3 convolutions whose weight gradient is fast on CPUs with AMX: small maps are laid side by side in long rows."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, TypeVar
 
@@ -60,10 +61,18 @@ def use_long_rows(network: Network) -> Network:
           (1): Conv2d(4, 4, kernel_size=(1, 1), stride=(1, 1))
         )
     """
-    for module in network.modules():
-        if type(module) is nn.Conv2d and _fits(module):
-            module.__class__ = LongRowConv2d
+    for conv in _fitting(network):
+        conv.__class__ = LongRowConv2d
     return network
+
+
+def short_rows(network: nn.Module) -> int:
+    """How many plain convolutions `use_long_rows` would change."""
+    return sum(1 for _ in _fitting(network))
+
+
+def _fitting(network: nn.Module) -> Iterator[nn.Conv2d]:
+    return (module for module in network.modules() if type(module) is nn.Conv2d and _fits(module))
 
 
 def _fits(conv: nn.Conv2d) -> bool:

@@ -34,6 +34,20 @@ def choose_implementation(optimizer: Callable[..., Any], parameters: Iterable[to
     return {"fused": True} if fits and given.get("foreach") is None else {}
 
 
+def declines_fused(optimizer: Callable[..., Any]) -> bool:
+    """Whether torch has a fused implementation of an optimizer, and what it was given rules it out.
+
+    Example:
+        >>> from functools import partial
+        >>> declines_fused(partial(torch.optim.AdamW, foreach=False)), declines_fused(torch.optim.AdamW)
+        (True, False)
+    """
+    given = arguments_of(optimizer)
+    if "fused" not in inspect.signature(class_of(optimizer)).parameters or given.get("differentiable"):
+        return False
+    return not given.get("fused") and (given.get("fused") is False or given.get("foreach") is not None)
+
+
 def leave_unscaling_to_the_scaler(optimizer: Optimizer) -> None:
     """Let a gradient scaler treat a fused optimizer as any other.
 

@@ -24,6 +24,8 @@ from commands.step_clock import PARTS, StepClock
 from commands.trainer import Trainer
 from datamodules import DigitsDataModule
 from lightning_modules import ImageClassifier
+from lightning_modules.networks.long_rows import use_long_rows
+from lightning_modules.optimizers.implementation import choose_implementation
 
 
 def module(network: nn.Module | None = None, **options: Any) -> ImageClassifier:
@@ -159,6 +161,37 @@ def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     many = measured(forward=1.0)
     many.threads = 16
     assert "16 threads share 8 cores: OMP_NUM_THREADS=8" in advice_for(many, module(), precision="bf16-mixed")
+
+
+def test_short_rows_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "cpu_has_amx", lambda: True)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 1))
+    found = " ".join(advice_for(measured(forward=1.0), module(network), precision="bf16-mixed"))
+    assert "the weight gradient of 2 plain 3×3 convolutions takes short rows" in found
+    assert "short rows" not in " ".join(advice_for(measured(forward=1.0), module(network)))  # in float32
+    found = " ".join(advice_for(measured(forward=1.0), module(use_long_rows(network)), precision="bf16-mixed"))
+    assert "short rows" not in found
+
+
+@pytest.mark.parametrize("given", [{"fused": False}, {"foreach": True}, {"foreach": False}])
+def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = module()
+    model.optimizer = partial(torch.optim.AdamW, lr=1e-3, **given)
+    run = Profiled(model, DigitsDataModule(), trainer(), steps=3, seconds=1)
+    tried: list[LightningModule] = []
+
+    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> Measured:
+        if "adjust" in changed:
+            changed["adjust"](model)
+            tried.append(model)
+        return measured(forward=1.0)
+
+    monkeypatch.setattr(advice, "cores", lambda: 1)
+    monkeypatch.setattr(run, "measure", measure)
+    texts = [str(each) for each in advise(run, measured(forward=1.0))[1]]
+    assert any(text.startswith("AdamW could be fused, and the config says otherwise: leave out its") for text in texts)
+    assert tried
+    assert choose_implementation(model.optimizer, [torch.zeros(1)]) == {"fused": True}
 
 
 def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) -> None:

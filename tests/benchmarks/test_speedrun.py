@@ -1,0 +1,102 @@
+"""The race and its levers: what a program says is read, rows are kept and not measured twice, ratios are of pairs."""
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import speedrun, speedrun_levers
+from benchmarks.speedrun import OURS, THEIRS, THEIRS_TUNED, Row
+from commands.allocator import FOR_CHILDREN
+
+PROGRAM = """
+import json, os, sys
+tuned = "MALLOC_MMAP_MAX_" in os.environ
+print("something else")
+print(json.dumps(dict(train_s=200.0 if tuned else 400.0, wall_s=500.0, accuracy=0.9, accuracy_tta=0.91, seed=int(sys.argv[1]))))
+"""
+
+
+def test_another_program_is_run_with_each_allocator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in FOR_CHILDREN.items():
+        monkeypatch.setenv(name, value)  # a benchmark may be started by a tuned process
+    program = tmp_path / "theirs.py"
+    program.write_text(PROGRAM)
+    command = f"{sys.executable} {program} {{seed}}"
+    assert speedrun.theirs(command, 3, tuned=False) == Row(THEIRS, 3, 400.0, 500.0, 0.9, 0.91)
+    assert speedrun.theirs(command, 3, tuned=True) == Row(THEIRS_TUNED, 3, 200.0, 500.0, 0.9, 0.91)
+    assert "MALLOC_MMAP_MAX_" in os.environ
+
+
+def test_it_goes_on_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, int]] = []
+
+    def ours(data: Path, seed: int) -> Row:
+        ran.append((OURS, seed))
+        return Row(OURS, seed, 100.0, 100.0, 0.902)
+
+    def theirs(command: str, seed: int, tuned: bool) -> Row:
+        ran.append((THEIRS_TUNED if tuned else THEIRS, seed))
+        return Row(ran[-1][0], seed, 200.0 if tuned else 400.0, 500.0, 0.9, 0.91)
+
+    monkeypatch.setattr(speedrun, "ours", ours)
+    monkeypatch.setattr(speedrun, "theirs", theirs)
+    words = ["speedrun", "--data", str(tmp_path), "--reference", "theirs {seed}", "--out", str(tmp_path)]
+    for seeds in ("1", "2", "2"):
+        monkeypatch.setattr("sys.argv", [*words, "--seeds", seeds])
+        speedrun.main()
+    assert ran == [(who, seed) for seed in (0, 1) for who in (OURS, THEIRS_TUNED, THEIRS)]
+    said = capsys.readouterr().out
+    assert "ours against reference: 0.250 (0.250 to 0.250)" in said
+    assert "ours against reference, tuned allocator: 0.500 (0.500 to 0.500)" in said
+    assert len(speedrun.read(tmp_path / "speedrun.csv")) == 6
+    assert (tmp_path / "speedrun.png").stat().st_size > 5000
+
+
+def test_the_seconds_of_ours_are_those_of_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def descent(words: list[str], folder: str) -> None:
+        asked.append(words)
+        if words[0] == "evaluate":
+            Path(folder, "found").mkdir()
+            Path(folder, "found", "evaluation.json").write_text(json.dumps({"accuracy": 0.9}))
+
+    monkeypatch.setattr(speedrun, "_descent", descent)
+    row = speedrun.ours(tmp_path, seed=5)
+    assert (row.who, row.seed, row.accuracy) == (OURS, 5, 0.9)
+    assert row.train_s == row.wall_s < 1
+    assert asked[0][:3] == ["fit", "-c", "configs/speedrun.yaml"]
+    assert asked[0][-2:] == ["--seed_everything", "5"]
+    assert asked[1][2].endswith("last.ckpt")
+
+
+def test_levers_are_ratios_to_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pace(data: Path, lever: str) -> float:
+        return 2e-3 if lever == "float32" else 1e-3
+
+    monkeypatch.setattr(speedrun_levers, "pace", pace)
+    monkeypatch.setattr("sys.argv", ["levers", "--data", str(tmp_path), "--rounds", "2", "--out", str(tmp_path)])
+    speedrun_levers.main()
+    with (tmp_path / "levers.csv").open() as file:
+        rows = {row["without"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(speedrun_levers.LEVERS)
+    assert float(rows["float32"]["ratio"]) == pytest.approx(2.0)
+    assert float(rows["float32"]["pictures_per_second"]) == pytest.approx(500)
+
+
+def test_a_lever_is_a_real_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.datamodules.support import picture_folder
+
+    picture_folder(tmp_path / "pictures", train=30)
+    monkeypatch.setattr(speedrun_levers, "STEPS", 3)
+    monkeypatch.setattr(speedrun_levers, "WARM_UP", 1)
+    small = ["--data.batch_size", "8", "--data.val_share", "0.1", "--model.network.widths", "[4,4,4]"]
+    for lever in ("pictures of 25 pixels", "the stem is trained"):
+        monkeypatch.setitem(speedrun_levers.LEVERS, lever, [*speedrun_levers.LEVERS[lever], *small])
+        assert 0 < speedrun_levers.pace(tmp_path / "pictures", lever) < 1
