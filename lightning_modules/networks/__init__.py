@@ -1,5 +1,6 @@
 """Networks: any `torch.nn.Module` that maps a batch of inputs to logits."""
 
+from lightning_modules.networks.airbench import AirbenchNet
 from lightning_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from lightning_modules.networks.library import TimmNetwork, TorchvisionNetwork
 from lightning_modules.networks.mlp import MLP
@@ -10,6 +11,7 @@ from lightning_modules.networks.unet import UNet
 
 __all__ = [
     "MLP",
+    "AirbenchNet",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "ResNet8",

@@ -93,9 +93,13 @@ class CosineStem(nn.Module):
         self.norm = nn.BatchNorm2d(patch)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Responses of both signs, rectified."""
+        return F.relu(self.responses(images))
+
+    def responses(self, images: torch.Tensor) -> torch.Tensor:
         """Responses of both signs."""
         response = self.norm(self.conv(images))
-        return F.relu(torch.cat([response, -response], dim=1))
+        return torch.cat([response, -response], dim=1)
 
 
 class ResidualStage(nn.Module):
