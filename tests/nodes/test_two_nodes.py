@@ -20,6 +20,10 @@ STEPS, EPOCHS = 4, 6
 TIMEOUT = 20  # seconds that a worker waits for the other
 JOIN = 60  # seconds that torchrun waits for the other node
 WAIT = 400  # seconds for what should take ten, on a machine that does much else
+# Seconds between two looks of a node's torchrun at its worker. The first looks less often: it finds that its worker has
+# ended too, and counts that. Else it has a restart left for the second loss, and waits JOIN for a node that is gone.
+LOOKS = (4, 0.2)
+PATIENT = "heartbeat_timeout=30,keep_alive_max_attempt=12"  # a node that is slow is not one that is gone
 CHECKPOINTS = Path("runs/quickstart/0/checkpoints")
 # Files tell where the run is, and what it may do.
 MINE = """
@@ -68,9 +72,9 @@ def torchrun(nodes: tuple[Node, Node], start: str, restarts: int) -> list[subpro
     for number, node in enumerate(nodes):
         words = [
             "ip", "netns", "exec", node.namespace, sys.executable, "-m", "torch.distributed.run",
-            "--nnodes=2", "--nproc-per-node=1", f"--max-restarts={restarts}", "--monitor-interval=0.2",
+            "--nnodes=2", "--nproc-per-node=1", f"--max-restarts={restarts}", f"--monitor-interval={LOOKS[number]}",
             "--rdzv-backend=c10d", f"--rdzv-endpoint={nodes[0].address}:29600", f"--rdzv-id={start}",
-            f"--local-addr={node.address}", f"--rdzv-conf=is_host={int(number == 0)},join_timeout={JOIN}",
+            f"--local-addr={node.address}", f"--rdzv-conf=is_host={int(number == 0)},join_timeout={JOIN},{PATIENT}",
             str(ROOT / "cli.py"), "fit", "-c", "configs/quickstart.yaml", "--ckpt_path=last",
             f"--trainer.max_epochs={EPOCHS}", f"--trainer.limit_train_batches={STEPS}", "--trainer.accelerator=cpu",
             "--trainer.callbacks+=mine.Stage", "--trainer.limit_val_batches=1",
