@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.allocator import tune_allocator
+from commands.end_of_process import end_process
 
 TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr", "profile")
 LIGHT = {
@@ -83,6 +84,7 @@ def console() -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    end_process()
 
 
 if __name__ == "__main__":

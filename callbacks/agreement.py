@@ -1,9 +1,13 @@
 """Processes agree on a number without making a device wait."""
 
+import time
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
+
+PATIENCE = 5.0  # seconds that a run that fails gives an exchange whose answer it does not need
 
 
 class Agreement:
@@ -14,6 +18,7 @@ class Agreement:
 
     Args:
         several: Whether there are several processes; all of them make the object, and call it equally often.
+        timeout: How long one waits for the others; `None` is torch's half an hour.
 
     Example:
         >>> agreement = Agreement()
@@ -21,8 +26,9 @@ class Agreement:
         (0, 15)
     """
 
-    def __init__(self, several: bool = False) -> None:
-        self.group: Any = dist.new_group(backend="gloo") if several else None
+    def __init__(self, several: bool = False, timeout: timedelta | None = None) -> None:
+        # Without a timeout it has torch's own, not that of the processes' first group.
+        self.group: Any = dist.new_group(backend="gloo", timeout=timeout) if several else None
         self.pending: tuple[Any, torch.Tensor] | None = None
 
     def largest(self, number: int) -> int:
@@ -37,3 +43,19 @@ class Agreement:
         mine = torch.tensor(number)
         self.pending = dist.all_reduce(mine, dist.ReduceOp.MAX, self.group, async_op=True), mine
         return answer
+
+    def close(self) -> None:
+        """Hear the last answer and let the group go; with others still to come, the process could not end in order."""
+        if self.pending is not None:
+            self.pending[0].wait()
+        self.pending = self.group = None
+
+
+def let_end(work: Any, seconds: float = PATIENCE) -> None:
+    """Give an exchange a moment to end where a run fails: the others may have sent their part, or never will.
+
+    One that ends while the interpreter does aborts the process, see `commands.end_of_process`.
+    """
+    until = time.monotonic() + seconds
+    while not work.is_completed() and time.monotonic() < until:
+        time.sleep(0.01)

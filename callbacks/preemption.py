@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_warn
 
-from callbacks.agreement import Agreement
+from callbacks.agreement import Agreement, let_end
 from callbacks.checkpoint import DurableCheckpoint
 
 
@@ -81,19 +81,26 @@ class Preemption(Callback):
         """From here on a signal waits for the next save."""
         self._listen()
         self.training, self.agreed, self.saves_before = True, 0, -1
-        self.agreement = Agreement(several=trainer.world_size > 1)
+        self.agreement = Agreement(trainer.world_size > 1, getattr(trainer.strategy, "_timeout", None))
         if saver_of(trainer) is None:
             rank_zero_warn("Preemption has nothing to save with: add callbacks.DurableCheckpoint to the callbacks.")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the signals back; nothing is under way between the processes any more."""
+        self._stop_listening()
+        self.agreement.close()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the signals back."""
         self._stop_listening()
 
-    on_test_end = on_predict_end = on_fit_end
+    on_predict_end = on_test_end
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the signals back."""
+        """Give the signals back; the others are not waited for, beyond a moment."""
         self._stop_listening()
+        if self.agreement.pending is not None:
+            let_end(self.agreement.pending[0])
 
     # -- ending --------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
+from callbacks.agreement import let_end
 from callbacks.rank_facts import differences, facts_of
 from callbacks.weight_bits import bits_of_rate, bits_of_weights
 
@@ -134,6 +135,11 @@ class RankGuard(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read the last answer."""
         self._answer(trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let a comparison end; nobody reads it."""
+        if self.pending is not None:
+            let_end(self.pending[0])
 
     def _compare_followed(self, trainer: Trainer) -> None:
         names = followed(trainer)

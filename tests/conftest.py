@@ -7,11 +7,13 @@ import glob
 import logging
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
+
+from tests.nodes.cable import namespaces_work
 
 # The processes that tests start share the cores with the other tests: with a thread a core they'd wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -67,34 +69,33 @@ NEEDS = {
 _absent: set[str] = set()
 
 
-def namespaces_work() -> bool:
-    """Whether a network namespace can be made here: it takes root's rights besides the program."""
-    name = f"descent{os.getpid()}"
-    try:
-        made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
-    except OSError:
-        return False
-    return made.returncode == 0
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    marked = [item for item in items if item.get_closest_marker("netns")]
-    if marked and not ("netns" in config.option.markexpr and namespaces_work()):
-        _absent.add(
-            f"{len(marked)} tests marked netns are deselected: pytest -m netns runs them, alone, on a quiet machine, as root, "
-            "with iproute2"
-        )
+    for mark, (program, pattern, package) in NEEDS.items():
+        if not shutil.which(program) and not glob.glob(pattern):  # noqa: PTH207
+            deselect(mark, f"no {program} (apt-get install {package})", config, items)
+    if any(item.get_closest_marker("netns") for item in items) and not namespaces_work():
+        deselect("netns", "no network namespaces (as root, apt-get install iproute2)", config, items)
+
+
+def deselect(mark: str, reason: str, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests with this mark out, and remember to say so."""
+    marked = [item for item in items if item.get_closest_marker(mark)]
+    if marked:
+        _absent.add(f"{len(marked)} tests marked {mark} are deselected: {reason}")
         items[:] = [item for item in items if item not in marked]
         config.hook.pytest_deselected(items=marked)
-    for mark, (program, pattern, package) in NEEDS.items():
-        if shutil.which(program) or glob.glob(pattern):  # noqa: PTH207
-            continue
-        marked = [item for item in items if item.get_closest_marker(mark)]
-        if marked:
-            _absent.add(f"{len(marked)} tests marked {mark} are deselected: no {program} (apt-get install {package})")
-            items[:] = [item for item in items if item not in marked]
-            config.hook.pytest_deselected(items=marked)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With `-n` another process prints than the ones that deselect; it learns what they have left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["absent"] = sorted(_absent)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The end of one of those processes."""
+    _absent.update(getattr(node, "workeroutput", {}).get("absent", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
