@@ -21,8 +21,9 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from commands.allocator import FOR_CHILDREN, SWITCH
 from commands.figure_style import COLORS
 
 ROOT = Path(__file__).parents[1]
-OURS, THEIRS, THEIRS_TUNED = "descent", "reference", "reference, tuned allocator"
+CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocator", "reference"
 
 
 class Row(NamedTuple):
@@ -99,11 +100,11 @@ def read(file: Path) -> list[Row]:
         ]
 
 
-def race(data: Path, command: str, seeds: int, file: Path) -> list[Row]:
+def race(data: Path, command: str, seeds: int, file: Path, whom: Sequence[str] = CONTESTANTS) -> list[Row]:
     """Run what is not in the file yet, all in turn for each seed; keep each row at once."""
     rows = read(file)
     for seed in range(seeds):
-        for who in (OURS, THEIRS_TUNED, THEIRS):
+        for who in whom:
             if any((row.who, row.seed) == (who, seed) for row in rows):
                 continue
             rows.append(ours(data, seed) if who == OURS else theirs(command, seed, tuned=who == THEIRS_TUNED))
@@ -129,12 +130,15 @@ def draw(rows: list[Row], file: Path) -> None:
 
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
-    for who, color, marker in zip((OURS, THEIRS_TUNED, THEIRS), COLORS, "osD", strict=False):
+    for who, color, marker in zip(CONTESTANTS, COLORS, "osD", strict=False):
         own = [row for row in rows if row.who == who]
         axes.scatter(
             [row.train_s for row in own], [100 * row.accuracy for row in own], c=color, marker=marker, label=who
         )
     axes.set(xlabel="training, seconds", ylabel="accuracy on the test pictures, %", xlim=(0, None))
+    middle = 100 * sum(row.accuracy for row in rows) / len(rows)
+    spread = max(abs(100 * row.accuracy - middle) for row in rows)
+    axes.set_ylim(middle - spread - 1, middle + spread + 1)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(file, dpi=150)
@@ -146,17 +150,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--reference", required=True, help="a command with {seed}")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=CONTESTANTS, help="who runs now")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/speedrun"))
     arguments = parser.parse_args()
-    rows = race(arguments.data, arguments.reference, arguments.seeds, arguments.out / "speedrun.csv")
+    rows = race(arguments.data, arguments.reference, arguments.seeds, arguments.out / "speedrun.csv", arguments.only)
     print(machine_line())
-    for who in (OURS, THEIRS_TUNED, THEIRS):
+    for who in CONTESTANTS:
         own = [row for row in rows if row.who == who]
         if own:
             accuracy, seconds = (
                 sum(values) / len(own) for values in ([r.accuracy for r in own], [r.train_s for r in own])
             )
             print(f"{who:28} {seconds:6.0f} s  {accuracy:.2%}  ({len(own)} seeds)")
+    seconds_of = {who: mean(row.train_s for row in rows if row.who == who) for who in {row.who for row in rows}}
+    for who in CONTESTANTS[1:]:
+        if who in seconds_of and OURS in seconds_of:
+            print(f"ours against {who}, of the means: {seconds_of[OURS] / seconds_of[who]:.3f}")
     for who, ratio in ratios(rows).items():
         print(f"ours against {who}: {ratio}")
     draw(rows, arguments.out / "speedrun.png")
