@@ -4,7 +4,13 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from lightning_modules.networks import AirbenchNet
-from lightning_modules.networks.airbench import whitening_filters
+from lightning_modules.networks.airbench import Stage, whitening_filters
+
+
+def first_stage(network: AirbenchNet) -> Stage:
+    stage = network.stages[0]
+    assert isinstance(stage, Stage)
+    return stage
 
 
 def test_parameters_are_as_counted_by_hand() -> None:
@@ -17,7 +23,7 @@ def test_parameters_are_as_counted_by_hand() -> None:
 def test_filters_start_as_the_identity() -> None:
     network = AirbenchNet(widths=(30, 32, 32))
     maps = torch.randn(2, 24, 9, 9)
-    torch.testing.assert_close(network.stages[0].conv1(maps)[:, :24], maps)
+    torch.testing.assert_close(first_stage(network).conv1(maps)[:, :24], maps)
 
 
 def test_logits_have_unit_weights_divided_by_the_width() -> None:
@@ -64,7 +70,7 @@ def test_channels_of_other_pictures_are_whitened_alone() -> None:
 
 
 def test_a_stage_is_written_out() -> None:
-    stage = AirbenchNet(widths=(30, 32, 32)).stages[0]
+    stage = first_stage(AirbenchNet(widths=(30, 32, 32)))
     maps = torch.randn(5, 24, 8, 8)
 
     def normal(x: torch.Tensor) -> torch.Tensor:
