@@ -106,7 +106,7 @@ class NormalisedMuon(Optimizer):
 
     def _descend(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         buffers = [self.state[parameter].get("momentum_buffer") for parameter in parameters]
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         sgd(
             parameters, gradients, buffers, foreach=False,
             weight_decay=group["weight_decay"], momentum=group["momentum"], lr=group["lr"],
