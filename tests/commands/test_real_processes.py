@@ -1,10 +1,14 @@
-"""The real command, where processes cannot meet: one line, exit code 2, nobody left."""
+"""The real command, where processes cannot meet or do not agree: one line, exit code 2, nobody left."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.commands.helpers import SHORT
 
@@ -12,42 +16,70 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 240  # seconds, on a machine that does much else
 
 
-def fit(words: list[str], port: int, **more: str) -> list[str]:
-    """The errors that `descent fit` says, which ends with exit code 2 and leaves nobody who holds its output."""
-    environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
-    environment |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "DESCENT_TIMEOUT": "2",
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), *SHORT, "--trainer.strategy=ddp", *words],
-        env=environment | more,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return [line for line in done.stderr.splitlines() if line.startswith("error")]
-
-
-def test_a_port_in_use() -> None:
+@pytest.fixture
+def bound() -> Iterator[socket.socket]:
+    """A socket with a port of its own, deaf until it listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        lines = fit(["--trainer.devices=2"], port)
-    assert len(lines) == 1
-    assert lines[0].startswith(f"error: port {port} on this machine is in use: another run, or what is left of one")
+        yield taken
 
 
-def test_a_first_process_that_is_not_there() -> None:
-    with socket.socket() as closed:  # bound, so that nobody else takes it, and deaf
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-        lines = fit(["--trainer.devices=1", "--trainer.num_nodes=2"], port, NODE_RANK="1")
-    assert len(lines) == 1
-    assert f"the first process does not answer at 127.0.0.1, port {port}, within 2 s" in lines[0]
+def fit(words: list[str], port: int, seconds: int, **more: str) -> subprocess.Popen[str]:
+    """`descent fit`, whose processes wait so long for each other."""
+    environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
+    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "cli.py"), *SHORT, "--trainer.strategy=ddp", *words],
+        env=environment | {"DESCENT_TIMEOUT": str(seconds)} | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def errors(process: subprocess.Popen[str]) -> list[str]:
+    """What it ends with, and with exit code 2; it has ended when nobody holds its output any more."""
+    try:
+        said, mistakes = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == 2, said + mistakes
+    assert "Traceback" not in mistakes
+    return [line for line in mistakes.splitlines() if line.startswith("error")]
+
+
+def test_a_port_in_use(bound: socket.socket) -> None:
+    bound.listen()
+    port = bound.getsockname()[1]
+    (line,) = errors(fit(["--trainer.devices=2"], port, seconds=2))
+    assert line.startswith(f"error: port {port} on this machine is in use: another run, or what is left of one")
+
+
+def test_a_first_process_that_is_not_there(bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    words = ["--trainer.devices=1", "--trainer.num_nodes=2"]
+    (line,) = errors(fit(words, port, seconds=2, NODE_RANK="1"))
+    assert line.startswith(f"error (rank 1): the first process does not answer at 127.0.0.1, port {port}, within 2 s")
+
+
+def test_a_batch_that_does_not_divide(bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    bound.close()
+    lines = errors(fit(["--trainer.devices=2", "--data.batch_size=1400"], port, seconds=PATIENCE))
+    said = (
+        r"batch_size 1400 is larger than the training data, \d+ pictures for each of 2 processes: set it to at most \d+"
+    )
+    assert [line for line in lines if re.search(said, line)], lines
+
+
+def test_ranks_with_different_configs(bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    bound.close()
+    words = ["--trainer.devices=1", "--trainer.num_nodes=2"]
+    processes = [
+        fit([*words, f"--model.optimizer.lr={rate}"], port, seconds=PATIENCE, NODE_RANK=str(rank))
+        for rank, rate in enumerate((0.001, 0.002))
+    ]
+    lines = [line for process in processes for line in errors(process)]
+    said = r"The processes do not run the same: .*lr is 0\.001 on rank 0, 0\.002 on rank 1.*Start all of them with the same"
+    assert [line for line in lines if re.search(said, line)], lines
