@@ -14,6 +14,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], int]] = {
     "SmallCNN": (networks.SmallCNN, 8),
     "ResNet8": (networks.ResNet8, 16),
     "ResNet18Cifar": (networks.ResNet18Cifar, 16),
+    "AirbenchNet": (networks.AirbenchNet, 16),
     # timm starts each residual branch at zero, which by design keeps the first gradient out of it
     "TimmNetwork": (lambda **sizes: networks.TimmNetwork("resnet10t", options={"zero_init_last": False}, **sizes), 64),
     "TorchvisionNetwork": (lambda **sizes: networks.TorchvisionNetwork("squeezenet1_1", **sizes), 64),
