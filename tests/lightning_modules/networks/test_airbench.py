@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 import torch
 from sklearn.datasets import load_sample_image
@@ -69,16 +71,23 @@ def test_channels_of_other_pictures_are_whitened_alone() -> None:
     assert not two[:4, 1].any()
 
 
-def test_a_stage_is_written_out() -> None:
-    stage = first_stage(AirbenchNet(widths=(30, 32, 32)))
+@pytest.mark.parametrize(("name", "activation"), [("gelu", nn.GELU()), ("silu", nn.SiLU())])
+def test_a_stage_is_written_out(name: Literal["gelu", "silu"], activation: nn.Module) -> None:
+    network = AirbenchNet(widths=(30, 32, 32), activation=name)
+    stage = first_stage(network)
     maps = torch.randn(5, 24, 8, 8)
 
     def normal(x: torch.Tensor) -> torch.Tensor:
         return (x - x.mean((0, 2, 3), keepdim=True)) / x.var((0, 2, 3), keepdim=True, unbiased=False).sqrt()
 
-    gelu = nn.GELU()
-    hidden = gelu(normal(nn.functional.max_pool2d(stage.conv1(maps), 2)))
-    torch.testing.assert_close(stage(maps), gelu(normal(stage.conv2(hidden))), rtol=1e-4, atol=1e-4)
+    hidden = activation(normal(nn.functional.max_pool2d(stage.conv1(maps), 2)))
+    torch.testing.assert_close(stage(maps), activation(normal(stage.conv2(hidden))), rtol=1e-4, atol=1e-4)
+
+    seen: list[torch.Tensor] = []
+    network.stages.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    pictures = torch.randn(2, 3, 9, 9)
+    network(pictures)
+    torch.testing.assert_close(seen[0], activation(network.stem(pictures)))
 
 
 def test_refusals() -> None:
@@ -86,3 +95,5 @@ def test_refusals() -> None:
         AirbenchNet(widths=(4,))
     with pytest.raises(ValueError, match="width must be ≥ 1, got 0"):
         AirbenchNet(widths=(4, 0, 4))
+    with pytest.raises(ValueError, match="activation must be gelu or silu, got 'tanh'"):
+        AirbenchNet(activation="tanh")  # type: ignore[arg-type]
