@@ -29,15 +29,16 @@ class AirbenchNet(nn.Module):
     Normalisations have a shift, but no scale. The first filters of each convolution start as the identity. For
     `lightning_modules.optimizers.NormalisedMuon`, which keeps the norm of each filter bank.
 
-    Where the original whitens patches of 2 × 2 pixels by what it finds in the training pictures, and trains the biases
-    for three epochs, the stem here is `whitening_filters`, which needs no data, with random biases: nothing below
-    the first stage is trained, so that no gradient is computed there. It expects normalised pictures.
+    Where the original whitens patches of 2 × 2 pixels by what it finds in the training pictures, the stem here is
+    `whitening_filters`, which needs no data. It expects normalised pictures.
 
     Args:
         num_classes: number of logits, ≥ 1.
         in_channels: channels of a picture, ≥ 1. The stem has 8 · in_channels channels.
         widths: channels of the three stages, each ≥ 1.
         activation: φ, `gelu` as in the original, or `silu`, which is as good and cheaper on a CPU.
+        stem_bias: train the biases of the stem (the original does in its first three epochs). Where not, they stay
+            random, and no gradient is computed below the first stage.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, num_classes)`, with H and W ≥ 9.
@@ -59,6 +60,7 @@ class AirbenchNet(nn.Module):
         in_channels: int = 3,
         widths: Sequence[int] = (64, 256, 256),
         activation: Literal["gelu", "silu"] = "gelu",
+        stem_bias: bool = True,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
@@ -67,8 +69,8 @@ class AirbenchNet(nn.Module):
             raise ValueError(f"widths must be three numbers, one a stage, got {len(widths)}: {list(widths)}.")
         check_at_least_one(num_classes=num_classes, in_channels=in_channels, width=min(widths))
         filters = whitening_filters(in_channels)
-        self.stem = nn.Conv2d(in_channels, 2 * len(filters), kernel_size=2).requires_grad_(False)
-        self.stem.weight.copy_(torch.cat([filters, -filters]))
+        self.stem = nn.Conv2d(in_channels, 2 * len(filters), kernel_size=2).requires_grad_(stem_bias)
+        self.stem.weight.requires_grad_(False).copy_(torch.cat([filters, -filters]))
         channels = [self.stem.out_channels, *widths]
         self.activation = ACTIVATIONS[activation]
         self.stages = nn.Sequential(*(Stage(channels[i], channels[i + 1], self.activation) for i in range(3)))

@@ -17,9 +17,9 @@ def first_stage(network: AirbenchNet) -> Stage:
 
 def test_parameters_are_as_counted_by_hand() -> None:
     convolutions = sum(9 * (a * b + b * b) for a, b in ((24, 64), (64, 256), (256, 256)))
-    shifts = 2 * (64 + 256 + 256)
+    shifts = 2 * (64 + 256 + 256) + 24  # the stem's too
     trained = sum(p.numel() for p in AirbenchNet().parameters() if p.requires_grad)
-    assert trained == convolutions + shifts + 10 * 256 == 1_971_328
+    assert trained == convolutions + shifts + 10 * 256 == 1_971_352
 
 
 def test_filters_start_as_the_identity() -> None:
@@ -37,13 +37,12 @@ def test_logits_have_unit_weights_divided_by_the_width() -> None:
     torch.testing.assert_close(logits, features[0].amax(dim=(2, 3)) @ network.head.weight.T / 256)
 
 
-def test_nothing_below_the_first_stage_is_trained() -> None:
-    network = AirbenchNet(widths=(4, 6, 8))
+@pytest.mark.parametrize(("stem_bias", "stem"), [(True, {"stem.weight"}), (False, {"stem.weight", "stem.bias"})])
+def test_what_is_not_trained(stem_bias: bool, stem: set[str]) -> None:
+    network = AirbenchNet(widths=(4, 6, 8), stem_bias=stem_bias)
     network(torch.randn(4, 3, 32, 32)).square().sum().backward()
     frozen = {name for name, parameter in network.named_parameters() if parameter.grad is None}
-    assert frozen == {name for name, _ in network.named_parameters() if name.startswith("stem.")} | {
-        f"stages.{stage}.norm{number}.weight" for stage in range(3) for number in (1, 2)
-    }
+    assert frozen == stem | {f"stages.{stage}.norm{number}.weight" for stage in range(3) for number in (1, 2)}
 
 
 @pytest.mark.parametrize("size", [9, 25, 28, 32])
