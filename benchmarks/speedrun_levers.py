@@ -2,7 +2,7 @@
 
     python -m benchmarks.speedrun_levers --data FOLDER [--rounds 3] [--out FOLDER]
 
-Each contestant is a `descent fit` of 16 steps in a process of its own; the first 4 are not counted, since the heap
+Each contestant is a `descent fit` of 10 steps in a process of its own; the first 3 are not counted, since the heap
 still grows. Wall time for each picture, median over the steps; a ratio is the geometric mean over the rounds with its
 95 % interval.
 The pictures have 32 pixels everywhere but in the row that says otherwise.
@@ -25,15 +25,13 @@ from benchmarks.paired import keep, machine_line, paired_ratio
 from commands.allocator import FOR_CHILDREN, SWITCH
 
 ROOT = Path(__file__).parents[1]
-STEPS, WARM_UP = 16, 4
+STEPS, WARM_UP = 10, 3
 ALL = "all parts, 32 pixels"
 LEVERS: dict[str, list[str]] = {
     ALL: [],
-    "GELU": ["--model.network.activation", "gelu"],
-    "batches of 1,960": ["--data.batch_size", "1960"],
     "pictures of 25 pixels": ["--trainer.callbacks.pixels", "25"],
     "the system's allocator": [],
-    "no biases trained in the stem": ["--model.network.stem_bias", "false"],
+    "the stem is trained": ["--trainer.callbacks.train_stem", "true"],
     "short rows in the weight gradient": ["--trainer.callbacks.long_rows", "false"],
     "float32": ["--trainer.precision", "32-true"],
     "channels first": ["--model.channels_last", "false", "--data.channels_last", "false"],
@@ -53,10 +51,10 @@ class Row(NamedTuple):
 
 
 class Clock(Callback):
-    """Prints the seconds of each step, as JSON; changes sizes and rows where it is told to."""
+    """Prints the seconds of each step, as JSON; changes sizes, rows, and what is trained, where it is told to."""
 
-    def __init__(self, pixels: int = 32, long_rows: bool = True) -> None:
-        self.pixels, self.long_rows = pixels, long_rows
+    def __init__(self, pixels: int = 32, long_rows: bool = True, train_stem: bool = False) -> None:
+        self.pixels, self.long_rows, self.train_stem = pixels, long_rows, train_stem
         self.seconds: list[float] = []
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -66,6 +64,7 @@ class Clock(Callback):
 
         if not self.long_rows:
             long_rows.SHORT = 0
+        pl_module.network.stem.requires_grad_(self.train_stem)
         crop = CropFlip(padding=2, flip="alternating")
         small = Chain([crop, ProgressiveResize([self.pixels], [1.0])])
         trainer.datamodule.augmentation = small if self.pixels < 32 else crop

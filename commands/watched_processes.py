@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch.distributed as dist
+from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 EVERY = 0.5  # seconds between two looks
@@ -28,11 +29,12 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         self.over = threading.Event()
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        """Start the others, then go on as the first."""
+        """Start the others, then go on as the first, each on its share of the cores unless `OMP_NUM_THREADS` is set."""
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
             self._call_children_scripts()
             threading.Thread(target=watch, args=(self.procs, self.over), daemon=True, name="watch").start()
+        _set_num_threads_if_needed(num_processes=self.num_processes)
         try:
             return function(*args, **kwargs)
         except BaseException:

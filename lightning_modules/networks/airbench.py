@@ -1,7 +1,6 @@
 """The network of a speed record on CIFAR-10, with a stem that needs no data."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -16,35 +15,31 @@ _COLOUR = (3.175, 0.492, 0.646, 0.220, 1.013, 0.0588, 0.0833, 0.0152, 0.357, 0.0
 _GREY = (1.929, 0.299, 0.393, 0.134)  # of the mean of the channels
 _WEAKEST = 5e-4
 
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"gelu": F.gelu, "silu": F.silu}
-
 
 class AirbenchNet(nn.Module):
     r"""airbench94's network: a whitening stem that is not trained, three stages of two convolutions, a linear layer.
 
-    $$h = \varphi(\operatorname{BN}(\operatorname{pool}_2(\operatorname{conv}(x)))), \qquad
-    s_i(x) = \varphi(\operatorname{BN}(\operatorname{conv}(h))), \qquad
+    $$h = \operatorname{GELU}(\operatorname{BN}(\operatorname{pool}_2(\operatorname{conv}(x)))), \qquad
+    s_i(x) = \operatorname{GELU}(\operatorname{BN}(\operatorname{conv}(h))), \qquad
     z = \tfrac{1}{C} W \max_{y,x} s_3$$
 
     Normalisations have a shift, but no scale. The first filters of each convolution start as the identity. For
     `lightning_modules.optimizers.NormalisedMuon`, which keeps the norm of each filter bank.
 
-    Where the original whitens patches of 2 × 2 pixels by what it finds in the training pictures, the stem here is
-    `whitening_filters`, which needs no data. It expects normalised pictures.
+    Where the original whitens patches of 2 × 2 pixels by what it finds in the training pictures, and trains the biases
+    for three epochs, the stem here is `whitening_filters`, which needs no data, with random biases: nothing below
+    the first stage is trained, so that no gradient is computed there. It expects normalised pictures.
 
     Args:
         num_classes: number of logits, ≥ 1.
         in_channels: channels of a picture, ≥ 1. The stem has 8 · in_channels channels.
         widths: channels of the three stages, each ≥ 1.
-        activation: φ, `gelu` as in the original, or `silu`, which is as good and cheaper on a CPU.
-        stem_bias: train the biases of the stem (the original does in its first three epochs). Where not, they stay
-            random, and no gradient is computed below the first stage.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, num_classes)`, with H and W ≥ 9.
 
     Raises:
-        ValueError: An argument is below 1, there are not three widths, or the activation is another.
+        ValueError: An argument is below 1, or there are not three widths.
 
     Example:
         >>> AirbenchNet(num_classes=7)(torch.zeros(2, 3, 32, 32)).shape
@@ -54,33 +49,23 @@ class AirbenchNet(nn.Module):
         K. Jordan: 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, and `airbench94_muon` in its repository.
     """
 
-    def __init__(
-        self,
-        num_classes: int = 10,
-        in_channels: int = 3,
-        widths: Sequence[int] = (64, 256, 256),
-        activation: Literal["gelu", "silu"] = "gelu",
-        stem_bias: bool = True,
-    ) -> None:
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, widths: Sequence[int] = (64, 256, 256)) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be {' or '.join(ACTIVATIONS)}, got {activation!r}.")
         if len(widths) != 3:
             raise ValueError(f"widths must be three numbers, one a stage, got {len(widths)}: {list(widths)}.")
         check_at_least_one(num_classes=num_classes, in_channels=in_channels, width=min(widths))
         filters = whitening_filters(in_channels)
-        self.stem = nn.Conv2d(in_channels, 2 * len(filters), kernel_size=2).requires_grad_(stem_bias)
-        self.stem.weight.requires_grad_(False).copy_(torch.cat([filters, -filters]))
+        self.stem = nn.Conv2d(in_channels, 2 * len(filters), kernel_size=2).requires_grad_(False)
+        self.stem.weight.copy_(torch.cat([filters, -filters]))
         channels = [self.stem.out_channels, *widths]
-        self.activation = ACTIVATIONS[activation]
-        self.stages = nn.Sequential(*(Stage(channels[i], channels[i + 1], self.activation) for i in range(3)))
+        self.stages = nn.Sequential(*(Stage(channels[i], channels[i + 1]) for i in range(3)))
         self.head = nn.Linear(channels[-1], num_classes, bias=False)
         with torch.no_grad():
             self.head.weight.div_(self.head.weight.std())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of a batch of pictures."""
-        features = self.stages(self.activation(self.stem(images)))  # 31 → 15 → 7 → 3 pixels
+        features = self.stages(F.gelu(self.stem(images)))  # 31 → 15 → 7 → 3 pixels
         largest = F.max_pool2d(features, features.shape[2:]).flatten(1)
         logits: torch.Tensor = self.head(largest) / largest.shape[1]
         return logits
@@ -92,7 +77,6 @@ class Stage(nn.Module):
     Args:
         in_channels: channels of the input, ≥ 1.
         out_channels: channels of the output, ≥ 1.
-        activation: what follows each normalisation.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, out_channels, H // 2, W // 2)`.
@@ -102,18 +86,15 @@ class Stage(nn.Module):
         torch.Size([2, 16, 7, 7])
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, activation: Callable[[torch.Tensor], torch.Tensor] = F.gelu
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.activation = activation
         self.conv1, self.norm1 = _identity_conv(in_channels, out_channels), _shift_norm(out_channels)
         self.conv2, self.norm2 = _identity_conv(out_channels, out_channels), _shift_norm(out_channels)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Features at half the resolution."""
-        hidden = self.activation(self.norm1(F.max_pool2d(self.conv1(inputs), 2)))
-        return self.activation(self.norm2(self.conv2(hidden)))
+        hidden = F.gelu(self.norm1(F.max_pool2d(self.conv1(inputs), 2)))
+        return F.gelu(self.norm2(self.conv2(hidden)))
 
 
 def whitening_filters(in_channels: int) -> torch.Tensor:

@@ -1,5 +1,3 @@
-from typing import Literal
-
 import pytest
 import torch
 from sklearn.datasets import load_sample_image
@@ -17,9 +15,9 @@ def first_stage(network: AirbenchNet) -> Stage:
 
 def test_parameters_are_as_counted_by_hand() -> None:
     convolutions = sum(9 * (a * b + b * b) for a, b in ((24, 64), (64, 256), (256, 256)))
-    shifts = 2 * (64 + 256 + 256) + 24  # the stem's too
+    shifts = 2 * (64 + 256 + 256)
     trained = sum(p.numel() for p in AirbenchNet().parameters() if p.requires_grad)
-    assert trained == convolutions + shifts + 10 * 256 == 1_971_352
+    assert trained == convolutions + shifts + 10 * 256 == 1_971_328
 
 
 def test_filters_start_as_the_identity() -> None:
@@ -37,12 +35,13 @@ def test_logits_have_unit_weights_divided_by_the_width() -> None:
     torch.testing.assert_close(logits, features[0].amax(dim=(2, 3)) @ network.head.weight.T / 256)
 
 
-@pytest.mark.parametrize(("stem_bias", "stem"), [(True, {"stem.weight"}), (False, {"stem.weight", "stem.bias"})])
-def test_what_is_not_trained(stem_bias: bool, stem: set[str]) -> None:
-    network = AirbenchNet(widths=(4, 6, 8), stem_bias=stem_bias)
+def test_nothing_below_the_first_stage_is_trained() -> None:
+    network = AirbenchNet(widths=(4, 6, 8))
     network(torch.randn(4, 3, 32, 32)).square().sum().backward()
     frozen = {name for name, parameter in network.named_parameters() if parameter.grad is None}
-    assert frozen == stem | {f"stages.{stage}.norm{number}.weight" for stage in range(3) for number in (1, 2)}
+    assert frozen == {name for name, _ in network.named_parameters() if name.startswith("stem.")} | {
+        f"stages.{stage}.norm{number}.weight" for stage in range(3) for number in (1, 2)
+    }
 
 
 @pytest.mark.parametrize("size", [9, 25, 28, 32])
@@ -70,23 +69,16 @@ def test_channels_of_other_pictures_are_whitened_alone() -> None:
     assert not two[:4, 1].any()
 
 
-@pytest.mark.parametrize(("name", "activation"), [("gelu", nn.GELU()), ("silu", nn.SiLU())])
-def test_a_stage_is_written_out(name: Literal["gelu", "silu"], activation: nn.Module) -> None:
-    network = AirbenchNet(widths=(30, 32, 32), activation=name)
-    stage = first_stage(network)
+def test_a_stage_is_written_out() -> None:
+    stage = first_stage(AirbenchNet(widths=(30, 32, 32)))
     maps = torch.randn(5, 24, 8, 8)
 
     def normal(x: torch.Tensor) -> torch.Tensor:
         return (x - x.mean((0, 2, 3), keepdim=True)) / x.var((0, 2, 3), keepdim=True, unbiased=False).sqrt()
 
-    hidden = activation(normal(nn.functional.max_pool2d(stage.conv1(maps), 2)))
-    torch.testing.assert_close(stage(maps), activation(normal(stage.conv2(hidden))), rtol=1e-4, atol=1e-4)
-
-    seen: list[torch.Tensor] = []
-    network.stages.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    pictures = torch.randn(2, 3, 9, 9)
-    network(pictures)
-    torch.testing.assert_close(seen[0], activation(network.stem(pictures)))
+    gelu = nn.GELU()
+    hidden = gelu(normal(nn.functional.max_pool2d(stage.conv1(maps), 2)))
+    torch.testing.assert_close(stage(maps), gelu(normal(stage.conv2(hidden))), rtol=1e-4, atol=1e-4)
 
 
 def test_refusals() -> None:
@@ -94,5 +86,3 @@ def test_refusals() -> None:
         AirbenchNet(widths=(4,))
     with pytest.raises(ValueError, match="width must be ≥ 1, got 0"):
         AirbenchNet(widths=(4, 0, 4))
-    with pytest.raises(ValueError, match="activation must be gelu or silu, got 'tanh'"):
-        AirbenchNet(activation="tanh")  # type: ignore[arg-type]

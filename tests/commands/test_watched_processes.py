@@ -1,0 +1,39 @@
+"""The launcher of several processes on this machine; what it does when one ends is tested on real ones."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+from lightning.fabric.utilities import distributed
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from commands.watched_processes import WatchedLauncher
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    before, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    yield before
+    torch.set_num_threads(before)
+    os.environ.pop("OMP_NUM_THREADS", None)
+    if variable is not None:
+        os.environ["OMP_NUM_THREADS"] = variable
+
+
+def started(processes: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("LOCAL_RANK", "1")  # this is one that was started
+    monkeypatch.setattr(distributed, "_num_cpus_available", lambda: 12)
+    return int(
+        WatchedLauncher(LightningEnvironment(), num_processes=processes, num_nodes=1).launch(torch.get_num_threads)
+    )
+
+
+def test_each_process_takes_its_share_of_the_cores(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.environ.pop("OMP_NUM_THREADS", None)
+    assert started(4, monkeypatch) == 3
+
+
+def test_the_users_number_of_threads_stands(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    assert started(4, monkeypatch) == threads
