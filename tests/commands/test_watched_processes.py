@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from lightning.fabric.utilities import distributed
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment
 
 from commands.watched_processes import WatchedLauncher
 
