@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities import distributed
-from lightning.fabric.plugins.environments import LightningEnvironment
 
 from commands.watched_processes import WatchedLauncher
 
