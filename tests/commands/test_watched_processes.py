@@ -1,6 +1,5 @@
 """The launcher of several processes on this machine; what it does when one ends is tested on real ones."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,12 +12,9 @@ from commands.watched_processes import WatchedLauncher
 
 @pytest.fixture
 def threads() -> Iterator[int]:
-    before, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    before = torch.get_num_threads()
     yield before
     torch.set_num_threads(before)
-    os.environ.pop("OMP_NUM_THREADS", None)
-    if variable is not None:
-        os.environ["OMP_NUM_THREADS"] = variable
 
 
 def started(processes: int, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -30,10 +26,10 @@ def started(processes: int, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_each_process_takes_its_share_of_the_cores(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.environ.pop("OMP_NUM_THREADS", None)
+    monkeypatch.delenv("OMP_NUM_THREADS")  # tests/conftest.py sets it
     assert started(4, monkeypatch) == 3
 
 
 def test_the_users_number_of_threads_stands(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert started(4, monkeypatch) == threads
