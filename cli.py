@@ -6,23 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from commands.allocator import tune_allocator
-from commands.end_of_process import end_process
-
-TRAINING = ("fit", "validate", "test", "predict", "show_schedule", "find_lr", "profile")
-LIGHT = {
-    "guide": "commands.guide",
-    "compare": "commands.compare",
-    "completion": "commands.completion",
-    "evaluate": "commands.evaluate",
-    "export": "commands.export",
-    "inspect": "commands.inspect",
-    "presets": "commands.list_presets",
-    "replay": "commands.replay",
-    "show": "commands.show",
-    "verify_resume": "commands.verify_resume",
-}
-"""Commands that need no trainer, with the module whose `main(args)` does them."""
+from descent.allocator import tune_allocator
+from descent.commands.table import LIGHT, TRAINING, commands
+from foundation.processes import end_process
 
 
 def main(args: list[str] | None = None) -> Any:
@@ -39,7 +25,7 @@ def main(args: list[str] | None = None) -> Any:
     """
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help"):
-        from commands.help import USAGE
+        from descent.training.help import USAGE
 
         print(USAGE, end="")
         return None
@@ -48,9 +34,11 @@ def main(args: list[str] | None = None) -> Any:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    if words[:2] == ["show", "schedule"]:
+        words = ["show_schedule", *words[2:]]
     command = words[0].replace("-", "_")
     if command == "predict" and any(word.partition("=")[0] == "--images" for word in words):
-        return importlib.import_module("commands.predict").main(words[1:])
+        return importlib.import_module("descent.commands.predict").main(words[1:])
     if command in LIGHT:
         return importlib.import_module(LIGHT[command]).main(words[1:])
     if command not in TRAINING:
@@ -58,14 +46,9 @@ def main(args: list[str] | None = None) -> Any:
     # A console script has no working folder on its path; classes of the user's own are looked up there, last.
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))
-    from commands.run_command import run_command
+    from descent.training.run_command import run_command
 
     return run_command([command, *words[1:]])
-
-
-def commands() -> list[str]:
-    """Every command, as one types it."""
-    return sorted(name.replace("_", "-") for name in (*TRAINING, *LIGHT) if name != "show_schedule")
 
 
 def _unknown_command(word: str) -> None:

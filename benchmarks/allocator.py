@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.paired import keep, machine_line, paired_ratio
-from commands.allocator import CHOICES, FOR_CHILDREN, SWITCH
+from descent.allocator import CHOICES, FOR_CHILDREN, SWITCH
 
 BATCHES = {"ResNet8": ((500, 4), (1000, 3), (2000, 2)), "ResNet18Cifar": ((128, 4), (256, 4))}  # with steps
 WARM_UP = 3  # steps in which the heap still grows: slower with huge pages, which the system has to clear

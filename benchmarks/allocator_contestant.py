@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from commands.allocator import tune_allocator
+from descent.allocator import tune_allocator
 
 tune_allocator()  # unless DESCENT_ALLOCATOR says system; before torch
 

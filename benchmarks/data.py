@@ -32,14 +32,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from datamodules.augmentation import CropFlip
-from datamodules.decoding import PictureFormat
-from datamodules.folder_cache import FolderCache
-from datamodules.folder_tree import class_folders
-from datamodules.loading import picture_loader
-from datamodules.normalisation import Normaliser, Statistics
-from datamodules.order import EpochOrder
-from datamodules.pictures import PictureDataset, Pictures
+from datamodules.augmentations.crop_flip import CropFlip
+from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.split_cache import FolderCache
+from datamodules.folder.tree import class_folders
+from datamodules.memory.loading import picture_loader
+from datamodules.memory.normalisation import Normaliser, Statistics
+from datamodules.memory.order import EpochOrder
+from datamodules.memory.pictures import PictureDataset, Pictures
 
 BATCH, PADDING, SIZE = 500, 2, 32
 STATISTICS = Statistics((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))

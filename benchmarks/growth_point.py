@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands.allocator import tune_allocator
+from descent.allocator import tune_allocator
 
 tune_allocator()
 
@@ -18,13 +18,13 @@ from torch import Tensor, nn  # noqa: E402
 from torch.nn.functional import cross_entropy  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from commands.machine_peak import machine_peak, memory_bandwidth  # noqa: E402
-from datamodules.augmentation import CropFlip  # noqa: E402
-from datamodules.image_cache import CacheEntry, ImageCache  # noqa: E402
-from datamodules.loading import picture_loader  # noqa: E402
-from datamodules.normalisation import Normaliser, Statistics  # noqa: E402
-from datamodules.order import EpochOrder  # noqa: E402
-from datamodules.pictures import PictureDataset  # noqa: E402
+from datamodules.augmentations.crop_flip import CropFlip  # noqa: E402
+from datamodules.folder.cache_file import CacheEntry, ImageCache  # noqa: E402
+from datamodules.memory.loading import picture_loader  # noqa: E402
+from datamodules.memory.normalisation import Normaliser, Statistics  # noqa: E402
+from datamodules.memory.order import EpochOrder  # noqa: E402
+from datamodules.memory.pictures import PictureDataset  # noqa: E402
+from descent.profiling.machine_peak import machine_peak, memory_bandwidth  # noqa: E402
 from lightning_modules.networks import MLP, ResNet8  # noqa: E402
 
 REPEATS = 3

@@ -21,8 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from callbacks.checkpoint_difference import differences, meaningful
-from callbacks.checkpoint_file import damage, last_valid, read_checkpoint
+from callbacks.checkpointing.difference import differences, meaningful
+from callbacks.checkpointing.reading import last_valid, read_checkpoint
+from callbacks.checkpointing.seal import damage
 
 EPOCHS = 5
 ARGUMENTS = [

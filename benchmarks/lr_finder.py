@@ -29,8 +29,8 @@ from lightning.pytorch.tuner.tuning import Tuner
 from timm.optim import Lion  # type: ignore[attr-defined]
 from torch.optim import SGD, AdamW
 
-from callbacks.lr_finder import find_lr
-from callbacks.lr_search import LRSearch
+from callbacks.learning_rate.finder import find_lr
+from callbacks.learning_rate.search import LRSearch
 from datamodules import ImageFolderDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import SmallCNN

@@ -33,9 +33,9 @@ from matplotlib.lines import Line2D
 from scipy import stats
 from torch import nn
 
-from commands.figure_style import COLORS, grid, save
-from commands.preset_parts import optimizers
-from lightning_modules.injected import arguments_of, class_of
+from descent.commands.show.parts import optimizers
+from foundation.factories import arguments_of, class_of
+from foundation.figure_style import COLORS, grid, save
 from lightning_modules.optimizers import RealSteps, build_optimizer
 from lightning_modules.schedulers import Cosine, Horizon, Warmup, build_schedule
 

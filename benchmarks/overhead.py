@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from commands.allocator import tune_allocator
+from descent.allocator import tune_allocator
 
 tune_allocator()  # for all of them: this is no question of memory
 

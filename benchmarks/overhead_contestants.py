@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from cli import main
-from commands.cuda_question import cuda_asked_once
+from descent.training.step_overhead import cuda_asked_once
 from lightning_modules.networks import MLP, ResNet8
 
 BATCH = {"mlp": 64, "resnet8": 250}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from studies.intervals import t_interval
-from studies.machine import describe_machine
+from descent.studies.statistics.intervals import t_interval
+from foundation.hardware import describe_machine
 
 
 class Ratio(NamedTuple):

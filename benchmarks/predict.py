@@ -24,14 +24,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.parallel_decoding import usable_cores
-from trained.answers import answers_of, joined
-from trained.decoding_stream import decoded_batches
-from trained.loading import load_trained
-from trained.picture_files import find_pictures
-from trained.prediction import picture_format, predict_files
-from trained.scoring import Scorer
-from trained.task import answering
+from descent.inference.answers import answering, answers_of, joined
+from descent.inference.loading import load_trained
+from descent.inference.prediction.decoding_stream import decoded_batches
+from descent.inference.prediction.picture_files import find_pictures
+from descent.inference.prediction.prediction import picture_format, predict_files
+from descent.inference.scoring import Scorer
+from foundation.hardware import usable_cores
 
 
 def contestants(checkpoint: str, pictures: str, count: int) -> dict[str, Callable[[], Any]]:

@@ -28,8 +28,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmarks.paired import Ratio, keep, machine_line, paired_ratio
-from commands.allocator import FOR_CHILDREN, SWITCH
-from commands.figure_style import COLORS
+from descent.allocator import FOR_CHILDREN, SWITCH
+from foundation.figure_style import COLORS
 
 ROOT = Path(__file__).parents[1]
 CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocator", "reference"

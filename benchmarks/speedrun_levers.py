@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from lightning.pytorch import Callback
 
 from benchmarks.paired import keep, machine_line, paired_ratio
-from commands.allocator import FOR_CHILDREN, SWITCH
+from descent.allocator import FOR_CHILDREN, SWITCH
 
 ROOT = Path(__file__).parents[1]
 STEPS, WARM_UP = 10, 3
@@ -60,7 +60,7 @@ class Clock(Callback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Prepare, before there is a loader."""
         from datamodules import Chain, CropFlip, ProgressiveResize
-        from lightning_modules.networks import long_rows
+        from lightning_modules.networks import amx_convolution as long_rows
 
         if not self.long_rows:
             long_rows.SHORT = 0

@@ -1,25 +1,23 @@
 """Lightning callbacks."""
 
-from callbacks.background_io import BackgroundCheckpointIO
-from callbacks.black_box import BlackBox
-from callbacks.checkpoint import DurableCheckpoint
-from callbacks.checkpoint_io import DurableCheckpointIO
+from callbacks.checkpointing.checkpoint import DurableCheckpoint
+from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO
 from callbacks.class_weights import ClassWeights
-from callbacks.diagnostics import Diagnostics
-from callbacks.exact_resume import ExactResume
-from callbacks.first_pictures import FirstPictures
-from callbacks.gradient_norm import GradientNorm
-from callbacks.history import history, plot_history
-from callbacks.learning_curves import LearningCurves
-from callbacks.lr_finder import LRFinder, find_lr
-from callbacks.predictions import PredictionTable
-from callbacks.preemption import Preemption
+from callbacks.diagnostics.diagnostics import Diagnostics
+from callbacks.distributed.rank_guard import RankGuard
+from callbacks.gradients.gradient_norm import GradientNorm
+from callbacks.learning_rate.finder import LRFinder, find_lr
+from callbacks.learning_rate.scaling import ScaledRate
+from callbacks.non_finite.black_box import BlackBox
 from callbacks.preflight import Preflight
-from callbacks.progress import EpochBar, EpochLines
-from callbacks.rank_guard import RankGuard
-from callbacks.sample_grid import SampleGrid
-from callbacks.scaled_rate import ScaledRate
-from callbacks.schedule_free import ScheduleFreeWeights
+from callbacks.reporting.first_pictures import FirstPictures
+from callbacks.reporting.history import LearningCurves, history, plot_history
+from callbacks.reporting.predictions import PredictionTable
+from callbacks.reporting.progress import EpochBar, EpochLines
+from callbacks.resuming.exact_resume import ExactResume
+from callbacks.resuming.preemption import Preemption
+from lightning_modules.adversarial.sample_grid import SampleGrid
+from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
 
 __all__ = [
     "BackgroundCheckpointIO",

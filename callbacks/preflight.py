@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
-from lightning_modules.losses.preflight import Finding, examine, examine_inputs
+from lightning_modules.losses.batch_checks import Finding, examine, examine_inputs
 
 SWITCH = "Preflight can be turned off: --preflight false."
 

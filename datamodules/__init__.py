@@ -1,22 +1,21 @@
 """LightningDataModules: pictures held in memory as uint8, fetched and augmented a whole batch at a time."""
 
-from datamodules.augmentation import Augmentation, Chain, CropFlip
-from datamodules.breast_cancer import BreastCancerDataModule
-from datamodules.cifar10 import CIFAR10DataModule
-from datamodules.cutout import Cutout
-from datamodules.diabetes import DiabetesDataModule
-from datamodules.digits import DigitsDataModule
-from datamodules.image_folder import ImageFolderDataModule
-from datamodules.imbalanced_digits import ImbalancedDigitsDataModule
-from datamodules.in_memory import ImageDataModule
-from datamodules.linear_regression import LinearRegressionDataModule
-from datamodules.masks import MaskDataModule
-from datamodules.mixing import CutMix, MixUp
-from datamodules.pets import OxfordPetsDataModule
-from datamodules.pictures import PictureDataset, Pictures
-from datamodules.progressive_resize import ProgressiveResize
-from datamodules.shape_pictures import ShapeLabelsDataModule, ShapeMasksDataModule
-from datamodules.table import NumberTable, Table, TableDataModule
+from datamodules.augmentations.base import Augmentation, Chain
+from datamodules.augmentations.crop_flip import CropFlip
+from datamodules.augmentations.cutout import Cutout
+from datamodules.augmentations.mixing import CutMix, MixUp
+from datamodules.augmentations.progressive_resize import ProgressiveResize
+from datamodules.datasets.cifar10 import CIFAR10DataModule
+from datamodules.datasets.digits import DigitsDataModule, ImbalancedDigitsDataModule
+from datamodules.datasets.linear_regression import LinearRegressionDataModule
+from datamodules.datasets.pets import OxfordPetsDataModule
+from datamodules.datasets.shapes import ShapeLabelsDataModule, ShapeMasksDataModule
+from datamodules.datasets.sklearn_tables import BreastCancerDataModule, DiabetesDataModule
+from datamodules.folder.data_module import ImageFolderDataModule
+from datamodules.memory.data_module import ImageDataModule
+from datamodules.memory.masks import MaskDataModule
+from datamodules.memory.pictures import PictureDataset, Pictures
+from datamodules.memory.table import NumberTable, Table, TableDataModule
 
 __all__ = [
     "Augmentation",

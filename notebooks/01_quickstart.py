@@ -4,7 +4,7 @@
 
 # %%
 # %matplotlib inline
-from commands.allocator import tune_allocator
+from descent.allocator import tune_allocator
 
 tune_allocator()  # faster on a CPU; before torch is imported
 

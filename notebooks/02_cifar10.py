@@ -6,7 +6,7 @@
 
 # %%
 # %matplotlib inline
-from commands.allocator import tune_allocator
+from descent.allocator import tune_allocator
 
 tune_allocator()
 

@@ -5,7 +5,7 @@
 
 # %%
 # %matplotlib inline
-from studies import compare
+from descent.studies import compare
 
 trials, seeds = 2, 3  # small: 1, 2
 epochs = 2  # small: 1

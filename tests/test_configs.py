@@ -11,10 +11,10 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule
 from lightning.pytorch.strategies import Strategy
 
-from commands.list_presets import summary
-from commands.parser import Parser
-from commands.presets import SHIPPED, names, shipped
-from datamodules.augmentation import Augmentation
+from datamodules.augmentations.base import Augmentation
+from descent.commands.presets import summary
+from descent.presets import SHIPPED, names, shipped
+from descent.training.parser import Parser
 from lightning_modules import ImageClassifier
 from lightning_modules.optimizers import ParameterGroups
 

@@ -7,15 +7,20 @@ from lightning_modules.losses.adversarial import (
     NonSaturatingLoss,
 )
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss, cross_entropy
-from lightning_modules.losses.dice import DiceLoss, dice_loss
 from lightning_modules.losses.focal import SoftmaxFocalLoss, softmax_focal_loss
-from lightning_modules.losses.jaccard import JaccardLoss, jaccard_loss
 from lightning_modules.losses.msle import MSLELoss, msle
+from lightning_modules.losses.overlap_losses import (
+    DiceLoss,
+    JaccardLoss,
+    TverskyLoss,
+    dice_loss,
+    jaccard_loss,
+    tversky_loss,
+)
 from lightning_modules.losses.probability_bce import ProbabilityBCELoss, probability_bce
 from lightning_modules.losses.rmse import RMSELoss, rmse
 from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLoss, sigmoid_cross_entropy
 from lightning_modules.losses.sigmoid_focal import SigmoidFocalLoss, sigmoid_focal_loss
-from lightning_modules.losses.tversky import TverskyLoss, tversky_loss
 
 __all__ = [
     "AdversarialLoss",

@@ -5,9 +5,8 @@ from abc import ABC, abstractmethod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.losses.checks import require_between
-from lightning_modules.losses.precision import as_float32, logits_as_float32
-from lightning_modules.losses.reduction import reduce
+from foundation.argument_checks import require_between
+from lightning_modules.losses.reduction import as_float32, logits_as_float32, reduce
 
 
 class AdversarialLoss(nn.Module, ABC):

@@ -6,17 +6,15 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.losses.checks import (
+from foundation.argument_checks import require_between, require_choice
+from lightning_modules.losses.reduction import REDUCTIONS, Reduction, logits_as_float32, reduce
+from lightning_modules.losses.tensor_checks import (
     add_weights,
     by_class,
-    require_between,
-    require_choice,
     require_class_shapes,
     require_labels,
     require_values,
 )
-from lightning_modules.losses.precision import logits_as_float32
-from lightning_modules.losses.reduction import REDUCTIONS, Reduction, reduce
 
 
 class Classes(NamedTuple):

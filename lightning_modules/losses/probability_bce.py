@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lightning_modules.losses.checks import require_choice, require_floating, require_same_shape, require_values
-from lightning_modules.losses.precision import autocast_off
-from lightning_modules.losses.reduction import REDUCTIONS, Reduction, reduce
+from foundation.argument_checks import require_choice
+from lightning_modules.losses.reduction import REDUCTIONS, Reduction, autocast_off, reduce
+from lightning_modules.losses.tensor_checks import require_floating, require_same_shape, require_values
 
 
 def probability_bce(output: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:

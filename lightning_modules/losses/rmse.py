@@ -5,9 +5,9 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.losses.checks import require_choice, require_same_shape, require_values
-from lightning_modules.losses.precision import as_float32
-from lightning_modules.losses.reduction import REDUCTIONS, Reduction, reduce
+from foundation.argument_checks import require_choice
+from lightning_modules.losses.reduction import REDUCTIONS, Reduction, as_float32, reduce
+from lightning_modules.losses.tensor_checks import require_same_shape, require_values
 
 
 def rmse(output: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.losses.checks import add_weights, by_class, require_between, require_choice
+from foundation.argument_checks import require_between, require_choice
 from lightning_modules.losses.reduction import REDUCTIONS, Reduction, reduce
 from lightning_modules.losses.sigmoid_targets import prepare
+from lightning_modules.losses.tensor_checks import add_weights, by_class
 
 
 def sigmoid_cross_entropy(

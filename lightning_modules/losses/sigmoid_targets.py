@@ -5,8 +5,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lightning_modules.losses.checks import require_floating, require_labels, require_same_shape, require_values
-from lightning_modules.losses.precision import logits_as_float32
+from lightning_modules.losses.reduction import logits_as_float32
+from lightning_modules.losses.tensor_checks import (
+    require_floating,
+    require_labels,
+    require_same_shape,
+    require_values,
+)
 
 
 class Labels(NamedTuple):

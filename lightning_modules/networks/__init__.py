@@ -2,8 +2,8 @@
 
 from lightning_modules.networks.airbench import AirbenchNet
 from lightning_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from lightning_modules.networks.library import TimmNetwork, TorchvisionNetwork
 from lightning_modules.networks.mlp import MLP
+from lightning_modules.networks.pretrained import TimmNetwork, TorchvisionNetwork
 from lightning_modules.networks.resnet8 import ResNet8
 from lightning_modules.networks.resnet18_cifar import ResNet18Cifar
 from lightning_modules.networks.small_cnn import SmallCNN

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.checks import check_at_least_one
-from lightning_modules.networks.long_rows import LongRowConv2d
+from foundation.argument_checks import check_at_least_one
+from lightning_modules.networks.amx_convolution import LongRowConv2d
 from lightning_modules.networks.resnet8 import cosine_basis
 
 # Standard deviations of the responses of the cosine basis, over 5,000 training pictures of CIFAR-10

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from lightning_modules.networks.checks import check_at_least_one
+from foundation.argument_checks import check_at_least_one
 
 _COARSEST = 4  # pixels to a side between the linear layer and the convolutions
 _STD = 0.02  # of the first weights, as in the paper

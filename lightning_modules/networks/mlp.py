@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from lightning_modules.networks.checks import check_at_least_one
+from foundation.argument_checks import check_at_least_one
 
 
 class MLP(nn.Module):

@@ -3,8 +3,8 @@
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from lightning_modules.networks.checks import check_at_least_one
-from lightning_modules.networks.long_rows import use_long_rows
+from foundation.argument_checks import check_at_least_one
+from lightning_modules.networks.amx_convolution import use_long_rows
 
 
 class ResNet18Cifar(ResNet):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lightning_modules.networks.checks import check_at_least_one
-from lightning_modules.networks.long_rows import LongRowConv2d
+from foundation.argument_checks import check_at_least_one
+from lightning_modules.networks.amx_convolution import LongRowConv2d
 
 
 class ResNet8(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lightning_modules.networks.checks import check_at_least_one
+from foundation.argument_checks import check_at_least_one
 
 
 class SmallCNN(nn.Module):

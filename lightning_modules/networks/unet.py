@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.networks.checks import check_at_least_one
+from foundation.argument_checks import check_at_least_one
 
 
 class UNet(nn.Module):

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 
-from lightning_modules.injected import name_of
+from foundation.factories import name_of
 from lightning_modules.optimizers.group_table import group_table
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.implementation import choose_implementation, leave_unscaling_to_the_scaler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lightning_modules.injected import arguments_of, name_of
+from foundation.factories import arguments_of, name_of
 
 NOT_NEGATIVE = ("lr", "weight_decay", "eps", "warmup_steps", "momentum_decay", "lambd")
 BELOW_ONE = ("momentum", "alpha", "rho", "betas")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from lightning_modules.injected import arguments_of, class_of
+from foundation.factories import arguments_of, class_of
 
 FUSED_ON = ("cpu", "cuda")
 

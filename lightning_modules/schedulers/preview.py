@@ -11,8 +11,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from lightning_modules.schedulers.curve import momentum_key
-from lightning_modules.schedulers.horizon import Horizon
+from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.step_schedule import momentum_key
 
 QUANTITIES = ("lr", "momentum", "weight_decay")
 

@@ -8,10 +8,9 @@ from typing import Literal
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
-from lightning_modules.schedulers.checks import check_share
-from lightning_modules.schedulers.curve import Curve, linear
-from lightning_modules.schedulers.horizon import Horizon
-from lightning_modules.schedulers.span import Span
+from foundation.argument_checks import check_share
+from lightning_modules.schedulers.run_length import Horizon, Span
+from lightning_modules.schedulers.step_schedule import Curve, linear
 
 
 class StableDecay(Curve):

@@ -3,16 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-from lightning.pytorch.utilities import rank_zero_info
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, ReduceLROnPlateau
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import LRSchedulerCallable
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from lightning_modules.injected import arguments_of, class_of, name_of
-from lightning_modules.schedulers.horizon import Horizon
-from lightning_modules.schedulers.plateau_schedule import PlateauSchedule, plateau_config
-from lightning_modules.schedulers.torch_lengths import check_lengths
+from foundation.factories import arguments_of, class_of, name_of
+from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.plateau import PlateauSchedule, plateau_config
+from lightning_modules.schedulers.run_length import Horizon
+
+LENGTHS: dict[type[LRScheduler], str] = {
+    lr_scheduler.StepLR: "step_size",
+    lr_scheduler.ConstantLR: "total_iters",
+    lr_scheduler.LinearLR: "total_iters",
+    lr_scheduler.PolynomialLR: "total_iters",
+    lr_scheduler.CosineAnnealingLR: "T_max",
+    lr_scheduler.CosineAnnealingWarmRestarts: "T_0",
+    lr_scheduler.OneCycleLR: "total_steps",
+    lr_scheduler.CyclicLR: "total_size",
+}
+OURS = {
+    lr_scheduler.StepLR: "StepDecay",
+    lr_scheduler.PolynomialLR: "Polynomial",
+    lr_scheduler.CosineAnnealingLR: "Cosine",
+    lr_scheduler.CosineAnnealingWarmRestarts: "WarmRestarts",
+    lr_scheduler.OneCycleLR: "OneCycle",
+    lr_scheduler.CyclicLR: "Cyclic",
+    lr_scheduler.MultiStepLR: "Milestones",
+}
+
+
+def check_lengths(scheduler: LRScheduler, interval: str, horizon: Horizon) -> None:
+    """Refuse a typed length that the run contradicts, and warn of one that ends early where that shows.
+
+    Raises:
+        MisconfigurationException: the length is longer than the run, or a one-cycle is not exactly as long.
+    """
+    run = horizon.steps if interval == "step" else horizon.epochs
+    if run is None or horizon.rehearsal:
+        return
+    kind = type(scheduler)
+    length, name = typed_length(scheduler)
+    unit = "optimizer steps" if interval == "step" else "epochs"
+    if length is None:
+        return
+    way_out = f" lightning_modules.schedulers.{OURS[kind]} takes its length from the run." if kind in OURS else ""
+    exact = kind is lr_scheduler.OneCycleLR and length != run
+    idle = kind is lr_scheduler.StepLR and length == run
+    if length > run or exact or idle:
+        raise MisconfigurationException(
+            f"{kind.__name__}: {name} is {length:g} {unit}, and the run has {run:g}. Change one of the two, or count in"
+            f" {'epochs' if interval == 'step' else 'steps'} (lightning_modules.schedulers.TorchSchedule).{way_out}"
+        )
+    if kind is lr_scheduler.CosineAnnealingLR and length < run:
+        rank_zero_warn(f"CosineAnnealingLR: after T_max = {length:g} of {run:g} {unit} the rate rises again.{way_out}")
+
+
+def typed_length(scheduler: LRScheduler) -> tuple[float | None, str]:
+    """Return the length that a scheduler was given, and the argument's name."""
+    if isinstance(scheduler, lr_scheduler.MultiStepLR):
+        return max(scheduler.milestones, default=None), "the last of milestones"
+    name = LENGTHS.get(type(scheduler))
+    return (None, "") if name is None else (float(getattr(scheduler, name)), name)
+
 
 BY_STEP = (OneCycleLR, CyclicLR)
 DEFAULT_MONITOR = "val/loss"
@@ -70,3 +127,34 @@ class RunLongOneCycle(OneCycleLR):
                 f" {state_dict['last_epoch']} the learning rate follows the new cycle."
             )
         super().load_state_dict({key: value for key, value in state_dict.items() if key not in own})
+
+
+class TorchSchedule(Recipe):
+    """A torch scheduler class by path, with the interval at which it is stepped.
+
+    Without this recipe a bare torch class is stepped by epoch, OneCycleLR and CyclicLR by optimizer step.
+
+    Args:
+        scheduler: a torch scheduler class without its optimizer.
+        interval: `step` or `epoch`: what one step of the scheduler, and each of its lengths, is counted in.
+
+    Raises:
+        ValueError: the interval is neither.
+
+    Example:
+        >>> import functools, torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> halve = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=50)
+        >>> TorchSchedule(halve, interval="step").build(optimizer, Horizon(100, 10, 10))["interval"]
+        'step'
+    """
+
+    def __init__(self, scheduler: LRSchedulerCallable, interval: Literal["step", "epoch"]) -> None:
+        if interval not in ("step", "epoch"):
+            raise ValueError(f"interval must be step or epoch, got {interval!r}.")
+        self.scheduler = scheduler
+        self.interval = interval
+
+    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+        """Return Lightning's config of the class, stepped at the interval."""
+        return build_torch_class(self.scheduler, optimizer, horizon, self.interval)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import speedrun, speedrun_levers
 from benchmarks.speedrun import OURS, THEIRS, THEIRS_TUNED, Row
-from commands.allocator import FOR_CHILDREN
+from descent.allocator import FOR_CHILDREN
 
 PROGRAM = """
 import json, os, sys

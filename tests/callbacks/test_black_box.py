@@ -13,9 +13,9 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from callbacks import BlackBox, DurableCheckpoint, ExactResume, GradientNorm
-from callbacks.black_box import NonFiniteError
-from callbacks.black_box_file import read_black_box, replay
-from lightning_modules.optimizers.dropped_step import dropped_norm
+from callbacks.non_finite.black_box import NonFiniteError
+from callbacks.non_finite.file import read_black_box, replay
+from lightning_modules.optimizers.taken_steps import dropped_norm
 from lightning_modules.schedulers import Cosine
 from tests.callbacks.inside_case import classifier, data, fit, half_precision, trainer_in
 

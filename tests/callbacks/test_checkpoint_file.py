@@ -9,9 +9,9 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import BackgroundCheckpointIO, DurableCheckpointIO
-from callbacks.checkpoint_file import damage, newest_valid
-from callbacks.durable_file import SEAL_SIZE
-from lightning_modules.checkpoint_mismatch import describe_mismatch
+from callbacks.checkpointing.reading import newest_valid
+from callbacks.checkpointing.seal import SEAL_SIZE, damage
+from lightning_modules.base.epoch_module import describe_mismatch
 
 
 def saved(path: Path, value: float = 1.0) -> Path:

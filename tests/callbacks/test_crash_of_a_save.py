@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from callbacks.checkpoint_file import damage, newest_valid
-from callbacks.checkpoint_io import DurableCheckpointIO, Placement
+from callbacks.checkpointing.io import DurableCheckpointIO, Placement
+from callbacks.checkpointing.reading import newest_valid
+from callbacks.checkpointing.seal import damage
 
 CALLS = ("open", "write", "fsync", "link", "replace", "unlink")
 KEPT = "previous.ckpt"

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from callbacks import Diagnostics
-from callbacks.findings import findings
+from callbacks.diagnostics.findings import findings
 from tests.callbacks.inside_case import classifier, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from callbacks.diagnostics_page import PICTURES, diagnostics_page
+from callbacks.diagnostics.page import PICTURES, diagnostics_page
 
 # The page lies in a frame, since a window of Chromium's is never narrower than 500 pixels.
 FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" width="WIDTH" height="900" src="page.html">

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.plugins import MixedPrecision
 
 from callbacks import DurableCheckpoint, ExactResume
-from callbacks.checkpoint_difference import differences, meaningful
+from callbacks.checkpointing.difference import differences, meaningful
 from tests.callbacks.resume_case import CopyEverySave, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

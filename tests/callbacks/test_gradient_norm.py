@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from callbacks import GradientNorm
-from callbacks.clipping_report import clipping_report
-from callbacks.gradient_measure import scaler_of
+from callbacks.gradients.clipping_report import clipping_report
+from callbacks.gradients.measure import scaler_of
 from tests.callbacks.inside_case import Foreign, Network, classifier, data, fit, half_precision, trainer_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -180,7 +180,7 @@ def test_what_is_logged_leaves_infinities_out(tmp_path: Path) -> None:
 
 def test_reads_once_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every way from a tensor to a Python number is counted while the callback runs."""
-    from callbacks import norm_record
+    from callbacks.gradients import record as norm_record
 
     reads: list[int] = []
     original = norm_record._numbers

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from callbacks.background_io import BackgroundCheckpointIO
-from callbacks.checkpoint_file import damage
-from callbacks.checkpoint_io import DurableCheckpointIO
-from callbacks.durable_file import remove_leftovers
+from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO
+from callbacks.checkpointing.seal import damage
+from foundation.files import remove_leftovers
 
 BIG, SMALL = 400_000, 100  # floats
 mounting = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")

@@ -15,7 +15,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.multiprocessing.spawn import start_processes
 
 from callbacks import BlackBox, Diagnostics, GradientNorm, LRFinder
-from callbacks.black_box import NonFiniteError
+from callbacks.non_finite.black_box import NonFiniteError
 from tests.callbacks.inside_case import classifier, data, half_precision, trainer_in
 from tests.callbacks.test_gradient_norm import Reference
 

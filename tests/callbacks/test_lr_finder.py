@@ -21,8 +21,8 @@ from torch.optim.lr_scheduler import CyclicLR, ExponentialLR, LambdaLR, LinearLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import LRFinder, find_lr
-from callbacks.lr_preset import rate_preset
-from callbacks.random_state import random_state
+from callbacks.learning_rate.preset import rate_preset
+from foundation.random_streams import random_state
 from lightning_modules.losses import NonSaturatingLoss
 from lightning_modules.schedulers import Cosine, OneCycle, StepDecay, Warmup
 from tests.callbacks.inside_case import classifier, data, fit, half_precision, same_bits, trainer_in

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.lr_search import smoothed_repeats
-from callbacks.lr_suggestions import Floats, divergence, running_mean, smooth, spaced_rates, suggest
+from callbacks.learning_rate.search import smoothed_repeats
+from callbacks.learning_rate.suggestions import Floats, divergence, running_mean, smooth, spaced_rates, suggest
 
 RATES = spaced_rates(1e-6, 10, 141, "exponential")  # 20 a decade
 

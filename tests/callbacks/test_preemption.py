@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from callbacks import DurableCheckpoint, DurableCheckpointIO, Preemption
-from callbacks.checkpoint_difference import differences, meaningful
+from callbacks.checkpointing.difference import differences, meaningful
 from tests.callbacks.resume_case import Case, data, fit, trainer_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -23,8 +23,8 @@ from lightning_modules.losses import (
     SoftmaxFocalLoss,
     WeightedCrossEntropyLoss,
 )
-from lightning_modules.losses.expectation import Expectation
-from lightning_modules.losses.preflight import examine, examine_inputs
+from lightning_modules.losses.batch_checks import examine, examine_inputs
+from lightning_modules.losses.input_contract import Expectation
 from lightning_modules.networks import MLP
 
 G = torch.Generator().manual_seed(0)

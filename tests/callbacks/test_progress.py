@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
 from callbacks import EpochBar, EpochLines
-from commands.trainer import default_progress_bar
+from descent.training.trainer import default_progress_bar
 from tests.callbacks.inside_case import classifier, data
 
 

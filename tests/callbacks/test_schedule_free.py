@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from callbacks.schedule_free import TRAINED, ScheduleFreeWeights, schedule_free
 from lightning_modules.optimizers import build_optimizer
+from lightning_modules.optimizers.schedule_free import TRAINED, ScheduleFreeWeights, schedule_free
 from tests.lightning_modules.schedulers.support import Scheduled, fit
 from tests.lightning_modules.schedulers.test_resume import SaveEverywhere
 

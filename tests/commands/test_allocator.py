@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import cli
-from commands.allocator import FOR_CHILDREN, SWITCH, tune_allocator
+from descent.allocator import FOR_CHILDREN, SWITCH, tune_allocator
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def again(queue):
     queue.put(faults())
 if __name__ == "__main__":
     import multiprocessing, os, subprocess, sys
-    from commands.allocator import tune_allocator
+    from descent.allocator import tune_allocator
     tune_allocator()
     touch()
     found = {"self": faults()}
@@ -138,7 +138,7 @@ def test_what_the_user_has_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 TRAINING = """
 import sys
-from commands.allocator import tune_allocator
+from descent.allocator import tune_allocator
 print(tune_allocator())
 import torch
 torch.manual_seed(0)

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-import cli
-from cli import LIGHT, TRAINING, main
-from commands.completion import BASH, ZSH
-from commands.completions import completions, options
-from commands.list_presets import kinds
-from commands.presets import names
+from cli import main
+from descent.commands.completion import BASH, ZSH, completions, options
+from descent.commands.presets import kinds
+from descent.commands.table import LIGHT, TRAINING, commands
+from descent.presets import names
 from tests.commands.helpers import SHORT
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "command", ["", *cli.commands(), "show schedule", "show losses", "show optimizers", "show schedulers"]
+    "command",
+    ["", *commands(), "show schedule", "show losses", "show optimizers", "show schedulers"],
 )
 def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
@@ -36,7 +36,7 @@ def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str], mo
 def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     main([])
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    assert sorted(listed) == cli.commands()
+    assert sorted(listed) == commands()
     assert {name.replace("_", "-") for name in (*TRAINING, *LIGHT)} - {"show-schedule"} == set(listed)
 
 

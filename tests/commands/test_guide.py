@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli import main
-from commands.guide import GUIDE, Row
-from commands.presets import shipped
+from descent.commands.guide import GUIDE, Row
+from descent.presets import shipped
 
 
 @pytest.mark.parametrize("row", GUIDE, ids=lambda row: f"{row.task}, {row.preset}")

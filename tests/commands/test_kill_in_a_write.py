@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from commands.loggers import RunCSVLogger
-from datamodules.atomic import save_whole
+from descent.runs.loggers import RunCSVLogger
+from foundation.files import save_whole
 
 
 class Killed(BaseException):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from commands.list_presets import main
-from commands.presets import SHIPPED, PresetNotFoundError, names, resolve
+from descent.commands.presets import main
+from descent.presets import SHIPPED, PresetNotFoundError, names, resolve
 
 
 def test_the_shipped_one_is_the_last_resort() -> None:

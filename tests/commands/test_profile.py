@@ -13,18 +13,20 @@ from torch.utils.data import DataLoader, Dataset
 
 import cli
 from callbacks import GradientNorm
-from callbacks.random_state import random_state
-from commands import advice, presets, step_clock
-from commands.advice import Profiled, advise
-from commands.allocator import SWITCH
-from commands.machine_peak import machine_peak
-from commands.profile import StepProfile
-from commands.profiled_fit import Measured, profiled_fit
-from commands.step_clock import PARTS, StepClock
-from commands.trainer import Trainer
 from datamodules import DigitsDataModule
+from descent import presets
+from descent.allocator import SWITCH
+from descent.profiling import advice
+from descent.profiling import clock as step_clock
+from descent.profiling.advice import Profiled, advise
+from descent.profiling.clock import PARTS, StepClock
+from descent.profiling.machine_peak import machine_peak
+from descent.profiling.measurement import Measured, profiled_fit
+from descent.profiling.profile import StepProfile
+from descent.training.trainer import Trainer
+from foundation.random_streams import random_state
 from lightning_modules import ImageClassifier
-from lightning_modules.networks.long_rows import use_long_rows
+from lightning_modules.networks.amx_convolution import use_long_rows
 from lightning_modules.optimizers.implementation import choose_implementation
 
 

@@ -13,9 +13,9 @@ from lightning.pytorch import Trainer
 
 import cli
 from callbacks import DurableCheckpoint
-from callbacks.checkpoint_difference import differences, meaningful
-from callbacks.checkpoint_file import read_checkpoint
-from commands.verify_resume import differing_rows
+from callbacks.checkpointing.difference import differences, meaningful
+from callbacks.checkpointing.reading import read_checkpoint
+from descent.commands.verify_resume import differing_rows
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--data", "data/digits.yaml", "--data.batch_size", "64", "--model.network", "networks/small_cnn.yaml"]

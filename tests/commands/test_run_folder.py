@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from commands.run_folder import Run, claim, newest_run, resolve_checkpoint, run_of
+from descent.runs.folder import Run, claim, newest_run, resolve_checkpoint, run_of
 
 
 def finished(number: int, names: tuple[str, ...] = ("best", "last")) -> Run:

@@ -13,21 +13,21 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from callbacks.checkpoint_file import last_valid
-from callbacks.rank_guard import RankGuard
-from callbacks.scaled_rate import ScaledRate
-from commands.lost_connection import explain_loss
-from commands.ranks import rank_of_process
-from commands.run_folder import claim
-from commands.several_processes import count_of, with_launched_processes
-from commands.trainer import Trainer
+from callbacks.checkpointing.reading import last_valid
+from callbacks.distributed.rank_guard import RankGuard
+from callbacks.learning_rate.scaling import ScaledRate
+from descent.runs.folder import claim
+from descent.training.connection_errors import explain_loss
+from descent.training.processes import count_of, with_launched_processes
+from descent.training.trainer import Trainer
+from foundation.processes import rank_of_process
 from tests.commands.helpers import SHORT, refused
 
 ROOT = Path(__file__).parents[2]
 
 MINE = """
 from lightning.pytorch import Callback
-from lightning_modules.gathered_batch_norm import GatheredBatchNorm
+from lightning_modules.distributed.gathered_batch_norm import GatheredBatchNorm
 
 class Breaks(Callback):
     def on_train_start(self, trainer, module):

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from commands import preset_parts, show_optimizers, show_schedulers
-from commands.figure_style import save
+from descent.commands.show import optimizers as show_optimizers
+from descent.commands.show import parts as preset_parts
+from descent.commands.show import schedulers as show_schedulers
+from foundation.figure_style import save
 from tests.commands.helpers import SHORT, refused, run
 
 SCHEDULE = ["show", "schedule", *SHORT[1:]]
@@ -86,7 +88,7 @@ def test_the_plan_of_a_run_and_what_it_did_are_the_same(tmp_path: Path, monkeypa
         figures.append(figure)
         return save(figure, folder, name)
 
-    monkeypatch.setattr("commands.schedule_figure.save", keep)
+    monkeypatch.setattr("descent.training.schedule_figure.save", keep)
     words = ["--model.scheduler=schedulers/warmup_plateau.yaml", "--model.scheduler.scheduler.patience=0"]
     words += ["--model.scheduler.scheduler.threshold=0.5"]  # so that no validation counts as better
     run([*SHORT, "--trainer.max_epochs=4", *words])

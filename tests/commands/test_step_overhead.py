@@ -9,10 +9,9 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.profilers import SimpleProfiler
 
-from commands import cuda_question
-from commands.idle_hooks import EVERY_STEP
-from commands.no_profiler import NoProfiler
-from commands.trainer import Trainer
+from descent.training import step_overhead as cuda_question
+from descent.training.step_overhead import EVERY_STEP, NoProfiler
+from descent.training.trainer import Trainer
 from tests.callbacks.inside_case import classifier, data
 
 

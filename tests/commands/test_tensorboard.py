@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cli import main
-from commands.hyperparameters import settings
+from descent.runs.settings_table import settings
 
 
 @pytest.fixture(scope="module")

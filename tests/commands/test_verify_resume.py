@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import cli
-from commands import verify_resume
-from commands.verify_resume import SHORT, arguments
+from descent.commands import verify_resume
+from descent.commands.verify_resume import SHORT, arguments
 
 SMALL = ["-c", "configs/quickstart.yaml", "--model.network.width", "4", "--trainer.accelerator", "cpu"]
 FORGETFUL = '''

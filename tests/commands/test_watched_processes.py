@@ -7,7 +7,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities import distributed
 
-from commands.watched_processes import WatchedLauncher
+from descent.training.launcher import WatchedLauncher
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torchvision.transforms import v2
 
-from datamodules.augmentation import Augmentation, Chain, CropFlip
+from datamodules.augmentations.base import Augmentation, Chain
+from datamodules.augmentations.crop_flip import CropFlip
 
 P_LEAST = 1e-4
 
@@ -148,7 +149,7 @@ def test_no_padding_and_no_flip_change_nothing() -> None:
 def test_wide_places_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     images, rows = batch(20), torch.arange(20)
     narrow = [CropFlip(2, mode)(images, rows, 0, 0) for mode in ("reflect", "zero")]  # type: ignore[arg-type]
-    monkeypatch.setattr("datamodules.augmentation._NARROW", 100)
+    monkeypatch.setattr("datamodules.augmentations.crop_flip._NARROW", 100)
     wide = [CropFlip(2, mode)(images, rows, 0, 0) for mode in ("reflect", "zero")]  # type: ignore[arg-type]
     assert all(torch.equal(one, other) for one, other in zip(narrow, wide, strict=True))
 

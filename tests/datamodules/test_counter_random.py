@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from datamodules.counter_random import mix, random_below, random_bits
+from foundation.counter_random import mix, random_below, random_bits
 
 COUNT = 50_000
 MASK = (1 << 64) - 1

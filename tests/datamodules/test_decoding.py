@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from datamodules.decoding import PictureFormat, decode
+from datamodules.folder.decoding import PictureFormat, decode
 from tests.datamodules.support import save_picture
 
 RGB = PictureFormat(8, 8, "RGB", "crop")

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.atomic import replacing
-from datamodules.cache_folder import cache_folders, locked, writable_folder
-from datamodules.decoding import PictureFormat
-from datamodules.folder_cache import FolderCache
-from datamodules.image_cache import ImageCache
-from datamodules.pictures import Pictures
+from datamodules.folder.cache_file import ImageCache
+from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.places import cache_folders, locked, writable_folder
+from datamodules.folder.split_cache import FolderCache
+from datamodules.memory.pictures import Pictures
+from foundation.files import replacing
 from tests.datamodules.support import picture_folder
 
 FORM = PictureFormat(8, 8, "RGB", "crop")
@@ -111,9 +111,9 @@ def test_several_processes_start_at_once(root: Path) -> None:
 SLOW = """
 import sys, time
 from pathlib import Path
-import datamodules.parallel_decoding as parallel
-from datamodules.decoding import PictureFormat
-from datamodules.folder_cache import FolderCache
+import datamodules.folder.parallel_decoding as parallel
+from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.split_cache import FolderCache
 
 def slow(path, form):
     time.sleep(1)
@@ -152,7 +152,7 @@ def test_full_disk_is_an_error_and_leaves_nothing(root: Path, monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("datamodules.cache_building.decode_all", full)
+    monkeypatch.setattr("datamodules.folder.building.decode_all", full)
     with pytest.raises(OSError, match="No space left on device"):
         opened(root)
     assert list((root / ".descent_cache").iterdir()) == []
@@ -228,7 +228,7 @@ def test_root_that_cannot_be_written_to(
     assert "The picture cache goes to" in caplog.text
     assert names(cache_folders(root, None)[1]) == ["train.json", "train.u8"]
     assert cache_folders(root, None)[1].is_relative_to(tmp_path / "home")
-    monkeypatch.setattr("datamodules.cache_building.decode_all", None)
+    monkeypatch.setattr("datamodules.folder.building.decode_all", None)
     assert len(opened(root).targets) == 10
 
 

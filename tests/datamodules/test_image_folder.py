@@ -10,8 +10,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import ImageFolderDataModule
-from datamodules.decoding import PictureFormat, decode
-from datamodules.normalisation import pixel_statistics
+from datamodules.folder.decoding import PictureFormat, decode
+from datamodules.memory.normalisation import pixel_statistics
 from tests.datamodules.support import Recorder, picture_folder, quiet_trainer, save_picture
 
 FORM = PictureFormat(8, 8, "RGB", "crop")
@@ -72,7 +72,7 @@ def test_fit_and_test_in_a_trainer(root: Path) -> None:
 
 def test_a_second_opening_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module(root).setup("fit")
-    monkeypatch.setattr("datamodules.cache_building.decode_all", None)
+    monkeypatch.setattr("datamodules.folder.building.decode_all", None)
     data = module(root)
     data.setup("fit")
     assert data.train_set is not None
@@ -82,7 +82,7 @@ def test_a_second_opening_decodes_nothing(root: Path, monkeypatch: pytest.Monkey
 def test_other_settings_have_caches_of_their_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for settings in ({}, {"image_size": (6, 4)}, {"mode": "L"}, {"resize": "squash"}):
         module(root, **settings).setup("fit")
-    monkeypatch.setattr("datamodules.cache_building.decode_all", None)
+    monkeypatch.setattr("datamodules.folder.building.decode_all", None)
     data = module(root, image_size=(6, 4))
     data.setup("fit")
     assert data.train_set is not None
@@ -127,7 +127,7 @@ def test_a_change_is_noticed(change: Any, patience: float, root: Path, monkeypat
     """Also when there are so many pictures that opening does not wait for the comparison: then by the loader."""
     module(root).setup("fit")
     change(root)
-    monkeypatch.setattr("datamodules.folder_cache._PATIENCE", patience)
+    monkeypatch.setattr("datamodules.folder.split_cache._PATIENCE", patience)
     data = module(root)
     data.setup("fit")
     data.train_dataloader()
@@ -151,7 +151,7 @@ def test_a_change_between_two_fits_is_noticed(root: Path) -> None:
 def test_resumed_position_survives_a_late_discovery(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module(root).setup("fit")
     overwrite_in_place(root)
-    monkeypatch.setattr("datamodules.folder_cache._PATIENCE", 0.0)
+    monkeypatch.setattr("datamodules.folder.split_cache._PATIENCE", 0.0)
     data = module(root)
     state = data.state_dict()
     data.setup("fit")
@@ -162,7 +162,7 @@ def test_resumed_position_survives_a_late_discovery(root: Path, monkeypatch: pyt
 def test_a_touched_folder_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module(root).setup("fit")
     os.utime(root / "train" / "cat")
-    monkeypatch.setattr("datamodules.cache_building.decode_all", None)
+    monkeypatch.setattr("datamodules.folder.building.decode_all", None)
     module(root).setup("fit")
 
 

@@ -9,8 +9,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import CropFlip, ImageDataModule
-from datamodules.normalisation import Normaliser, pixel_statistics
-from datamodules.order import PlainOrder
+from datamodules.memory.normalisation import Normaliser, pixel_statistics
+from datamodules.memory.order import PlainOrder
 from tests.datamodules.support import MadeUp, Recorder, made_up, quiet_trainer
 
 Seen = list[tuple[str, int, Tensor, Tensor]]
@@ -96,7 +96,7 @@ def test_training_augments_and_evaluation_does_not() -> None:
 
 
 def EpochOrderOf(data: ImageDataModule, epoch: int) -> Tensor:  # noqa: N802 - reads like the class it builds
-    from datamodules.order import EpochOrder
+    from datamodules.memory.order import EpochOrder
 
     assert data.train_set is not None
     order = EpochOrder(data.train_set, data.seed)

@@ -27,7 +27,7 @@ from datamodules import (
     ShapeLabelsDataModule,
     ShapeMasksDataModule,
 )
-from datamodules.mixing import Mixing, covered
+from datamodules.augmentations.mixing import Mixing, covered
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 from lightning_modules.losses import SigmoidFocalLoss, SoftmaxFocalLoss, WeightedCrossEntropyLoss
 from lightning_modules.networks import SmallCNN

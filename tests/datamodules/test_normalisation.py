@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.normalisation import Normaliser, Statistics, pixel_statistics, statistics_of_sums
+from datamodules.memory.normalisation import Normaliser, Statistics, pixel_statistics, statistics_of_sums
 from tests.datamodules.support import made_up
 
 STATISTICS = Statistics((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
@@ -42,7 +42,7 @@ def test_statistics_equal_numpy() -> None:
 def test_statistics_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = made_up(50, size=9).pixels
     whole = pixel_statistics(pixels)
-    monkeypatch.setattr("datamodules.normalisation._CHUNK", 700)
+    monkeypatch.setattr("datamodules.memory.normalisation._CHUNK", 700)
     assert pixel_statistics(pixels) == whole
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from datamodules.order import EpochOrder, PlainOrder
+from datamodules.memory.order import EpochOrder, PlainOrder
 
 
 def in_epoch(order: EpochOrder, epoch: int) -> list[int]:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from datamodules import ImageFolderDataModule
-from datamodules.normalisation import pixel_statistics
-from datamodules.plain_folder import is_plain
+from datamodules.folder.tree import is_plain
+from datamodules.memory.normalisation import pixel_statistics
 from tests.datamodules.support import picture_folder, save_picture
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
-from callbacks.private_fit import private_fit
 from datamodules import Chain, CropFlip, ProgressiveResize, ShapeMasksDataModule
+from foundation.trial_fit import private_fit
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.multiprocessing.spawn import start_processes
 
 from datamodules import CropFlip
-from datamodules.order import EpochOrder
+from datamodules.memory.order import EpochOrder
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 from tests.datamodules.test_resume import SaveEverywhere
 

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from datamodules import CropFlip
-from datamodules.position import Position
+from datamodules.memory.resume_state import Position
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
 EPOCHS, BATCHES = 3, 6  # 90 training pictures in batches of 15

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.split import stratified_split
+from datamodules.memory.split import stratified_split
 
 NAMES = ["a", "b", "c"]
 TARGETS = torch.tensor([0] * 100 + [1] * 40 + [2] * 15)

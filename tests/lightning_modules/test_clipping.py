@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from lightning_modules.clipping import clip_gradients_once, optimized_parameters
+from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 
 
 def parameters_with_gradients() -> list[nn.Parameter]:

@@ -2,7 +2,7 @@
 
 import torch
 
-from lightning_modules.epoch_means import EpochMeans
+from lightning_modules.base.epoch_means import EpochMeans
 
 
 def test_equal_to_the_mean_over_all_samples() -> None:

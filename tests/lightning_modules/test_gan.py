@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from callbacks import DurableCheckpoint, ExactResume, GradientNorm, find_lr
-from callbacks.checkpoint_difference import differences, meaningful
-from callbacks.lr_sweep import LRSweep
-from callbacks.predictions import PredictionTable
-from callbacks.private_fit import private_fit
+from callbacks.checkpointing.difference import differences, meaningful
+from callbacks.learning_rate.sweep import LRSweep
+from callbacks.reporting.predictions import PredictionTable
 from cli import main
 from datamodules import DigitsDataModule
+from foundation.trial_fit import private_fit
 from lightning_modules import GAN
 from lightning_modules.losses import HingeAdversarialLoss, LeastSquaresLoss, NonSaturatingLoss
 from lightning_modules.networks import DCGANDiscriminator, DCGANGenerator

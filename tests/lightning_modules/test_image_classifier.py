@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_modules import ImageClassifier
-from lightning_modules.image_classifier import check_network
 from lightning_modules.schedulers import Cosine
+from lightning_modules.tasks.image_classifier import check_network
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 SAMPLES, CLASSES, BATCH = 70, 7, 32

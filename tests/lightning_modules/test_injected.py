@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch.optim import lr_scheduler
 
-from lightning_modules.injected import arguments_of, class_of, name_of
+from foundation.factories import arguments_of, class_of, name_of
 from lightning_modules.optimizers import ParameterGroups, build_optimizer
 from lightning_modules.schedulers import Horizon, Recipe, Warmup, build_schedule
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_modules import precision
-from lightning_modules.precision import cpu_flags, effective_precision
+from foundation import hardware as precision
+from foundation.hardware import cpu_flags, effective_precision
 
 
 @pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bf16-mixed"), (False, "32-true")])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from lightning_modules.sliced_wasserstein import SlicedWasserstein
+from lightning_modules.adversarial.sliced_wasserstein import SlicedWasserstein
 
 
 def test_is_the_mean_of_scipys_distances_along_its_directions() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from callbacks.checkpoint_file import last_valid, step_of
+from callbacks.checkpointing.reading import last_valid, step_of
 from tests.nodes.cable import Node, two_nodes
 
 pytestmark = pytest.mark.netns

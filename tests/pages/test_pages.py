@@ -12,16 +12,16 @@ import pytest
 import torch
 from PIL import Image
 
-from pages import Budget, Picture, gallery
-from pages.shades import contrast, shade, shaded
+from descent.inference.answers import Answers
+from descent.inference.evaluation.calibration import fit_temperature
+from descent.inference.evaluation.evaluation import Evaluation
+from descent.inference.evaluation.outputs import Outputs
+from descent.inference.evaluation.page import evaluation_page
+from descent.inference.prediction.page import prediction_page
+from descent.inference.prediction.prediction import Predictions
+from foundation.html import Budget, Picture, gallery
+from foundation.html.elements import contrast, shade, shaded
 from tests.trained.support import COLOURS, picture
-from trained.answers import Answers
-from trained.calibration import fit_temperature
-from trained.evaluation import Evaluation
-from trained.evaluation_page import evaluation_page
-from trained.outputs import Outputs
-from trained.prediction import Predictions
-from trained.prediction_page import prediction_page
 
 MEASURE = """<script>addEventListener('load', () => {
   const all = [...document.querySelectorAll('body *')];

@@ -11,9 +11,9 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from callbacks.agreement import Agreement, let_end
-from callbacks.preemption import Preemption
-from callbacks.rank_guard import RankGuard
+from callbacks.distributed.agreement import Agreement, let_end
+from callbacks.distributed.rank_guard import RankGuard
+from callbacks.resuming.preemption import Preemption
 from tests.ranks.processes import PATIENCE, in_processes
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +25,8 @@ for _ in range(2):
     atexit.register(ctypes.PyDLL(None).usleep, 900_000)
 from datetime import timedelta
 import torch
-from callbacks.agreement import Agreement
-from commands.end_of_process import end_process
+from callbacks.distributed.agreement import Agreement
+from foundation.processes import end_process
 
 rank = int(sys.argv[1])
 torch.distributed.init_process_group("gloo", init_method=f"file://{sys.argv[2]}/meet", rank=rank, world_size=2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from callbacks import ExactResume
 from datamodules import CropFlip, DigitsDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.gathered_batch_norm import BatchNormSync, GatheredBatchNorm
+from lightning_modules.distributed.gathered_batch_norm import BatchNormSync, GatheredBatchNorm
 from lightning_modules.schedulers import Plateau
 from tests.datamodules.support import quiet_trainer
 from tests.ranks.processes import ddp, in_processes

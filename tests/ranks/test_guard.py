@@ -13,9 +13,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule
 
 from callbacks import PredictionTable, RankGuard, ScaledRate
-from callbacks.rank_facts import differences
-from commands.first_to_say import first_to_say
+from callbacks.distributed.rank_facts import differences
 from datamodules import DigitsDataModule
+from foundation.processes import first_to_say
 from lightning_modules import ImageClassifier
 from tests.datamodules.support import quiet_trainer
 from tests.ranks.processes import ddp, in_processes

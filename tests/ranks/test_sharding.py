@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 
-from callbacks.gradient_measure import total_norm
+from callbacks.gradients.measure import total_norm
 from datamodules import DigitsDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.clipping import Norms, clip_gradients_once
-from lightning_modules.sharding import clip_flat_shards_once
+from lightning_modules.distributed.sharding import clip_flat_shards_once
+from lightning_modules.optimizers.clipping import Norms, clip_gradients_once
 from tests.datamodules.support import quiet_trainer
 from tests.ranks.processes import StartedElsewhere, in_processes
 

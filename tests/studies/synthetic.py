@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from studies.results import StudyTables
-from studies.stages import PILOT, RERUN, TUNE, Progress, RunKey
-from studies.study_config import StudyConfig, read_study
+from descent.studies.report.results import StudyTables
+from descent.studies.running.stages import PILOT, RERUN, TUNE, Progress, RunKey
+from descent.studies.study_config import StudyConfig, read_study
 
 OPTIMIZERS = {
     "AdamW": {"model.optimizer": "optimizers/adamw.yaml"},

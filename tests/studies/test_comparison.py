@@ -10,11 +10,11 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import cli
-from studies import compare
-from studies.ledger import StorageError
-from studies.one_run import RunOrder, execute
-from studies.recorder import StudyError
-from studies.study_config import read_study
+from descent.studies import compare
+from descent.studies.running.ledger import StorageError
+from descent.studies.running.one_run import RunOrder, execute
+from descent.studies.running.recorder import StudyError
+from descent.studies.study_config import read_study
 from tests.studies.toy import toy_study
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import cli
-from studies import compare
+from descent.studies import compare
 from tests.studies.toy import toy_study
 
 ROOT = Path(__file__).parents[2]

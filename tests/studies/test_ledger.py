@@ -13,14 +13,14 @@ import optuna
 import pandas as pd
 import pytest
 
-from studies import compare
-from studies.ledger import MAX_DEATHS, Ledger
+from descent.studies import compare
+from descent.studies.running.ledger import MAX_DEATHS, Ledger
 from tests.studies.synthetic import outcome
 from tests.studies.toy import toy_study
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = multiprocessing.get_context("forkserver")  # imports once what each process needs
-CONTEXT.set_forkserver_preload(["studies.comparison", "studies.report", "tests.studies.toy"])
+CONTEXT.set_forkserver_preload(["descent.studies.comparison", "descent.studies.report.write", "tests.studies.toy"])
 KEYS = [f"tune/{index}/c" for index in range(12)]
 CLOCKS = ["seconds_to_target", "seconds", "share_data", "share_forward", "share_backward", "share_step"]
 

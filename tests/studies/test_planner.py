@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from studies.planner import Pilot, fit, make_plan, parse_budget, seeds_for
-from studies.recorder import StudyError
+from descent.studies.running.planner import Pilot, fit, make_plan, parse_budget, seeds_for
+from descent.studies.running.recorder import StudyError
 
 COSTS = {"A": 1.0, "B": 2.0, "C": 3.0}
 

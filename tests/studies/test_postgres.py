@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from studies.ledger import Ledger, StorageError
+from descent.studies.running.ledger import Ledger, StorageError
 from tests.studies.synthetic import outcome
 from tests.studies.test_ledger import CONTEXT, KEYS, die, ledger, run_together
 

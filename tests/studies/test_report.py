@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from studies.figures import all_figures
-from studies.page import page, svg
-from studies.planner import Plan
+from descent.studies.report.figures import all_figures
+from descent.studies.report.page import page, svg
+from descent.studies.running.planner import Plan
 from tests.studies.synthetic import tables
 
 MEASURE = """<script>addEventListener('load', () => {

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from studies.search import Point, best_at_edge, first_reserved, trial_point
-from studies.stages import RERUN, TUNE, Progress, RunKey
+from descent.studies.running.search import Point, best_at_edge, first_reserved, trial_point
+from descent.studies.running.stages import RERUN, TUNE, Progress, RunKey
 from tests.studies.synthetic import outcome, study
 
 

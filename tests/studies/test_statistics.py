@@ -8,13 +8,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats import multitest, power
 
-from studies.detectable import cautious_sd, detectable_difference
-from studies.differences import all_pairs, paired_difference
-from studies.expected_best import expected_best
-from studies.intervals import bootstrap_t_interval, t_interval
-from studies.multiplicity import holm
-from studies.targets import censored_median, first_reached
-from studies.ties import tie_groups
+from descent.studies.statistics.curves import censored_median, expected_best, first_reached
+from descent.studies.statistics.intervals import bootstrap_t_interval, t_interval
+from descent.studies.statistics.paired_tests import all_pairs, holm, paired_difference, tie_groups
+from descent.studies.statistics.power import cautious_sd, detectable_difference
 
 STUDIES = 2000
 ALPHA = 0.05

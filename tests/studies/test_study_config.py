@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from studies.merging import lay, load_experiment, look_up
-from studies.study_config import read_study
+from descent.studies.config_overlay import lay, load_experiment, look_up
+from descent.studies.study_config import read_study
 from tests.studies.synthetic import OPTIMIZERS, study
 
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from studies.planner import Plan
-from studies.verdict import Scale, few_trials, remarks, resolved, verdict
+from descent.studies.report.verdict import Scale, few_trials, remarks, resolved, verdict
+from descent.studies.running.planner import Plan
 from tests.studies.synthetic import tables
 
 

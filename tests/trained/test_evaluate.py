@@ -17,15 +17,15 @@ from torchmetrics.classification import MulticlassCalibrationError
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 import cli
+from descent.inference.evaluation.calibration import fit_temperature, mean_nll, reliability, scaled
+from descent.inference.evaluation.class_scores import class_scores, wilson
+from descent.inference.evaluation.evaluation import Evaluation
+from descent.inference.evaluation.outputs import Outputs
+from descent.inference.evaluation.page import evaluation_page
 from lightning_modules import BinaryClassifier
 from lightning_modules.losses import ProbabilityBCELoss
 from tests.commands.helpers import refused
 from tests.trained.conftest import Trained
-from trained.calibration import fit_temperature, mean_nll, reliability, scaled
-from trained.evaluation import Evaluation
-from trained.evaluation_page import evaluation_page
-from trained.measures import class_scores, wilson
-from trained.outputs import Outputs
 
 
 def made_up(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

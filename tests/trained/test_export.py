@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 
 import cli
-from datamodules.decoding import PictureFormat, decode
+from datamodules.folder.decoding import PictureFormat, decode
+from descent.inference.export import onnx_file
+from descent.inference.export.exported_classifier import ExportedClassifier, traced
+from descent.inference.export.parity import made_up_pictures
+from descent.inference.loading import load_trained
+from descent.inference.scoring import Scorer
 from lightning_modules import BinaryClassifier, MultilabelClassifier
 from lightning_modules.losses import ProbabilityBCELoss
 from lightning_modules.networks import SmallCNN
 from tests.commands.helpers import refused
 from tests.trained.conftest import Trained
-from trained import onnx_file
-from trained.exported import ExportedClassifier, traced
-from trained.loading import load_trained
-from trained.parity import made_up_pictures
-from trained.scoring import Scorer
 
 
 def expected(colours: Trained, pixels: Tensor) -> Tensor:

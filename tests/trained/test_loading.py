@@ -13,20 +13,19 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
-from commands.fit_summary import uses_of
 from datamodules import BreastCancerDataModule, DigitsDataModule
-from datamodules.decoding import PictureFormat
+from datamodules.folder.decoding import PictureFormat
+from descent.inference.answers import answering, answers_of, choosing, joined
+from descent.inference.loading import Trained
+from descent.inference.prediction import decoding_stream
+from descent.inference.prediction.decoding_stream import decoded_batches
+from descent.inference.prediction.prediction import picture_format
+from descent.inference.scoring import Scorer
+from descent.runs.summary import uses_of
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor
 from lightning_modules.networks import SmallCNN
 from tests.commands.helpers import refused
 from tests.trained.conftest import Trained as Made
-from trained import decoding_stream
-from trained.answers import answers_of, joined
-from trained.decoding_stream import decoded_batches
-from trained.loading import Trained
-from trained.prediction import picture_format
-from trained.scoring import Scorer
-from trained.task import answering, choosing
 
 
 def trained(module: Any, data: Any = None) -> Trained:

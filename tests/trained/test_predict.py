@@ -12,13 +12,13 @@ from PIL import Image
 
 import cli
 from benchmarks import predict as benchmark
-from datamodules.decoding import PictureFormat, decode
+from datamodules.folder.decoding import PictureFormat, decode
+from descent.inference.prediction.decoding_stream import decoded_batches
+from descent.inference.prediction.page import spread
+from descent.inference.prediction.picture_files import find_pictures
 from tests.commands.helpers import refused
 from tests.trained.conftest import Trained
 from tests.trained.support import picture
-from trained.decoding_stream import decoded_batches
-from trained.picture_files import find_pictures
-from trained.prediction_page import spread
 
 
 def rows(path: str) -> list[dict[str, str]]:

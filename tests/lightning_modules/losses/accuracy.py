@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from commands.guide import GUIDE, markdown
+from descent.commands.guide import GUIDE, markdown
 from tests.lightning_modules.losses.cases import CASES, build, inputs
 from tests.lightning_modules.losses.reference import value_and_gradient
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.guide import GUIDE, markdown
+from descent.commands.guide import GUIDE, markdown
 from tests.lightning_modules.losses.accuracy import PAGE, between, deviation
 from tests.lightning_modules.losses.cases import CASES
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightning_modules.networks import ResNet8, ResNet18Cifar, long_rows
-from lightning_modules.networks.long_rows import LongRowConv2d, side_by_side, use_long_rows
+from lightning_modules.networks import ResNet8, ResNet18Cifar
+from lightning_modules.networks import amx_convolution as long_rows
+from lightning_modules.networks.amx_convolution import LongRowConv2d, side_by_side, use_long_rows
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from timm.optim.muon import Muon
 from timm.optim.rmsprop_tf import RMSpropTF
 from torch import Tensor, nn
 
-from lightning_modules.injected import name_of
+from foundation.factories import name_of
 from lightning_modules.optimizers import ParameterGroups, build_optimizer
 from tests.lightning_modules.optimizers import papers
 

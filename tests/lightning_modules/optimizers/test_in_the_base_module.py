@@ -15,9 +15,9 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
-from callbacks.schedule_free import ScheduleFreeWeights
-from lightning_modules.base import SupervisedModule
+from lightning_modules.base.supervised import SupervisedModule
 from lightning_modules.optimizers import ParameterGroups
+from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
 from lightning_modules.schedulers import Cosine
 from tests.lightning_modules.schedulers.support import loader
 

@@ -16,7 +16,7 @@ from timm.optim.muon import Muon
 from torch import nn
 
 from lightning_modules.optimizers import ParameterGroups, build_optimizer
-from lightning_modules.optimizers.layers import layer_of_parameters
+from lightning_modules.optimizers.parameter_groups import layer_of_parameters
 
 ADAMW = functools.partial(torch.optim.AdamW, lr=0.1, weight_decay=0.05)
 

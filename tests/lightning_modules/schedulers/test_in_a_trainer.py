@@ -15,7 +15,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim import lr_scheduler
 
 from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, Warmup, build_schedule
-from lightning_modules.schedulers.plateau_checks import check_mode
+from lightning_modules.schedulers.monitor import check_mode
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
 

@@ -1,0 +1,1 @@
+"""Save checkpoints that survive a crash, and read them back; open `checkpoint.py` first."""

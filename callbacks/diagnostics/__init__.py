@@ -1,0 +1,1 @@
+"""Statistics of layers during training; open `diagnostics.py` first."""

@@ -1,0 +1,167 @@
+"""Look inside the layers now and then; at the end a page that opens with what was found, in plain words."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from callbacks.diagnostics.findings import findings
+from callbacks.diagnostics.layer_statistics import (
+    RECTIFIERS,
+    activation_statistics,
+    active_units,
+    relative_update,
+)
+from callbacks.diagnostics.page import diagnostics_page
+from callbacks.gradients.measure import current_scale, keeps_scaled, layer_norms
+from foundation.tensorboard import tensorboards
+
+COLUMNS = ("step", "epoch", "layer", "quantity", "value")
+
+
+class Diagnostics(Callback):
+    """Every so many optimizer steps: activations, gradients, updates and weights of each layer.
+
+    Between the sampled steps there is no hook and no work. Nothing in the run is changed: it ends with the same bits.
+    Writes `diagnostics.html` and `diagnostics.csv` into the run's folder; to TensorBoard `layer_<quantity>/<layer>`,
+    and histograms of the weights at the end of each epoch.
+
+    | quantity | what, for each layer |
+    | --- | --- |
+    | `mean`, `std`, `near_zero` | of its output; share below 0.05 in size |
+    | `saturated` | share of a sigmoid's or tanh's outputs within 3 % of a bound |
+    | `dead` | share of a ReLU's units that were 0 in every sampled step of an epoch |
+    | `gradient` | norm of its own parameters' gradient, before clipping |
+    | `update` | size of the step relative to its weights |
+    | `weight_mean`, `weight_std` | of its weights |
+
+    Args:
+        every_n_steps: ≥ 1; 1 looks at every step, and costs accordingly.
+
+    Raises:
+        ValueError: `every_n_steps` is below 1.
+    """
+
+    def __init__(self, every_n_steps: int = 50) -> None:
+        if every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be ≥ 1, got {every_n_steps}.")
+        self.every_n_steps = every_n_steps
+        self.rows: list[tuple[int, int, str, str, float]] = []
+        self.said: list[str] = []
+        """The findings, once training has ended."""
+        self._hooks: list[Any] = []
+        self._sampled: dict[tuple[str, str], Tensor] = {}
+        self._active: dict[str, Tensor] = {}
+        self._before: dict[str, list[Tensor]] = {}
+
+    # -- sampling ------------------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Listen, if this batch belongs to a step that is sampled."""
+        if self._hooks or (trainer.global_step + 1) % self.every_n_steps:
+            return
+        for name, layer in pl_module.named_modules():
+            if name and not list(layer.children()):
+                self._hooks.append(layer.register_forward_hook(self._see(name)))
+
+    def _see(self, name: str) -> Any:
+        def hook(layer: nn.Module, arguments: Any, output: Any) -> None:
+            if not (layer.training and isinstance(output, Tensor) and output.is_floating_point() and output.ndim > 1):
+                return
+            for quantity, value in activation_statistics(layer, output).items():
+                self._sampled[name, quantity] = value
+            if isinstance(layer, RECTIFIERS):
+                active = active_units(output)
+                self._active[name] = active | self._active[name] if name in self._active else active
+
+        return hook
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Keep the weights and measure the gradients of a sampled step."""
+        if not self._hooks:
+            return
+        scale = current_scale(trainer, pl_module.device) if keeps_scaled(optimizer) else None
+        for name, norm in layer_norms(pl_module, optimizer).items():
+            self._sampled[name, "gradient"] = norm if scale is None else norm / scale
+        self._before |= {name: [p.detach().clone() for p in own] for name, own in own_parameters(pl_module).items()}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Measure the updates; bring the sample to the host; stop listening."""
+        if not self._before:
+            return
+        for name, own in own_parameters(pl_module).items():
+            self._sampled[name, "update"] = relative_update(self._before[name], [p.detach() for p in own])
+            weights = own[0].detach().float()
+            self._sampled[name, "weight_mean"] = weights.mean()
+            self._sampled[name, "weight_std"] = weights.std(unbiased=False)
+        self._note(trainer, self._sampled)
+        self._stop_listening()
+
+    def _note(self, trainer: Trainer, sample: dict[tuple[str, str], Tensor]) -> None:
+        if sample:
+            values = torch.stack([value.float() for value in sample.values()]).tolist()
+            place = (trainer.global_step, trainer.current_epoch)
+            rows = [(*place, *key, float(value)) for key, value in zip(sample, values, strict=True)]
+            self.rows += rows
+            for board in tensorboards(trainer):
+                for step, _, name, quantity, value in rows:
+                    board.add_scalar(f"layer_{quantity}/{name}", value, step)
+
+    def _stop_listening(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks, self._sampled, self._before = [], {}, {}
+
+    # -- epochs and the end --------------------------------------------------------------------------------------------
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the units that were dead in all of it."""
+        self._note(trainer, {(name, "dead"): 1 - active.float().mean() for name, active in self._active.items()})
+        self._active = {}
+        for board in tensorboards(trainer):
+            for name, parameter in pl_module.named_parameters():
+                values = parameter.detach().float().cpu()
+                if values.isfinite().all():
+                    board.add_histogram(f"weights/{name}", values, trainer.global_step)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the page."""
+        self._stop_listening()
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks every process
+        if not self.rows or not trainer.is_global_zero:
+            return
+        import pandas as pd  # takes as long as all of Descent's own modules
+
+        table = pd.DataFrame(self.rows, columns=list(COLUMNS))
+        trainable = {name: any(p.requires_grad for p in own) for name, own in own_parameters(pl_module).items()}
+        self.said = findings(table, trainable)
+        folder.mkdir(parents=True, exist_ok=True)
+        table.to_csv(folder / "diagnostics.csv", index=False)
+        title = f"Inside {folder.parent.name} {folder.name}"
+        (folder / "diagnostics.html").write_text(diagnostics_page(table, self.said, title), encoding="utf-8")
+        print("\n".join([*self.said, f"diagnostics  {folder / 'diagnostics.html'}"]))
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the layers alone again."""
+        self._stop_listening()
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep what was seen, so that a resumed run's page shows all of it."""
+        checkpoint["diagnostics"] = {"rows": self.rows, "active": self._active}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on from there."""
+        state = checkpoint.get("diagnostics", {"rows": [], "active": {}})
+        self.rows = [tuple(row) for row in state["rows"]]
+        self._active = {name: active.to(pl_module.device) for name, active in state["active"].items()}
+
+
+def own_parameters(module: LightningModule) -> dict[str, list[nn.Parameter]]:
+    """Each layer's own parameters, by its name."""
+    own = {name: list(layer.parameters(recurse=False)) for name, layer in module.named_modules() if name}
+    return {name: parameters for name, parameters in own.items() if parameters}

@@ -1,0 +1,1 @@
+"""Checks between the processes of a run; open `rank_guard.py` first."""

@@ -1,0 +1,212 @@
+"""Find a learning rate by a range test that leaves no trace: in a notebook, or at the start of a fit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch.distributed as dist
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_info
+
+from callbacks.learning_rate.preset import module_preset, write_preset
+from callbacks.learning_rate.scaling import scale_rates
+from callbacks.learning_rate.search import LRSearch, smoothed_repeats
+from callbacks.learning_rate.suggestions import Floats, Method, divergence, spaced_rates, suggest
+from callbacks.learning_rate.sweep import LRSweep, several_processes
+from foundation.trial_fit import private_fit, trainer_options
+
+BETA = 0.8  # of the smoothing: about 4 steps to each side
+CONFIRM_SHARE = 0.2  # the last fifth of a short training is what counts
+
+
+def find_lr(
+    module: LightningModule,
+    data: Any,
+    low: float = 1e-6,
+    high: float = 10.0,
+    steps: int = 140,
+    mode: Literal["exponential", "linear"] = "exponential",
+    repeats: int = 3,
+    method: Method = "nine_tenths",
+    optimizer: int = 0,
+    confirm: bool = False,
+    confirm_steps: int = 200,
+    seed: int = 0,
+    trainer: Trainer | None = None,
+    folder: str | Path | None = None,
+    **options: Any,
+) -> LRSearch:
+    """Train copies of the module at rising rates, and read off which rates make the loss fall.
+
+    The module, the data and every random stream are afterwards as before, also after an exception or Ctrl+C.
+
+    Args:
+        module: As it is now; its weights are the start of each repeat.
+        data: A data module, or training batches.
+        low: First rate, > 0.
+        high: Last rate, > `low`; the test ends before it where the loss diverges.
+        steps: Optimizer steps of a repeat, ≥ 20.
+        mode: Equal ratios between the rates (exponential), or equal differences (linear).
+        repeats: Passes, ≥ 1, each with another order of the data and other random numbers.
+        method: Which suggestion is the pick; see `Suggestions`.
+        optimizer: Number of the optimizer, where a module has several; the others keep their rates.
+        confirm: Whether to train shortly at a third of the pick, the pick, and three times the pick.
+        confirm_steps: Optimizer steps of each of them, ≥ 20.
+        seed: ≥ 0.
+        trainer: Its device, precision, clipping and accumulation are used.
+        folder: Where to write `lr_finder.png`, `.csv` and `.json`, and `lr_finder.yaml` for `fit -c` if the module has
+            an `optimizer` that is a `functools.partial`; `None`: nowhere.
+        **options: Of the private trainer where no `trainer` is given, e.g. `precision="bf16-mixed"`.
+
+    Raises:
+        ValueError: An argument is outside its range.
+        MisconfigurationException: The curve says nothing; the message says what to do.
+
+    Example:
+        >>> import torch; from functools import partial
+        >>> from datamodules import DigitsDataModule; from lightning_modules import ImageClassifier
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        >>> module = ImageClassifier(network, partial(torch.optim.SGD, lr=0.1))
+        >>> search = find_lr(module, DigitsDataModule(), steps=60, repeats=1, high=100.0, accelerator="cpu")
+        >>> 1e-3 < search.pick < 10
+        True
+    """
+    check_range(low, high, steps, repeats, seed)
+    settings = Settings(module, data, optimizer, seed, trainer, options)
+    rates = spaced_rates(low, high, steps, mode)
+    sweeps = [settings.sweep(rates, repeat) for repeat in range(repeats)]
+    curve, band, noise = smoothed_repeats([s.losses[: divergence(s.losses)] for s in sweeps], BETA)
+    suggestions = suggest(rates, curve, noise, diverged=any(sweep.diverged for sweep in sweeps))
+    losses = np.full((repeats, steps), np.nan)
+    for row, sweep in zip(losses, sweeps, strict=True):
+        row[: len(sweep.losses)] = sweep.losses
+    pick = float(getattr(suggestions, method))
+    per_group = [pick * relative for relative in sweeps[0].relative]
+    search = LRSearch(rates, losses, curve, band, suggestions, method, pick, per_group)
+    if confirm:
+        for rate in (pick / 3, pick, 3 * pick):
+            constant = np.full(confirm_steps, rate)
+            short = settings.sweep(constant, repeats).losses
+            tail = short[-max(int(CONFIRM_SHARE * confirm_steps), 1) :]
+            search.confirmation[rate] = float(tail.mean()) if len(short) == confirm_steps else float("inf")
+    if folder is not None and not (several_processes() and dist.get_rank()):
+        search.save(Path(folder))
+        if preset := module_preset(search, module):
+            write_preset(search, preset, Path(folder))
+    return search
+
+
+def check_range(low: float, high: float, steps: int, repeats: int, seed: int) -> None:
+    """Refuse what makes no range test."""
+    if not 0 < low < high:
+        raise ValueError(f"low must be > 0 and below high, got low {low:g} and high {high:g}.")
+    if steps < 20:
+        raise ValueError(f"steps must be ≥ 20, got {steps}.")
+    if repeats < 1:
+        raise ValueError(f"repeats must be ≥ 1, got {repeats}.")
+    if seed < 0:
+        raise ValueError(f"seed must be ≥ 0, got {seed}.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all passes of a search share."""
+
+    module: LightningModule
+    data: Any
+    optimizer: int
+    seed: int
+    trainer: Trainer | None
+    options: dict[str, Any]
+
+    def sweep(self, rates: Floats, repeat: int) -> LRSweep:
+        """One pass, with a copy of everything."""
+        rank, world = (dist.get_rank(), dist.get_world_size()) if several_processes() else (0, 1)
+        # Another epoch has another order; each process goes through other data, and their gradients are averaged.
+        number = repeat * world + rank
+        sweep = LRSweep(rates, self.optimizer, epoch=1000 * number)
+        options = self.options | trainer_options(self.trainer)
+        private_fit(self.module, self.data, sweep, self.seed + number, **options)
+        return sweep
+
+
+class LRFinder(Callback):
+    """Find a learning rate when a fit starts, and start the schedule from it.
+
+    The rate that the schedule goes up to (cosine's first, a warmup's last, OneCycle's peak) becomes the pick; the
+    ratios of the parameter groups stay. Nothing else changes: with `apply: false` the run ends with the same bits as
+    without the search. A resumed run is left alone: its rate is the checkpoint's.
+
+    Writes `lr_finder.png`, `lr_finder.csv` and `lr_finder.json` into the run's folder.
+
+    Args:
+        apply: Whether to use what was found.
+        low: See `find_lr`, as for all the others.
+        high: See `find_lr`.
+        steps: See `find_lr`.
+        mode: See `find_lr`.
+        repeats: See `find_lr`.
+        method: See `find_lr`.
+        seed: See `find_lr`.
+
+    Raises:
+        ValueError: An argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        apply: bool = True,
+        low: float = 1e-6,
+        high: float = 10.0,
+        steps: int = 140,
+        mode: Literal["exponential", "linear"] = "exponential",
+        repeats: int = 3,
+        method: Method = "nine_tenths",
+        seed: int = 0,
+    ) -> None:
+        check_range(low, high, steps, repeats, seed)
+        self.apply = apply
+        self.arguments: dict[str, Any] = {
+            "low": low,
+            "high": high,
+            "steps": steps,
+            "mode": mode,
+            "repeats": repeats,
+            "method": method,
+            "seed": seed,
+        }
+        self.search: LRSearch | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Search, write, apply."""
+        if trainer.ckpt_path is not None:
+            rank_zero_info("LRFinder: the run is resumed, its learning rate is the checkpoint's; no search.")
+            return
+        if getattr(trainer, "fast_dev_run", False):
+            rank_zero_info("LRFinder: fast_dev_run, no search.")
+            return
+        self.search = find_lr(pl_module, data_of(trainer), trainer=trainer, **self.arguments)
+        folder = trainer.log_dir  # asks every process
+        if trainer.is_global_zero:
+            print(self.search.summary())
+            if folder is not None:
+                self.search.save(Path(folder))
+        if self.apply:
+            scale_rates(trainer, self.search.pick)
+
+
+def data_of(trainer: Trainer) -> Any:
+    """The trainer's data module, or the training loader that it was given.
+
+    Raises:
+        MisconfigurationException: Neither is there.
+    """
+    data: Any = getattr(trainer, "datamodule", None)
+    if data is None:
+        trainer.fit_loop.setup_data()
+        data = trainer.train_dataloader
+    if data is None:
+        raise MisconfigurationException("There is no training data to search with: give fit a data module or a loader.")
+    return data

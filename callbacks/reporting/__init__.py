@@ -1,0 +1,1 @@
+"""What a run tells while it trains: progress, history, images, predictions; open `progress.py` first."""

@@ -1,0 +1,129 @@
+"""What a run logged, as a table by epoch and as curves."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+METRICS_FILE = "metrics.csv"
+QUANTITIES = ("loss", "accuracy", "generator_loss", "discriminator_loss", "sliced_wasserstein")
+LOGARITHMIC = ("loss", "sliced_wasserstein")
+TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion: told apart in print and by colour-blind readers
+
+
+def history(run: "str | os.PathLike[str]") -> "pd.DataFrame":
+    r"""A run's metrics by epoch.
+
+    Args:
+        run: A run's folder (of Descent's or any with Lightning's `metrics.csv`), the file itself, or an experiment's
+            folder, whose newest run is meant.
+
+    Returns:
+        One row an epoch (index `epoch`, from 0) with the last value of each metric in it; `step` is the number of the
+        epoch's last logged step. Metrics logged per step, such as `lr`, stand with their last value of the epoch.
+
+    Raises:
+        FileNotFoundError: There is no `metrics.csv`.
+
+    Example:
+        >>> from pathlib import Path; from tempfile import mkdtemp
+        >>> folder = Path(mkdtemp())
+        >>> rows = "epoch,step,train/loss,val/loss\n0,9,,0.7\n0,9,0.5,\n1,19,0.2,\n"
+        >>> _ = (folder / "metrics.csv").write_text(rows)
+        >>> history(folder)
+               step  train/loss  val/loss
+        epoch
+        0         9         0.5       0.7
+        1        19         0.2       NaN
+    """
+    import pandas as pd
+
+    rows = pd.read_csv(metrics_file(Path(run)))
+    if "epoch" not in rows:
+        raise ValueError(f"{metrics_file(Path(run))} has no column epoch: nothing was logged with an epoch.")
+    rows["epoch"] = rows["epoch"].ffill().bfill()
+    table = rows.groupby("epoch").last()
+    table.index = table.index.astype(int)
+    columns = ["step", *sorted(name for name in table.columns if name != "step")]
+    return table[columns].dropna(axis="columns", how="all")
+
+
+def metrics_file(path: Path) -> Path:
+    """The `metrics.csv` that a path means."""
+    if path.is_file():
+        return path
+    if (path / METRICS_FILE).is_file():
+        return path / METRICS_FILE
+    runs = sorted((entry for entry in path.glob("*/") if entry.name.isdigit()), key=lambda entry: int(entry.name))
+    for run in reversed(runs):
+        if (run / METRICS_FILE).is_file():
+            return run / METRICS_FILE
+    raise FileNotFoundError(
+        f"no {METRICS_FILE} in {path}: expected a run's folder, or an experiment's with runs in it."
+    )
+
+
+def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
+    """Loss (log axis), accuracy and what a GAN logs, and learning rate (log axis) by epoch, training and validation.
+
+    Args:
+        run: What `history` takes, or the table that it gives.
+
+    Returns:
+        A figure that belongs to no window; a notebook shows it, `figure.savefig(path)` keeps it.
+    """
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    table = run if isinstance(run, pd.DataFrame) else history(run)
+    quantities = [name for name in QUANTITIES if any(c in table for c in (f"train/{name}", f"val/{name}"))]
+    rates = [name for name in table.columns if name == "lr" or name.startswith("lr/")]
+    panels = [*quantities, *(["lr"] if rates else [])]
+    figure = Figure(figsize=(4.2 * max(len(panels), 1), 3.4), layout="constrained")
+    if not panels:
+        return figure
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        epochs = table.index + 1
+        if panel == "lr":
+            for name in rates:
+                axes.plot(epochs, table[name], marker=".", color="#009E73" if len(rates) == 1 else None, label=name)
+            axes.set(ylabel="learning rate, end of epoch", yscale="log")
+        else:
+            for stage, color, style in (("train", TRAIN, "-"), ("val", VAL, "--")):
+                if (column := f"{stage}/{panel}") in table:
+                    values = table[column].dropna()
+                    label = "training" if stage == "train" else "validation"
+                    axes.plot(values.index + 1, values, style, marker=".", color=color, label=label)
+            positive = (table.filter(regex=f"^(train|val)/{panel}$").stack() > 0).all()
+            axes.set(ylabel=panel.replace("_", " "), yscale="log" if panel in LOGARITHMIC and positive else "linear")
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3, which="both")
+        if len(axes.get_lines()) > 1:
+            axes.legend(frameon=False)
+    return figure
+
+
+class LearningCurves(Callback):
+    """Draws `figures/learning_curves.png` into the run's folder when training ends, also when it ends by an exception.
+
+    It reads the `metrics.csv` of a `CSVLogger`; without one it draws nothing.
+    """
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw."""
+        folder = trainer.log_dir  # asks every process
+        if not trainer.is_global_zero or folder is None:
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        source = Path(folder) / METRICS_FILE
+        if source.is_file():
+            target = Path(folder) / "figures" / "learning_curves.png"
+            target.parent.mkdir(exist_ok=True)
+            plot_history(source).savefig(target, dpi=130)

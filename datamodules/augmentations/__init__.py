@@ -1,0 +1,1 @@
+"""Augmentations of a batch on the device; open `base.py` first."""

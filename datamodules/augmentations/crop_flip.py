@@ -1,0 +1,104 @@
+"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, picture)."""
+
+from typing import Literal
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from datamodules.augmentations.base import Augmentation
+from foundation.counter_random import mix, random_below
+
+# Streams of random numbers: each choice has its own, so that no two go together. 0 and 1 are the order and the split.
+_SHIFT_Y, _SHIFT_X, _FLIP = 2, 3, 4
+_NARROW = 1 << 30  # pixels in a batch up to which 32-bit places do, which are three times as fast to compute
+
+
+class CropFlip(Augmentation):
+    """Pad, crop at a random place to the old size, and flip left to right: the usual augmentation of small pictures.
+
+    The distribution is that of torchvision's ``RandomCrop(size, padding)`` and ``RandomHorizontalFlip(0.5)``: both
+    shifts uniform over 2 · padding + 1 places, independent of each other, of the flip, of the epoch and the picture.
+
+    Args:
+        padding: Pixels on each side, ≥ 0 and, if reflected, below the picture's size; 0 crops nothing.
+        mode: What lies outside: the picture mirrored at its edge pixels (``reflect``) or black (``zero``).
+        flip: ``random``: each picture with probability ½ in each epoch; ``alternating``: a random half in even epochs,
+            the other half in odd ones, so that two epochs show every picture both ways (Jordan's airbench);
+            ``none``.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+        >>> images = torch.arange(16, dtype=torch.uint8).view(1, 1, 4, 4)
+        >>> CropFlip(padding=0, flip="none")(images, torch.tensor([5]), seed=0, epoch=0).equal(images)
+        True
+
+    Reference:
+        Alternating flip: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
+    """
+
+    def __init__(
+        self,
+        padding: int = 4,
+        mode: Literal["reflect", "zero"] = "reflect",
+        flip: Literal["random", "alternating", "none"] = "random",
+    ) -> None:
+        if padding < 0:
+            raise ValueError(f"padding must be ≥ 0, got {padding}.")
+        if mode not in ("reflect", "zero"):
+            raise ValueError(f"mode must be 'reflect' or 'zero', got {mode!r}.")
+        if flip not in ("random", "alternating", "none"):
+            raise ValueError(f"flip must be 'random', 'alternating' or 'none', got {flip!r}.")
+        self.padding, self.mode, self.flip = padding, mode, flip
+
+    def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Crop and flip a batch."""
+        height, width = images.shape[-2:]
+        if self.mode == "reflect" and self.padding >= min(height, width):
+            raise MisconfigurationException(
+                f"padding {self.padding} cannot be reflected in pictures of {height} × {width}: it must be smaller."
+            )
+        places = 2 * self.padding + 1
+        dy = random_below(places, mix(seed, epoch, _SHIFT_Y), rows) - self.padding
+        dx = random_below(places, mix(seed, epoch, _SHIFT_X), rows) - self.padding
+        flips = self.flips(rows, seed, epoch)
+        ys = torch.arange(height, device=images.device) + dy.unsqueeze(1)
+        xs = torch.arange(width, device=images.device)
+        xs = torch.where(flips.unsqueeze(1), width - 1 - xs, xs) + dx.unsqueeze(1)
+        return _gather(images, ys, xs, self.mode)
+
+    def flips(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Which pictures are flipped: ``(B,)`` bool."""
+        if self.flip == "none":
+            return torch.zeros_like(rows, dtype=torch.bool)
+        if self.flip == "random":
+            return random_below(2, mix(seed, epoch, _FLIP), rows).bool()
+        return (random_below(2, mix(seed, _FLIP), rows) + epoch) % 2 == 1
+
+
+def _gather(images: Tensor, ys: Tensor, xs: Tensor, mode: str) -> Tensor:
+    """Take pixel ``(ys[b, i], xs[b, j])`` of picture b for each i and j; what lies outside follows ``mode``."""
+    batch, channels, height, width = images.shape
+    pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
+    dtype, nowhere = (torch.int32, -_NARROW) if len(pixels) < _NARROW else (torch.int64, -(_NARROW**2))
+    ys, xs = ys.to(dtype), xs.to(dtype)
+    firsts = torch.arange(batch, dtype=dtype, device=images.device).unsqueeze(1) * (height * width)
+    if mode == "reflect":
+        source = (firsts + _reflect(ys, height) * width).unsqueeze(2) + _reflect(xs, width).unsqueeze(1)
+    else:  # one black pixel goes before all the others, and every place outside leads to it
+        pixels = torch.cat([pixels.new_zeros(1, channels), pixels])
+        rows = torch.where(_outside(ys, height), nowhere, firsts + ys * width + 1)
+        source = (rows.unsqueeze(2) + torch.where(_outside(xs, width), nowhere, xs).unsqueeze(1)).clamp_min_(0)
+    taken = pixels.index_select(0, source.flatten())
+    return taken.view(batch, ys.shape[1], xs.shape[1], channels).permute(0, 3, 1, 2)
+
+
+def _outside(positions: Tensor, size: int) -> Tensor:
+    return (positions < 0) | (positions >= size)
+
+
+def _reflect(positions: Tensor, size: int) -> Tensor:
+    positions = positions.abs()
+    return torch.minimum(positions, 2 * (size - 1) - positions)

@@ -1,0 +1,84 @@
+"""Small pictures while a run is young: what is learned early needs little detail, and costs less without it."""
+
+import copy
+from collections.abc import Sequence
+from typing import Self
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+from datamodules.augmentations.base import Augmentation
+
+
+class ProgressiveResize(Augmentation):
+    r"""Shrink the training pictures in the first epochs of a run; validation and test keep the full size.
+
+    In epoch e (from 0) of a run of E epochs the side is $s_i$ for the first $i$ with $e < u_i E$, else as it is. The
+    cost of a convolution falls with the square of the side. Shrunk by a bilinear filter with antialiasing.
+
+    Let the last epochs see the full size: a network that never did is judged at a scale that it does not know. A side
+    that halves without a rest wastes nothing: a network that pools 31 → 15 → 7 → 3 ends at the same size by 24 → 12 →
+    6 → 3.
+
+    Args:
+        sizes: Sides in pixels, ≥ 1, rising and below that of the pictures, which must be square.
+        until: Up to which share of the run each holds, in (0, 1], rising.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+        MisconfigurationException: The run has no known length, or the pictures are not square or not larger.
+
+    Example:
+        >>> resize = ProgressiveResize(sizes=[4, 6], until=[0.5, 0.75]).over(epochs=4)
+        >>> [resize.size(epoch) for epoch in range(4)]
+        [4, 4, 6, None]
+
+    Reference:
+        M. Tan, Q. V. Le, "EfficientNetV2: Smaller Models and Faster Training", 2021 (there the augmentation grows with
+        the pictures, which is left out here). J. Howard et al.: fast.ai's entry to DAWNBench, 2018.
+    """
+
+    keeps_size = False
+
+    def __init__(self, sizes: Sequence[int], until: Sequence[float]) -> None:
+        if not sizes or len(sizes) != len(until):
+            raise ValueError(f"sizes and until must be as many, at least one, got {len(sizes)} and {len(until)}.")
+        if min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
+            raise ValueError(f"sizes must rise and be ≥ 1, got {list(sizes)}.")
+        if not (until[0] > 0 and until[-1] <= 1) or list(until) != sorted(set(until)):
+            raise ValueError(f"until must rise within (0, 1], got {list(until)}.")
+        self.sizes, self.until = tuple(sizes), tuple(until)
+        self.epochs: float | None = None
+
+    def over(self, epochs: float | None) -> Self:
+        """Take the length of the run."""
+        if epochs is None:
+            raise MisconfigurationException(
+                "ProgressiveResize needs the length of the run, and this run has none: set trainer.max_epochs or "
+                "trainer.max_steps."
+            )
+        known = copy.copy(self)
+        known.epochs = epochs
+        return known
+
+    def size(self, epoch: int) -> int | None:
+        """Side of the pictures in an epoch (from 0); `None` is the full size."""
+        if self.epochs is None:
+            raise MisconfigurationException(
+                "ProgressiveResize does not know the length of the run; in a loop of your own, "
+                "call its over(epochs) first."
+            )
+        return next(
+            (size for size, share in zip(self.sizes, self.until, strict=True) if epoch < share * self.epochs), None
+        )
+
+    def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Shrink a batch to the size of the epoch."""
+        height, width = images.shape[-2:]
+        if height != width or height <= self.sizes[-1]:
+            raise MisconfigurationException(
+                f"ProgressiveResize shrinks square pictures to {list(self.sizes)} pixels; these are {height} × {width}."
+            )
+        size = self.size(epoch)
+        return images if size is None else F.resize(images, [size, size], antialias=True)

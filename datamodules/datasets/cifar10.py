@@ -1,0 +1,106 @@
+"""CIFAR-10 from its official archive, downloaded where it is missing."""
+
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.datasets.downloads import download_explained
+from datamodules.memory.data_module import ImageDataModule
+from datamodules.memory.normalisation import Statistics
+from datamodules.memory.pictures import Pictures
+
+
+class CIFAR10DataModule(ImageDataModule):
+    """CIFAR-10: 60,000 colour pictures of 32 × 32 pixels in ten classes.
+
+    ``val_share`` of each class of the 50,000 official training pictures is for validation, by default 5,000 in all. The
+    10,000 official test pictures are opened by ``test`` and ``predict`` alone.
+
+    Args:
+        root: Where ``cifar-10-batches-py`` lies or, if it does not, is put: from ``cifar-10-python.tar.gz`` in ``root``
+            if that is there, else from a download, with torchvision's checksums.
+        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
+
+    Reference:
+        A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
+    """
+
+    class_names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]  # noqa: RUF012
+    image_size = (32, 32)
+    channels = 3
+
+    def __init__(self, root: str = "data", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.root = Path(root).expanduser()
+
+    def prepare_data(self) -> None:
+        """Download or unpack, in one process of each machine, if a file is missing."""
+        from torchvision.datasets import CIFAR10  # torchvision takes long to import
+
+        names = [name for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list)]
+        if not all((self.root / CIFAR10.base_folder / name).is_file() for name in names):
+            what = f"CIFAR-10 is not in {self.root} and cannot be had from {CIFAR10.url}"
+            ways_out = (
+                f"put {CIFAR10.filename} into {self.root}, or train on pictures in folders with "
+                "--data configs/data/image_folder.yaml --data.root FOLDER."
+            )
+            with download_explained(what, ways_out):
+                _fetch(self.root, names)
+
+    def training_pictures(self) -> Pictures:
+        """The five official training batches."""
+        from torchvision.datasets import CIFAR10
+
+        return _read(self.root / CIFAR10.base_folder, CIFAR10.train_list)
+
+    def test_pictures(self) -> Pictures:
+        """The official test batch."""
+        from torchvision.datasets import CIFAR10
+
+        return _read(self.root / CIFAR10.base_folder, CIFAR10.test_list)
+
+    def data_statistics(self) -> Statistics:
+        """Of the 50,000 training pictures: per channel over all pixels, not the mean of each picture's deviation."""
+        return Statistics((0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784))
+
+
+def _fetch(root: Path, names: list[str]) -> None:
+    """Unpack beside the place and move file by file, so that whatever breaks, no half file has a file's name."""
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import check_integrity, extract_archive
+
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
+        archive = root / CIFAR10.filename
+        if archive.exists():
+            if not check_integrity(archive, CIFAR10.tgz_md5):
+                raise RuntimeError(f"{archive} is not the official archive, or only a part of it")
+            extract_archive(archive, temporary)
+        else:
+            CIFAR10(temporary, download=True)
+        target = root / CIFAR10.base_folder
+        target.mkdir(exist_ok=True)
+        for name in (*names, CIFAR10.meta["filename"]):
+            (Path(temporary) / CIFAR10.base_folder / name).replace(target / name)
+
+
+def _read(folder: Path, files: list[tuple[str, str]]) -> Pictures:
+    from torchvision.datasets.utils import check_integrity
+
+    pixels, targets = [], []
+    for name, checksum in files:
+        file = folder / name
+        if not check_integrity(file, checksum):
+            what = "is not the official file" if file.exists() else "does not exist"
+            raise MisconfigurationException(f"{file} {what}: remove it, and the next run fetches it again.")
+        with file.open("rb") as stream:
+            content = pickle.load(stream, encoding="latin1")  # the checksum has shown whose pickle it is
+        planes = torch.from_numpy(np.asarray(content["data"], dtype=np.uint8)).view(-1, 3, 32, 32)
+        pixels.append(planes.permute(0, 2, 3, 1).contiguous())
+        targets.append(torch.tensor(content["labels"], dtype=torch.int64))
+    return Pictures(torch.cat(pixels), torch.cat(targets))

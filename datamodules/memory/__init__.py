@@ -1,0 +1,1 @@
+"""Data held in memory: order, split, normalisation, resume; open `data_module.py` first."""

@@ -1,0 +1,41 @@
+"""Pictures whose target is a class for every pixel."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datamodules.memory.data_module import ImageDataModule
+from datamodules.memory.pictures import Batch
+
+
+class MaskDataModule(ImageDataModule):
+    """Pictures with masks: the targets of :class:`~datamodules.memory.pictures.Pictures` are uint8 ``(N, H, W)``.
+
+    An augmentation moves the mask along with its picture: it gets the mask as one more channel, so it must move pixels
+    (crop, flip) and not mix or recolour them.
+
+    Args:
+        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
+    """
+
+    mixable = False
+    resizable = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
+        """Augment picture and mask alike, normalise the picture.
+
+        Shape:
+            images ``(B, C, H, W)`` uint8, masks ``(B, H, W)`` uint8, rows ``(B,)`` →
+            images ``(B, C, H', W')`` float32, masks ``(B, H', W')`` int64.
+        """
+        images, masks, rows = batch
+        if training and self._augmentation is not None:
+            both = torch.cat([images, masks.unsqueeze(1)], dim=1).contiguous(memory_format=torch.channels_last)
+            both = self._augmentation(both, rows, self.seed, epoch)
+            images, masks = both[:, :-1], both[:, -1]
+        images, masks = super().prepare_batch((images, masks, rows), training=False)
+        return images, masks.long()

@@ -1,0 +1,1 @@
+"""`descent show`: figures of losses, optimizers and schedulers; open `show.py` first."""

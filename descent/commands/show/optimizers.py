@@ -1,0 +1,124 @@
+"""The path of every shipped optimizer down an ill-conditioned quadratic, each at its own best learning rate."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from descent.commands.parser import LightParser
+from foundation.figure_style import COLORS, grid, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+START = (-1.6, 1.0)
+ANGLE = 0.5  # radians: were the valley along an axis, optimizers that scale each coordinate would have it easy
+NOTES = {"muon": " (its fallback: no matrix)"}
+RATES = [10 ** (exponent / 6) for exponent in range(-24, 7)]  # 1e-4 to 10
+
+
+def main(args: list[str]) -> None:
+    """Draw `optimizers.png` and `.svg`.
+
+    Args:
+        args: `--condition κ`, `--steps N`, `--out FOLDER`.
+    """
+    parser = LightParser("descent show optimizers", __doc__)
+    parser.add_argument("--condition", type=float, default=50.0, help="how much steeper one way is than the other (50)")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each optimizer (100)")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
+    given = parser.parse_args(args)
+    if given.condition < 1 or given.steps < 1:
+        parser.error(f"--condition and --steps must be ≥ 1, got {given.condition:g} and {given.steps}")
+    draw(given.condition, given.steps, given.out)
+
+
+def draw(condition: float, steps: int, out: Path) -> Path:
+    """Draw each optimizer's path in a panel of its own, and all losses in the last; the picture's path."""
+    from descent.commands.show.parts import optimizers
+
+    presets = optimizers()
+    figure, panels = grid(len(presets) + 1, size=(3.2, 2.6))
+    losses_of_all = last_panel(figure, panels.pop(), len(presets))
+    for index, (axes, (name, optimizer)) in enumerate(zip(panels, presets.items(), strict=True)):
+        rate, path, losses = best_path(optimizer, condition, steps)
+        contour(axes, condition)
+        axes.plot(*zip(*path, strict=True), color=COLORS[1], marker=".", markersize=3, linewidth=0.9)
+        axes.plot(0, 0, marker="*", color=COLORS[6], markersize=7)
+        axes.set_title(f"{name}{NOTES.get(name, '')}\nlr {rate:.2g}: {losses[0]:.2g} → {losses[-1]:.1e}", fontsize=9)
+        style = ("-", "--", ":")[index // len(COLORS)]
+        losses_of_all.plot(losses, style, color=COLORS[index % len(COLORS)], label=name)
+    losses_of_all.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    return save(figure, out, "optimizers")
+
+
+def last_panel(figure: "Figure", panel: "Axes", before: int) -> "Axes":
+    """The panel for all losses, as wide as the last row leaves."""
+    cells = panel.get_gridspec()
+    assert cells is not None
+    panel.remove()
+    axes = figure.add_subplot(cells[-1, before % cells.ncols :])
+    axes.set(yscale="log", title="loss by step", xlabel="step")
+    axes.grid(alpha=0.3)
+    return axes
+
+
+def hessian(condition: float) -> "Tensor":
+    """The matrix H of the loss ½ wᵀ H w: curvature 1 along the valley, `condition` across it."""
+    import torch
+
+    turn = torch.tensor([[ANGLE]]).double()
+    rotation = torch.cat([torch.cat([turn.cos(), -turn.sin()], 1), torch.cat([turn.sin(), turn.cos()], 1)])
+    return rotation @ torch.diag(torch.tensor([1.0, condition]).double()) @ rotation.T
+
+
+def best_path(
+    optimizer: Callable[..., Any], condition: float, steps: int
+) -> tuple[float, list[tuple[float, ...]], list[float]]:
+    """The learning rate that ends lowest, the path and the losses with it."""
+    runs = ((rate, *descend(optimizer, rate, condition, steps)) for rate in RATES)
+    return min(runs, key=lambda run: end_of(run[2]))
+
+
+def end_of(losses: list[float]) -> float:
+    """The highest of the last tenth of the losses, so that no rate wins by passing the minimum at the right time."""
+    last = losses[-max(1, len(losses) // 10) :]
+    return max(last) if all(math.isfinite(loss) for loss in last) else math.inf
+
+
+def descend(
+    optimizer: Callable[..., Any], rate: float, condition: float, steps: int
+) -> tuple[list[tuple[float, ...]], list[float]]:
+    """Path and losses of an optimizer at one rate, without weight decay to speak of."""
+    import torch
+
+    matrix = hessian(condition)
+    weights = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    built = optimizer([weights])
+    for group in built.param_groups:
+        group.update(lr=rate, weight_decay=1e-12)  # too small to be seen; with 0 LAMB would be Adam
+    if hasattr(built, "train"):
+        built.train()
+    path, losses = [], []
+    for _ in range(steps + 1):
+        loss = weights @ matrix @ weights / 2
+        path.append(tuple(weights.tolist()))
+        losses.append(loss.item())
+        built.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        built.step()
+    return path, losses
+
+
+def contour(axes: "Axes", condition: float) -> None:
+    """The loss as contour lines."""
+    import torch
+
+    across, up = torch.meshgrid(torch.linspace(-2, 1, 120), torch.linspace(-1.1, 1.4, 120), indexing="xy")
+    points = torch.stack([across, up], dim=-1).double()
+    height = torch.einsum("...i,ij,...j->...", points, hessian(condition), points) / 2
+    levels = [float(height.max()) * 4.0**-power for power in range(7, -1, -1)]
+    axes.contour(across, up, height, levels=levels, colors="0.75", linewidths=0.7)
+    axes.set(xlim=(-2, 1), ylim=(-1.1, 1.4), xticks=[], yticks=[])

@@ -1,0 +1,74 @@
+"""Every shipped schedule over a run, the learning rate as a share of the optimizer's."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from descent.commands.parser import LightParser
+from foundation.figure_style import COLORS, grid, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STEPS_PER_EPOCH = 20
+
+
+def main(args: list[str]) -> None:
+    """Draw `schedulers.png` and `.svg`.
+
+    Args:
+        args: `--epochs N`, `--out FOLDER`.
+    """
+    parser = LightParser("descent show schedulers", __doc__)
+    parser.add_argument("--epochs", type=int, default=100, help="length of the run that is drawn (100)")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
+    given = parser.parse_args(args)
+    if given.epochs < 1:
+        parser.error(f"--epochs must be ≥ 1, got {given.epochs}")
+    draw(given.epochs, given.out)
+
+
+def draw(epochs: int, out: Path) -> Path:
+    """Draw every preset in a panel of its own; the picture's path."""
+    from descent.commands.show.parts import schedulers
+
+    presets = schedulers()
+    figure, panels = grid(len(presets), columns=5, size=(2.9, 2.2))
+    for axes, (name, scheduler) in zip(panels, presets.items(), strict=True):
+        panel(axes, name, scheduler, epochs)
+    figure.supxlabel("epoch")
+    figure.supylabel("learning rate, share of the optimizer's")
+    return save(figure, out, "schedulers")
+
+
+def panel(axes: "Axes", name: str, scheduler: Any, epochs: int) -> None:
+    """Draw one schedule, and the momentum where the schedule moves it."""
+    import torch
+
+    from lightning_modules.schedulers import Horizon, build_schedule
+    from lightning_modules.schedulers.preview import preview
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
+    horizon = Horizon(epochs * STEPS_PER_EPOCH, epochs, STEPS_PER_EPOCH)
+    config = build_schedule(scheduler, optimizer, horizon)
+    ends = [STEPS_PER_EPOCH * (epoch + 1) for epoch in range(epochs)]
+    losses = [validation_loss(epoch / epochs) for epoch in range(epochs)]
+    values = preview(optimizer, config, horizon, ends, losses).groups["0"]
+    time = [step / STEPS_PER_EPOCH for step in range(horizon.steps or 0)]
+    axes.plot(time, values["lr"], color=COLORS[0], label="learning rate")
+    axes.set(title=name, ylim=(-0.05, 1.05), xlim=(0, epochs))
+    if len(set(values["momentum"])) > 1:
+        axes.plot(time, values["momentum"], color=COLORS[1], linestyle="--", linewidth=1, label="momentum")
+        axes.legend(frameon=False, fontsize=7, loc="best")
+    if config is not None and getattr(config["scheduler"], "monitor", None):
+        label = f"{config['monitor']}, made up"
+        axes.plot(time[::STEPS_PER_EPOCH], losses, color=COLORS[2], linestyle=":", label=label)
+        axes.legend(frameon=False, fontsize=7, loc="upper right")
+    axes.grid(alpha=0.3)
+
+
+def validation_loss(share: float) -> float:
+    """A validation loss for a plateau to watch: four times it falls and stays, in two digits as one reads it."""
+    stair = min(3, int(4 * share))
+    before, after = (1.0 if stair == 0 else 0.25 + 0.6 * 0.5**stair), 0.25 + 0.3 * 0.5**stair
+    return round(after + (before - after) * math.exp(-40 * (share - stair / 4)), 2)

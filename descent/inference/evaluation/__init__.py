@@ -1,0 +1,1 @@
+"""Evaluate a trained network and write a page; open `evaluation.py` first."""

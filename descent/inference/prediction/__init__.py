@@ -1,0 +1,1 @@
+"""Predict images that the network has not seen; open `prediction.py` first."""

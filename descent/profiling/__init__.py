@@ -1,0 +1,1 @@
+"""Measure where a training step's time goes; open `profile.py` first."""

@@ -1,0 +1,1 @@
+"""A study's page, figures and tables; open `write.py` first."""

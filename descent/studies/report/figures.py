@@ -1,0 +1,182 @@
+"""The figures of a study: readable on a phone, in print and by colour-blind readers."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from descent.studies.report.results import StudyTables
+from descent.studies.report.verdict import Scale
+from descent.studies.running.recorder import PHASES
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")  # Okabe and Ito's
+MARKERS = "osD^vP*X"
+WIDTH, HEIGHT = 4.8, 3.5  # inches: about a phone's width at the letters' own size
+
+
+def all_figures(tables: StudyTables) -> dict[str, Figure]:
+    """Every figure that the study has data for, by name."""
+    figures = {
+        "differences": differences(tables),
+        "curves": curves(tables, "val"),
+        "curves_training": curves(tables, "train"),
+        "sensitivity": sensitivity(tables),
+        "expected_best": expected_best_curves(tables),
+        "time": time_split(tables),
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _styles(tables: StudyTables) -> Iterator[tuple[str, dict[str, Any]]]:
+    for index, name in enumerate(tables.config.names):
+        yield name, {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)], "label": name}
+
+
+def _new(xlabel: str, ylabel: str) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _legend(figure: Figure, axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        columns = 3 if max(map(len, labels)) < 14 else 2 if max(map(len, labels)) < 24 else 1
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8.5)
+
+
+def differences(tables: StudyTables) -> Figure | None:
+    """Difference to the baseline with its 95 % interval, a row a candidate."""
+    rows = [(n, d) for n in tables.table.index if (d := tables.difference(n, tables.config.baseline)) is not None]
+    if not rows:
+        return None
+    scale = Scale(tables.metric)
+    factor = 100 if scale.percent else 1
+    unit = "points" if scale.percent else "units"
+    figure, axes = _new("", "")
+    figure.supxlabel(f"{unit} of {tables.metric} against {tables.config.baseline}", fontsize=10)
+    figure.set_size_inches(WIDTH, 1.2 + 0.42 * len(rows))
+    styles = dict(_styles(tables))
+    for place, (name, (mean, low, high, _)) in enumerate(reversed(rows)):
+        style = styles[name]
+        centre, error = factor * mean, [[factor * (mean - low)], [factor * (high - mean)]]
+        axes.errorbar(centre, place, xerr=error, fmt=style["marker"], color=style["color"], capsize=4, markersize=6)
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    better = "larger is better" if tables.config.larger_is_better else "smaller is better"
+    axes.set_title(better, fontsize=8.5, loc="right", color="#555555")
+    return figure
+
+
+def curves(tables: StudyTables, stage: str) -> Figure | None:
+    """Metric against steps, mean over the re-runs with the band of its 95 % interval."""
+    frame = tables.curves.dropna(subset=[stage])
+    if frame.empty:
+        return None
+    from descent.studies.statistics.intervals import t_interval
+
+    metric = tables.config.metric if stage == "val" else tables.config.metric.replace("val/", "train/", 1)
+    figure, axes = _new("optimizer steps", metric)
+    lowest = math.inf
+    for name, style in _styles(tables):
+        own = frame[frame["candidate"] == name]
+        table = own.pivot_table(index="validation", columns="index", values=stage).dropna()
+        if table.empty:
+            continue
+        steps = own.groupby("validation")["step"].median().loc[table.index]
+        every = max(1, len(steps) // 8)
+        axes.plot(steps, table.mean(axis=1), markersize=4, markevery=every, linewidth=1.4, **style)
+        if table.shape[1] > 1:
+            _, low, high = t_interval(table.to_numpy())
+            axes.fill_between(steps, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        lowest = min(lowest, float(table.min().min()))
+    if tables.target is not None and stage == "val":
+        axes.axhline(tables.target, color="black", linestyle=":", linewidth=1, label="target")
+    _axis_of(axes, tables, frame[stage].to_numpy(dtype=float), lowest)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    _legend(figure, axes)
+    return figure
+
+
+def _axis_of(axes: Any, tables: StudyTables, values: Any, lowest: float) -> None:
+    """Percentages as such; errors that span more than a decade on a log axis."""
+    if Scale(tables.metric).percent:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    elif not tables.config.larger_is_better and lowest > 0 and np.nanmax(values) / lowest > 10:
+        axes.set_yscale("log")
+
+
+def sensitivity(tables: StudyTables) -> Figure | None:
+    """Score against the tuned rate, a point a trial, log axis; what diverged stands at the bottom."""
+    keys = [key for name in tables.config.names for key in tables.config.search_of(name)]
+    if not keys:
+        return None
+    key = max(set(keys), key=keys.count)
+    figure, axes = _new(f"{key.rpartition('.')[2]} (log axis)", tables.config.metric)
+    scores = []
+    for name, style in _styles(tables):
+        trials = sorted((point[key], score) for point, score in tables.sensitivity(name) if key in point)
+        good = [(value, score) for value, score in trials if score is not None]
+        scores += [score for _, score in good]
+        if good:
+            axes.plot(*zip(*good, strict=True), linewidth=1.2, markersize=5, **style)
+        chosen = tables.progress.chosen(name)
+        if chosen and key in chosen:
+            best = next(score for value, score in good if value == chosen[key])
+            ring = {"marker": "o", "markersize": 11, "fillstyle": "none", "color": style["color"]}
+            axes.plot([chosen[key]], [best], linestyle="none", **ring)
+        failed = [value for value, score in trials if score is None]
+        if failed:
+            place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+            axes.plot(failed, [0.02] * len(failed), "x", color=style["color"], markersize=7, **place)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(numticks=8))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    _axis_of(axes, tables, np.array(scores or [math.nan]), min(scores, default=math.inf))
+    axes.set_title("ring: chosen;  ×: diverged", fontsize=8.5, loc="right", color="#555555")
+    _legend(figure, axes)
+    return figure
+
+
+def expected_best_curves(tables: StudyTables) -> Figure | None:
+    """Expected best validation score against the number of tuning trials."""
+    found = {name: tables.expected(name) for name in tables.config.names}
+    if max(map(len, found.values()), default=0) < 2:
+        return None
+    figure, axes = _new("tuning trials", f"expected best {tables.config.metric}")
+    for name, style in _styles(tables):
+        if found[name]:
+            axes.plot(range(1, len(found[name]) + 1), found[name], linewidth=1.4, markersize=5, **style)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    values = np.array([value for curve in found.values() for value in curve])
+    _axis_of(axes, tables, values, float(values.min()))
+    _legend(figure, axes)
+    return figure
+
+
+def time_split(tables: StudyTables) -> Figure | None:
+    """Shares of data, forward, backward and step, a row a candidate."""
+    rows = {name: tables.split(name) for name in reversed(tables.config.names)}
+    rows = {name: row for name, row in rows.items() if not math.isnan(row["step"])}
+    if not rows:
+        return None
+    figure, axes = _new("share of training time, %", "")
+    figure.set_size_inches(WIDTH, 1.3 + 0.36 * len(rows))
+    start = np.zeros(len(rows))
+    for phase, shade in zip(PHASES, ("#BBBBBB", "#56B4E9", "#0072B2", "#E69F00"), strict=True):
+        width = np.array([100 * row[phase] for row in rows.values()])
+        axes.barh(range(len(rows)), width, left=start, color=shade, label=phase, height=0.62)
+        start += width
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_xlim(0, 100)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=8.5)
+    return figure

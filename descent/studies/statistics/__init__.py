@@ -1,0 +1,1 @@
+"""Paired tests, intervals, power; pure functions."""

@@ -1,0 +1,87 @@
+"""The figure of a run's schedule, planned and real."""
+
+import operator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foundation.figure_style import COLORS, save
+from lightning_modules.schedulers.preview import QUANTITIES, Preview
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+NAMES = {"lr": "learning rate", "momentum": "momentum", "weight_decay": "weight decay"}
+
+
+def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: Path) -> Path:
+    """Draw one panel a quantity, one line a group, dots where a run was; the picture's path."""
+    from matplotlib.figure import Figure
+
+    lines = [(name, values, p) for p in named(previews) for name, values in p.groups.items()]
+    shown = [q for q in QUANTITIES if any(q in values for _, values, _ in lines)]
+    figure = Figure(figsize=(7, 1.2 + 1.9 * len(shown)), layout="constrained")
+    heights = [2.0 if quantity == "lr" else 1.0 for quantity in shown]
+    panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for axes, quantity in zip(panels, shown, strict=True):
+        for index, (name, values, _) in enumerate(lines):
+            if quantity in values:
+                style = ("-", "--", ":", "-.")[index % 4]
+                axes.plot(values[quantity], style, color=COLORS[index % len(COLORS)], label=label(name, len(lines)))
+        axes.set_ylabel(NAMES[quantity])
+        highest = max(max(values[quantity]) for _, values, _ in lines if quantity in values) or 1.0
+        axes.set_ylim(-0.04 * highest, 1.08 * highest)
+        axes.grid(alpha=0.3)
+    if real is not None:
+        dots(panels[0], real)
+    if len(panels[0].get_lines()) > 1:
+        panels[0].legend(frameon=False, fontsize=8)
+    panels[-1].set_xlabel("optimizer step")
+    add_epochs(panels[0], previews)
+    describe(lines)
+    return save(figure, folder, "schedule")
+
+
+def named(previews: list[Preview]) -> list[Preview]:
+    """Previews whose groups also name their optimizer where there are several."""
+    if len(previews) == 1:
+        return previews
+    return [
+        Preview(p.steps_per_epoch, {f"optimizer {number}, {name}": values for name, values in p.groups.items()})
+        for number, p in enumerate(previews)
+    ]
+
+
+def label(name: str, lines: int) -> str:
+    """A line's name in the legend."""
+    return "planned" if lines == 1 else name
+
+
+def dots(axes: "Axes", real: "pd.DataFrame") -> None:
+    """What a run logged: the rate that each logged step used."""
+    for name in (column for column in real.columns if column == "lr" or column.startswith("lr/")):
+        rows = real[["step", name]].dropna()
+        axes.plot(rows["step"], rows[name], ".", color="black", markersize=4, label=f"run: {name}")
+
+
+def add_epochs(axes: "Axes", previews: list[Preview]) -> None:
+    """A second axis in epochs."""
+    per_epoch = previews[0].steps_per_epoch if previews else None
+    if per_epoch:
+        scales = partial(operator.mul, 1 / per_epoch), partial(operator.mul, per_epoch)
+        top = axes.secondary_xaxis("top", functions=scales)
+        top.set_xlabel("epoch")
+
+
+def describe(lines: list[tuple[str, dict[str, list[float]], Preview]]) -> None:
+    """Print each group's first, highest and last learning rate."""
+    width = max(len(name) for name, _, _ in lines)
+    for name, values, seen in lines:
+        rates = values["lr"]
+        top = rates.index(max(rates))
+        replay = f", {seen.observed} validations replayed" if seen.observed else ""
+        print(
+            f"{name:<{width}}  lr {rates[0]:.3g} at first, {max(rates):.3g} at step {top}, {rates[-1]:.3g} at the last"
+            f" of {len(rates)} steps{replay}"
+        )

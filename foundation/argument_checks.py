@@ -1,0 +1,58 @@
+"""Checks of a schedule's arguments, each one line that names the argument and the value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def require_between(name: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Refuse a number outside [low, high]; NaN is outside."""
+    if not low <= value <= high:
+        bounds = f"≥ {low:g}" if high == float("inf") else f"in [{low:g}, {high:g}]"
+        raise ValueError(f"{name} must be {bounds}, got {value}.")
+
+
+def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a word that is not among the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+
+
+def check_at_least_one(**arguments: int) -> None:
+    """Refuse arguments below 1, by name.
+
+    Raises:
+        ValueError: An argument is below 1.
+
+    Example:
+        >>> check_at_least_one(width=0)
+        Traceback (most recent call last):
+        ValueError: width must be ≥ 1, got 0.
+    """
+    for name, value in arguments.items():
+        if value < 1:
+            raise ValueError(f"{name} must be ≥ 1, got {value}.")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise ValueError unless 0 ≤ `value` ≤ 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value}.")
+
+
+def check_momentum(name: str, value: float) -> None:
+    """Raise ValueError unless 0 ≤ `value` < 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value}.")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise ValueError unless `value` > 0."""
+    if not value > 0:
+        raise ValueError(f"{name} must be > 0, got {value}.")
+
+
+def check_at_least(name: str, value: float, least: float) -> None:
+    """Raise ValueError unless `value` ≥ `least`."""
+    if not value >= least:
+        raise ValueError(f"{name} must be ≥ {least}, got {value}.")

@@ -1,0 +1,94 @@
+"""The precision that a machine can really do."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+PACKAGES = ("descent", "torch", "lightning", "torchmetrics", "timm", "torchvision", "numpy", "scipy", "optuna")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, cores, accelerator, versions: what a reader needs to judge the seconds."""
+    import torch
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "accelerator": gpu or "none",
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+# What the CPU needs to multiply bf16 in hardware; without it autocast is slower than float32.
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"}
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
+    """Instruction sets of the CPU as Linux names them; empty where that cannot be read."""
+    if not cpuinfo.is_file():
+        return set()
+    lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+    return {flag for key, _, flags in lines if key.strip() in ("flags", "Features") for flag in flags.split()}
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU has bf16 instructions (AVX-512 BF16, AMX, ARM's BF16, Apple's M2 and later are not asked)."""
+    return bool(cpu_flags() & BF16_FLAGS)
+
+
+def effective_precision(precision: str | int | None, accelerator: str) -> tuple[str | int | None, str | None]:
+    """What takes the place of a precision that the device has not, and the reason in one line (`None`: unchanged).
+
+    fp16 on a CPU: bf16-mixed where the CPU has bf16 instructions, else 32-bit. bf16-mixed on a CPU without them stays
+    as it is asked for, since it works, slowly.
+
+    Args:
+        precision: As Lightning's trainer takes it.
+        accelerator: As Lightning's trainer takes it; `"auto"` is a CPU where torch sees no other device.
+    """
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    if not on_cpu or str(precision) not in ("16-mixed", "16", "16-true"):
+        return precision, None
+    if cpu_has_bf16():
+        return (
+            "bf16-mixed",
+            f"precision: {precision} needs a GPU; this CPU has bf16 instructions: training in bf16-mixed.",
+        )
+    return "32-true", (
+        f"precision: {precision} needs a GPU, and this CPU ({platform.machine()}) has no bf16 instructions: "
+        "training in 32-bit."
+    )

@@ -1,0 +1,112 @@
+"""Masks as pictures: the value of a pixel is its class, its colour tells the classes apart."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SHOWN = 16
+
+
+def is_picture_batch(batch: Tensor) -> bool:
+    """Whether these are pictures `(B, C, H, W)` with C 1 or 3, of more than one pixel."""
+    return batch.ndim == 4 and batch.shape[1] in (1, 3) and min(batch.shape[2:]) > 1
+
+
+def contact_sheet(batch: Tensor) -> Tensor:
+    """The first pictures beside each other, uint8 `(3, H, W)`, small ones enlarged.
+
+    Args:
+        batch: `(B, C, H, W)`, C 1 or 3, of any range.
+
+    Example:
+        >>> contact_sheet(torch.linspace(0, 1, 20 * 64).view(20, 1, 8, 8)).shape
+        torch.Size([3, 266, 266])
+    """
+    from torchvision.utils import make_grid
+
+    pictures = batch[:SHOWN].detach().float().cpu()
+    low, high = pictures.amin(), pictures.amax()
+    pictures = (pictures - low) / (high - low).clamp(min=1e-12)
+    times = max(1, 64 // pictures.shape[-1])
+    pictures = pictures.repeat_interleave(times, -1).repeat_interleave(times, -2)
+    return (make_grid(pictures, nrow=4, padding=2, pad_value=1.0) * 255).to(torch.uint8)
+
+
+def as_bytes(pictures: Tensor) -> Tensor:
+    """Pictures in [−1, 1] as uint8.
+
+    Example:
+        >>> as_bytes(torch.tensor([-1.0, 0.0, 1.0]))
+        tensor([  0, 128, 255], dtype=torch.uint8)
+    """
+    return (pictures.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+SHOWN_PIXELS = 64  # to a side, of each picture in the file: small pictures are enlarged to about that
+
+
+def grid(pictures: Tensor, columns: int) -> Tensor:
+    """Pictures in [−1, 1] beside each other with white lines between, uint8 `(3, H, W)`, small ones enlarged.
+
+    Args:
+        pictures: `(N, C, H, W)`, C 1 or 3.
+        columns: ≥ 1.
+
+    Example:
+        >>> grid(torch.zeros(4, 1, 32, 32), columns=2).shape
+        torch.Size([3, 134, 134])
+    """
+    from torchvision.utils import make_grid  # torchvision takes long to import
+
+    times = max(SHOWN_PIXELS // pictures.shape[-1], 1)
+    large = as_bytes(pictures.cpu()).repeat_interleave(times, -1).repeat_interleave(times, -2)
+    made: Tensor = make_grid(large, nrow=columns, padding=2, pad_value=255)
+    return made
+
+
+def save_picture(picture: Tensor, path: Path) -> None:
+    """Save uint8 `(C, H, W)`, C 1 or 3, as a PNG file."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    channels_last = picture.permute(1, 2, 0).contiguous().numpy()
+    Image.fromarray(channels_last[..., 0] if len(picture) == 1 else channels_last).save(path)
+
+
+# Okabe and Ito's colours, told apart in print and by colour-blind readers; class 0 is black.
+COLORS = [
+    (0, 0, 0),
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+    (153, 153, 153),
+]
+
+
+def save_masks(masks: Tensor, folder: Path) -> list[str]:
+    """Save masks `(N, H, W)` of class numbers below 256 as PNG files; their paths from the folder above."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    palette = [channel for number in range(256) for channel in _color(number)]
+    digits = len(str(max(len(masks) - 1, 0)))
+    names = []
+    for number, mask in enumerate(masks):
+        picture = Image.fromarray(mask.byte().numpy()).convert("P")
+        picture.putpalette(palette)
+        path = folder / f"{number:0{digits}d}.png"
+        picture.save(path)
+        names.append(f"{folder.name}/{path.name}")
+    return names
+
+
+def _color(number: int) -> tuple[int, int, int]:
+    """The listed colours first, then darker rounds of them."""
+    shade = 0.75 ** ((number - 1) // (len(COLORS) - 1)) if number else 0.0
+    red, green, blue = COLORS[(number - 1) % (len(COLORS) - 1) + 1 if number else 0]
+    return int(red * shade), int(green * shade), int(blue * shade)

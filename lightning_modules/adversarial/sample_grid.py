@@ -1,0 +1,47 @@
+"""Pictures of the same noise at every validation: how a generator gets on, to be seen."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+from foundation.pictures import grid, save_picture
+from foundation.tensorboard import tensorboards
+
+
+class SampleGrid(Callback):
+    """At every validation makes pictures of the same noise, a grid of them in TensorBoard and in the run's figures.
+
+    Files are `figures/samples/step_000280.png`; in TensorBoard `samples` has a slider over the steps.
+
+    Args:
+        columns: ≥ 1; there are as many rows.
+
+    Raises:
+        ValueError: `columns` is below 1.
+    """
+
+    def __init__(self, columns: int = 8) -> None:
+        if columns < 1:
+            raise ValueError(f"columns must be ≥ 1, got {columns}.")
+        self.columns = columns
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """After the last batch: at the epoch's end an average of the weights has already made room for them."""
+        last = batch_idx + 1 == trainer.num_val_batches[dataloader_idx]
+        if not last or trainer.sanity_checking:
+            return
+        folder = trainer.log_dir  # a broadcast: every process asks
+        if not trainer.is_global_zero:
+            return
+        with torch.no_grad():
+            picture = grid(pl_module(pl_module.fixed_noise(self.columns**2, -1)), self.columns)  # type: ignore[operator]
+        for board in tensorboards(trainer):
+            board.add_image("samples", picture, trainer.global_step)
+        if folder is not None and trainer.loggers:
+            save_picture(picture, Path(folder) / "figures" / "samples" / f"step_{trainer.global_step:06d}.png")

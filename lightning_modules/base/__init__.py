@@ -1,0 +1,1 @@
+"""What every task shares; open `supervised.py` first."""

@@ -1,0 +1,1 @@
+"""Modules whose state is spread over processes."""

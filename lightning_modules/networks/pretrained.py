@@ -1,0 +1,174 @@
+"""Any classification network of timm or torchvision, by name."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision import models
+
+from foundation.argument_checks import check_at_least_one
+from lightning_modules.networks.amx_convolution import use_long_rows
+
+
+class TimmNetwork(nn.Module):
+    """A network of timm by name; `model` is timm's own module.
+
+    Args:
+        name: what timm calls it, with a tag for particular weights: `resnet18`, `vit_tiny_patch16_224.augreg_in21k`.
+            All of them: `timm.list_models()`.
+        num_classes: number of logits, ≥ 1.
+        in_channels: channels of a picture, ≥ 1. timm adapts pretrained weights to them.
+        pretrained: start from downloaded weights instead of random ones.
+        options: further arguments of that network: `{img_size: 32, patch_size: 4}`, `{drop_path_rate: 0.1}`.
+
+    Shape:
+        `(B, in_channels, H, W)` → `(B, num_classes)`, with the H and W that the network is made for.
+
+    Raises:
+        ValueError: timm has no network of that name, or the network does not take the options.
+        ConnectionError: The weights could not be downloaded.
+
+    Example:
+        >>> TimmNetwork("resnet10t", num_classes=7, in_channels=1)(torch.zeros(2, 1, 64, 64)).shape
+        torch.Size([2, 7])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        pretrained: bool = False,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+        import timm  # here, since it takes a second that only its users should wait
+
+        if "/" not in name and not timm.is_model(name):  # "hf-hub:owner/name" is for the hub to judge
+            raise ValueError(_unknown(name, timm.list_models(), "timm", "timm.list_models()"))
+        try:
+            self.model = timm.create_model(
+                name, pretrained=pretrained, num_classes=num_classes, in_chans=in_channels, **(options or {})
+            )
+        except OSError as error:
+            raise ConnectionError(_no_weights(name, error)) from error
+        except (TypeError, RuntimeError) as error:  # an unknown option; an unknown tag after the dot
+            raise ValueError(f"timm cannot build {name!r}: {error}") from error
+        use_long_rows(self.model)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch of pictures."""
+        logits: torch.Tensor = self.model(images)
+        return logits
+
+
+class TorchvisionNetwork(nn.Module):
+    """A classification network of torchvision by name; `model` is torchvision's own module.
+
+    Auxiliary outputs (googlenet, inception_v3) are left out: a network returns logits. Pretrained networks get a new
+    last layer for the number of classes at hand.
+
+    Args:
+        name: what torchvision calls it: `resnet18`, `mobilenet_v3_small`. All of them:
+            `torchvision.models.list_models(module=torchvision.models)`.
+        num_classes: number of logits, ≥ 1.
+        in_channels: channels of a picture, ≥ 1; 3 where pretrained.
+        pretrained: start from downloaded ImageNet weights instead of random ones.
+        options: further arguments of that network: `{dropout: 0.1}`, `{image_size: 32}`.
+
+    Shape:
+        `(B, in_channels, H, W)` → `(B, num_classes)`, with the H and W that the network is made for.
+
+    Raises:
+        ValueError: torchvision has no network of that name, the network does not take the options, or pretrained
+            weights are asked for pictures that are not RGB.
+        ConnectionError: The weights could not be downloaded.
+
+    Example:
+        >>> TorchvisionNetwork("squeezenet1_1", num_classes=7, in_channels=1)(torch.zeros(2, 1, 64, 64)).shape
+        torch.Size([2, 7])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        pretrained: bool = False,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+        known = models.list_models(module=models)
+        if name not in known:
+            raise ValueError(_unknown(name, known, "torchvision", "torchvision.models.list_models()"))
+        if pretrained and in_channels != 3:
+            raise ValueError(
+                f"torchvision's pretrained weights are for RGB pictures, in_channels is {in_channels}: "
+                "set pretrained to false, or use TimmNetwork, which adapts its weights."
+            )
+        self.model = _torchvision_model(name, pretrained, num_classes, options or {})
+        if in_channels != 3:
+            _replace_first_convolution(self.model, in_channels)
+        use_long_rows(self.model)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch of pictures."""
+        logits: torch.Tensor = self.model(images)
+        return logits
+
+
+def _torchvision_model(name: str, pretrained: bool, num_classes: int, options: dict[str, Any]) -> nn.Module:
+    if not pretrained:
+        options = {"num_classes": num_classes, **options}
+        if name in ("googlenet", "inception_v3"):
+            options = {"aux_logits": False, "init_weights": True, **options}
+    try:
+        model: nn.Module = models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
+    except OSError as error:
+        raise ConnectionError(_no_weights(name, error)) from error
+    except TypeError as error:  # an unknown option
+        raise ValueError(f"torchvision cannot build {name!r}: {error}") from error
+    if pretrained:
+        _replace_last_layer(model, num_classes)
+    return model
+
+
+def _replace_first_convolution(model: nn.Module, in_channels: int) -> None:
+    """Put a fresh first convolution for `in_channels` in place of the one for RGB."""
+    path, old = next((p, m) for p, m in model.named_modules() if isinstance(m, nn.Conv2d))
+    new = nn.Conv2d(
+        in_channels,
+        old.out_channels,
+        kernel_size=(old.kernel_size[0], old.kernel_size[1]),
+        stride=(old.stride[0], old.stride[1]),
+        padding=old.padding if isinstance(old.padding, str) else (old.padding[0], old.padding[1]),
+        bias=old.bias is not None,
+    )
+    model.set_submodule(path, new)
+
+
+def _replace_last_layer(model: nn.Module, num_classes: int) -> None:
+    """Put a fresh last layer for `num_classes` in place of the one for ImageNet's 1,000."""
+    path, old = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
+    if isinstance(old, nn.Linear):
+        model.set_submodule(path, nn.Linear(old.in_features, num_classes))
+    else:  # squeezenet ends in a 1×1 convolution
+        model.set_submodule(path, nn.Conv2d(old.in_channels, num_classes, kernel_size=1))
+
+
+def _unknown(name: str, known: Iterable[str], library: str, listing: str) -> str:
+    close = difflib.get_close_matches(name, list(known), n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"{listing} lists all of them."
+    return f"{library} has no network {name!r}: {hint}"
+
+
+def _no_weights(name: str, error: Exception) -> str:
+    reason = str(error).partition("\n")[0]
+    return (
+        f"could not download the pretrained weights of {name!r} ({reason.rstrip('.')}): connect to a network, copy "
+        "them into the library's cache, or set pretrained to false."
+    )

@@ -1,0 +1,112 @@
+"""Schedules that are a pure function of the step, and the thin shell that lets an optimizer follow one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.run_length import Horizon
+
+
+class Curve(Recipe):
+    """A schedule whose learning rate is base rate × `factor(step, horizon)`; it remembers nothing."""
+
+    @abstractmethod
+    def factor(self, step: int, horizon: Horizon) -> float:
+        """Return the learning rate of optimizer step `step` (from 0), as a multiple of each group's base rate."""
+
+    def momentum(self, step: int, horizon: Horizon) -> float | None:
+        """Return the momentum of optimizer step `step`, or `None` where the schedule leaves momentum alone."""
+        return None
+
+    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+        """Raise MisconfigurationException where the schedule does not fit the optimizer or the run."""
+
+    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+        """Return Lightning's config of this schedule, followed step by step."""
+        self.check(optimizer, horizon)
+        return {"scheduler": CurveSchedule(optimizer, self, horizon), "interval": "step", "frequency": 1}
+
+
+class CurveSchedule(LRScheduler):
+    """Sets every group's learning rate (and momentum) to what a curve says for the current step.
+
+    Its state is the number of steps done and the base rates. The curve is not part of it, so a run that is resumed
+    with another length follows the curve of the new length from that step on, and says so.
+    """
+
+    def __init__(self, optimizer: Optimizer, curve: Curve, horizon: Horizon) -> None:
+        self.curve = curve
+        self.horizon = horizon
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[Any]:
+        """Return the learning rate of each group at the current step."""
+        factor = self.curve.factor(self.last_epoch, self.horizon)
+        return [base * factor for base in self.base_lrs]
+
+    def step(self, epoch: int | None = None) -> None:
+        """Move on by one optimizer step."""
+        super().step(epoch)
+        self._set_momentum()
+
+    def _set_momentum(self) -> None:
+        momentum = self.curve.momentum(self.last_epoch, self.horizon)
+        if momentum is not None:
+            set_momentum(self.optimizer, momentum)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state: plain numbers, so that `weights_only=True` loads it."""
+        kept = ("last_epoch", "_step_count", "base_lrs", "_last_lr")
+        return {key: getattr(self, key) for key in kept} | {"total_steps": self.horizon.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a state, on the curve of this run's own length."""
+        saved = dict(state_dict)
+        total = saved.pop("total_steps")
+        self.__dict__.update(saved)
+        if total == self.horizon.steps:
+            return
+        before, rates = self._last_lr, self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self._last_lr = rates
+        self._set_momentum()
+        rank_zero_info(
+            f"{type(self.curve).__name__}: saved in a run of {total} steps, now {self.horizon.steps}. The learning"
+            f" rate of step {self.last_epoch} goes from {before[0]:.3g} to {rates[0]:.3g} and follows the new curve."
+        )
+
+
+def momentum_key(optimizer: Optimizer) -> str | None:
+    """Return where the optimizer keeps its momentum: `momentum`, `betas` (the first of them), or `None`."""
+    group = optimizer.param_groups[0]
+    return next((key for key in ("momentum", "betas") if key in group), None)
+
+
+def require_momentum(who: str, optimizer: Optimizer) -> None:
+    """Raise MisconfigurationException where there is no momentum that `who` could cycle."""
+    key = momentum_key(optimizer)
+    if key is None or any(group[key] == 0 for group in optimizer.param_groups):
+        raise MisconfigurationException(
+            f"{who} cycles momentum, and {type(optimizer).__name__} has none here: set cycle_momentum: false, or choose"
+            " an optimizer with momentum (sgd_momentum, adamw)."
+        )
+
+
+def set_momentum(optimizer: Optimizer, momentum: float) -> None:
+    """Set the momentum (Adam's first beta) of every group."""
+    key = momentum_key(optimizer)
+    for group in optimizer.param_groups:
+        group.update({key: momentum} if key == "momentum" else {"betas": (momentum, *group["betas"][1:])})
+
+
+def linear(start: float, end: float, share: float) -> float:
+    """Return the value at `share` of the way from `start` to `end`."""
+    return start + (end - start) * share
