@@ -19,7 +19,7 @@ from descent.inference.evaluation.outputs import Outputs
 from descent.inference.evaluation.page import evaluation_page
 from descent.inference.prediction.page import prediction_page
 from descent.inference.prediction.prediction import Predictions
-from foundation.html import Budget, Picture, gallery
+from descent.inference.thumbnails import Budget, Picture, gallery
 from foundation.html.elements import contrast, shade, shaded
 from tests.trained.support import COLOURS, picture
 

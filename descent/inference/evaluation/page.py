@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.figures import confusion_map, reliability_diagram
-from foundation.html import Budget, Picture, details, document, gallery, note, section, table
+from descent.inference.thumbnails import Budget, Picture, gallery
+from foundation.html import details, document, note, section, table
 from foundation.html.document import Section
 from foundation.html.elements import escaped, shaded
 from foundation.html.svg import captioned

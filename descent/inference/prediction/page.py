@@ -5,7 +5,8 @@ from functools import partial
 
 from descent.inference.prediction.prediction import Predictions
 from descent.inference.thumbnails import from_file
-from foundation.html import Budget, Picture, details, document, gallery, note, section, table
+from descent.inference.thumbnails import Budget, Picture, gallery
+from foundation.html import details, document, note, section, table
 from foundation.html.document import Section
 
 SHOWN = 240
