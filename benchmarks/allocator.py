@@ -33,7 +33,7 @@ class Row(NamedTuple):
     low: float
     high: float
     rounds: int
-    pictures_per_second: float
+    images_per_second: float
     faults_system: float
     faults_tuned: float
     peak_mb_system: float

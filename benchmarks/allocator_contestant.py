@@ -31,17 +31,17 @@ def resident() -> int:
 
 
 def steps(name: str, batch: int, count: int, evaluation: int) -> list[dict[str, Any]]:
-    """Train in bf16; every tenth step is followed by a look at `evaluation` pictures, as a validation does."""
+    """Train in bf16; every tenth step is followed by a look at `evaluation` images, as a validation does."""
     torch.manual_seed(0)
     network = NETWORKS[name](num_classes=10).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
     rows = []
     for number in range(count):
-        pictures = torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+        images = torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
         targets = torch.randint(0, 10, (batch,))
         start, wall, before = time.process_time(), time.perf_counter(), faults()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = cross_entropy(network(pictures), targets)
+            loss = cross_entropy(network(images), targets)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

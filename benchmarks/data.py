@@ -1,17 +1,17 @@
-"""How fast pictures arrive, against torchvision's and other ways on the same machine in the same minutes.
+"""How fast images arrive, against torchvision's and other ways on the same machine in the same minutes.
 
-    python -m benchmarks.data [--rounds 9] [--out benchmarks/results] [--folder PICTURES]
+    python -m benchmarks.data [--rounds 9] [--out benchmarks/results] [--folder IMAGES]
 
 Three questions, each answered in rounds in which the contestants take turns; a ratio is the median over the rounds,
 with its quartiles.
 
-1. Pad, crop, flip and normalise 32 × 32 pictures, from uint8 in memory to float32 batches of 500: one process, one
+1. Pad, crop, flip and normalise 32 × 32 images, from uint8 in memory to float32 batches of 500: one process, one
    thread, in CPU time (others may be at work on the machine).
 2. Decode a folder of JPEG files once, in wall time, on all cores: the image folder's cache against a plain loop of
    Pillow calls in one process. The cache also writes its file and flushes it to the disk.
-3. Open that cache again, in wall time, and the comparison of all pictures that then runs beside the training's start.
+3. Open that cache again, in wall time, and the comparison of all images that then runs beside the training's start.
 
-The pictures are made up, for 2 and 3 in a temporary folder; or PICTURES/train is used, which must have class folders.
+The images are made up, for 2 and 3 in a temporary folder; or IMAGES/train is used, which must have class folders.
 """
 
 import argparse
@@ -33,18 +33,18 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from datamodules.augmentations.crop_flip import CropFlip
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.split_cache import FolderCache
 from datamodules.folder.tree import class_folders
-from datamodules.memory.loading import picture_loader
+from datamodules.memory.images import ImageDataset, Images
+from datamodules.memory.loading import image_loader
 from datamodules.memory.normalisation import Normaliser, Statistics
 from datamodules.memory.order import EpochOrder
-from datamodules.memory.pictures import PictureDataset, Pictures
 
 BATCH, PADDING, SIZE = 500, 2, 32
 STATISTICS = Statistics((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
-FORM = PictureFormat(SIZE, SIZE, "RGB", "crop")
-Epoch = Callable[[int], int]  # runs an epoch, gives the number of pictures
+FORM = ImageFormat(SIZE, SIZE, "RGB", "crop")
+Epoch = Callable[[int], int]  # runs an epoch, gives the number of images
 
 
 class Row(NamedTuple):
@@ -58,19 +58,19 @@ class Row(NamedTuple):
     high: float
 
 
-def made_up(count: int) -> Pictures:
+def made_up(count: int) -> Images:
     """Random pixels, ten classes."""
     pixels = torch.randint(
         0, 256, (count, SIZE, SIZE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-    return Pictures(pixels, torch.arange(count) % 10)
+    return Images(pixels, torch.arange(count) % 10)
 
 
-def ours(pictures: Pictures) -> Epoch:
+def ours(images: Images) -> Epoch:
     """The whole way of a training batch."""
-    dataset = PictureDataset(pictures)
+    dataset = ImageDataset(images)
     order = EpochOrder(dataset, seed=0)
-    loader, crop, normalise = picture_loader(dataset, order, BATCH), CropFlip(PADDING), Normaliser(STATISTICS)
+    loader, crop, normalise = image_loader(dataset, order, BATCH), CropFlip(PADDING), Normaliser(STATISTICS)
 
     def epoch(number: int) -> int:
         order.set_epoch(number)
@@ -80,10 +80,10 @@ def ours(pictures: Pictures) -> Epoch:
 
 
 class PillowDataset(Dataset[tuple[Tensor, int]]):
-    """As torchvision's CIFAR10: an array of pictures, each turned into a Pillow image."""
+    """As torchvision's CIFAR10: an array of images, each turned into a Pillow image."""
 
-    def __init__(self, pictures: Pictures) -> None:
-        self.data, self.targets = pictures.pixels.numpy(), pictures.targets.tolist()
+    def __init__(self, images: Images) -> None:
+        self.data, self.targets = images.pixels.numpy(), images.targets.tolist()
         self.transform = transforms.Compose(
             [
                 transforms.RandomCrop(SIZE, PADDING, padding_mode="reflect"),
@@ -100,15 +100,15 @@ class PillowDataset(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.data[row])), self.targets[row]
 
 
-def pillow(pictures: Pictures) -> Epoch:
+def pillow(images: Images) -> Epoch:
     """Torchvision's usual pipeline, a DataLoader without workers."""
-    loader = DataLoader(PillowDataset(pictures), BATCH, shuffle=True)
+    loader = DataLoader(PillowDataset(images), BATCH, shuffle=True)
     return lambda _: sum(len(images) for images, _ in loader)
 
 
-def gather(pictures: Pictures) -> Epoch:
+def gather(images: Images) -> Epoch:
     """A batch at a time in float32, each pixel by advanced indexing: what one writes first."""
-    normal = Normaliser(STATISTICS, channels_last=False)(pictures.pixels.permute(0, 3, 1, 2))
+    normal = Normaliser(STATISTICS, channels_last=False)(images.pixels.permute(0, 3, 1, 2))
     steps = torch.arange(SIZE)
 
     def epoch(_: int) -> int:
@@ -125,9 +125,9 @@ def gather(pictures: Pictures) -> Epoch:
     return epoch
 
 
-def shift_by_shift(pictures: Pictures) -> Epoch:
+def shift_by_shift(images: Images) -> Epoch:
     """The way of airbench's loader, written anew: a whole epoch at once, one masked copy for each shift."""
-    normal = Normaliser(STATISTICS, channels_last=False)(pictures.pixels.permute(0, 3, 1, 2))
+    normal = Normaliser(STATISTICS, channels_last=False)(images.pixels.permute(0, 3, 1, 2))
     padded = torch.nn.functional.pad(normal, [PADDING] * 4, mode="reflect")
     flips = torch.rand(len(normal)) < 0.5
     places = range(2 * PADDING + 1)
@@ -141,14 +141,14 @@ def shift_by_shift(pictures: Pictures) -> Epoch:
         for place in places:
             cropped[x == place] = tall[x == place, :, :, place : place + SIZE]
         now = (flips ^ bool(number % 2)).view(-1, 1, 1, 1)
-        epoch_of_pictures = torch.where(now, cropped.flip(3), cropped)
-        return sum(len(epoch_of_pictures[rows]) for rows in torch.split(torch.randperm(len(normal)), BATCH))
+        epoch_of_images = torch.where(now, cropped.flip(3), cropped)
+        return sum(len(epoch_of_images[rows]) for rows in torch.split(torch.randperm(len(normal)), BATCH))
 
     return epoch
 
 
 def augmentation(rounds: int) -> Iterator[Row]:
-    """The first question; the slow ones get fewer pictures."""
+    """The first question; the slow ones get fewer images."""
     many, few = made_up(10_000), made_up(1_000)
     epochs = {
         "ours": ours(many),
@@ -178,23 +178,23 @@ def cache(root: Path, rounds: int) -> Iterator[Row]:
     names = class_folders(root, "train")
     files = sorted((root / "train").glob("*/*.jpg"))
     times: dict[str, list[float]] = {"ours": [], "plain loop": []}
-    opened: dict[str, list[float]] = {"open": [], "compare all pictures": []}
+    opened: dict[str, list[float]] = {"open": [], "compare all images": []}
     with tempfile.TemporaryDirectory() as place:
         for number in range(rounds):
             folder = Path(place) / str(number)
             start = time.perf_counter()
-            FolderCache(root, "train", FORM, names, folder).pictures()
+            FolderCache(root, "train", FORM, names, folder).images()
             middle = time.perf_counter()
             plain_loop(files)
             times["ours"].append((middle - start) / len(files))
             times["plain loop"].append((time.perf_counter() - middle) / len(files))
             again = FolderCache(root, "train", FORM, names, folder)
             start = time.perf_counter()
-            again.pictures()
+            again.images()
             opened["open"].append(time.perf_counter() - start)
             if again.has_changed():
-                raise RuntimeError(f"the pictures in {root} have changed meanwhile")
-            opened["compare all pictures"].append(time.perf_counter() - start)
+                raise RuntimeError(f"the images in {root} have changed meanwhile")
+            opened["compare all images"].append(time.perf_counter() - start)
     yield from rows(f"decode {len(files):,} files", times, "ours")
     yield from rows(f"open {len(files):,} files", opened, "open")
 
@@ -207,7 +207,7 @@ def rows(question: str, times: dict[str, list[float]], reference: str) -> Iterat
         yield Row(question, who, 1 / statistics.median(values), middle, low, high)
 
 
-def save_pictures(root: Path, count: int) -> None:
+def save_images(root: Path, count: int) -> None:
     """``count`` JPEG files of 32 × 32 pixels, in ten classes."""
     generator = np.random.default_rng(0)
     for i in range(count):
@@ -244,10 +244,10 @@ def plot(results: list[Row], file: Path) -> None:
 
 
 def main() -> None:
-    """Answer the questions, print a table, keep it and a picture of it."""
+    """Answer the questions, print a table, keep it and an image of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--pictures", type=int, default=20_000, help="files that are made up for decoding")
+    parser.add_argument("--images", type=int, default=20_000, help="files that are made up for decoding")
     parser.add_argument("--folder", type=Path, help="decode FOLDER/train/<class>/*.jpg instead")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
@@ -256,7 +256,7 @@ def main() -> None:
     results = list(augmentation(arguments.rounds))
     with tempfile.TemporaryDirectory() as folder:
         if arguments.folder is None:
-            save_pictures(Path(folder), arguments.pictures)
+            save_images(Path(folder), arguments.images)
         results += cache(arguments.folder or Path(folder), max(2, arguments.rounds // 3))
     versions = f"{platform.machine()}, Python {platform.python_version()}"
     for package in ("torch", "torchvision", "pillow", "numpy"):

@@ -1,8 +1,8 @@
-"""How a step's time and memory grow with batch, width, weights; an epoch's with the number of pictures in the cache.
+"""How a step's time and memory grow with batch, width, weights; an epoch's with the number of images in the cache.
 
     python -m benchmarks.growth [--out FOLDER]
 
-Each point is a process of its own, one thread; bf16 convolutions (ResNet8), float32 linear layers with AdamW, pictures
+Each point is a process of its own, one thread; bf16 convolutions (ResNet8), float32 linear layers with AdamW, images
 of 32 × 32. The limits drawn in are measured on the spot: for convolutions a bf16 matrix product and, nearer, a bf16
 convolution alone; for the others a copy in memory.
 The slope is that of the logarithms over the upper half of the sizes: 1 is linear.
@@ -21,17 +21,17 @@ from benchmarks.paired import keep, machine_line
 # Traffic of a step with AdamW for each weight: forward and backward read it, the gradient is written, zeroed by a new
 # allocation and read, the optimizer reads and writes the weight and its two moments. Four bytes each.
 BYTES_A_WEIGHT = 4 * 10
-BYTES_A_PICTURE = 32 * 32 * 3 * (1 + 1 + 1 + 4)  # uint8 read, gathered and cropped; float32 written
+BYTES_A_IMAGE = 32 * 32 * 3 * (1 + 1 + 1 + 4)  # uint8 read, gathered and cropped; float32 written
 SWEEPS: dict[str, tuple[tuple[str, ...], str, tuple[int, ...]]] = {
     "batch": (("convolutions", "{}", "64"), "batch size (ResNet8)", (8, 16, 32, 64, 128, 256, 512, 1024)),
     "width": (("convolutions", "128", "{}"), "width of the first stage (ResNet8, batch 128)", (8, 16, 32, 64, 128)),
     "weights": (("linear", "{}"), "weights (MLP, batch 16)", (128, 256, 512, 1024, 2048, 4096)),
-    "pictures": (("pictures", "{}"), "pictures in the cache (an epoch)", (1_000, 3_000, 10_000, 30_000, 100_000)),
+    "images": (("images", "{}"), "images in the cache (an epoch)", (1_000, 3_000, 10_000, 30_000, 100_000)),
 }
 
 
 class Point(NamedTuple):
-    """A size: seconds of a step (of an epoch, for pictures), the least that the machine allows, bytes needed.
+    """A size: seconds of a step (of an epoch, for images), the least that the machine allows, bytes needed.
 
     `rate_seconds` is what a convolution alone would take for as many operations; for the others the limit once more.
     """
@@ -55,7 +55,7 @@ def limits(sweep: str, size: int, found: dict[str, float], peaks: dict[str, floa
     """The least seconds, at the peak of computing or of moving memory; and at a convolution's rate."""
     if sweep in ("batch", "width"):
         return found["flops"] / peaks["matrix product"], found["flops"] / peaks["convolution"]
-    moved = size * BYTES_A_PICTURE if sweep == "pictures" else found["weights"] * BYTES_A_WEIGHT
+    moved = size * BYTES_A_IMAGE if sweep == "images" else found["weights"] * BYTES_A_WEIGHT
     return moved / peaks["bandwidth"], moved / peaks["bandwidth"]
 
 

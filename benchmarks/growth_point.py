@@ -20,10 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from datamodules.augmentations.crop_flip import CropFlip  # noqa: E402
 from datamodules.folder.cache_file import CacheEntry, ImageCache  # noqa: E402
-from datamodules.memory.loading import picture_loader  # noqa: E402
+from datamodules.memory.images import ImageDataset  # noqa: E402
+from datamodules.memory.loading import image_loader  # noqa: E402
 from datamodules.memory.normalisation import Normaliser, Statistics  # noqa: E402
 from datamodules.memory.order import EpochOrder  # noqa: E402
-from datamodules.memory.pictures import PictureDataset  # noqa: E402
 from descent.profiling.machine_peak import machine_peak, memory_bandwidth  # noqa: E402
 from lightning_modules.networks import MLP, ResNet8  # noqa: E402
 
@@ -84,8 +84,8 @@ def linear(hidden: int) -> dict[str, float]:
     return training(MLP(10, 64, [hidden, hidden]), torch.randn(16, 64), False)
 
 
-def pictures(count: int) -> dict[str, float]:
-    """Open a cache of so many pictures, and go through an epoch of it: order, fetch, augment, normalise."""
+def images(count: int) -> dict[str, float]:
+    """Open a cache of so many images, and go through an epoch of it: order, fetch, augment, normalise."""
     with tempfile.TemporaryDirectory() as folder:
         cache = ImageCache(Path(folder), "train")
         entry = CacheEntry("made-up", {}, {str(number): count // 10 for number in range(10)}, (32, 32, 3), [], [], 0)
@@ -94,10 +94,10 @@ def pictures(count: int) -> dict[str, float]:
                 file.write(torch.randint(0, 256, (1000 * 32 * 32 * 3,), dtype=torch.uint8).numpy().tobytes())
         before = resident()
         start = time.process_time()
-        dataset = PictureDataset(cache.pictures(entry, list(entry.counts)))
+        dataset = ImageDataset(cache.images(entry, list(entry.counts)))
         opened = time.process_time() - start
         order = EpochOrder(dataset, seed=0)
-        loader, crop = picture_loader(dataset, order, 500), CropFlip(2)
+        loader, crop = image_loader(dataset, order, 500), CropFlip(2)
         normalise = Normaliser(Statistics((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)))
         for epoch in range(2):  # the first reads the file
             order.set_epoch(epoch)
@@ -117,5 +117,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.manual_seed(0)
     kinds: dict[str, Callable[..., dict[str, float]]]
-    kinds = {"convolutions": convolutions, "linear": linear, "pictures": pictures, "peaks": peaks}
+    kinds = {"convolutions": convolutions, "linear": linear, "images": images, "peaks": peaks}
     print(json.dumps(kinds[sys.argv[1]](*(int(word) for word in sys.argv[2:]))))

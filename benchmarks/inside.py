@@ -89,7 +89,7 @@ class Batches:
     """Ready batches, so that no time goes into data.
 
     Args:
-        shape: Of a batch of pictures.
+        shape: Of a batch of images.
         number: How many there are.
     """
 

@@ -138,7 +138,7 @@ def probability_bces() -> dict[str, Step]:
 
 
 def multiclass_overlaps(which: str) -> dict[str, Step]:
-    """Overlap by class over the batch; kornia's and monai's are by picture where they cannot do otherwise."""
+    """Overlap by class over the batch; kornia's and monai's are by image where they cannot do otherwise."""
     ours = {"dice": losses.DiceLoss(), "jaccard": losses.JaccardLoss(), "tversky": losses.TverskyLoss(0.3, 0.7)}
     steps: dict[str, Step] = {"ours": ours[which]}
     if smp := library("segmentation_models_pytorch.losses"):

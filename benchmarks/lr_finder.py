@@ -1,12 +1,12 @@
 """Is the suggested learning rate near the best one? Range tests against a grid of rates, beside Lightning's finder.
 
-    python -m benchmarks.lr_finder PICTURES [--optimizers SGD AdamW] [--seeds 5] [--grid-seeds 3] [--out FOLDER]
-    python -m benchmarks.lr_finder PICTURES --optimizers Lion --seeds 3 --grid-seeds 1 [--out FOLDER]
+    python -m benchmarks.lr_finder IMAGES [--optimizers SGD AdamW] [--seeds 5] [--grid-seeds 3] [--out FOLDER]
+    python -m benchmarks.lr_finder IMAGES --optimizers Lion --seeds 3 --grid-seeds 1 [--out FOLDER]
 
-PICTURES is a folder with train/<class>/ and test/<class>/ (CIFAR-10's as pictures, 32 × 32). SmallCNN as its preset has
+IMAGES is a folder with train/<class>/ and test/<class>/ (CIFAR-10's as images, 32 × 32). SmallCNN as its preset has
 it, batch 100, bf16-mixed. For each optimizer and seed: the suggestions of `find_lr` (3 repeats of 140 steps) and of
 Lightning's `Tuner.lr_find` over the same range with 140 steps. Then a training of 300 steps at each rate of a grid,
-three rates a decade, constant rate, each picture seen at most once: its validation loss, and the mean loss of its last
+three rates a decade, constant rate, each image seen at most once: its validation loss, and the mean loss of its last
 fifth. A grid's seed is that of weights and order, the same at all rates.
 
 What stands in FOLDER/results.csv is not measured again, so that the command may be stopped and repeated. The table and
@@ -151,11 +151,11 @@ def note_training(results: Results, name: str, seed: int, rate: float, data: Any
         results.note(name, seed, f"{what} loss at {rate:g}", loss if loss == loss else float("inf"))
 
 
-def measure(results: Results, pictures: Path, names: list[str], seeds: int, grid_seeds: int) -> None:
+def measure(results: Results, images: Path, names: list[str], seeds: int, grid_seeds: int) -> None:
     """Whatever is not there yet; the most important first."""
 
     def data(seed: int) -> Any:
-        return ImageFolderDataModule(str(pictures), batch_size=BATCH, seed=seed, image_size=32, mean=MEAN, std=STD)
+        return ImageFolderDataModule(str(images), batch_size=BATCH, seed=seed, image_size=32, mean=MEAN, std=STD)
 
     def missing(name: str, seed: int, what: str) -> bool:
         return (name, seed, what) not in results.done
@@ -176,7 +176,7 @@ def measure(results: Results, pictures: Path, names: list[str], seeds: int, grid
 def main() -> None:
     """Measure and append to the CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("--optimizers", nargs="+", default=["SGD", "AdamW"], choices=OPTIMIZERS)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--grid-seeds", type=int, default=3)
@@ -186,7 +186,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     print(platform.platform(), "torch", torch.__version__, "threads", torch.get_num_threads())
     results = Results(arguments.out / "results.csv")
-    measure(results, arguments.pictures, arguments.optimizers, arguments.seeds, arguments.grid_seeds)
+    measure(results, arguments.images, arguments.optimizers, arguments.seeds, arguments.grid_seeds)
 
 
 if __name__ == "__main__":

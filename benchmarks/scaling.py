@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 class Step:
-    """Trains on made-up pictures, a number of steps at a time."""
+    """Trains on made-up images, a number of steps at a time."""
 
     def __init__(self, model: nn.Module, batch: int) -> None:
         self.model, self.optimizer = model, torch.optim.SGD(model.parameters(), lr=0.01)

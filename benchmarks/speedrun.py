@@ -1,10 +1,10 @@
-"""Time to accuracy on CIFAR-10: `configs/speedrun.yaml` against another program, on the same pictures and cores.
+"""Time to accuracy on CIFAR-10: `configs/speedrun.yaml` against another program, on the same images and cores.
 
     python -m benchmarks.speedrun --data FOLDER --reference "python THEIRS.py {seed}" [--seeds 3] [--out FOLDER]
 
 FOLDER holds train/<class>/… and test/<class>/…. The other program is run with each seed, with the system's allocator
 and with the tuned one. Its last line must be JSON: `train_s` (seconds of training alone), `wall_s` (of the whole
-process), `accuracy` (a share, on the test pictures), and `accuracy_tta` if it also takes the mean over several views.
+process), `accuracy` (a share, on the test images), and `accuracy_tta` if it also takes the mean over several views.
 The program that was raced is airbench94 with Muon (Keller Jordan, MIT) carried over to a CPU: bf16 autocast,
 channels_last, float32 weights, nothing else changed.
 
@@ -36,7 +36,7 @@ CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocato
 
 
 class Row(NamedTuple):
-    """A run: seconds of training alone and of the whole process, accuracy on the test pictures."""
+    """A run: seconds of training alone and of the whole process, accuracy on the test images."""
 
     who: str
     seed: int
@@ -49,9 +49,9 @@ class Row(NamedTuple):
 def ours(data: Path, seed: int, extra: Iterable[str] = ()) -> Row:
     """Train by the ordinary command in a folder of its own, then test."""
     with TemporaryDirectory() as folder:
-        pictures = ["--data", "datamodules.ImageFolderDataModule", "--data.root", str(data.resolve())]
+        images = ["--data", "datamodules.ImageFolderDataModule", "--data.root", str(data.resolve())]
         start = time.perf_counter()
-        _descent(["fit", "-c", "configs/speedrun.yaml", *pictures, "--seed_everything", str(seed), *extra], folder)
+        _descent(["fit", "-c", "configs/speedrun.yaml", *images, "--seed_everything", str(seed), *extra], folder)
         seconds = time.perf_counter() - start
         last = "runs/speedrun/0/checkpoints/last.ckpt"
         _descent(["evaluate", "--ckpt_path", last, "--out", "found"], folder)
@@ -135,7 +135,7 @@ def draw(rows: list[Row], file: Path) -> None:
         axes.scatter(
             [row.train_s for row in own], [100 * row.accuracy for row in own], c=color, marker=marker, label=who
         )
-    axes.set(xlabel="training, seconds", ylabel="accuracy on the test pictures, %", xlim=(0, None))
+    axes.set(xlabel="training, seconds", ylabel="accuracy on the test images, %", xlim=(0, None))
     middle = 100 * sum(row.accuracy for row in rows) / len(rows)
     spread = max(abs(100 * row.accuracy - middle) for row in rows)
     axes.set_ylim(middle - spread - 1, middle + spread + 1)

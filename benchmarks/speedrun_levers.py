@@ -3,9 +3,9 @@
     python -m benchmarks.speedrun_levers --data FOLDER [--rounds 3] [--out FOLDER]
 
 Each contestant is a `descent fit` of 10 steps in a process of its own; the first 3 are not counted, since the heap
-still grows. Wall time for each picture, median over the steps; a ratio is the geometric mean over the rounds with its
+still grows. Wall time for each image, median over the steps; a ratio is the geometric mean over the rounds with its
 95 % interval.
-The pictures have 32 pixels everywhere but in the row that says otherwise.
+The images have 32 pixels everywhere but in the row that says otherwise.
 """
 
 import argparse
@@ -29,7 +29,7 @@ STEPS, WARM_UP = 10, 3
 ALL = "all parts, 32 pixels"
 LEVERS: dict[str, list[str]] = {
     ALL: [],
-    "pictures of 25 pixels": ["--trainer.callbacks.pixels", "25"],
+    "images of 25 pixels": ["--trainer.callbacks.pixels", "25"],
     "the system's allocator": [],
     "the stem is trained": ["--trainer.callbacks.train_stem", "true"],
     "short rows in the weight gradient": ["--trainer.callbacks.long_rows", "false"],
@@ -40,14 +40,14 @@ SYSTEM = "the system's allocator"
 
 
 class Row(NamedTuple):
-    """How many times as long a picture takes as with all parts."""
+    """How many times as long an image takes as with all parts."""
 
     without: str
     ratio: float
     low: float
     high: float
     rounds: int
-    pictures_per_second: float
+    images_per_second: float
 
 
 class Clock(Callback):
@@ -83,7 +83,7 @@ class Clock(Callback):
 
 
 def pace(data: Path, lever: str) -> float:
-    """Seconds a picture."""
+    """Seconds an image."""
     words = ["fit", "-c", "configs/speedrun.yaml", "--data", "datamodules.ImageFolderDataModule"]
     words += [
         "--data.root",
@@ -111,7 +111,7 @@ def measure(data: Path, rounds: int) -> list[Row]:
     for number in range(rounds):
         for lever in LEVERS if number % 2 == 0 else reversed(LEVERS):
             times[lever].append(pace(data, lever))
-            print(f"{lever}: {1 / times[lever][-1]:,.0f} pictures a second", flush=True)
+            print(f"{lever}: {1 / times[lever][-1]:,.0f} images a second", flush=True)
     return [
         Row(lever, *paired_ratio(values, times[ALL]), 1 / statistics.median(values))  # type: ignore[call-arg]
         for lever, values in times.items()
@@ -128,9 +128,7 @@ def main() -> None:
     rows = measure(arguments.data, arguments.rounds)
     print(machine_line())
     for row in rows:
-        print(
-            f"{row.without:36} × {row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})  {row.pictures_per_second:,.0f} /s"
-        )
+        print(f"{row.without:36} × {row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})  {row.images_per_second:,.0f} /s")
     keep(rows, arguments.out / "levers.csv")
 
 

@@ -10,7 +10,7 @@ from callbacks.learning_rate.finder import LRFinder, find_lr
 from callbacks.learning_rate.scaling import ScaledRate
 from callbacks.non_finite.black_box import BlackBox
 from callbacks.preflight import Preflight
-from callbacks.reporting.first_pictures import FirstPictures
+from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import LearningCurves, history, plot_history
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.reporting.progress import EpochBar, EpochLines
@@ -29,7 +29,7 @@ __all__ = [
     "EpochBar",
     "EpochLines",
     "ExactResume",
-    "FirstPictures",
+    "FirstImages",
     "GradientNorm",
     "LRFinder",
     "LearningCurves",

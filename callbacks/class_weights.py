@@ -73,12 +73,12 @@ def label_counts(data: Any) -> Tensor:
     if getattr(data, "train_set", None) is None and hasattr(data, "open"):
         data.open("fit")
     rows: Any = getattr(data, "train_set", None)
-    if not hasattr(rows, "pictures"):
+    if not hasattr(rows, "images"):
         raise MisconfigurationException(
             "ClassWeights counts the labels of data modules that hold them in memory (those of datamodules); for "
             "others give the loss its weights in the config: model.loss.class_weights."
         )
-    labels = rows.pictures.targets[rows.rows].flatten().long()
+    labels = rows.images.targets[rows.rows].flatten().long()
     return torch.bincount(labels[labels < data.num_classes], minlength=data.num_classes)
 
 

@@ -1,4 +1,4 @@
-"""LightningDataModules: pictures held in memory as uint8, fetched and augmented a whole batch at a time."""
+"""LightningDataModules: images held in memory as uint8, fetched and augmented a whole batch at a time."""
 
 from datamodules.augmentations.base import Augmentation, Chain
 from datamodules.augmentations.crop_flip import CropFlip
@@ -13,8 +13,8 @@ from datamodules.datasets.shapes import ShapeLabelsDataModule, ShapeMasksDataMod
 from datamodules.datasets.sklearn_tables import BreastCancerDataModule, DiabetesDataModule
 from datamodules.folder.data_module import ImageFolderDataModule
 from datamodules.memory.data_module import ImageDataModule
+from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.masks import MaskDataModule
-from datamodules.memory.pictures import PictureDataset, Pictures
 from datamodules.memory.table import NumberTable, Table, TableDataModule
 
 __all__ = [
@@ -28,15 +28,15 @@ __all__ = [
     "DiabetesDataModule",
     "DigitsDataModule",
     "ImageDataModule",
+    "ImageDataset",
     "ImageFolderDataModule",
+    "Images",
     "ImbalancedDigitsDataModule",
     "LinearRegressionDataModule",
     "MaskDataModule",
     "MixUp",
     "NumberTable",
     "OxfordPetsDataModule",
-    "PictureDataset",
-    "Pictures",
     "ProgressiveResize",
     "ShapeLabelsDataModule",
     "ShapeMasksDataModule",

@@ -1,4 +1,4 @@
-"""Random integers that are a pure function of (seed, epoch, picture, stream): no state, the same on every device."""
+"""Random integers that are a pure function of (seed, epoch, image, stream): no state, the same on every device."""
 
 from torch import Tensor
 
@@ -29,7 +29,7 @@ def random_bits(key: int, counters: Tensor) -> Tensor:
 
     Args:
         key: From :func:`mix`: what all the counters share (seed, epoch, what the number is for).
-        counters: Integers that tell the samples apart, e.g. picture numbers.
+        counters: Integers that tell the samples apart, e.g. image numbers.
 
     Shape:
         counters ``(B,)`` int64 → ``(B,)`` int64, every bit random (so half of them negative).

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Your own pictures
+# # Your own images
 # A folder with a folder for each class is all it takes: `FOLDER/<class>/….jpg`, any size and mode. Here one is drawn.
 
 # %%
@@ -19,7 +19,7 @@ from lightning_modules.networks import SmallCNN
 
 rng = np.random.default_rng(0)
 for name, colour in {"apples": (200, 40, 40), "limes": (70, 190, 60), "plums": (90, 40, 150)}.items():
-    folder = Path("pictures") / name
+    folder = Path("images") / name
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(60):
         height, width = rng.integers(40, 90, 2)
@@ -31,7 +31,7 @@ for name, colour in {"apples": (200, 40, 40), "limes": (70, 190, 60), "plums": (
 
 # %%
 seed_everything(0, verbose=False)
-data = ImageFolderDataModule("pictures", image_size=32, batch_size=16)
+data = ImageFolderDataModule("images", image_size=32, batch_size=16)
 data.prepare_data()
 print(data.class_names)
 module = ImageClassifier(SmallCNN(data.num_classes, data.channels, width=8), partial(torch.optim.AdamW, lr=3e-3))

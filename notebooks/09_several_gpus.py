@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Several GPUs
-# `--trainer.devices 4`, and nothing else: each process takes its share of every epoch, no picture twice, gradients are averaged,
-# metrics are summed over all. The batch size is that of each process, so four of them take four times as many pictures a step:
+# `--trainer.devices 4`, and nothing else: each process takes its share of every epoch, no image twice, gradients are averaged,
+# metrics are summed over all. The batch size is that of each process, so four of them take four times as many images a step:
 # look for the learning rate again (`descent find-lr` with the same devices).
 #
 # A notebook's process cannot become several, so the command is started from here; two CPU processes stand in for two GPUs.
@@ -24,5 +24,5 @@ print(done.stdout)
 history("runs/quickstart")[["step", "train/loss", "val/accuracy"]]
 
 # %% [markdown]
-# With one process an epoch has 20 steps of 64 pictures, with two it has 10 steps of 2 × 64. On a cluster: `--trainer.num_nodes`,
+# With one process an epoch has 20 steps of 64 images, with two it has 10 steps of 2 × 64. On a cluster: `--trainer.num_nodes`,
 # SLURM's signal saves and requeues.

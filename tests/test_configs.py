@@ -75,7 +75,7 @@ def test_every_kind_is_parsed() -> None:
 def test_parses(name: str) -> None:
     kind = name.split("/")[0]
     written = yaml.safe_load((SHIPPED / name).read_text())
-    given = ["--holder.part.root=pictures"] if name == "data/image_folder.yaml" else []  # the user's own, and required
+    given = ["--holder.part.root=images"] if name == "data/image_folder.yaml" else []  # the user's own, and required
     found = plain(parser(kind).parse_args([f"--holder.part={shipped(name)}", *given]).holder.part)
     assert found["class_path"].rpartition(".")[2] == written["class_path"].rpartition(".")[2]
 

@@ -43,7 +43,7 @@ def _dead(table: "pd.DataFrame") -> list[str]:
         alive = rows[rows["value"] < DEAD]
         since = int(rows["epoch"].iloc[0] if alive.empty else alive["epoch"].iloc[-1] + 1) + 1
         said.append(
-            f"{layer}: {last:.0%} of units dead since epoch {since} (0 for every sampled picture of an epoch); try a "
+            f"{layer}: {last:.0%} of units dead since epoch {since} (0 for every sampled figure of an epoch); try a "
             "lower learning rate, a warmup, or LeakyReLU or GELU in its place."
         )
     return said

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about the inside of a run: findings first, then pictures."""
+"""One self-contained HTML page about the inside of a run: findings first, then figures."""
 
 import base64
 import html
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
     from foundation.html.document import Section
 
-PICTURES = {
+FIGURES = {
     "gradient": ("Gradient flow", "Norm of each layer's gradient before clipping, by step (logarithmic)."),
     "update": ("Updates", "Size of each layer's update relative to its weights, by step; usual is about 0.001."),
     "std": ("Activations", "Standard deviation of each layer's output, by step."),
     "near_zero": ("Outputs near zero", "Share of each layer's outputs that are below 0.05 in size."),
-    "dead": ("Dead units", "Share of each layer's units that were 0 for every sampled picture of an epoch."),
+    "dead": ("Dead units", "Share of each layer's units that were 0 for every sampled figure of an epoch."),
     "weight_std": ("Weights", "Standard deviation of each layer's weights, by step."),
 }
 LOGARITHMIC = ("gradient", "update", "std", "weight_std")
 
 
 def diagnostics_page(table: "pd.DataFrame", said: list[str], title: str) -> str:
-    """The page's HTML; pictures are inside it.
+    """The page's HTML; figures are inside it.
 
     Args:
         table: See `findings`.
@@ -36,7 +36,7 @@ def diagnostics_page(table: "pd.DataFrame", said: list[str], title: str) -> str:
 
     listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in said)
     summary = f"<ul>{listed}</ul>" if said else "<p>Nothing conspicuous was found.</p>"
-    measured = {name: table[table["quantity"] == name] for name in PICTURES}
+    measured = {name: table[table["quantity"] == name] for name in FIGURES}
     steps, layers = table["step"].nunique(), table["layer"].nunique()
     legend = "Grey is 0 or not finite on a logarithmic scale, and not measured."
     lead = f'<div class="findings"><h2>Findings</h2>{summary}</div>{note(legend)}'
@@ -47,9 +47,9 @@ def diagnostics_page(table: "pd.DataFrame", said: list[str], title: str) -> str:
 def _section(quantity: str, rows: "pd.DataFrame") -> "Section":
     from foundation.html import section
 
-    name, text = PICTURES[quantity]
-    picture = base64.b64encode(_png(heat_map(rows, quantity in LOGARITHMIC))).decode()
-    image = f'<img alt="{name}: layers by steps" src="data:image/png;base64,{picture}">'
+    name, text = FIGURES[quantity]
+    png = base64.b64encode(_png(heat_map(rows, quantity in LOGARITHMIC))).decode()
+    image = f'<img alt="{name}: layers by steps" src="data:image/png;base64,{png}">'
     scrolling = f'<div class="wide" role="region" aria-label="{name}" tabindex="0">{image}</div>'
     return section(quantity, name, f"<p>{text}</p>{scrolling}")
 

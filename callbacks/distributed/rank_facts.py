@@ -76,12 +76,12 @@ def _data(data: Any) -> dict[str, Any]:
 
 
 def _content(dataset: Any) -> str:
-    """A digest of the classes and of 16 pictures, where the data set holds pictures in memory."""
-    rows, pictures = getattr(dataset, "rows", None), getattr(dataset, "pictures", None)
-    if rows is None or pictures is None or not len(rows):
+    """A digest of the classes and of 16 images, where the data set holds images in memory."""
+    rows, images = getattr(dataset, "rows", None), getattr(dataset, "images", None)
+    if rows is None or images is None or not len(rows):
         return ""
     some = rows[torch.linspace(0, len(rows) - 1, 16).long()]
-    seen = (rows, pictures.targets[rows], pictures.pixels[some])
+    seen = (rows, images.targets[rows], images.pixels[some])
     return f" ({_digest(b''.join(tensor.contiguous().numpy().tobytes() for tensor in seen))})"
 
 

@@ -83,7 +83,7 @@ class ScaledRate(Callback):
 
     Args:
         rule: How.
-        tuned_at: $T$ ≥ 1, pictures an optimizer step; `None`: the batch of one process, for a rate that was found on
+        tuned_at: $T$ ≥ 1, figures an optimizer step; `None`: the batch of one process, for a rate that was found on
             one device without accumulation.
 
     Raises:
@@ -135,7 +135,7 @@ class ScaledRate(Callback):
 
 
 def batch_size_of(trainer: Trainer) -> int | None:
-    """Pictures in a batch of one process, where the data says it."""
+    """Figures in a batch of one process, where the data says it."""
     data: Any = getattr(trainer, "datamodule", None)
     size = getattr(data, "batch_size", None)
     return size if isinstance(size, int) else None

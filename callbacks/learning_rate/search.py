@@ -75,7 +75,6 @@ class LRSearch:
 
     def plot(self) -> "Figure":
         """Loss against learning rate with the suggestions."""
-
         return lr_figure(self)
 
     def save(self, folder: Path) -> None:

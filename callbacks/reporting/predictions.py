@@ -1,4 +1,4 @@
-"""Predictions as a table, and masks as pictures."""
+"""Predictions as a table, and masks as images."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from foundation.pictures import save_masks, save_picture
+from foundation.images import save_image, save_masks
 
 
 class PredictionTable(BasePredictionWriter):
@@ -23,8 +23,8 @@ class PredictionTable(BasePredictionWriter):
     | `(B,)`                  | a column; `class` and `runner_up` by name where the module has `class_names`   |
     | `(B, K)` bool, `labels` | one column, the names of the labels that apply                                 |
     | `(B, K)` other          | a column for each of the K                                                     |
-    | `(B, H, W)`             | a column with the file of the mask, a picture in `predictions/`                |
-    | `(B, C, H, W)` uint8    | a column with the file of the picture in `predictions/`                        |
+    | `(B, H, W)`             | a column with the file of the mask, an image in `predictions/`                |
+    | `(B, C, H, W)` uint8    | a column with the file of the image in `predictions/`                        |
     """
 
     NAMED = ("class", "runner_up")
@@ -85,9 +85,9 @@ def in_data_order(
 
 
 def table_columns(name: str, values: Tensor, classes: list[str] | None, folder: Path) -> dict[str, list[Any]]:
-    """The columns that a tensor makes; masks and pictures are saved in `folder`."""
+    """The columns that a tensor makes; masks and images are saved in `folder`."""
     if values.ndim == 4:
-        return {name: save_pictures(values, folder)}
+        return {name: save_images(values, folder)}
     if values.ndim >= 3:
         return {name: save_masks(values, folder)}
     if values.ndim == 1:
@@ -100,12 +100,12 @@ def table_columns(name: str, values: Tensor, classes: list[str] | None, folder: 
     return {f"{name}_{names[k]}": [_shown(v) for v in values[:, k].tolist()] for k in range(values.shape[1])}
 
 
-def save_pictures(pictures: Tensor, folder: Path) -> list[str]:
-    """Save uint8 pictures `(N, C, H, W)` as PNG files; their paths from the folder above."""
-    digits = len(str(max(len(pictures) - 1, 0)))
-    paths = [folder / f"{number:0{digits}d}.png" for number in range(len(pictures))]
-    for picture, path in zip(pictures, paths, strict=True):
-        save_picture(picture, path)
+def save_images(images: Tensor, folder: Path) -> list[str]:
+    """Save uint8 images `(N, C, H, W)` as PNG files; their paths from the folder above."""
+    digits = len(str(max(len(images) - 1, 0)))
+    paths = [folder / f"{number:0{digits}d}.png" for number in range(len(images))]
+    for image, path in zip(images, paths, strict=True):
+        save_image(image, path)
     return [f"{folder.name}/{path.name}" for path in paths]
 
 

@@ -1,4 +1,4 @@
-"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, picture)."""
+"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, image)."""
 
 from abc import ABC, abstractmethod
 
@@ -18,7 +18,7 @@ class Augmentation(ABC):
     """Whether `mix` does anything, so that targets become soft."""
 
     keeps_size: bool = True
-    """Whether pictures come out as large as they went in."""
+    """Whether images come out as large as they went in."""
 
     def over(self, epochs: float | None) -> "Augmentation":
         """Return what a run of this length uses; by default the augmentation itself, which does not depend on it.
@@ -29,7 +29,7 @@ class Augmentation(ABC):
         return self
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Mix pictures of a batch with one another once they are normalised; by default nothing.
+        """Mix images of a batch with one another once they are normalised; by default nothing.
 
         Args:
             images: Normalised.
@@ -46,7 +46,7 @@ class Augmentation(ABC):
 
         Args:
             images: uint8, channels_last in memory; not to be changed in place.
-            rows: Which pictures these are.
+            rows: Which images these are.
             seed: Of the run.
             epoch: From 0.
 

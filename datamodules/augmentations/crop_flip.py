@@ -1,4 +1,4 @@
-"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, picture)."""
+"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, image)."""
 
 from typing import Literal
 
@@ -15,16 +15,16 @@ _NARROW = 1 << 30  # pixels in a batch up to which 32-bit places do, which are t
 
 
 class CropFlip(Augmentation):
-    """Pad, crop at a random place to the old size, and flip left to right: the usual augmentation of small pictures.
+    """Pad, crop at a random place to the old size, and flip left to right: the usual augmentation of small images.
 
     The distribution is that of torchvision's ``RandomCrop(size, padding)`` and ``RandomHorizontalFlip(0.5)``: both
-    shifts uniform over 2 · padding + 1 places, independent of each other, of the flip, of the epoch and the picture.
+    shifts uniform over 2 · padding + 1 places, independent of each other, of the flip, of the epoch and the image.
 
     Args:
-        padding: Pixels on each side, ≥ 0 and, if reflected, below the picture's size; 0 crops nothing.
-        mode: What lies outside: the picture mirrored at its edge pixels (``reflect``) or black (``zero``).
-        flip: ``random``: each picture with probability ½ in each epoch; ``alternating``: a random half in even epochs,
-            the other half in odd ones, so that two epochs show every picture both ways (Jordan's airbench);
+        padding: Pixels on each side, ≥ 0 and, if reflected, below the image's size; 0 crops nothing.
+        mode: What lies outside: the image mirrored at its edge pixels (``reflect``) or black (``zero``).
+        flip: ``random``: each image with probability ½ in each epoch; ``alternating``: a random half in even epochs,
+            the other half in odd ones, so that two epochs show every image both ways (Jordan's airbench);
             ``none``.
 
     Raises:
@@ -58,7 +58,7 @@ class CropFlip(Augmentation):
         height, width = images.shape[-2:]
         if self.mode == "reflect" and self.padding >= min(height, width):
             raise MisconfigurationException(
-                f"padding {self.padding} cannot be reflected in pictures of {height} × {width}: it must be smaller."
+                f"padding {self.padding} cannot be reflected in images of {height} × {width}: it must be smaller."
             )
         places = 2 * self.padding + 1
         dy = random_below(places, mix(seed, epoch, _SHIFT_Y), rows) - self.padding
@@ -70,7 +70,7 @@ class CropFlip(Augmentation):
         return _gather(images, ys, xs, self.mode)
 
     def flips(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """Which pictures are flipped: ``(B,)`` bool."""
+        """Which images are flipped: ``(B,)`` bool."""
         if self.flip == "none":
             return torch.zeros_like(rows, dtype=torch.bool)
         if self.flip == "random":
@@ -79,7 +79,7 @@ class CropFlip(Augmentation):
 
 
 def _gather(images: Tensor, ys: Tensor, xs: Tensor, mode: str) -> Tensor:
-    """Take pixel ``(ys[b, i], xs[b, j])`` of picture b for each i and j; what lies outside follows ``mode``."""
+    """Take pixel ``(ys[b, i], xs[b, j])`` of image b for each i and j; what lies outside follows ``mode``."""
     batch, channels, height, width = images.shape
     pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
     dtype, nowhere = (torch.int32, -_NARROW) if len(pixels) < _NARROW else (torch.int64, -(_NARROW**2))

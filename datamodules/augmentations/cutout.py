@@ -1,4 +1,4 @@
-"""Cutout: a square of every training picture is painted over, at a place that (seed, epoch, picture) decide."""
+"""Cutout: a square of every training image is painted over, at a place that (seed, epoch, image) decide."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,11 @@ _PLACE_Y, _PLACE_X = 5, 6  # streams of random numbers, after those of CropFlip
 
 
 class Cutout(Augmentation):
-    """Paint over a square with its centre anywhere in the picture, so that some of it may lie outside.
+    """Paint over a square with its centre anywhere in the image, so that some of it may lie outside.
 
     Args:
-        size: Side of the square in pixels, ≥ 1; at 2 · the picture's side or more little of it is left.
-        fill: Grey value of the square, in [0, 255]. The paper cuts out of normalised pictures, so that the square has
+        size: Side of the square in pixels, ≥ 1; at 2 · the image's side or more little of it is left.
+        fill: Grey value of the square, in [0, 255]. The paper cuts out of normalised images, so that the square has
             the mean colour; of the usual data sets 128 is close to it.
 
     Raises:
@@ -37,7 +37,7 @@ class Cutout(Augmentation):
         self.size, self.fill = size, fill
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """Paint over a square of each picture."""
+        """Paint over a square of each image."""
         height, width = images.shape[-2:]
         inside_y = self._covered(random_below(height, mix(seed, epoch, _PLACE_Y), rows), height)
         inside_x = self._covered(random_below(width, mix(seed, epoch, _PLACE_X), rows), width)

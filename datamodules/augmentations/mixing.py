@@ -1,4 +1,4 @@
-"""MixUp and CutMix: pairs of pictures become one, targets in proportion; (seed, epoch, batch) decide everything."""
+"""MixUp and CutMix: pairs of images become one, targets in proportion; (seed, epoch, batch) decide everything."""
 
 import math
 from abc import abstractmethod
@@ -15,9 +15,9 @@ _STEPS = 1 << 16  # in which the distribution of the share is tabulated
 
 
 class Mixing(Augmentation):
-    r"""What MixUp and CutMix share: picture $i$ of a batch is mixed with picture $\pi(i)$ of it, at one share.
+    r"""What MixUp and CutMix share: image $i$ of a batch is mixed with image $\pi(i)$ of it, at one share.
 
-    The share $\lambda \sim \text{Beta}(\alpha, \alpha)$ is that of the picture itself. It, the permutation $\pi$ and
+    The share $\lambda \sim \text{Beta}(\alpha, \alpha)$ is that of the image itself. It, the permutation $\pi$ and
     CutMix's place are functions of the seed, the epoch and the batch's rows, and these of the place in the epoch and
     the process: a resumed run mixes the same, processes mix differently. All of it happens on the batch's device.
 
@@ -56,7 +56,7 @@ class Mixing(Augmentation):
     def blend(
         self, images: Tensor, others: Tensor, share: Tensor, rows: Tensor, seed: int, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """The mixed pictures, and the share that the pictures themselves really have, `()`."""
+        """The mixed images, and the share that the images themselves really have, `()`."""
 
     def partners(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """The permutation `(B,)`: who is mixed with whom."""
@@ -84,7 +84,7 @@ class Mixing(Augmentation):
 
 
 class MixUp(Mixing):
-    r"""Lay two pictures over each other: $\lambda x_i + (1 - \lambda) x_{\pi(i)}$, and their targets alike.
+    r"""Lay two images over each other: $\lambda x_i + (1 - \lambda) x_{\pi(i)}$, and their targets alike.
 
     Args:
         alpha: See :class:`Mixing`; the paper's 0.2 for ImageNet, 1 for CIFAR.
@@ -94,8 +94,8 @@ class MixUp(Mixing):
         ValueError: If an argument is outside its range.
 
     Example:
-        >>> pictures, classes = torch.eye(2).view(2, 1, 1, 2), torch.eye(2)
-        >>> mixed, targets = MixUp(alpha=1.0).mix(pictures, classes, torch.tensor([4, 7]), seed=0, epoch=0)
+        >>> images, classes = torch.eye(2).view(2, 1, 1, 2), torch.eye(2)
+        >>> mixed, targets = MixUp(alpha=1.0).mix(images, classes, torch.tensor([4, 7]), seed=0, epoch=0)
         >>> torch.equal(mixed.flatten(1), targets), targets.sum(1)
         (True, tensor([1., 1.]))
 
@@ -114,9 +114,9 @@ class MixUp(Mixing):
 
 
 class CutMix(Mixing):
-    r"""Paste a box of another picture in: its sides are $\sqrt{1 - \lambda}$ of the picture's, its centre is anywhere.
+    r"""Paste a box of another image in: its sides are $\sqrt{1 - \lambda}$ of the image's, its centre is anywhere.
 
-    What lies outside the picture is lost; the targets are mixed in proportion to the pixels.
+    What lies outside the image is lost; the targets are mixed in proportion to the pixels.
 
     Args:
         alpha: See :class:`Mixing`; the paper's is 1.
@@ -126,8 +126,8 @@ class CutMix(Mixing):
         ValueError: If an argument is outside its range.
 
     Example:
-        >>> pictures, classes = torch.stack([torch.zeros(1, 8, 8), torch.ones(1, 8, 8)]), torch.eye(2)
-        >>> mixed, targets = CutMix(alpha=1.0).mix(pictures, classes, torch.tensor([4, 7]), seed=0, epoch=0)
+        >>> images, classes = torch.stack([torch.zeros(1, 8, 8), torch.ones(1, 8, 8)]), torch.eye(2)
+        >>> mixed, targets = CutMix(alpha=1.0).mix(images, classes, torch.tensor([4, 7]), seed=0, epoch=0)
         >>> torch.equal(mixed.mean((1, 2, 3)), targets[:, 1])
         True
 

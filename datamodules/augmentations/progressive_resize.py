@@ -1,4 +1,4 @@
-"""Small pictures while a run is young: what is learned early needs little detail, and costs less without it."""
+"""Small images while a run is young: what is learned early needs little detail, and costs less without it."""
 
 import copy
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from datamodules.augmentations.base import Augmentation
 
 
 class ProgressiveResize(Augmentation):
-    r"""Shrink the training pictures in the first epochs of a run; validation and test keep the full size.
+    r"""Shrink the training images in the first epochs of a run; validation and test keep the full size.
 
     In epoch e (from 0) of a run of E epochs the side is $s_i$ for the first $i$ with $e < u_i E$, else as it is. The
     cost of a convolution falls with the square of the side. Shrunk by a bilinear filter with antialiasing.
@@ -22,12 +22,12 @@ class ProgressiveResize(Augmentation):
     6 → 3.
 
     Args:
-        sizes: Sides in pixels, ≥ 1, rising and below that of the pictures, which must be square.
+        sizes: Sides in pixels, ≥ 1, rising and below that of the images, which must be square.
         until: Up to which share of the run each holds, in (0, 1], rising.
 
     Raises:
         ValueError: If an argument is outside its range.
-        MisconfigurationException: The run has no known length, or the pictures are not square or not larger.
+        MisconfigurationException: The run has no known length, or the images are not square or not larger.
 
     Example:
         >>> resize = ProgressiveResize(sizes=[4, 6], until=[0.5, 0.75]).over(epochs=4)
@@ -36,7 +36,7 @@ class ProgressiveResize(Augmentation):
 
     Reference:
         M. Tan, Q. V. Le, "EfficientNetV2: Smaller Models and Faster Training", 2021 (there the augmentation grows with
-        the pictures, which is left out here). J. Howard et al.: fast.ai's entry to DAWNBench, 2018.
+        the images, which is left out here). J. Howard et al.: fast.ai's entry to DAWNBench, 2018.
     """
 
     keeps_size = False
@@ -63,7 +63,7 @@ class ProgressiveResize(Augmentation):
         return known
 
     def size(self, epoch: int) -> int | None:
-        """Side of the pictures in an epoch (from 0); `None` is the full size."""
+        """Side of the images in an epoch (from 0); `None` is the full size."""
         if self.epochs is None:
             raise MisconfigurationException(
                 "ProgressiveResize does not know the length of the run; in a loop of your own, "
@@ -78,7 +78,7 @@ class ProgressiveResize(Augmentation):
         height, width = images.shape[-2:]
         if height != width or height <= self.sizes[-1]:
             raise MisconfigurationException(
-                f"ProgressiveResize shrinks square pictures to {list(self.sizes)} pixels; these are {height} × {width}."
+                f"ProgressiveResize shrinks square images to {list(self.sizes)} pixels; these are {height} × {width}."
             )
         size = self.size(epoch)
         return images if size is None else F.resize(images, [size, size], antialias=True)

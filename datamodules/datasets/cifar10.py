@@ -11,15 +11,15 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.datasets.downloads import download_explained
 from datamodules.memory.data_module import ImageDataModule
+from datamodules.memory.images import Images
 from datamodules.memory.normalisation import Statistics
-from datamodules.memory.pictures import Pictures
 
 
 class CIFAR10DataModule(ImageDataModule):
-    """CIFAR-10: 60,000 colour pictures of 32 × 32 pixels in ten classes.
+    """CIFAR-10: 60,000 colour images of 32 × 32 pixels in ten classes.
 
-    ``val_share`` of each class of the 50,000 official training pictures is for validation, by default 5,000 in all. The
-    10,000 official test pictures are opened by ``test`` and ``predict`` alone.
+    ``val_share`` of each class of the 50,000 official training images is for validation, by default 5,000 in all. The
+    10,000 official test images are opened by ``test`` and ``predict`` alone.
 
     Args:
         root: Where ``cifar-10-batches-py`` lies or, if it does not, is put: from ``cifar-10-python.tar.gz`` in ``root``
@@ -46,26 +46,26 @@ class CIFAR10DataModule(ImageDataModule):
         if not all((self.root / CIFAR10.base_folder / name).is_file() for name in names):
             what = f"CIFAR-10 is not in {self.root} and cannot be had from {CIFAR10.url}"
             ways_out = (
-                f"put {CIFAR10.filename} into {self.root}, or train on pictures in folders with "
+                f"put {CIFAR10.filename} into {self.root}, or train on images in folders with "
                 "--data configs/data/image_folder.yaml --data.root FOLDER."
             )
             with download_explained(what, ways_out):
                 _fetch(self.root, names)
 
-    def training_pictures(self) -> Pictures:
+    def training_images(self) -> Images:
         """The five official training batches."""
         from torchvision.datasets import CIFAR10
 
         return _read(self.root / CIFAR10.base_folder, CIFAR10.train_list)
 
-    def test_pictures(self) -> Pictures:
+    def test_images(self) -> Images:
         """The official test batch."""
         from torchvision.datasets import CIFAR10
 
         return _read(self.root / CIFAR10.base_folder, CIFAR10.test_list)
 
     def data_statistics(self) -> Statistics:
-        """Of the 50,000 training pictures: per channel over all pixels, not the mean of each picture's deviation."""
+        """Of the 50,000 training images: per channel over all pixels, not the mean of each image's deviation."""
         return Statistics((0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784))
 
 
@@ -89,7 +89,7 @@ def _fetch(root: Path, names: list[str]) -> None:
             (Path(temporary) / CIFAR10.base_folder / name).replace(target / name)
 
 
-def _read(folder: Path, files: list[tuple[str, str]]) -> Pictures:
+def _read(folder: Path, files: list[tuple[str, str]]) -> Images:
     from torchvision.datasets.utils import check_integrity
 
     pixels, targets = [], []
@@ -103,4 +103,4 @@ def _read(folder: Path, files: list[tuple[str, str]]) -> Pictures:
         planes = torch.from_numpy(np.asarray(content["data"], dtype=np.uint8)).view(-1, 3, 32, 32)
         pixels.append(planes.permute(0, 2, 3, 1).contiguous())
         targets.append(torch.tensor(content["labels"], dtype=torch.int64))
-    return Pictures(torch.cat(pixels), torch.cat(targets))
+    return Images(torch.cat(pixels), torch.cat(targets))

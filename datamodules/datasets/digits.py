@@ -1,4 +1,4 @@
-"""Handwritten digits that ship inside scikit-learn: real pictures without a download."""
+"""Handwritten digits that ship inside scikit-learn: real images without a download."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.memory.data_module import ImageDataModule
-from datamodules.memory.pictures import Pictures
+from datamodules.memory.images import Images
 from datamodules.memory.split import stratified_split
 
 _TEST_SEED = 0  # the same test scans for everyone, whatever the run's seeds: nothing may be tuned on them
@@ -23,7 +23,7 @@ class DigitsDataModule(ImageDataModule):
 
     Args:
         size: Height and width, ≥ 8. Above 8 the scans are enlarged (bilinear), and their values stretched to 0 to 255:
-            smooth grey pictures, for what makes pictures.
+            smooth grey images, for what makes images.
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Raises:
@@ -52,29 +52,29 @@ class DigitsDataModule(ImageDataModule):
         self.image_size = (size, size)
         self.white = 16 if size == 8 else 255
 
-    def training_pictures(self) -> Pictures:
+    def training_images(self) -> Images:
         """Four fifths of each class."""
         return enlarged(_digits(test=False), self.image_size[0])
 
-    def test_pictures(self) -> Pictures:
+    def test_images(self) -> Images:
         """One fifth of each class."""
         return enlarged(_digits(test=True), self.image_size[0])
 
 
-def enlarged(pictures: Pictures, size: int) -> Pictures:
+def enlarged(images: Images, size: int) -> Images:
     """Scans at another size, with values 0 to 255; at their own size as they are."""
-    if size == pictures.pixels.shape[1]:
-        return pictures
-    planes = pictures.pixels.permute(0, 3, 1, 2).float() * (255 / 16)
+    if size == images.pixels.shape[1]:
+        return images
+    planes = images.pixels.permute(0, 3, 1, 2).float() * (255 / 16)
     large = F.interpolate(planes, size=(size, size), mode="bilinear", align_corners=False)
-    return Pictures(large.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous(), pictures.targets)
+    return Images(large.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous(), images.targets)
 
 
-def _digits(test: bool) -> Pictures:
+def _digits(test: bool) -> Images:
     table = torch.from_numpy(np.loadtxt(_table(), delimiter=",", dtype=np.uint8))  # a row: 64 pixels, and the class
     pixels, targets = table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1].to(torch.int64)
     rows = stratified_split(targets, 0.2, _TEST_SEED, DigitsDataModule.class_names)[int(test)]
-    return Pictures(pixels[rows], targets[rows])
+    return Images(pixels[rows], targets[rows])
 
 
 def _table() -> Path:
@@ -103,7 +103,7 @@ class ImbalancedDigitsDataModule(DigitsDataModule):
 
     Example:
         >>> data = ImbalancedDigitsDataModule(ratio=10)
-        >>> torch.bincount(data.training_pictures().targets).tolist()
+        >>> torch.bincount(data.training_images().targets).tolist()
         [109, 84, 65, 51, 39, 30, 23, 18, 14, 11]
     """
 
@@ -113,32 +113,32 @@ class ImbalancedDigitsDataModule(DigitsDataModule):
             raise ValueError(f"ratio must be in [1, 200], got {ratio:g}.")
         self.ratio = ratio
 
-    def training_pictures(self) -> Pictures:
+    def training_images(self) -> Images:
         """What is left after validation, class by class."""
-        return self._rows(super().training_pictures(), validation=False)
+        return self._rows(super().training_images(), validation=False)
 
-    def validation_pictures(self) -> Pictures:
+    def validation_images(self) -> Images:
         """The first scans of each class."""
-        return self._rows(super().training_pictures(), validation=True)
+        return self._rows(super().training_images(), validation=True)
 
-    def test_pictures(self) -> Pictures:
+    def test_images(self) -> Images:
         """As many of each class."""
-        pictures = super().test_pictures()
-        return _take(pictures, torch.cat([rows[:TEST] for rows in _by_class(pictures.targets)]))
+        images = super().test_images()
+        return _take(images, torch.cat([rows[:TEST] for rows in _by_class(images.targets)]))
 
-    def _rows(self, pictures: Pictures, validation: bool) -> Pictures:
-        by_class = _by_class(pictures.targets)
+    def _rows(self, images: Images, validation: bool) -> Images:
+        by_class = _by_class(images.targets)
         if validation:
-            return _take(pictures, torch.cat([rows[:VALIDATION] for rows in by_class]))
+            return _take(images, torch.cat([rows[:VALIDATION] for rows in by_class]))
         largest = min(len(rows) for rows in by_class) - VALIDATION
         counts = [round(largest * self.ratio ** (-c / (len(by_class) - 1))) for c in range(len(by_class))]
         kept = [rows[VALIDATION : VALIDATION + count] for rows, count in zip(by_class, counts, strict=True)]
-        return _take(pictures, torch.cat(kept))
+        return _take(images, torch.cat(kept))
 
 
 def _by_class(targets: Tensor) -> list[Tensor]:
     return [(targets == c).nonzero().flatten() for c in range(int(targets.max()) + 1)]
 
 
-def _take(pictures: Pictures, rows: Tensor) -> Pictures:
-    return Pictures(pictures.pixels[rows], pictures.targets[rows])
+def _take(images: Images, rows: Tensor) -> Images:
+    return Images(images.pixels[rows], images.targets[rows])

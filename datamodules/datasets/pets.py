@@ -1,4 +1,4 @@
-"""Cats and dogs cut out by hand: the Oxford-IIIT Pet pictures with their trimaps."""
+"""Cats and dogs cut out by hand: the Oxford-IIIT Pet images with their trimaps."""
 
 import hashlib
 import shutil
@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.datasets.downloads import download_explained
+from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.masks import MaskDataModule
-from datamodules.memory.pictures import PictureDataset, Pictures
 from datamodules.memory.split import stratified_split
 from foundation.files import replacing
 
@@ -28,17 +28,17 @@ WAYS_OUT = (
 
 
 class OxfordPetsDataModule(MaskDataModule):
-    """7,349 pictures of cats and dogs; the target says of each pixel whether it shows the animal.
+    """7,349 images of cats and dogs; the target says of each pixel whether it shows the animal.
 
-    ``val_share`` of each of the 37 breeds of the 3,680 official training pictures is for validation; the 3,669 official
-    test pictures are opened by ``test`` and ``predict`` alone. Pictures and masks are brought to one size, decoded once
+    ``val_share`` of each of the 37 breeds of the 3,680 official training images is for validation; the 3,669 official
+    test images are opened by ``test`` and ``predict`` alone. Images and masks are brought to one size, decoded once
     and kept in ``.descent_cache`` beside them.
 
     Args:
         root: Where ``oxford-iiit-pet`` lies or, if it does not, is put: from ``images.tar.gz`` and
             ``annotations.tar.gz`` in that folder if they are there, else from a download (800 MB) with torchvision's
             checksums.
-        size: Height and width, ≥ 8; the sides are scaled alone, whatever the picture's shape.
+        size: Height and width, ≥ 8; the sides are scaled alone, whatever the image's shape.
         border: The strip between animal and background: a ``class`` of its own, or to be ``ignored`` (255), which
             leaves two classes, for which a loss over yes or no will do.
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`; an augmentation moves the mask along.
@@ -76,49 +76,49 @@ class OxfordPetsDataModule(MaskDataModule):
     def prepare_data(self) -> None:
         """Download or unpack, in one process of each machine, if a file is missing."""
         if not complete(self.folder):
-            what = f"The Oxford-IIIT Pet pictures are not in {self.folder} and cannot be had"
+            what = f"The Oxford-IIIT Pet images are not in {self.folder} and cannot be had"
             with download_explained(what, WAYS_OUT):
                 fetch(self.folder)
 
     def open(self, stage: str) -> None:
         """Open the test set for ``test`` and ``predict``, else the training set, split by breed."""
         if stage in ("test", "predict"):
-            self.test_set = PictureDataset(self.test_pictures())
+            self.test_set = ImageDataset(self.test_images())
             return
-        pictures, breeds = self.training_pictures(), listed(self.folder, "trainval")[1]
+        images, breeds = self.training_images(), listed(self.folder, "trainval")[1]
         names = [f"breed {number + 1}" for number in range(int(breeds.max()) + 1)]
         train, val = stratified_split(breeds, self.val_share, self.split_seed, names)
-        self.train_set, self.val_set = PictureDataset(pictures, train), PictureDataset(pictures, val)
+        self.train_set, self.val_set = ImageDataset(images, train), ImageDataset(images, val)
 
-    def training_pictures(self) -> Pictures:
-        """The official training and validation pictures."""
-        return self._pictures("trainval")
+    def training_images(self) -> Images:
+        """The official training and validation images."""
+        return self._images("trainval")
 
-    def test_pictures(self) -> Pictures:
-        """The official test pictures."""
-        return self._pictures("test")
+    def test_images(self) -> Images:
+        """The official test images."""
+        return self._images("test")
 
-    def _pictures(self, part: str) -> Pictures:
+    def _images(self, part: str) -> Images:
         pixels, trimaps = decoded(self.folder, part, self.size)
         classes = torch.zeros(256, dtype=torch.uint8)
         classes[PET], classes[BORDER] = 1, 2 if self.border == "class" else UNLABELLED
-        return Pictures(pixels, classes[trimaps.int()])
+        return Images(pixels, classes[trimaps.int()])
 
 
 def listed(folder: Path, part: str) -> tuple[list[str], Tensor]:
-    """Names of the pictures of a part, and the breed of each, from 0."""
+    """Names of the images of a part, and the breed of each, from 0."""
     lines = (folder / "annotations" / f"{part}.txt").read_text().splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return [row[0] for row in rows], torch.tensor([int(row[1]) - 1 for row in rows])
 
 
 def files_of(folder: Path, name: str) -> tuple[Path, Path]:
-    """A picture and its trimap."""
+    """An image and its trimap."""
     return folder / "images" / f"{name}.jpg", folder / "annotations" / "trimaps" / f"{name}.png"
 
 
 def complete(folder: Path) -> bool:
-    """Whether every picture that the lists name is there, with its trimap."""
+    """Whether every image that the lists name is there, with its trimap."""
     if not all((folder / "annotations" / f"{part}.txt").is_file() for part in ("trainval", "test")):
         return False
     names = [name for part in ("trainval", "test") for name in listed(folder, part)[0]]
@@ -142,18 +142,18 @@ def fetch(folder: Path) -> None:
 
 
 def decoded(folder: Path, part: str, size: int) -> tuple[Tensor, Tensor]:
-    """Pictures `(N, size, size, 3)` and trimaps `(N, size, size)`, uint8, from the cache or into it."""
+    """Images `(N, size, size, 3)` and trimaps `(N, size, size)`, uint8, from the cache or into it."""
     names, _ = listed(folder, part)
     files = [files_of(folder, name) for name in names]
     sizes = "\n".join(f"{file.name} {file.stat().st_size}" for pair in files for file in pair)
     key = hashlib.blake2b(sizes.encode(), digest_size=8).hexdigest()
     cache = folder / ".descent_cache" / f"{part}_{size}_{key}.pt"
     if not cache.is_file():
-        print(f"decoding {len(files)} pictures into {cache}", flush=True)
+        print(f"decoding {len(files)} images into {cache}", flush=True)
         pixels = np.empty((len(files), size, size, 3), np.uint8)
         trimaps = np.empty((len(files), size, size), np.uint8)
-        for row, (picture, trimap) in enumerate(files):
-            pixels[row], trimaps[row] = scaled(picture, "RGB", size), scaled(trimap, "L", size)
+        for row, (image, trimap) in enumerate(files):
+            pixels[row], trimaps[row] = scaled(image, "RGB", size), scaled(trimap, "L", size)
         cache.parent.mkdir(exist_ok=True)
         with replacing(cache) as whole:
             torch.save((torch.from_numpy(pixels), torch.from_numpy(trimaps)), whole)
@@ -162,7 +162,7 @@ def decoded(folder: Path, part: str, size: int) -> tuple[Tensor, Tensor]:
 
 
 def scaled(path: Path, mode: Literal["RGB", "L"], size: int) -> "np.typing.NDArray[np.uint8]":
-    """A file's pixels, smoothed where it is a picture, each one's own value where it is a trimap.
+    """A file's pixels, smoothed where it is an image, each one's own value where it is a trimap.
 
     Raises:
         MisconfigurationException: It cannot be read.

@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from datamodules.memory.data_module import ImageDataModule
+from datamodules.memory.images import Images
 from datamodules.memory.masks import MaskDataModule
-from datamodules.memory.pictures import Pictures
 
 SHAPES = ["disc", "square", "triangle"]
 
 
 class Drawing(NamedTuple):
-    """Drawn pictures.
+    """Drawn images.
 
     Args:
         pixels: uint8 ``(N, S, S, 3)``.
         masks: uint8 ``(N, S, S)``: 0 background, 1 disc, 2 square, 3 triangle.
-        present: int64 ``(N, 3)``: 1 where a picture shows that shape.
+        present: int64 ``(N, 3)``: 1 where an image shows that shape.
     """
 
     pixels: Tensor
@@ -28,12 +28,12 @@ class Drawing(NamedTuple):
 
 
 def draw_shapes(count: int, size: int, seed: int, rarity: float = 1.0, noise: float = 20.0) -> Drawing:
-    """Draw pictures with up to three shapes of any colour on a noisy background; later shapes lie on top.
+    """Draw images with up to three shapes of any colour on a noisy background; later shapes lie on top.
 
     Args:
-        count: Number of pictures, ≥ 0.
+        count: Number of images, ≥ 0.
         size: Height and width in pixels, ≥ 8.
-        seed: ≥ 0; the same seed gives the same pictures.
+        seed: ≥ 0; the same seed gives the same images.
         rarity: ≥ 1: a square is shown this many times less often than a disc, a triangle as many times less again.
         noise: Standard deviation of the pixels' noise, ≥ 0, of 255.
 
@@ -58,7 +58,7 @@ def draw_shapes(count: int, size: int, seed: int, rarity: float = 1.0, noise: fl
 
 
 def _inside(shape: int, count: int, size: int, g: torch.Generator) -> Tensor:
-    """Which pixels one shape covers in each picture ``(N, S, S)``: its radius is 0.12 to 0.25 of the size."""
+    """Which pixels one shape covers in each image ``(N, S, S)``: its radius is 0.12 to 0.25 of the size."""
     radius = size * (0.12 + 0.13 * torch.rand(count, 1, 1, generator=g))
     center = radius + (size - 2 * radius) * torch.rand(2, count, 1, 1, generator=g)
     pixel = torch.arange(size) + 0.5
@@ -74,7 +74,7 @@ _TRAIN, _VAL, _TEST = 0, 1, 2
 
 
 class _DrawnDataModule(ImageDataModule):
-    """Training, validation and test pictures are drawn from seeds of their own, so none is in two sets."""
+    """Training, validation and test images are drawn from seeds of their own, so none is in two sets."""
 
     channels: ClassVar[int] = 3  # type: ignore[misc]
 
@@ -98,39 +98,39 @@ class _DrawnDataModule(ImageDataModule):
         return self.size, self.size
 
     def draw(self, part: int) -> Drawing:
-        """The training pictures (0), or a quarter as many for validation (1) or test (2)."""
+        """The training images (0), or a quarter as many for validation (1) or test (2)."""
         count = self.count if part == _TRAIN else self.count // 4
         return draw_shapes(count, self.size, 3 * self.data_seed + part, self.rarity)
 
     @abstractmethod
     def targets(self, drawing: Drawing) -> Tensor:
-        """What is to be predicted, one entry a picture."""
+        """What is to be predicted, one entry an image."""
 
-    def _pictures(self, part: int) -> Pictures:
+    def _images(self, part: int) -> Images:
         drawing = self.draw(part)
-        return Pictures(drawing.pixels, self.targets(drawing))
+        return Images(drawing.pixels, self.targets(drawing))
 
-    def training_pictures(self) -> Pictures:
-        """Draw the training pictures."""
-        return self._pictures(_TRAIN)
+    def training_images(self) -> Images:
+        """Draw the training images."""
+        return self._images(_TRAIN)
 
-    def validation_pictures(self) -> Pictures:
-        """Draw the validation pictures."""
-        return self._pictures(_VAL)
+    def validation_images(self) -> Images:
+        """Draw the validation images."""
+        return self._images(_VAL)
 
-    def test_pictures(self) -> Pictures:
-        """Draw the test pictures."""
-        return self._pictures(_TEST)
+    def test_images(self) -> Images:
+        """Draw the test images."""
+        return self._images(_TEST)
 
 
 class ShapeMasksDataModule(_DrawnDataModule, MaskDataModule):
     """Discs, squares and triangles on a noisy background; the target is the class of each pixel.
 
     Args:
-        pictures: For training, ≥ 10; validation and test have a quarter as many each.
+        images: For training, ≥ 10; validation and test have a quarter as many each.
         size: Height and width, ≥ 8.
         rarity: ≥ 1: a square is shown this many times less often than a disc, a triangle as many times less again.
-        data_seed: ≥ 0; which pictures are drawn.
+        data_seed: ≥ 0; which images are drawn.
         foreground: Whether to ask of each pixel only if it shows a shape: two classes instead of four.
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`; an augmentation moves the mask along.
 
@@ -163,10 +163,10 @@ class ShapeLabelsDataModule(_DrawnDataModule):
     """Discs, squares and triangles on a noisy background; the target says which of them are there: none, some or all.
 
     Args:
-        pictures: For training, ≥ 10; validation and test have a quarter as many each.
+        images: For training, ≥ 10; validation and test have a quarter as many each.
         size: Height and width, ≥ 8.
         rarity: ≥ 1: a square is shown this many times less often than a disc, a triangle as many times less again.
-        data_seed: ≥ 0; which pictures are drawn.
+        data_seed: ≥ 0; which images are drawn.
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Raises:

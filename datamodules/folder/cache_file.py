@@ -1,4 +1,4 @@
-"""Decoded pictures in a memory-mapped file: what a cache is, and how one is opened.
+"""Decoded images in a memory-mapped file: what a cache is, and how one is opened.
 
 Two files: ``<name>-<digest>.u8``, the pixels and nothing else, and ``<name>.json``, what they are and which digest is
 the present one. The small one is replaced last: whoever reads meanwhile sees a whole cache or none.
@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from datamodules.folder.tree import Tree
+from datamodules.memory.images import Images
 from datamodules.memory.normalisation import Statistics, statistics_of_sums
-from datamodules.memory.pictures import Pictures
 from foundation.files import replacing
 
 VERSION = 1  # of the files' format and of the decoding: with another number, all caches are made anew
@@ -24,13 +24,13 @@ class CacheEntry:
     """What a cache holds.
 
     Args:
-        digest: Of the pictures' names, sizes and times, see :class:`~datamodules.folder.tree.Tree`.
+        digest: Of the images' names, sizes and times, see :class:`~datamodules.folder.tree.Tree`.
         folders: Time of change of each folder.
-        counts: How many pictures each class has, in the order of their pictures.
+        counts: How many images each class has, in the order of their images.
         shape: Height, width, channels.
         sums: Of each channel's values.
         squares: Of their squares.
-        skipped: How many corrupt pictures were left out.
+        skipped: How many corrupt images were left out.
         version: Of the format.
     """
 
@@ -57,7 +57,7 @@ class CacheEntry:
 
 @dataclass(frozen=True)
 class ImageCache:
-    """A place for the decoded pictures of one folder in one form.
+    """A place for the decoded images of one folder in one form.
 
     Args:
         folder: Where the files lie.
@@ -89,13 +89,13 @@ class ImageCache:
                 file.unlink(missing_ok=True)
 
     def seen(self, entry: CacheEntry, tree: Tree) -> CacheEntry:
-        """Note the folders' new times where they changed but no picture did; only to be quick the next time."""
+        """Note the folders' new times where they changed but no image did; only to be quick the next time."""
         entry = replace(entry, folders=tree.folders)
-        with suppress(OSError):  # where the folder cannot be written to, the next run compares all pictures again
+        with suppress(OSError):  # where the folder cannot be written to, the next run compares all images again
             self.write(entry)
         return entry
 
-    def pictures(self, entry: CacheEntry, class_names: list[str]) -> Pictures:
+    def images(self, entry: CacheEntry, class_names: list[str]) -> Images:
         """Map the pixels into memory; nothing is read before it is asked for.
 
         Args:
@@ -112,11 +112,11 @@ class ImageCache:
             raise FileNotFoundError(f"{file} cannot be mapped into memory: {error}") from error
         numbers = torch.tensor([class_names.index(name) for name in entry.counts])
         counts = torch.tensor(list(entry.counts.values()))
-        return Pictures(pixels.view(-1, *entry.shape), numbers.repeat_interleave(counts))
+        return Images(pixels.view(-1, *entry.shape), numbers.repeat_interleave(counts))
 
 
 def is_unchanged(source: Path, entry: CacheEntry) -> bool:
-    """Whether no folder has changed, so that no picture was added, removed, renamed or replaced by another file."""
+    """Whether no folder has changed, so that no image was added, removed, renamed or replaced by another file."""
     try:
         return all((source / name).stat().st_mtime_ns == time for name, time in entry.folders.items())
     except OSError:

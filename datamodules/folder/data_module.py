@@ -1,4 +1,4 @@
-"""Pictures of one's own: train/<class>/, test/<class>/ and, if there is one, val/<class>/."""
+"""Images of one's own: train/<class>/, test/<class>/ and, if there is one, val/<class>/."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -7,34 +7,34 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
 from datamodules.folder.building import OnCorrupt
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.split_cache import FolderCache
 from datamodules.folder.tree import ALL, class_folders, is_plain, kept_for_test, statistics_of
 from datamodules.memory.data_module import ImageDataModule
-from datamodules.memory.loading import PictureLoader
+from datamodules.memory.images import ImageDataset, Images
+from datamodules.memory.loading import ImageLoader
 from datamodules.memory.normalisation import Statistics
-from datamodules.memory.pictures import PictureDataset, Pictures
 from datamodules.memory.split import stratified_split
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """Pictures in folders named after their classes, decoded once into a cache and kept out of memory until used.
+    """Images in folders named after their classes, decoded once into a cache and kept out of memory until used.
 
     ``root/train/<class>/…`` and ``root/test/<class>/…``; ``root/val/<class>/…`` is the validation set, or else
     ``val_share`` of every class in ``train``. Folders below a class belong to it; hidden ones do not count. Test
-    pictures are opened by ``test`` and ``predict`` alone. Normalised with mean and standard deviation of ``train``.
+    images are opened by ``test`` and ``predict`` alone. Normalised with mean and standard deviation of ``train``.
 
     Where there is no ``train`` but ``root/<class>/…`` alone, a fixed ``test_share`` of every class is the test set, and
     the rest is as if it lay in ``train``.
 
     Args:
         root: The folder.
-        image_size: Height and width that all pictures are brought to, or one number for both; ≥ 1.
+        image_size: Height and width that all images are brought to, or one number for both; ≥ 1.
         mode: ``RGB``, or ``L`` for grey.
         resize: ``crop``: scale to cover the size and cut out the middle; ``squash``: scale both sides to it.
         cache_dir: Where the cache goes. Default: ``.descent_cache`` in ``root``, or in the user's cache folder where
             ``root`` cannot be written to.
-        on_corrupt: ``stop`` at pictures that cannot be decoded, or ``skip`` them and say how many.
+        on_corrupt: ``stop`` at images that cannot be decoded, or ``skip`` them and say how many.
         class_names: Names of the class folders in the order of their numbers. Default: those in ``train``, sorted; of
             a trained network that is used, those it was trained on.
         test_share: In (0, 1): how much of every class is kept for the test where ``root`` has no ``train``.
@@ -58,7 +58,7 @@ class ImageFolderDataModule(ImageDataModule):
     ) -> None:
         super().__init__(**kwargs)
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.form = PictureFormat(height, width, mode, resize)
+        self.form = ImageFormat(height, width, mode, resize)
         if on_corrupt not in ("stop", "skip"):
             raise ValueError(f"on_corrupt must be 'stop' or 'skip', got {on_corrupt!r}.")
         if not 0 < test_share < 1:
@@ -107,7 +107,7 @@ class ImageFolderDataModule(ImageDataModule):
             self._is_said = True
             rank_zero_info(
                 f"{self.root} has no train and test folders: a share of {self.test_share:g} of every class, always the "
-                "same pictures, is kept for the test (data.test_share)."
+                "same images, is kept for the test (data.test_share)."
             )
             return
         testing = self.trainer is not None and self.trainer.testing | self.trainer.predicting
@@ -116,57 +116,57 @@ class ImageFolderDataModule(ImageDataModule):
                 self._cache(split).find()
 
     def open(self, stage: str) -> None:
-        """See the base class; what is not parted yet is parted here, without a copy of the pictures."""
+        """See the base class; what is not parted yet is parted here, without a copy of the images."""
         if not self.is_plain:
             super().open(stage)
             return
-        pictures = self._cache(ALL).pictures()
-        rest, test = kept_for_test(pictures, self.test_share, self.class_names)
+        images = self._cache(ALL).images()
+        rest, test = kept_for_test(images, self.test_share, self.class_names)
         if stage in ("test", "predict"):
-            self.test_set = PictureDataset(pictures, test)
+            self.test_set = ImageDataset(images, test)
             return
-        train, val = stratified_split(pictures.targets[rest], self.val_share, self.split_seed, self.class_names)
-        self.train_set, self.val_set = PictureDataset(pictures, rest[train]), PictureDataset(pictures, rest[val])
+        train, val = stratified_split(images.targets[rest], self.val_share, self.split_seed, self.class_names)
+        self.train_set, self.val_set = ImageDataset(images, rest[train]), ImageDataset(images, rest[val])
 
-    def training_pictures(self) -> Pictures:
+    def training_images(self) -> Images:
         """Those of ``train``."""
         if self.is_plain:
-            pictures = self._cache(ALL).pictures()
-            rows = kept_for_test(pictures, self.test_share, self.class_names)[0]
-            return Pictures(pictures.pixels[rows], pictures.targets[rows])
-        return self._cache("train").pictures()
+            images = self._cache(ALL).images()
+            rows = kept_for_test(images, self.test_share, self.class_names)[0]
+            return Images(images.pixels[rows], images.targets[rows])
+        return self._cache("train").images()
 
-    def validation_pictures(self) -> Pictures | None:
+    def validation_images(self) -> Images | None:
         """Those of ``val``, if it exists."""
-        return self._cache("val").pictures() if (self.root / "val").exists() else None
+        return self._cache("val").images() if (self.root / "val").exists() else None
 
-    def test_pictures(self) -> Pictures:
+    def test_images(self) -> Images:
         """Those of ``test``."""
         if self.is_plain:
-            pictures = self._cache(ALL).pictures()
-            rows = kept_for_test(pictures, self.test_share, self.class_names)[1]
-            return Pictures(pictures.pixels[rows], pictures.targets[rows])
-        return self._cache("test").pictures()
+            images = self._cache(ALL).images()
+            rows = kept_for_test(images, self.test_share, self.class_names)[1]
+            return Images(images.pixels[rows], images.targets[rows])
+        return self._cache("test").images()
 
     def data_statistics(self) -> Statistics:
-        """Of all pictures in ``train``; kept in the cache."""
+        """Of all images in ``train``; kept in the cache."""
         if self.is_plain:
-            pictures = self._cache(ALL).pictures()
-            return statistics_of(pictures, kept_for_test(pictures, self.test_share, self.class_names)[0])
+            images = self._cache(ALL).images()
+            return statistics_of(images, kept_for_test(images, self.test_share, self.class_names)[0])
         return self._cache("train").find()[1].statistics
 
-    def train_dataloader(self) -> PictureLoader:
-        """See the base class; decoded anew if a picture has changed."""
+    def train_dataloader(self) -> ImageLoader:
+        """See the base class; decoded anew if an image has changed."""
         self._refresh("fit")
         return super().train_dataloader()
 
-    def val_dataloader(self) -> PictureLoader:
-        """See the base class; decoded anew if a picture has changed."""
+    def val_dataloader(self) -> ImageLoader:
+        """See the base class; decoded anew if an image has changed."""
         self._refresh("fit")
         return super().val_dataloader()
 
-    def test_dataloader(self) -> PictureLoader:
-        """See the base class; decoded anew if a picture has changed."""
+    def test_dataloader(self) -> ImageLoader:
+        """See the base class; decoded anew if an image has changed."""
         self._refresh("test")
         return super().test_dataloader()
 
@@ -178,7 +178,7 @@ class ImageFolderDataModule(ImageDataModule):
         return self._caches[split]
 
     def _refresh(self, stage: str) -> None:
-        """Wait for the comparison of every picture that began when the caches were opened; open anew what changed."""
+        """Wait for the comparison of every image that began when the caches were opened; open anew what changed."""
         changed = [cache.has_changed() for cache in self._caches.values()]
         if any(changed):
             self.open(stage)

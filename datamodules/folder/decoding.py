@@ -1,4 +1,4 @@
-"""One picture file to uint8 pixels of a fixed size: colour modes, 16 bits, transparency, orientation, resizing."""
+"""One image file to uint8 pixels of a fixed size: colour modes, 16 bits, transparency, orientation, resizing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +18,21 @@ _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 @dataclass(frozen=True)
-class PictureFormat:
-    """What every picture is turned into.
+class ImageFormat:
+    """What every image is turned into.
 
     Args:
         height: Pixels, ≥ 1.
         width: Pixels, ≥ 1.
         mode: ``RGB`` (3 channels) or ``L`` (1, ITU-R 601 luma).
-        resize: ``crop``: scale so that the picture just covers the size, then cut out the middle; ``squash``: scale
-            both sides to the size, whatever the picture's shape. A picture of the right size is not touched.
+        resize: ``crop``: scale so that the image just covers the size, then cut out the middle; ``squash``: scale
+            both sides to the size, whatever the image's shape. An image of the right size is not touched.
 
     Raises:
         ValueError: If an argument is outside its range.
 
     Example:
-        >>> PictureFormat(32, 32, "RGB", "crop").shape
+        >>> ImageFormat(32, 32, "RGB", "crop").shape
         (32, 32, 3)
     """
 
@@ -55,8 +55,8 @@ class PictureFormat:
         return self.height, self.width, 3 if self.mode == "RGB" else 1
 
 
-def decode(path: str | Path, form: PictureFormat) -> Pixels:
-    """Read a picture as the eye would see it, in the given form.
+def decode(path: str | Path, form: ImageFormat) -> Pixels:
+    """Read an image as the eye would see it, in the given form.
 
     Turned as its EXIF orientation says; transparent parts lie on white; 16-bit grey is scaled to 8 bits (x / 257,
     rounded), not clipped; of an animation the first frame. Scaling is bilinear with antialiasing, as in torchvision; a
@@ -70,14 +70,14 @@ def decode(path: str | Path, form: PictureFormat) -> Pixels:
         → uint8 ``(H, W, C)``.
 
     Raises:
-        OSError: If the file cannot be read, or (among other exceptions of the decoders) holds no whole picture.
+        OSError: If the file cannot be read, or (among other exceptions of the decoders) holds no whole image.
     """
-    longest = 2 * max(form.height, form.width)  # also when EXIF turns the picture
+    longest = 2 * max(form.height, form.width)  # also when EXIF turns the image
     return np.asarray(_resized(read_upright(path, form.mode, longest), form)).reshape(form.shape)
 
 
 def read_upright(path: str | Path, mode: str, longest: int) -> Image.Image:
-    """Read a picture as the eye would see it, at its own size or, of a JPEG, the next one above ``longest``.
+    """Read an image as the eye would see it, at its own size or, of a JPEG, the next one above ``longest``.
 
     Args:
         path: File.
@@ -113,7 +113,7 @@ def _plain(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _resized(image: Image.Image, form: PictureFormat) -> Image.Image:
+def _resized(image: Image.Image, form: ImageFormat) -> Image.Image:
     size = form.width, form.height
     if image.size == size:
         return image
@@ -125,8 +125,8 @@ def _resized(image: Image.Image, form: PictureFormat) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR).crop(box)
 
 
-def _covering(size: tuple[int, int], form: PictureFormat) -> tuple[int, int]:
-    """The smallest (width, height) of the picture's shape that covers the format."""
+def _covering(size: tuple[int, int], form: ImageFormat) -> tuple[int, int]:
+    """The smallest (width, height) of the image's shape that covers the format."""
     width, height = size
     if width * form.height <= height * form.width:
         return form.width, max(form.height, int(form.width * height / width))

@@ -1,4 +1,4 @@
-"""Decode many pictures into one file, on all cores, with a progress bar."""
+"""Decode many images into one file, on all cores, with a progress bar."""
 
 import ctypes
 import multiprocessing
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from datamodules.folder.decoding import PictureFormat, Pixels, decode
+from datamodules.folder.decoding import ImageFormat, Pixels, decode
 from foundation.hardware import usable_cores
 
 _PR_SET_PDEATHSIG = 1
-_CHUNK = 128  # pictures a task: small enough for an even load, large enough that handing it out costs nothing
+_CHUNK = 128  # images a task: small enough for an even load, large enough that handing it out costs nothing
 
 
 @dataclass
 class Decoded:
-    """What came of a number of pictures.
+    """What came of a number of images.
 
     Args:
         sums: Of the values of each channel, exact.
         squares: Of their squares, exact.
-        failures: What was wrong, by the number of the picture; its pixels in the file are 0.
+        failures: What was wrong, by the number of the image; its pixels in the file are 0.
     """
 
     sums: list[int]
@@ -44,15 +44,15 @@ class Decoded:
         self.failures.update(other.failures)
 
 
-def decode_all(folder: Path, names: list[str], form: PictureFormat, target: Path) -> Decoded:
-    """Decode pictures into ``target``, one after the other without a header.
+def decode_all(folder: Path, names: list[str], form: ImageFormat, target: Path) -> Decoded:
+    """Decode images into ``target``, one after the other without a header.
 
-    Processes, not threads: of a small picture's time most goes into Python's part of Pillow, which threads do in turn.
+    Processes, not threads: of a small image's time most goes into Python's part of Pillow, which threads do in turn.
 
     Args:
         folder: Of the split.
         names: Paths below it.
-        form: What every picture is turned into.
+        form: What every image is turned into.
         target: File to write; exists and is empty.
 
     Raises:
@@ -94,23 +94,23 @@ def _start_worker() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no orphans of a killed parent
 
 
-def _shown(tasks: list["Future[Decoded]"], pictures: int, folder: Path) -> Iterator["Future[Decoded]"]:
+def _shown(tasks: list["Future[Decoded]"], images: int, folder: Path) -> Iterator["Future[Decoded]"]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter
     with Progress(*columns, console=console, transient=True, disable=not seen) as progress:
-        bar = progress.add_task(f"Decoding {folder}", total=pictures)
+        bar = progress.add_task(f"Decoding {folder}", total=images)
         for task in as_completed(tasks):
             yield task
-            progress.advance(bar, min(_CHUNK, pictures))
+            progress.advance(bar, min(_CHUNK, images))
 
 
-def _decode_some(folder: Path, names: list[str], first: int, form: PictureFormat, target: Path) -> Decoded:
+def _decode_some(folder: Path, names: list[str], first: int, form: ImageFormat, target: Path) -> Decoded:
     pixels: Pixels = np.zeros((len(names), *form.shape), dtype=np.uint8)
     failures = {}
     for i, name in enumerate(names):
         try:
-            pixels[i] = decode(f"{folder}/{name}", form)  # a Path would take a tenth of the time of a small picture
+            pixels[i] = decode(f"{folder}/{name}", form)  # a Path would take a tenth of the time of a small image
         except Exception as error:
             failures[first + i] = str(error) or type(error).__name__
     with target.open("r+b") as file:
@@ -120,6 +120,6 @@ def _decode_some(folder: Path, names: list[str], first: int, form: PictureFormat
 
 
 def _channel_sums(values: NDArray[np.integer[Any]]) -> list[int]:
-    # over the pictures first, along the memory: ten times as fast as over all but the last axis at once
-    by_place = values.sum(0, dtype=np.uint32)  # 255² · 128 pictures fits
+    # over the images first, along the memory: ten times as fast as over all but the last axis at once
+    by_place = values.sum(0, dtype=np.uint32)  # 255² · 128 images fits
     return [int(total) for total in by_place.sum((0, 1), dtype=np.int64)]

@@ -13,14 +13,14 @@ NAME = ".descent_cache"
 
 
 def cache_folders(root: Path, chosen: Path | None) -> list[Path]:
-    """Where a cache of ``root`` is looked for, in this order: beside the pictures, else in the user's cache folder.
+    """Where a cache of ``root`` is looked for, in this order: beside the images, else in the user's cache folder.
 
     Args:
-        root: Folder of the pictures.
+        root: Folder of the images.
         chosen: A folder to use instead of these two; each root gets a folder of its own in it.
 
     Example:
-        >>> cache_folders(Path("pictures"), None)[0].as_posix()
+        >>> cache_folders(Path("images"), None)[0].as_posix()
         'pictures/.descent_cache'
     """
     own = f"{root.name}-{hashlib.blake2b(str(root.resolve()).encode(), digest_size=6).hexdigest()}"
@@ -46,10 +46,10 @@ def writable_folder(candidates: list[Path]) -> Path:
             reasons.append(f"{folder} ({error.strerror})")
             continue
         if reasons:
-            rank_zero_info(f"The picture cache goes to {folder}, as there is no writing to {', '.join(reasons)}.")
+            rank_zero_info(f"The image cache goes to {folder}, as there is no writing to {', '.join(reasons)}.")
         return folder
     raise PermissionError(
-        f"no place for the picture cache: {', '.join(reasons)}; set data.cache_dir to a folder of yours."
+        f"no place for the image cache: {', '.join(reasons)}; set data.cache_dir to a folder of yours."
     )
 
 

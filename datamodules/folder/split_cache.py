@@ -1,4 +1,4 @@
-"""The cache of one split of an image folder: found, compared with the pictures, filled where it is missing or old."""
+"""The cache of one split of an image folder: found, compared with the images, filled where it is missing or old."""
 
 from pathlib import Path
 from threading import Thread
@@ -7,25 +7,25 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.folder.building import OnCorrupt, build
 from datamodules.folder.cache_file import CacheEntry, ImageCache, is_unchanged
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.places import cache_folders, writable_folder
 from datamodules.folder.tree import ALL, Tree, class_folders, scan
-from datamodules.memory.pictures import Pictures
+from datamodules.memory.images import Images
 
-_PATIENCE = 0.015  # seconds that opening waits for the comparison; some 3,000 pictures are compared by then
+_PATIENCE = 0.015  # seconds that opening waits for the comparison; some 3,000 images are compared by then
 
 
 class FolderCache:
-    """Opens in milliseconds, however many pictures there are, and yet misses no change.
+    """Opens in milliseconds, however many images there are, and yet misses no change.
 
-    The folders' times of change, a few system calls, tell of pictures that were added, removed, renamed or replaced.
-    A picture that was overwritten in place shows only in its own size and time; to ask for those takes 0.3 s for 50,000
-    pictures. That comparison runs beside whatever comes next, and :meth:`has_changed` waits for it.
+    The folders' times of change, a few system calls, tell of images that were added, removed, renamed or replaced.
+    An image that was overwritten in place shows only in its own size and time; to ask for those takes 0.3 s for 50,000
+    images. That comparison runs beside whatever comes next, and :meth:`has_changed` waits for it.
 
     Args:
         root: Folder with the splits in it.
         split: ``train``, ``val`` or ``test``; or ``.``, where the classes lie in ``root`` itself.
-        form: What every picture is turned into.
+        form: What every image is turned into.
         class_names: All classes; those of the split must be among them.
         cache_dir: See :func:`~datamodules.folder.places.cache_folders`.
         on_corrupt: See :func:`~datamodules.folder.building.build`.
@@ -35,7 +35,7 @@ class FolderCache:
         self,
         root: Path,
         split: str,
-        form: PictureFormat,
+        form: ImageFormat,
         class_names: list[str],
         cache_dir: Path | None = None,
         on_corrupt: OnCorrupt = "stop",
@@ -47,14 +47,14 @@ class FolderCache:
         self._check: Thread | None = None
         self._changed = False
 
-    def pictures(self) -> Pictures:
-        """Open the pictures, decoding them first where that is needed."""
+    def images(self) -> Images:
+        """Open the images, decoding them first where that is needed."""
         cache, entry = self.find()
         try:
-            return cache.pictures(entry, self.class_names)
+            return cache.images(entry, self.class_names)
         except FileNotFoundError:  # another process has replaced the cache in this very moment
             cache, entry = self.find()
-            return cache.pictures(entry, self.class_names)
+            return cache.images(entry, self.class_names)
 
     def find(self) -> tuple[ImageCache, CacheEntry]:
         """The cache and what it holds; filled where it is missing or old."""
@@ -68,7 +68,7 @@ class FolderCache:
         return self._compared_or_built()
 
     def has_changed(self) -> bool:
-        """Whether a picture has changed since the cache was made; waits for the comparison that :meth:`find` began."""
+        """Whether an image has changed since the cache was made; waits for the comparison that :meth:`find` began."""
         if self._check is not None:
             self._check.join()
         return self._changed

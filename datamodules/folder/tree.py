@@ -1,4 +1,4 @@
-"""What lies in ``<root>/<split>/<class>/``: classes, pictures, and a digest that changes with them."""
+"""What lies in ``<root>/<split>/<class>/``: classes, images, and a digest that changes with them."""
 
 import hashlib
 import os
@@ -11,8 +11,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules.folder.decoding import ENDINGS
+from datamodules.memory.images import Images
 from datamodules.memory.normalisation import Statistics, pixel_statistics
-from datamodules.memory.pictures import Pictures
 from datamodules.memory.split import stratified_split
 
 _SHOWN = 5
@@ -20,14 +20,14 @@ _SHOWN = 5
 
 @dataclass
 class Tree:
-    """The pictures of a split.
+    """The images of a split.
 
     Args:
         names: Paths below the split's folder, class by class, sorted.
         counts: How many each class has, by class name.
-        digest: Of all names, sizes and times of change. Not of the bytes: to read 60,000 small pictures takes seconds.
+        digest: Of all names, sizes and times of change. Not of the bytes: to read 60,000 small images takes seconds.
         folders: Time of change of each folder; when none differs, nothing was added, removed, renamed or replaced.
-        strangers: Files that are no pictures by their ending, left out.
+        strangers: Files that are no images by their ending, left out.
     """
 
     names: list[str] = field(default_factory=list)
@@ -55,28 +55,28 @@ def class_folders(root: Path, split: str) -> list[str]:
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names:
         raise MisconfigurationException(
-            f"{folder} has no class folders, found {_listing(folder)}: pictures go into {folder}/<class>/."
+            f"{folder} has no class folders, found {_listing(folder)}: images go into {folder}/<class>/."
         )
     return names
 
 
 def scan(folder: Path, classes: list[str]) -> Tree:
-    """List the pictures of a split; every folder below a class belongs to the class.
+    """List the images of a split; every folder below a class belongs to the class.
 
     Args:
         folder: Of the split.
         classes: Names of its class folders.
 
     Raises:
-        MisconfigurationException: If a class has no picture.
+        MisconfigurationException: If a class has no image.
     """
     tree = Tree(folders={".": folder.stat().st_mtime_ns})
     whole = hashlib.blake2b(digest_size=16)
     for name in classes:
-        found = sorted(_pictures(folder, name, tree))
+        found = sorted(_images(folder, name, tree))
         if not found:
             raise MisconfigurationException(
-                f"{folder / name} has no pictures, found {_listing(folder / name)}: add some or remove the folder. "
+                f"{folder / name} has no images, found {_listing(folder / name)}: add some or remove the folder. "
                 f"Endings that count: {' '.join(sorted(ENDINGS))}."
             )
         tree.counts[name] = len(found)
@@ -87,12 +87,12 @@ def scan(folder: Path, classes: list[str]) -> Tree:
     return tree
 
 
-def is_picture(name: str) -> bool:
+def is_image(name: str) -> bool:
     """By its ending."""
     return os.path.splitext(name)[1].lower() in ENDINGS  # noqa: PTH122 - a Path for each of 60,000 files is slow
 
 
-def _pictures(top: Path, below: str, tree: Tree) -> list[tuple[str, int, int]]:
+def _images(top: Path, below: str, tree: Tree) -> list[tuple[str, int, int]]:
     tree.folders[below] = (top / below).stat().st_mtime_ns
     found = []
     for entry in os.scandir(top / below):
@@ -100,8 +100,8 @@ def _pictures(top: Path, below: str, tree: Tree) -> list[tuple[str, int, int]]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            found += _pictures(top, path, tree)
-        elif is_picture(entry.name):
+            found += _images(top, path, tree)
+        elif is_image(entry.name):
             status = entry.stat()
             found.append((path, status.st_size, status.st_mtime_ns))
         else:
@@ -110,7 +110,7 @@ def _pictures(top: Path, below: str, tree: Tree) -> list[tuple[str, int, int]]:
 
 
 def _missing(root: Path, split: str) -> str:
-    text = f"{root / split} does not exist: data.root must hold {split}/<class>/ with pictures; "
+    text = f"{root / split} does not exist: data.root must hold {split}/<class>/ with images; "
     if not root.exists():
         near = next(parent for parent in root.absolute().parents if parent.exists())
         missing = root.absolute().relative_to(near).parts[0]
@@ -132,25 +132,25 @@ def _listing(folder: Path) -> str:
 
 ALL = "."
 PARTS = ("train", "val", "test")
-_TEST_SEED = 0  # the same test pictures for everyone, whatever the run's seeds: nothing may be tuned on them
+_TEST_SEED = 0  # the same test images for everyone, whatever the run's seeds: nothing may be tuned on them
 _ENOUGH = 10_000
 
 
 def is_plain(root: Path) -> bool:
-    """Whether ``root/<class>/…`` holds pictures, and ``root`` is neither parted nor a part nor the folder above."""
+    """Whether ``root/<class>/…`` holds images, and ``root`` is neither parted nor a part nor the folder above."""
     if not root.is_dir() or root.resolve().name in PARTS:
         return False
     folders = [entry for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")]
     inside = [list(os.scandir(folder.path)) for folder in folders]
     parted = [entry.name in PARTS for entries in (folders, *inside) for entry in entries if entry.is_dir()]
-    return not any(parted) and any(is_picture(entry.name) for entries in inside for entry in entries)
+    return not any(parted) and any(is_image(entry.name) for entries in inside for entry in entries)
 
 
-def kept_for_test(pictures: Pictures, share: float, class_names: list[str]) -> tuple[Tensor, Tensor]:
+def kept_for_test(images: Images, share: float, class_names: list[str]) -> tuple[Tensor, Tensor]:
     """Rows to train and validate on, and a fixed share of every class to test on."""
-    return stratified_split(pictures.targets, share, _TEST_SEED, class_names)
+    return stratified_split(images.targets, share, _TEST_SEED, class_names)
 
 
-def statistics_of(pictures: Pictures, rows: Tensor) -> Statistics:
+def statistics_of(images: Images, rows: Tensor) -> Statistics:
     """Of some 10,000 of the rows, evenly; the rest would not change the third digit."""
-    return pixel_statistics(pictures.pixels[rows[:: -(-len(rows) // _ENOUGH)]])
+    return pixel_statistics(images.pixels[rows[:: -(-len(rows) // _ENOUGH)]])

@@ -1,4 +1,4 @@
-"""The DataModule of pictures in memory that all the others are: order, augmentation, normalisation, resume."""
+"""The DataModule of images in memory that all the others are: order, augmentation, normalisation, resume."""
 
 import copy
 import math
@@ -12,32 +12,32 @@ from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
 from datamodules.augmentations.mixing import soft_targets
-from datamodules.memory.loading import PictureLoader, picture_loader
+from datamodules.memory.images import Batch, ImageDataset, Images, opened
+from datamodules.memory.loading import ImageLoader, image_loader
 from datamodules.memory.normalisation import Normaliser, Statistics, checked, pixel_statistics
 from datamodules.memory.order import EpochOrder, PlainOrder
-from datamodules.memory.pictures import Batch, PictureDataset, Pictures, opened
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
 
 
 class ImageDataModule(LightningDataModule, ABC):
-    """Pictures in one uint8 tensor; a subclass says where they come from.
+    """Images in one uint8 tensor; a subclass says where they come from.
 
     The loaders give ``(images uint8 (B, C, H, W), targets (B,), rows (B,))``; on the device they become
     ``(images float32 (B, C, H, W), targets (B,))``, augmented when training and normalised always.
 
-    The order of an epoch and every choice of the augmentation are functions of (seed, epoch, picture); so a checkpoint
+    The order of an epoch and every choice of the augmentation are functions of (seed, epoch, image); so a checkpoint
     keeps the position alone, and the same seed gives the same batches whatever ``num_workers``.
 
     Args:
         batch_size: Of each process, ≥ 1.
         eval_batch_size: For validation, test and prediction, ≥ 1; no result depends on it.
-        num_workers: Processes that fetch batches, ≥ 0; for pictures in memory 0 is the fastest.
-        val_share: In (0, 1): how much of every class of the training pictures is for validation.
+        num_workers: Processes that fetch batches, ≥ 0; for images in memory 0 is the fastest.
+        val_share: In (0, 1): how much of every class of the training images is for validation.
         augmentation: What training batches go through; none by default.
         seed: ≥ 0, of order and augmentation. Default: the run's (``seed_everything``), else 0.
         split_seed: ≥ 0, of the validation split. Not the run's seed: runs that are compared validate on the same
-            pictures, and none that a checkpoint was trained on is ever validated on.
+            images, and none that a checkpoint was trained on is ever validated on.
         drop_last: Leave out the incomplete last training batch.
         channels_last: Memory format of the batches.
         mean: Of each channel, in [0, 1]; default: that of the data set. A checkpoint's is used when it is not given.
@@ -48,13 +48,13 @@ class ImageDataModule(LightningDataModule, ABC):
     """
 
     white: int = 255
-    """Value of a white pixel; the pictures of files, in which it is 255, are brought to it."""
+    """Value of a white pixel; the images of files, in which it is 255, are brought to it."""
 
     mixable: bool = True
     """Whether targets can be mixed with one another."""
 
     resizable: bool = True
-    """Whether targets stay right when pictures are made smaller."""
+    """Whether targets stay right when images are made smaller."""
 
     endless: bool = False
     """Set where the beginning of a run is tried, whose trainer does not say how long the run is."""
@@ -90,12 +90,12 @@ class ImageDataModule(LightningDataModule, ABC):
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         if augmentation is not None and augmentation.mixes and not self.mixable:
             raise ValueError(
-                f"augmentation: {type(augmentation).__name__} mixes pictures with one another, which the targets of "
-                f"{type(self).__name__} do not allow: MixUp and CutMix are for pictures with classes or labels."
+                f"augmentation: {type(augmentation).__name__} mixes images with one another, which the targets of "
+                f"{type(self).__name__} do not allow: MixUp and CutMix are for images with classes or labels."
             )
         if augmentation is not None and not augmentation.keeps_size and not self.resizable:
             raise ValueError(
-                f"augmentation: {type(augmentation).__name__} changes the size of pictures, and the targets of "
+                f"augmentation: {type(augmentation).__name__} changes the size of images, and the targets of "
                 f"{type(self).__name__} would no longer fit them."
             )
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
@@ -104,10 +104,10 @@ class ImageDataModule(LightningDataModule, ABC):
         given = checked(Statistics(tuple(mean), tuple(std))) if mean and std else None
         self._run = RunState(seed, given)
         self._normaliser: Normaliser | None = None
-        self._train_loader: PictureLoader | None = None
-        self.train_set: PictureDataset | None = None
-        self.val_set: PictureDataset | None = None
-        self.test_set: PictureDataset | None = None
+        self._train_loader: ImageLoader | None = None
+        self.train_set: ImageDataset | None = None
+        self.val_set: ImageDataset | None = None
+        self.test_set: ImageDataset | None = None
 
     @property
     @abstractmethod
@@ -117,7 +117,7 @@ class ImageDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def image_size(self) -> tuple[int, int]:
-        """Height and width of a picture."""
+        """Height and width of an image."""
 
     @property
     @abstractmethod
@@ -130,19 +130,19 @@ class ImageDataModule(LightningDataModule, ABC):
         return len(self.class_names)
 
     @abstractmethod
-    def training_pictures(self) -> Pictures:
+    def training_images(self) -> Images:
         """Open the training set, of which a share becomes the validation set unless there is one."""
 
     @abstractmethod
-    def test_pictures(self) -> Pictures:
+    def test_images(self) -> Images:
         """Open the test set; called for ``test`` and ``predict`` alone."""
 
-    def validation_pictures(self) -> Pictures | None:
+    def validation_images(self) -> Images | None:
         """Open the validation set that the data comes with, if it does."""
         return None
 
     def __copy__(self) -> Self:
-        """Share the pictures and nothing that changes: a copy may be trained beside (to look for a learning rate)."""
+        """Share the images and nothing that changes: a copy may be trained beside (to look for a learning rate)."""
         twin = self.__class__.__new__(self.__class__)
         twin.__dict__.update(self.__dict__)
         twin._run = copy.copy(self._run)
@@ -156,20 +156,20 @@ class ImageDataModule(LightningDataModule, ABC):
         given = self._run.given_statistics
         if given is not None and len(given.mean) != self.channels:
             values = "1 value" if len(given.mean) == 1 else f"{len(given.mean)} values"
-            raise MisconfigurationException(f"mean and std have {values}, the pictures {self.channels} channels.")
+            raise MisconfigurationException(f"mean and std have {values}, the images {self.channels} channels.")
         self.open(stage)
 
     def open(self, stage: str) -> None:
         """Open the test set for ``test`` and ``predict``, the training set and the validation set otherwise."""
         if stage in ("test", "predict"):
-            self.test_set = PictureDataset(self.test_pictures())
+            self.test_set = ImageDataset(self.test_images())
             return
-        pictures, validation = self.training_pictures(), self.validation_pictures()
+        images, validation = self.training_images(), self.validation_images()
         if validation is None:
-            train, val = stratified_split(pictures.targets, self.val_share, self.split_seed, self.class_names)
-            self.train_set, self.val_set = PictureDataset(pictures, train), PictureDataset(pictures, val)
+            train, val = stratified_split(images.targets, self.val_share, self.split_seed, self.class_names)
+            self.train_set, self.val_set = ImageDataset(images, train), ImageDataset(images, val)
         else:
-            self.train_set, self.val_set = PictureDataset(pictures), PictureDataset(validation)
+            self.train_set, self.val_set = ImageDataset(images), ImageDataset(validation)
 
     @property
     def seed(self) -> int:
@@ -182,17 +182,17 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._run.statistics(self.data_statistics)
 
     def data_statistics(self) -> Statistics:
-        """Those of the training pictures; a subclass that knows them says so."""
-        return pixel_statistics(self.training_pictures().pixels)
+        """Those of the training images; a subclass that knows them says so."""
+        return pixel_statistics(self.training_images().pixels)
 
-    def train_dataloader(self) -> PictureLoader:
+    def train_dataloader(self) -> ImageLoader:
         """Batches in an order of their own in each epoch, from the position of a resumed checkpoint."""
         dataset, (processes, rank), position = opened(self.train_set, "fit"), self._processes(), self._run.position
         available = len(dataset) // processes
         if self.batch_size > available:
             each = f" for each of {processes} processes" if processes > 1 else ""
             raise MisconfigurationException(
-                f"batch_size {self.batch_size} is larger than the training data, {available} pictures{each}: "
+                f"batch_size {self.batch_size} is larger than the training data, {available} images{each}: "
                 f"set it to at most {available}."
             )
         if not position.fits(self.batch_size, processes):
@@ -218,31 +218,31 @@ class ImageDataModule(LightningDataModule, ABC):
             limits.append(self.trainer.max_steps * self.trainer.accumulate_grad_batches / batches)
         return min(limits, default=None)
 
-    def val_dataloader(self) -> PictureLoader:
-        """Every validation picture once, the classes mixed."""
+    def val_dataloader(self) -> ImageLoader:
+        """Every validation image once, the classes mixed."""
         return self._plain_loader(opened(self.val_set, "fit"), "validation", mixed=True)
 
-    def test_dataloader(self) -> PictureLoader:
-        """Every test picture once, the classes mixed."""
+    def test_dataloader(self) -> ImageLoader:
+        """Every test image once, the classes mixed."""
         return self._plain_loader(opened(self.test_set, "test"), "test", mixed=True)
 
-    def predict_dataloader(self) -> PictureLoader:
-        """Every test picture once, as they lie."""
+    def predict_dataloader(self) -> ImageLoader:
+        """Every test image once, as they lie."""
         return self._plain_loader(opened(self.test_set, "test"), "test", mixed=False)
 
-    def _plain_loader(self, dataset: PictureDataset, name: str, mixed: bool) -> PictureLoader:
+    def _plain_loader(self, dataset: ImageDataset, name: str, mixed: bool) -> ImageLoader:
         processes, rank = self._processes()
         if len(dataset) < processes:
             raise MisconfigurationException(
-                f"{len(dataset)} {name} pictures cannot be shared out to {processes} processes: use fewer devices."
+                f"{len(dataset)} {name} images cannot be shared out to {processes} processes: use fewer devices."
             )
         return self._loader(dataset, PlainOrder(dataset, processes, rank, mixed), self.eval_batch_size)
 
     def _loader(
-        self, dataset: PictureDataset, order: EpochOrder | PlainOrder, batch_size: int, drop_last: bool = False
-    ) -> PictureLoader:
+        self, dataset: ImageDataset, order: EpochOrder | PlainOrder, batch_size: int, drop_last: bool = False
+    ) -> ImageLoader:
         on_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return picture_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
+        return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
 
     def _processes(self) -> tuple[int, int]:
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)

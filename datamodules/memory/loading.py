@@ -1,4 +1,4 @@
-"""The DataLoader of pictures in memory: whole batches, its own generator, workers that start with the right epoch."""
+"""The DataLoader of images in memory: whole batches, its own generator, workers that start with the right epoch."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
-from datamodules.memory.pictures import Batch, PictureDataset
+from datamodules.memory.images import Batch, ImageDataset
 
 
-class PictureLoader(DataLoader[Batch]):
+class ImageLoader(DataLoader[Batch]):
     """A DataLoader that starts its workers at the first batch and remembers which epoch it has started.
 
     Lightning calls ``iter(loader)`` before it tells the sampler the epoch of a resumed run. An ordinary loader with
@@ -31,27 +31,27 @@ class PictureLoader(DataLoader[Batch]):
         """Do nothing, see :meth:`state_dict`."""
 
 
-def picture_loader(
-    dataset: PictureDataset,
+def image_loader(
+    dataset: ImageDataset,
     sampler: DistributedSampler[int],
     batch_size: int,
     num_workers: int = 0,
     pin_memory: bool = False,
     drop_last: bool = False,
-) -> PictureLoader:
+) -> ImageLoader:
     """Load batches of ``dataset`` in the order of ``sampler``.
 
     Args:
-        dataset: Pictures in memory.
+        dataset: Images in memory.
         sampler: The order, aware of ranks.
         batch_size: ≥ 1, of each rank.
-        num_workers: ≥ 0; 0 is fastest for small pictures. The batches do not depend on it.
+        num_workers: ≥ 0; 0 is fastest for small images. The batches do not depend on it.
         pin_memory: Copy batches where a GPU fetches them while the host goes on; for CUDA alone.
         drop_last: Leave an incomplete last batch out.
     """
     if num_workers < 2:  # Lightning advises more; it cannot know that a batch is one copy within the memory
         warnings.filterwarnings("ignore", message=".*_dataloader' does not have many workers")
-    return PictureLoader(
+    return ImageLoader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,

@@ -1,4 +1,4 @@
-"""Pictures whose target is a class for every pixel."""
+"""Images whose target is a class for every pixel."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from datamodules.memory.data_module import ImageDataModule
-from datamodules.memory.pictures import Batch
+from datamodules.memory.images import Batch
 
 
 class MaskDataModule(ImageDataModule):
-    """Pictures with masks: the targets of :class:`~datamodules.memory.pictures.Pictures` are uint8 ``(N, H, W)``.
+    """Images with masks: the targets of :class:`~datamodules.memory.images.Images` are uint8 ``(N, H, W)``.
 
-    An augmentation moves the mask along with its picture: it gets the mask as one more channel, so it must move pixels
+    An augmentation moves the mask along with its image: it gets the mask as one more channel, so it must move pixels
     (crop, flip) and not mix or recolour them.
 
     Args:
@@ -26,7 +26,7 @@ class MaskDataModule(ImageDataModule):
         super().__init__(**kwargs)
 
     def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
-        """Augment picture and mask alike, normalise the picture.
+        """Augment image and mask alike, normalise the image.
 
         Shape:
             images ``(B, C, H, W)`` uint8, masks ``(B, H, W)`` uint8, rows ``(B,)`` →

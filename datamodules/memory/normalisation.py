@@ -41,7 +41,7 @@ def pixel_statistics(pixels: Tensor) -> Statistics:
     A channel that is the same everywhere gets a standard deviation of 1/255, one step of the scale: it stays finite.
 
     Args:
-        pixels: uint8 pictures, at least one.
+        pixels: uint8 images, at least one.
 
     Shape:
         pixels ``(N, H, W, C)``.

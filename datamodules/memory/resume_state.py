@@ -1,4 +1,4 @@
-"""What the batches of a run depend on besides the pictures: given, or taken over from a checkpoint, or from the run."""
+"""What the batches of a run depend on besides the images: given, or taken over from a checkpoint, or from the run."""
 
 import os
 from collections.abc import Callable
@@ -94,7 +94,7 @@ class RunState:
         Args:
             position: Where the run stands.
             statistics: What it normalises with.
-            split: A digest of which pictures are for validation; empty if it is not known.
+            split: A digest of which images are for validation; empty if it is not known.
         """
         return {
             "position": position.state(),
@@ -112,10 +112,10 @@ class RunState:
         if self._given_seed not in (None, self._loaded_seed):
             rank_zero_warn(
                 f"data.seed is {self._given_seed}, the checkpoint's {self._loaded_seed}: going on with the one given; "
-                "the order of the pictures is not that of the uninterrupted run."
+                "the order of the images is not that of the uninterrupted run."
             )
         if split and state["split"] and split != state["split"]:
             rank_zero_warn(
-                "The validation pictures are not those of the checkpoint's run (other pictures, val_share or "
+                "The validation images are not those of the checkpoint's run (other images, val_share or "
                 "split_seed): some were trained on, so that the accuracy on them says too much."
             )

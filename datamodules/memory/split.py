@@ -42,7 +42,7 @@ def stratified_split(targets: Tensor, share: float, seed: int, class_names: list
 
 def _too_few(name: str, count: int, chosen: int, share: float) -> str:
     return (
-        f"class {name!r} has {count} picture{'' if count == 1 else 's'}: a share of {share:g} leaves "
-        f"{count - chosen} for training and {chosen} for validation; give it more pictures, change val_share, "
+        f"class {name!r} has {count} image{'' if count == 1 else 's'}: a share of {share:g} leaves "
+        f"{count - chosen} for training and {chosen} for validation; give it more images, change val_share, "
         "or provide a validation folder if the data comes from one."
     )

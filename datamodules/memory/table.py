@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from datamodules.memory.data_module import ImageDataModule
+from datamodules.memory.images import Batch, ImageDataset, Images
 from datamodules.memory.normalisation import Statistics
-from datamodules.memory.pictures import Batch, PictureDataset, Pictures
 from datamodules.memory.split import stratified_split
 from foundation.counter_random import mix
 
@@ -32,9 +32,9 @@ class Table(NamedTuple):
 class TableDataModule(ImageDataModule):
     """Rows of F numbers; a subclass says where they come from.
 
-    A row is held as a picture of one pixel with F channels, so that order, seeds, splits and resuming are those of
-    :class:`~datamodules.memory.data_module.ImageDataModule`. The module gets ``(inputs float32 (B, F), targets (B,))``, the
-    inputs with mean 0 and standard deviation 1 over the training rows.
+    A row is held as an image of one pixel with F channels, so that order, seeds, splits and resuming are those of
+    :class:`~datamodules.memory.data_module.ImageDataModule`. The module gets ``(inputs float32 (B, F), targets (B,))``,
+    the inputs with mean 0 and standard deviation 1 over the training rows.
 
     Args:
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`; an augmentation has nothing to turn here.
@@ -52,18 +52,18 @@ class TableDataModule(ImageDataModule):
     def table(self) -> Table:
         """All rows."""
 
-    def training_pictures(self) -> Pictures:
+    def training_images(self) -> Images:
         """The rows that are not for the test."""
         return self._part(test=False)
 
-    def test_pictures(self) -> Pictures:
+    def test_images(self) -> Images:
         """The test rows."""
         return self._part(test=True)
 
-    def _part(self, test: bool) -> Pictures:
+    def _part(self, test: bool) -> Images:
         inputs, targets = self.table()
         rows = self._rows_apart(targets, self.test_share, _TEST_SEED)[int(test)]
-        return Pictures(inputs[rows][:, None, None, :], targets[rows])
+        return Images(inputs[rows][:, None, None, :], targets[rows])
 
     def _rows_apart(self, targets: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
         if targets.is_floating_point():
@@ -73,15 +73,15 @@ class TableDataModule(ImageDataModule):
     def open(self, stage: str) -> None:
         """Open the test rows for ``test`` and ``predict``, the others, split for validation, otherwise."""
         if stage in ("test", "predict"):
-            self.test_set = PictureDataset(self.test_pictures())
+            self.test_set = ImageDataset(self.test_images())
             return
-        rows = self.training_pictures()
+        rows = self.training_images()
         train, val = self._rows_apart(rows.targets, self.val_share, self.split_seed)
-        self.train_set, self.val_set = PictureDataset(rows, train), PictureDataset(rows, val)
+        self.train_set, self.val_set = ImageDataset(rows, train), ImageDataset(rows, val)
 
     def data_statistics(self) -> Statistics:
         """Mean and standard deviation of each column over the training rows; a constant column has 1."""
-        rows = self.training_pictures().pixels.flatten(1).double()
+        rows = self.training_images().pixels.flatten(1).double()
         std = rows.std(0, correction=0)
         return Statistics(tuple(rows.mean(0).tolist()), tuple(std.where(std > 0, 1).tolist()))
 
@@ -104,7 +104,7 @@ class NumberTable(TableDataModule):
     @property
     def target_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of the training targets: for a regressor that works with standardised ones."""
-        targets = self.training_pictures().targets.double()
+        targets = self.training_images().targets.double()
         return targets.mean().item(), targets.std(correction=0).item()
 
 

@@ -1,4 +1,4 @@
-"""`descent evaluate`: how good a trained network is, on labelled pictures of one's own or the run's test data."""
+"""`descent evaluate`: how good a trained network is, on labelled images of one's own or the run's test data."""
 
 import argparse
 from pathlib import Path
@@ -78,11 +78,11 @@ def _outputs(trained: Any, module: Any, images: Path | None) -> tuple[Any, list[
     files = find_labelled(images, trained.class_names)
     with counted("Evaluating", len(files.paths)) as done:
         outputs = outputs_of_files(trained, module, files, done)
-    remarks = [f"Measured on the pictures in {images}."]
+    remarks = [f"Measured on the images in {images}."]
     if files.missing:
-        remarks.append(f"No pictures of {', '.join(files.missing)}: how many of these are found is not measured.")
+        remarks.append(f"No images of {', '.join(files.missing)}: how many of these are found is not measured.")
     if files.strangers:
-        remarks.append(f"Files left out that are no pictures by their ending: {files.strangers:,}.")
+        remarks.append(f"Files left out that are no images by their ending: {files.strangers:,}.")
     if outputs.failures:
         path, said = next(iter(outputs.failures.items()))
         remarks.append(f"Files that could not be decoded: {len(outputs.failures):,}, e.g. {path}: {said}")

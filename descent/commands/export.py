@@ -9,8 +9,8 @@ from descent.commands.parser import carry_out, parse, parser, refuse
 USAGE = """\
 usage: descent export --ckpt_path PATH --to onnx|torch [options]
 
-Writes the network with normalisation, activation and class names inside: uint8 pictures (batch,
-height, width, channels) in, probabilities (batch, classes) out, any number of pictures at a time,
+Writes the network with normalisation, activation and class names inside: uint8 images (batch,
+height, width, channels) in, probabilities (batch, classes) out, any number of images at a time,
 float32. The file is compared with the checkpoint before it is kept; one that differs by more than
 0.0001 in a probability is not written.
 
@@ -20,7 +20,7 @@ float32. The file is compared with the checkpoint before it is kept; one that di
                           (pip install 'descent[export]')
   --to torch              model.pt2, for torch.export.load and AOTInductor
   --out FILE              where to write (default: in the run's folder)
-  --images PATH...        compare on these folders and files too, not on made-up pictures alone
+  --images PATH...        compare on these folders and files too, not on made-up images alone
   --KEY VALUE             a key of the run's config
 """
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
@@ -55,7 +55,7 @@ def _export(known: argparse.Namespace, rest: list[str]) -> Any:
     from descent.inference.export.onnx_file import OPSET, check_packages, write_onnx
     from descent.inference.export.torch_file import write_torch
     from descent.inference.loading import load_trained
-    from descent.inference.prediction.prediction import picture_format
+    from descent.inference.prediction.prediction import image_format
     from descent.runs.summary import shown
 
     if known.to == "onnx":
@@ -67,7 +67,7 @@ def _export(known: argparse.Namespace, rest: list[str]) -> Any:
             f"--out {file} is a folder; give a file, e.g. {file}/model{SUFFIXES[known.to]}."
         )
     file.parent.mkdir(parents=True, exist_ok=True)
-    form = picture_format(trained)
+    form = image_format(trained)
     write = write_onnx if known.to == "onnx" else write_torch
     parity = write(trained, file, _batches(form, known.images))
     height, width, channels = form.shape
@@ -76,18 +76,18 @@ def _export(known: argparse.Namespace, rest: list[str]) -> Any:
     print(f"takes       {INPUT}: uint8 (batch, {height}, {width}, {channels}), {form.mode}, 0 to 255")
     print(f"gives       {OUTPUT}: float32 (batch, {len(trained.class_names)}) of {', '.join(trained.class_names[:12])}")
     print(
-        f"compared    with the checkpoint on {parity.pictures:,} pictures: largest deviation of a probability "
+        f"compared    with the checkpoint on {parity.images:,} images: largest deviation of a probability "
         f"{parity.deviation:.2g}, another class {parity.other} times"
     )
     return parity
 
 
 def _batches(form: Any, images: list[str]) -> Iterator[Any]:
-    from descent.inference.export.parity import made_up_pictures
+    from descent.inference.export.parity import made_up_images
     from descent.inference.prediction.decoding_stream import decoded_batches
-    from descent.inference.prediction.picture_files import find_pictures
+    from descent.inference.prediction.image_files import find_images
 
-    yield from made_up_pictures(form)
+    yield from made_up_images(form)
     if images:
-        paths = find_pictures(images).paths
+        paths = find_images(images).paths
         yield from (batch.pixels for batch in decoded_batches(paths, form, 250) if batch.rows)

@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 CLASSES, BINARY, LABELS = "one class of several", "yes or no", "any number of labels"
 NUMBER, PIXELS = "a number", "a class for every pixel"
-MASK, PICTURES = "yes or no for every pixel", "new pictures (GAN)"
+MASK, IMAGES = "yes or no for every pixel", "new images (GAN)"
 _IMAGES, _YES, _MANY = "-c configs/quickstart.yaml", "-c configs/binary.yaml", "-c configs/multilabel.yaml"
 _NUMBERS, _MASKS = "-c configs/regression.yaml", "-c configs/segmentation.yaml"
 _MASK, _GAN = "-c configs/segmentation_binary.yaml", "-c configs/gan.yaml"
@@ -77,11 +77,11 @@ GUIDE = [
     Row(MASK, "losses/dice_binary.yaml", "what is asked for is small", "the overlap counts, however much background"
         " there is", _MASK),
     Row(MASK, "losses/focal_sigmoid.yaml", "most of the background is easy", "its easy pixels count little", _MASK),
-    Row(PICTURES, "losses/adversarial_non_saturating.yaml", "the first choice", "the generator learns most while its"
+    Row(IMAGES, "losses/adversarial_non_saturating.yaml", "the first choice", "the generator learns most while its"
         " fakes are bad", _GAN),
-    Row(PICTURES, "losses/adversarial_least_squares.yaml", "training swings", "fakes keep a gradient however sure the"
+    Row(IMAGES, "losses/adversarial_least_squares.yaml", "training swings", "fakes keep a gradient however sure the"
         " discriminator is", _GAN),
-    Row(PICTURES, "losses/adversarial_hinge.yaml", "with spectral normalisation", "the discriminator stops learning"
+    Row(IMAGES, "losses/adversarial_hinge.yaml", "with spectral normalisation", "the discriminator stops learning"
         " from what it tells apart by a margin", f"{_GAN} --model.discriminator"
         " networks/dcgan_discriminator_spectral.yaml"),
 ]  # fmt: skip

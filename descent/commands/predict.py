@@ -1,4 +1,4 @@
-"""`descent predict --images`: classify pictures of one's own."""
+"""`descent predict --images`: classify images of one's own."""
 
 import argparse
 from pathlib import Path
@@ -9,8 +9,8 @@ from descent.commands.parser import carry_out, parse, parser
 USAGE = """\
 usage: descent predict --ckpt_path PATH --images FOLDER_OR_FILES... [options]
 
-Classifies picture files of any size and mode, resized and normalised as the run's own. Writes
-predictions.csv (path, class, probability, runner-up), predictions.html (pictures with their answers)
+Classifies image files of any size and mode, resized and normalised as the run's own. Writes
+predictions.csv (path, class, probability, runner-up), predictions.html (images with their answers)
 and, if need be, corrupt.csv.
 
   --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
@@ -20,7 +20,7 @@ and, if need be, corrupt.csv.
   --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
                           --trainer.accelerator gpu, …
 
-Without --images: the run's own test pictures; descent predict --help tells more.
+Without --images: the run's own test images; descent predict --help tells more.
 """
 
 
@@ -45,11 +45,11 @@ def main(args: list[str]) -> Any:
 def _predict(known: argparse.Namespace, rest: list[str]) -> Any:
     from descent.inference.answers import answering
     from descent.inference.loading import load_trained
-    from descent.inference.prediction.picture_files import find_pictures
+    from descent.inference.prediction.image_files import find_images
     from descent.inference.prediction.prediction import predict_files
     from descent.inference.prediction.progress import counted
 
-    found = find_pictures(known.images)
+    found = find_images(known.images)
     trained = load_trained(known.ckpt_path, rest)
     module = answering(trained)
     with counted("Classifying", len(found.paths)) as done:
@@ -72,9 +72,9 @@ def _write(predictions: Any, folder: Path, network: str, strangers: int) -> None
     with replacing(folder / "predictions.html") as part:
         part.write_text(prediction_page(predictions, "Predictions", network), "utf-8", "backslashreplace")
     if strangers:
-        say(f"files left out that are no pictures by their ending: {strangers:,}")
+        say(f"files left out that are no images by their ending: {strangers:,}")
     if predictions.failures:
         path, said = next(iter(predictions.failures.items()))
         say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {said}")
-    print(f"{len(predictions.paths):,} pictures classified")
+    print(f"{len(predictions.paths):,} images classified")
     print(f"table       {shown(folder / 'predictions.csv')}\npage        {shown(folder / 'predictions.html')}")

@@ -1,1 +1,1 @@
-"""What is trained is used: pictures classified, a network measured, a file for other programs."""
+"""What is trained is used: images classified, a network measured, a file for other programs."""

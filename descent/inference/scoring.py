@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from datamodules.memory.pictures import Batch
+from datamodules.memory.images import Batch
 from descent.inference.loading import Trained
 
 
@@ -30,8 +30,8 @@ class Scorer:
         with self.precision.forward_context():
             return cast(Tensor, self.module(self.precision.convert_input(inputs)))
 
-    def pictures(self, pixels: Tensor) -> Tensor:
-        """The same for pixels `(B, H, W, C)` uint8 of picture files, in which 255 is white."""
+    def images(self, pixels: Tensor) -> Tensor:
+        """The same for pixels `(B, H, W, C)` uint8 of image files, in which 255 is white."""
         white = getattr(self.data, "white", 255)
         if white != 255:
             pixels = (pixels.to(torch.int32) * white + 127).floor_divide(255).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Small pictures inside a page, as many as fit into its size."""
+"""Small images inside a page, as many as fit into its size."""
 
 import base64
 import html
@@ -15,8 +15,8 @@ SIDE = 128
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture in a gallery.
+class Thumbnail:
+    """An image in a gallery.
 
     Args:
         load: Gives it, upright and in mode RGB or L; called only if it is shown.
@@ -32,12 +32,12 @@ class Picture:
 
 
 def from_file(path: str) -> Image.Image:
-    """A picture file as the eye would see it, at least as large as a thumbnail."""
+    """An image file as the eye would see it, at least as large as a thumbnail."""
     return read_upright(path, "RGB", 2 * SIDE)
 
 
 class Budget:
-    """How many bytes of pictures a page may still hold.
+    """How many bytes of images a page may still hold.
 
     Args:
         left: Bytes as they stand in the page, ≥ 0.
@@ -54,21 +54,21 @@ class Budget:
         return True
 
 
-def gallery(pictures: Iterable[Picture], budget: Budget) -> tuple[str, int]:
-    """A list of pictures with their lines, until the budget is used up.
+def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
+    """A list of images with their lines, until the budget is used up.
 
     Returns:
         HTML, and how many are in it.
     """
     items = []
-    for picture in pictures:
-        source = _data_uri(picture.load())
+    for thumbnail in thumbnails:
+        source = _data_uri(thumbnail.load())
         if not budget.take(len(source)):
             break
-        first, *others = (html.escape(line) for line in picture.lines)
+        first, *others = (html.escape(line) for line in thumbnail.lines)
         below = f"<strong>{first}</strong>" + "".join(f"<br>{line}" for line in others)
-        file = f'<div class="file">{html.escape(picture.file)}</div>' if picture.file else ""
-        image = f'<img src="{source}" alt="{html.escape(picture.alt)}" loading="lazy">'
+        file = f'<div class="file">{html.escape(thumbnail.file)}</div>' if thumbnail.file else ""
+        image = f'<img src="{source}" alt="{html.escape(thumbnail.alt)}" loading="lazy">'
         items.append(f"<li>{image}{below}{file}</li>")
     return f'<ul class="gallery">{"".join(items)}</ul>', len(items)
 

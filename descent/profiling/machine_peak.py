@@ -27,13 +27,13 @@ def machine_peak(device: torch.device, dtype: str, seconds: float = 0.3) -> dict
     """
     kind, size, batch = DTYPES[dtype], *((1024, 64) if device.type == "cpu" else (8192, 1024))
     left, right = torch.randn(2, size, size, device=device).to(kind)
-    pictures = torch.randn(batch, 64, 16, 16, device=device).to(kind, memory_format=torch.channels_last)
+    figures = torch.randn(batch, 64, 16, 16, device=device).to(kind, memory_format=torch.channels_last)
     weights = torch.randn(256, 64, 3, 3, device=device).to(kind, memory_format=torch.channels_last)
     with torch.no_grad():
         return {
             "matrix product": 2 * size**3 / _best(lambda: left @ right, device, seconds),
             "convolution": 2 * 9 * 64 * 256 * batch * 16**2
-            / _best(lambda: conv2d(pictures, weights, padding=1), device, seconds),
+            / _best(lambda: conv2d(figures, weights, padding=1), device, seconds),
         }  # fmt: skip
 
 

@@ -91,10 +91,10 @@ class StepProfile:
     def save(self, folder: Path) -> list[Path]:
         """Write `profile.json` and `profile.png`."""
         folder.mkdir(parents=True, exist_ok=True)
-        table, picture = folder / "profile.json", folder / "profile.png"
+        table, figure = folder / "profile.json", folder / "profile.png"
         table.write_text(strict_json(self.as_dict(), indent=1) + "\n")
-        self.plot().savefig(picture, dpi=130)
-        return [table, picture]
+        self.plot().savefig(figure, dpi=130)
+        return [table, figure]
 
     def plot(self) -> "Figure":
         """A bar of the step's parts."""

@@ -15,7 +15,7 @@ from callbacks.checkpointing.reading import step_of
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.learning_rate.search import LRSearch
 from callbacks.preflight import Preflight
-from callbacks.reporting.first_pictures import FirstPictures
+from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
@@ -178,7 +178,7 @@ class DescentCLI(LightningCLI):
             *unless_configured(configured),
             *preflight,
             LearningCurves(),
-            FirstPictures(),
+            FirstImages(),
             PredictionTable(),
         ]
         made = super().instantiate_trainer(**kwargs)

@@ -1,4 +1,4 @@
-"""What `descent find-lr` leaves: pictures and numbers in a folder, and a config that `fit -c` takes."""
+"""What `descent find-lr` leaves: figures and numbers in a folder, and a config that `fit -c` takes."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ def write_search(search: LRSearch, config: Namespace, folder: Path) -> str:
     preset = preset_of(search, config)
     if preset is None:
         return (
-            f"{search.summary()}\npicture        {folder / 'lr_finder.png'}\n"
+            f"{search.summary()}\nfigure        {folder / 'lr_finder.png'}\n"
             "The module has no optimizer argument that a preset could set: put the learning rate where it has it."
         )
     written = write_preset(search, preset, folder)
@@ -29,7 +29,7 @@ def write_search(search: LRSearch, config: Namespace, folder: Path) -> str:
     return "\n".join(
         [
             search.summary(),
-            f"picture        {folder / 'lr_finder.png'}",
+            f"figure        {folder / 'lr_finder.png'}",
             f"use it         descent fit {files} -c {written}".replace("  -c", " -c"),
         ]
     )

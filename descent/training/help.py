@@ -6,11 +6,11 @@ usage: descent COMMAND [options]
   fit            train: network, loss, optimizer, schedule and data as a config says
   validate       measure a checkpoint on the validation data
   test           measure a checkpoint on the test data
-  predict        classify with a checkpoint: pictures of your own (--images), or the test data
-  evaluate       how good a checkpoint is, on labelled pictures or the test data: a page, JSON, CSV
+  predict        classify with a checkpoint: images of your own (--images), or the test data
+  evaluate       how good a checkpoint is, on labelled images or the test data: a page, JSON, CSV
   export         a checkpoint as one file for other programs: ONNX or torch.export
   compare        which loss, optimizer, schedule, …, and how sure that is
-  find-lr        search a learning rate by a range test: a picture, and a config that fit -c takes
+  find-lr        search a learning rate by a range test: an image, and a config that fit -c takes
   profile        where a training step goes, what share of the machine's peak it reaches
   inspect        say what a checkpoint is, and verify it
   verify-resume  kill a short run of your setup, resume it, compare bit by bit with one left alone
@@ -72,8 +72,8 @@ run's own rate is drawn beside it.
 for _command, _text in {
     "validate": "Measures a checkpoint on the validation data.",
     "test": "Measures a checkpoint on the test data, which nothing else opens.",
-    "predict": "Classifies the test pictures with a checkpoint; writes predictions.csv into the run's folder.\n"
-    "With --images FOLDER_OR_FILES...: pictures of your own; descent predict --images --help tells more.",
+    "predict": "Classifies the test images with a checkpoint; writes predictions.csv into the run's folder.\n"
+    "With --images FOLDER_OR_FILES...: images of your own; descent predict --images --help tells more.",
 }.items():
     HELP[_command] = f"""\
 usage: descent {_command} --ckpt_path PATH [options]

@@ -16,7 +16,7 @@ NAMES = {"lr": "learning rate", "momentum": "momentum", "weight_decay": "weight 
 
 
 def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: Path) -> Path:
-    """Draw one panel a quantity, one line a group, dots where a run was; the picture's path."""
+    """Draw one panel a quantity, one line a group, dots where a run was; the figure's path."""
     from matplotlib.figure import Figure
 
     lines = [(name, values, p) for p in named(previews) for name, values in p.groups.items()]

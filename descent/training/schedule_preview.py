@@ -75,7 +75,7 @@ def replayed(config: dict[str, Any] | None, values: "pd.DataFrame | None") -> li
 
 
 def finish(trainer: Any, run: Run | None, out: Path | None) -> Path:
-    """Draw what `Trainer.show_schedule` found, with what the run did if there is one; the picture's path."""
+    """Draw what `Trainer.show_schedule` found, with what the run did if there is one; the figure's path."""
     from descent.training.schedule_figure import draw_schedule
 
     real = None

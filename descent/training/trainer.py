@@ -81,7 +81,7 @@ class Trainer(LightningTrainer):
         Args:
             model: The module.
             datamodule: Its data, whose size gives the run's length.
-            out: Folder for the picture; by default the run's, or else the working folder.
+            out: Folder for the figure; by default the run's, or else the working folder.
             validation: A CSV table with a column of what a plateau monitors, one value a validation, to replay.
             ckpt_path: A run whose real learning rate is drawn beside the planned one.
             weights_only: Of no meaning here; a saved config has it.
@@ -156,7 +156,7 @@ class Trainer(LightningTrainer):
             steps: That are measured, at least 3.
             seconds: End a measurement earlier after so many.
             tries: Try what could be changed, and say what it brings.
-            out: Folder for picture and numbers; by default the run's.
+            out: Folder for figure and numbers; by default the run's.
             json: For the command line, which then prints the numbers as JSON.
         """
         from descent.profiling.advice import Profiled

@@ -37,7 +37,7 @@ def document(title: str, subtitle: str, lead: str, sections: Sequence[Section]) 
 
     Example:
         >>> parts = [section("a", "First", "<p>1</p>"), section("b", "Second", "<p>2</p>")]
-        >>> page = document("Cats & dogs", "2 pictures", "<p>All right.</p>", parts)
+        >>> page = document("Cats & dogs", "2 images", "<p>All right.</p>", parts)
         >>> "<title>Cats &amp; dogs</title>" in page, '<a href="#a">First</a>' in page
         (True, True)
     """

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from foundation.counter_random import mix
-from foundation.pictures import as_bytes
+from foundation.images import as_bytes
 from lightning_modules.adversarial.optimized_network import Player
 from lightning_modules.adversarial.sliced_wasserstein import SlicedWasserstein
 from lightning_modules.base.epoch_module import EpochModule
@@ -43,29 +43,29 @@ def refuse_flags(trainer: Trainer) -> None:
 
 
 def check_networks(
-    generator: nn.Module, discriminator: nn.Module, latent_size: int, picture: tuple[int, int, int]
+    generator: nn.Module, discriminator: nn.Module, latent_size: int, image: tuple[int, int, int]
 ) -> None:
-    """Try the networks on noise and on a picture.
+    """Try the networks on noise and on an image.
 
     Args:
         generator: Of noise `(B, latent_size)`.
-        discriminator: Of pictures.
-        latent_size: Numbers that a picture is made of.
-        picture: `(C, H, W)` of the data.
+        discriminator: Of images.
+        latent_size: Numbers that an image is made of.
+        image: `(C, H, W)` of the data.
 
     Raises:
         MisconfigurationException: They do not fit the data, or each other.
     """
     made = trial_output(generator, (latent_size,))
-    if made != (2, *picture):
+    if made != (2, *image):
         raise MisconfigurationException(
-            f"{type(generator).__name__} makes pictures of {made[1:]} (channels, height, width), the data's "
-            f"are of {picture}: choose data and generator to match, e.g. --data.size or --model.generator.size."
+            f"{type(generator).__name__} makes images of {made[1:]} (channels, height, width), the data's "
+            f"are of {image}: choose data and generator to match, e.g. --data.size or --model.generator.size."
         )
-    logits = trial_output(discriminator, picture)
+    logits = trial_output(discriminator, image)
     if logits not in ((2,), (2, 1)):
         raise MisconfigurationException(
-            f"{type(discriminator).__name__} gives {logits} for 2 pictures; expected (2,): a logit for each."
+            f"{type(discriminator).__name__} gives {logits} for 2 images; expected (2,): a logit for each."
         )
 
 
@@ -75,7 +75,7 @@ MEASURED = (*LOSSES, "real_accuracy", "fake_accuracy")
 
 
 class GAN(EpochModule):
-    """Make pictures like those of the data; labels are not looked at.
+    """Make images like those of the data; labels are not looked at.
 
     Each batch is a step of the discriminator, on the batch and as many fakes, then one of the generator, on new noise.
     Only the generator's are counted: `max_steps`, schedules, checkpoints and logs all say generator steps. (Lightning
@@ -85,14 +85,14 @@ class GAN(EpochModule):
     | --- | --- |
     | `train/generator_loss`, `val/generator_loss` | the generator's term; not comparable between runs |
     | `train/discriminator_loss`, `val/discriminator_loss` | the discriminator's |
-    | `train/real_accuracy`, `val/real_accuracy` | share of real pictures that it takes for real |
+    | `train/real_accuracy`, `val/real_accuracy` | share of real images that it takes for real |
     | `train/fake_accuracy`, `val/fake_accuracy` | share of fakes that it takes for fakes; both ½: it cannot tell |
-    | `val/sliced_wasserstein` | distance of as many fakes to the real pictures; lower is better, see there |
+    | `val/sliced_wasserstein` | distance of as many fakes to the real images; lower is better, see there |
     | `lr/generator`, `lr/discriminator` | learning rates |
 
     Args:
-        generator: Maps noise `(B, latent_size)` to pictures `(B, C, H, W)` in [−1, 1]; says its `latent_size`.
-        discriminator: Maps pictures to logits `(B,)`, high for real ones.
+        generator: Maps noise `(B, latent_size)` to images `(B, C, H, W)` in [−1, 1]; says its `latent_size`.
+        discriminator: Maps images to logits `(B,)`, high for real ones.
         generator_optimizer: Makes the generator's optimizer.
         discriminator_optimizer: Makes the discriminator's.
         loss: The pair of terms; default non-saturating.
@@ -168,7 +168,7 @@ class GAN(EpochModule):
     # -- before training -----------------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
-        """Bring along the pictures; say what takes the place of the trainer's flags before Lightning refuses them."""
+        """Bring along the images; say what takes the place of the trainer's flags before Lightning refuses them."""
         from lightning_modules.adversarial.sample_grid import SampleGrid
 
         refuse_flags(self.trainer)
@@ -193,20 +193,20 @@ class GAN(EpochModule):
     # -- training ------------------------------------------------------------------------------------------------------
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Pictures in [−1, 1]."""
-        pictures: Tensor = self.generator(noise)
-        return pictures
+        """Images in [−1, 1]."""
+        images: Tensor = self.generator(noise)
+        return images
 
     def real(self, batch: Any) -> Tensor:
-        """The batch's pictures in [−1, 1], from what the data module normalised."""
-        pictures: Tensor = batch[0] if isinstance(batch, (tuple, list)) else batch
+        """The batch's images in [−1, 1], from what the data module normalised."""
+        images: Tensor = batch[0] if isinstance(batch, (tuple, list)) else batch
         statistics = getattr(getattr(self.trainer, "datamodule", None), "statistics", None)
         if statistics is not None and {*statistics.mean, *statistics.std} != {0.5}:
-            mean, std = (torch.tensor(values, device=pictures.device).view(-1, 1, 1) for values in statistics)
-            pictures = pictures * (2 * std) + (2 * mean - 1)
+            mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in statistics)
+            images = images * (2 * std) + (2 * mean - 1)
         if self.channels_last:
-            pictures = pictures.contiguous(memory_format=torch.channels_last)
-        return pictures
+            images = images.contiguous(memory_format=torch.channels_last)
+        return images
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """A step of the discriminator, then one of the generator."""
@@ -316,7 +316,7 @@ class GAN(EpochModule):
         return torch.randn(count, self.latent_size, generator=generator).to(self.device)
 
     def compute_metrics(self, stage: str) -> dict[str, Tensor]:
-        """The distance over every picture of the stage."""
+        """The distance over every image of the stage."""
         distance: Tensor = self._distance(stage).compute()
         self._distance(stage).reset()
         return {"sliced_wasserstein": distance}
@@ -329,9 +329,9 @@ class GAN(EpochModule):
         return cast(Metric, self.distances[f"{stage}_distance"])
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        """New pictures, uint8 `(B, C, H, W)`, as many as the batch has; others with another seed of the run."""
+        """New images, uint8 `(B, C, H, W)`, as many as the batch has; others with another seed of the run."""
         count = len(batch[0] if isinstance(batch, (tuple, list)) else batch)
-        return {"picture": as_bytes(self(self.fixed_noise(count, batch_idx, seed=1 + torch.initial_seed())))}
+        return {"image": as_bytes(self(self.fixed_noise(count, batch_idx, seed=1 + torch.initial_seed())))}
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Pictures of the same noise at every validation: how a generator gets on, to be seen."""
+"""Images of the same noise at every validation: how a generator gets on, to be seen."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,12 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from foundation.pictures import grid, save_picture
+from foundation.images import grid, save_image
 from foundation.tensorboard import tensorboards
 
 
 class SampleGrid(Callback):
-    """At every validation makes pictures of the same noise, a grid of them in TensorBoard and in the run's figures.
+    """At every validation makes images of the same noise, a grid of them in TensorBoard and in the run's figures.
 
     Files are `figures/samples/step_000280.png`; in TensorBoard `samples` has a slider over the steps.
 
@@ -40,8 +40,8 @@ class SampleGrid(Callback):
         if not trainer.is_global_zero:
             return
         with torch.no_grad():
-            picture = grid(pl_module(pl_module.fixed_noise(self.columns**2, -1)), self.columns)  # type: ignore[operator]
+            image = grid(pl_module(pl_module.fixed_noise(self.columns**2, -1)), self.columns)  # type: ignore[operator]
         for board in tensorboards(trainer):
-            board.add_image("samples", picture, trainer.global_step)
+            board.add_image("samples", image, trainer.global_step)
         if folder is not None and trainer.loggers:
-            save_picture(picture, Path(folder) / "figures" / "samples" / f"step_{trainer.global_step:06d}.png")
+            save_image(image, Path(folder) / "figures" / "samples" / f"step_{trainer.global_step:06d}.png")

@@ -1,4 +1,4 @@
-"""How far two sets of pictures are apart as distributions, cheaply: seen along random directions."""
+"""How far two sets of images are apart as distributions, cheaply: seen along random directions."""
 
 import torch
 from torch import Tensor
@@ -9,15 +9,15 @@ _SEED = 0  # the same directions in every run, so that runs can be compared
 
 
 class SlicedWasserstein(Metric):
-    r"""Sliced Wasserstein-1 distance of real and generated pictures.
+    r"""Sliced Wasserstein-1 distance of real and generated images.
 
-    Each picture $x$ becomes one number $\langle\theta, x\rangle$ along each of $K$ random directions of length 1; along
+    Each image $x$ becomes one number $\langle\theta, x\rangle$ along each of $K$ random directions of length 1; along
     each the distance of two sets of the same size is the mean difference of their sorted numbers:
 
     $$\frac1K \sum_k \frac1n \sum_i \lvert \langle\theta_k, x\rangle_{(i)} - \langle\theta_k, y\rangle_{(i)} \rvert$$
 
     0 for equal sets; two samples of the same distribution have about $c / \sqrt n$. It sees brightness, colour, coarse
-    shape and their spread, hence a collapse to a few pictures; not sharpness, as a measure on a trained network does.
+    shape and their spread, hence a collapse to a few images; not sharpness, as a measure on a trained network does.
 
     Args:
         directions: $K$ ≥ 1.
@@ -53,12 +53,12 @@ class SlicedWasserstein(Metric):
         self.add_state("fake", default=[], dist_reduce_fx="cat")
 
     def update(self, real: Tensor, fake: Tensor) -> None:
-        """Project a batch of real pictures and as many generated ones."""
+        """Project a batch of real images and as many generated ones."""
         self.real.append(self._project(real))
         self.fake.append(self._project(fake))
 
-    def _project(self, pictures: Tensor) -> Tensor:
-        flat = pictures.detach().float().flatten(1)
+    def _project(self, images: Tensor) -> Tensor:
+        flat = images.detach().float().flatten(1)
         if self.theta.shape[:1] != flat.shape[1:] or self.theta.device != flat.device:
             numbers = torch.randn(flat.shape[1], self.directions, generator=torch.Generator().manual_seed(_SEED))
             self.theta = (numbers / numbers.norm(dim=0)).to(flat.device)

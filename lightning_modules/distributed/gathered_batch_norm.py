@@ -1,4 +1,4 @@
-"""Batch norm over the pictures of all processes, on a CPU too, where torch has none."""
+"""Batch norm over the images of all processes, on a CPU too, where torch has none."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class GatheredBatchNorm(_BatchNorm):
-    r"""Batch norm whose mean and variance are those of the pictures of all processes.
+    r"""Batch norm whose mean and variance are those of the images of all processes.
 
     With $n_r$ values a channel on process $r$, $\mu = \frac{1}{n} \sum_r \sum_i x_{ri}$ and
     $\sigma^2 = \frac{1}{n} \sum_r \sum_i (x_{ri} - \mu)^2$: two sums over the processes, because the mean of squares

@@ -10,10 +10,10 @@ from lightning_modules.losses.reduction import as_float32, logits_as_float32, re
 
 
 class AdversarialLoss(nn.Module, ABC):
-    """A pair of terms; `D` below is the discriminator's logit, on real pictures and on fake ones."""
+    """A pair of terms; `D` below is the discriminator's logit, on real images and on fake ones."""
 
     boundary: float = 0.0
-    """Logit above which the discriminator takes a picture for a real one."""
+    """Logit above which the discriminator takes an image for a real one."""
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class NonSaturatingLoss(AdversarialLoss):
     The generator's term is not the minimax −log(1 − σ) turned round, whose gradient vanishes while the fakes are bad.
 
     Args:
-        real_label: What the discriminator is told of real pictures, in [½, 1]: below 1 it is less sure of itself.
+        real_label: What the discriminator is told of real images, in [½, 1]: below 1 it is less sure of itself.
 
     Shape:
         Logits of any shape → `()`.
@@ -84,7 +84,7 @@ class LeastSquaresLoss(AdversarialLoss):
         Mao et al.: Least squares generative adversarial networks, 2017 (a = 0, b = c = 1).
     """
 
-    boundary = 0.5  # half way between what it is told of fakes and of real pictures
+    boundary = 0.5  # half way between what it is told of fakes and of real images
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """½(real − 1)² + ½fake²."""

@@ -18,7 +18,7 @@ ABSENT: tuple[Absent, ...] = ("ignore", "penalize")
 
 
 class Counts(NamedTuple):
-    """Soft counts `(C,)` over the batch, or `(B, C)` by picture; p the probabilities, y the target."""
+    """Soft counts `(C,)` over the batch, or `(B, C)` by image; p the probabilities, y the target."""
 
     both: Tensor  # Σ p·y
     predicted: Tensor  # Σ p

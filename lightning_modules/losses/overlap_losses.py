@@ -35,12 +35,12 @@ def tversky_loss(
         beta: Price of false negatives, ≥ 0: above alpha for recall.
         mode: `multiclass`: each pixel has one class; `multilabel`: any number of them; `binary`: one yes or no.
         smooth: s ≥ 0, in pixels. 0 is the plain ratio; a large one flattens small objects.
-        per_image: Overlap of each picture by itself instead of the batch as one picture.
+        per_image: Overlap of each image by itself instead of the batch as one image.
         absent: `penalize` keeps a class that has no pixel, so that predicting it costs (s / (Σp + s) of it is
             forgiven, and that is its gradient: it needs s > 0); `ignore` leaves it out.
         class_weights: One a class, ≥ 0; 0 leaves a class out, such as the background.
         ignore_index: The target that means "not labelled".
-        reduction: `mean` over classes (and pictures), `sum`, or `none`, unweighted.
+        reduction: `mean` over classes (and images), `sum`, or `none`, unweighted.
 
     Shape:
         multiclass: `(B, C, ...)`, `(B, ...)` or `(B, C, ...)` → `()`; multilabel: `(B, C, ...)` twice; binary:
@@ -73,7 +73,7 @@ class TverskyLoss(nn.Module):
         beta: Price of false negatives, ≥ 0.
         mode: `multiclass`, `multilabel` or `binary`.
         smooth: In pixels, ≥ 0; above 0 where absent classes are penalized.
-        per_image: Each picture by itself, or the batch as one.
+        per_image: Each image by itself, or the batch as one.
         absent: `penalize` or `ignore` classes without a pixel.
         class_weights: One a class, ≥ 0.
         ignore_index: The target that means "not labelled".
@@ -179,7 +179,7 @@ class DiceLoss(TverskyLoss):
     Args:
         mode: `multiclass`: each pixel has one class; `multilabel`: any number of them; `binary`: one yes or no.
         smooth: s ≥ 0, in pixels; above 0 where absent classes are penalized.
-        per_image: Overlap of each picture by itself instead of the batch as one picture.
+        per_image: Overlap of each image by itself instead of the batch as one image.
         absent: `penalize` or `ignore` classes without a pixel.
         class_weights: One a class, ≥ 0; 0 leaves a class out, such as the background.
         ignore_index: The target that means "not labelled".
@@ -244,7 +244,7 @@ class JaccardLoss(TverskyLoss):
     Args:
         mode: `multiclass`: each pixel has one class; `multilabel`: any number of them; `binary`: one yes or no.
         smooth: s ≥ 0, in pixels; above 0 where absent classes are penalized.
-        per_image: Overlap of each picture by itself instead of the batch as one picture.
+        per_image: Overlap of each image by itself instead of the batch as one image.
         absent: `penalize` or `ignore` classes without a pixel.
         class_weights: One a class, ≥ 0; 0 leaves a class out, such as the background.
         ignore_index: The target that means "not labelled".

@@ -10,7 +10,7 @@ from foundation.argument_checks import check_at_least_one
 from lightning_modules.networks.amx_convolution import LongRowConv2d
 from lightning_modules.networks.resnet8 import cosine_basis
 
-# Standard deviations of the responses of the cosine basis, over 5,000 training pictures of CIFAR-10
+# Standard deviations of the responses of the cosine basis, over 5,000 training images of CIFAR-10
 _COLOUR = (3.175, 0.492, 0.646, 0.220, 1.013, 0.0588, 0.0833, 0.0152, 0.357, 0.0366, 0.0471, 0.0129)
 _GREY = (1.929, 0.299, 0.393, 0.134)  # of the mean of the channels
 _WEAKEST = 5e-4
@@ -26,13 +26,13 @@ class AirbenchNet(nn.Module):
     Normalisations have a shift, but no scale. The first filters of each convolution start as the identity. For
     `lightning_modules.optimizers.NormalisedMuon`, which keeps the norm of each filter bank.
 
-    Where the original whitens patches of 2 × 2 pixels by what it finds in the training pictures, and trains the biases
+    Where the original whitens patches of 2 × 2 pixels by what it finds in the training images, and trains the biases
     for three epochs, the stem here is `whitening_filters`, which needs no data, with random biases: nothing below
-    the first stage is trained, so that no gradient is computed there. It expects normalised pictures.
+    the first stage is trained, so that no gradient is computed there. It expects normalised images.
 
     Args:
         num_classes: number of logits, ≥ 1.
-        in_channels: channels of a picture, ≥ 1. The stem has 8 · in_channels channels.
+        in_channels: channels of an image, ≥ 1. The stem has 8 · in_channels channels.
         widths: channels of the three stages, each ≥ 1.
 
     Shape:
@@ -64,7 +64,7 @@ class AirbenchNet(nn.Module):
             self.head.weight.div_(self.head.weight.std())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of pictures."""
+        """Logits of a batch of images."""
         features = self.stages(F.gelu(self.stem(images)))  # 31 → 15 → 7 → 3 pixels
         largest = F.max_pool2d(features, features.shape[2:]).flatten(1)
         logits: torch.Tensor = self.head(largest) / largest.shape[1]
@@ -101,8 +101,8 @@ def whitening_filters(in_channels: int) -> torch.Tensor:
     r"""Filters of 2 × 2 pixels whose responses to normalised photographs are nearly uncorrelated and of variance 1.
 
     The cosine basis $b_k$, each divided by $\sqrt{\sigma_k^2 + 0.0005}$, where $\sigma_k$ is the standard deviation of
-    its response over CIFAR-10's training pictures; what is added keeps the noise of the weakest responses small. Colour
-    pictures have one basis over all channels, others one in each channel.
+    its response over CIFAR-10's training images; what is added keeps the noise of the weakest responses small. Colour
+    images have one basis over all channels, others one in each channel.
 
     Shape:
         `(4 · in_channels, in_channels, 2, 2)`.

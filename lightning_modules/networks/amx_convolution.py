@@ -21,7 +21,7 @@ class LongRowConv2d(nn.Conv2d):
 
     $$\frac{\partial L}{\partial W_{dy,dx}} = \sum_{b,y,x} g_{b,y,x}\, h_{b,y+dy,x+dx}^\top$$
 
-    is a sum over pictures, so k of them may lie side by side in one, with a column of zeros after each, in which g is
+    is a sum over images, so k of them may lie side by side in one, with a column of zeros after each, in which g is
     zero too: not one product is added or lost. oneDNN's AMX kernel sums along a row in tiles of 32 values, of which a
     map of 7 or 3 pixels leaves most empty. The result is `nn.Conv2d`'s but for the order of the sum.
 

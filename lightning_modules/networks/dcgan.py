@@ -1,4 +1,4 @@
-"""A generator and a discriminator for small pictures, after DCGAN."""
+"""A generator and a discriminator for small images, after DCGAN."""
 
 import itertools
 from typing import Literal
@@ -13,11 +13,11 @@ _STD = 0.02  # of the first weights, as in the paper
 
 
 class DCGANGenerator(nn.Module):
-    r"""Noise into pictures in [−1, 1]: a linear layer to 4 × 4 pixels, then transposed convolutions, each doubling.
+    r"""Noise into images in [−1, 1]: a linear layer to 4 × 4 pixels, then transposed convolutions, each doubling.
 
     Args:
-        channels: of a picture, ≥ 1 (1 is grey, 3 is RGB).
-        size: height and width of a picture, 4 times a power of 2, ≥ 8.
+        channels: of an image, ≥ 1 (1 is grey, 3 is RGB).
+        size: height and width of an image, 4 times a power of 2, ≥ 8.
         width: channels of the last hidden layer, ≥ 1; twice as many at each coarser one.
         latent_size: numbers in a sample of noise, ≥ 1.
 
@@ -56,17 +56,17 @@ class DCGANGenerator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Pictures."""
-        pictures: Tensor = self.finer(self.coarsest(noise))
-        return pictures
+        """Images."""
+        images: Tensor = self.finer(self.coarsest(noise))
+        return images
 
 
 class DCGANDiscriminator(nn.Module):
-    r"""Pictures into one logit each, high where the picture seems real: convolutions, each halving, a linear layer.
+    r"""Images into one logit each, high where the image seems real: convolutions, each halving, a linear layer.
 
     Args:
-        channels: of a picture, ≥ 1.
-        size: height and width of a picture, 4 times a power of 2, ≥ 8.
+        channels: of an image, ≥ 1.
+        size: height and width of an image, 4 times a power of 2, ≥ 8.
         width: channels of the first layer, ≥ 1; twice as many at each coarser one.
         normalisation: `batch`: batch normalisation except in the first layer, as in the paper; `spectral`: weights
             divided by their largest singular value, which goes with the hinge loss; `none`.
@@ -113,9 +113,9 @@ class DCGANDiscriminator(nn.Module):
                 if isinstance(module, (nn.Conv2d, nn.Linear)):
                     spectral_norm(module)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Logits."""
-        logits: Tensor = self.head(self.features(pictures))
+        logits: Tensor = self.head(self.features(images))
         return logits.squeeze(1)
 
 

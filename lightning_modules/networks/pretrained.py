@@ -19,7 +19,7 @@ class TimmNetwork(nn.Module):
         name: what timm calls it, with a tag for particular weights: `resnet18`, `vit_tiny_patch16_224.augreg_in21k`.
             All of them: `timm.list_models()`.
         num_classes: number of logits, ≥ 1.
-        in_channels: channels of a picture, ≥ 1. timm adapts pretrained weights to them.
+        in_channels: channels of an image, ≥ 1. timm adapts pretrained weights to them.
         pretrained: start from downloaded weights instead of random ones.
         options: further arguments of that network: `{img_size: 32, patch_size: 4}`, `{drop_path_rate: 0.1}`.
 
@@ -60,7 +60,7 @@ class TimmNetwork(nn.Module):
         use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of pictures."""
+        """Logits of a batch of images."""
         logits: torch.Tensor = self.model(images)
         return logits
 
@@ -75,7 +75,7 @@ class TorchvisionNetwork(nn.Module):
         name: what torchvision calls it: `resnet18`, `mobilenet_v3_small`. All of them:
             `torchvision.models.list_models(module=torchvision.models)`.
         num_classes: number of logits, ≥ 1.
-        in_channels: channels of a picture, ≥ 1; 3 where pretrained.
+        in_channels: channels of an image, ≥ 1; 3 where pretrained.
         pretrained: start from downloaded ImageNet weights instead of random ones.
         options: further arguments of that network: `{dropout: 0.1}`, `{image_size: 32}`.
 
@@ -84,7 +84,7 @@ class TorchvisionNetwork(nn.Module):
 
     Raises:
         ValueError: torchvision has no network of that name, the network does not take the options, or pretrained
-            weights are asked for pictures that are not RGB.
+            weights are asked for images that are not RGB.
         ConnectionError: The weights could not be downloaded.
 
     Example:
@@ -107,7 +107,7 @@ class TorchvisionNetwork(nn.Module):
             raise ValueError(_unknown(name, known, "torchvision", "torchvision.models.list_models()"))
         if pretrained and in_channels != 3:
             raise ValueError(
-                f"torchvision's pretrained weights are for RGB pictures, in_channels is {in_channels}: "
+                f"torchvision's pretrained weights are for RGB images, in_channels is {in_channels}: "
                 "set pretrained to false, or use TimmNetwork, which adapts its weights."
             )
         self.model = _torchvision_model(name, pretrained, num_classes, options or {})
@@ -116,7 +116,7 @@ class TorchvisionNetwork(nn.Module):
         use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of pictures."""
+        """Logits of a batch of images."""
         logits: torch.Tensor = self.model(images)
         return logits
 

@@ -1,4 +1,4 @@
-"""ResNet-18 for pictures of 32 × 32 pixels."""
+"""ResNet-18 for images of 32 × 32 pixels."""
 
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
@@ -15,7 +15,7 @@ class ResNet18Cifar(ResNet):
 
     Args:
         num_classes: number of logits, ≥ 1.
-        in_channels: channels of a picture, ≥ 1 (1 is grey, 3 is RGB).
+        in_channels: channels of an image, ≥ 1 (1 is grey, 3 is RGB).
 
     Shape:
         `(B, in_channels, H, W)` → `(B, num_classes)`, made for H = W = 32.

@@ -18,13 +18,13 @@ class ResNet8(nn.Module):
     h = \operatorname{ReLU}(\operatorname{BN}(\operatorname{pool}_2(\operatorname{conv}(x))))$$
 
     The layout is airbench94's: a stem that sees patches of 2 × 2 pixels, pooling before the normalisation. Where
-    airbench whitens the patches by what it finds in the training pictures, the stem here starts from the cosine
-    basis, which nearly decorrelates natural pictures and needs no data; the normalisation behind it makes the
+    airbench whitens the patches by what it finds in the training images, the stem here starts from the cosine
+    basis, which nearly decorrelates natural images and needs no data; the normalisation behind it makes the
     variances equal. Both signs of each response go on (CReLU).
 
     Args:
         num_classes: number of logits, ≥ 1.
-        in_channels: channels of a picture, ≥ 1 (1 is grey, 3 is RGB). The stem has 8 · in_channels channels.
+        in_channels: channels of an image, ≥ 1 (1 is grey, 3 is RGB). The stem has 8 · in_channels channels.
         widths: channels of the three stages, each ≥ 1. Time and memory follow the first, parameters the last.
         frozen_stem: leave the stem's filters, scales and shifts as they start, which is close to what they learn to be.
             No gradient goes below the first stage then: on a CPU a step is 1.4 times as fast (docs/speedrun.md).
@@ -63,7 +63,7 @@ class ResNet8(nn.Module):
         self.head = nn.Linear(channels[-1], num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of pictures."""
+        """Logits of a batch of images."""
         features: torch.Tensor = self.stages(self.stem(images))  # 32 → 31 → 15 → 7 → 3 pixels
         logits: torch.Tensor = self.head(features.mean(dim=(2, 3)))
         return logits
@@ -73,7 +73,7 @@ class CosineStem(nn.Module):
     """Patches of 2 × 2 pixels in the cosine basis, normalised, both signs of each response, rectified.
 
     Args:
-        in_channels: channels of a picture, ≥ 1.
+        in_channels: channels of an image, ≥ 1.
 
     Shape:
         `(B, C, H, W)` → `(B, 8·C, H - 1, W - 1)`.

@@ -14,13 +14,13 @@ class UNet(nn.Module):
 
     Args:
         num_classes: logits for each pixel, ≥ 1.
-        in_channels: channels of a picture, ≥ 1.
+        in_channels: channels of an image, ≥ 1.
         width: channels at full resolution, ≥ 1; twice as many at each lower one.
         depth: how often the resolution is halved, ≥ 1.
         outputs: logits for each pixel in place of `num_classes`, ≥ 1; 1 where it is yes or no.
 
     Shape:
-        `(B, in_channels, H, W)` → `(B, num_classes, H, W)` for any size: pictures are padded by repeating their edge
+        `(B, in_channels, H, W)` → `(B, num_classes, H, W)` for any size: images are padded by repeating their edge
         to a multiple of 2^depth, and the logits cut back.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pictures or rows of numbers into yes or no."""
+"""Images or rows of numbers into yes or no."""
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -120,5 +120,5 @@ class BinaryClassifier(MeasuredModule):
 
 
 def yes(target: Tensor) -> Tensor:
-    """Targets `(B,)`; of shares of no and yes `(B, 2)`, which mixed pictures have, those of yes."""
+    """Targets `(B,)`; of shares of no and yes `(B, 2)`, which mixed images have, those of yes."""
     return target[:, 1] if target.ndim == 2 else target

@@ -1,4 +1,4 @@
-"""Pictures into one of several classes."""
+"""Images into one of several classes."""
 
 from typing import Any, cast
 
@@ -15,10 +15,10 @@ from lightning_modules.schedulers.factory import Recipe
 
 
 class ImageClassifier(SupervisedModule):
-    """Classify pictures `(B, C, H, W)` into K classes; logs loss and accuracy (top-1, and top-5 where K > 5).
+    """Classify images `(B, C, H, W)` into K classes; logs loss and accuracy (top-1, and top-5 where K > 5).
 
     Args:
-        network: Maps pictures `(B, C, H, W)` to logits `(B, K)`.
+        network: Maps images `(B, C, H, W)` to logits `(B, K)`.
         loss: Called as `loss(logits, target)` with classes `(B,)`; default cross-entropy.
         optimizer: Makes the optimizer from the parameters, e.g. `partial(torch.optim.AdamW, lr=1e-3)`.
         scheduler: Makes the learning-rate schedule, e.g. `Cosine()`; `None` keeps the rate.
@@ -128,20 +128,20 @@ def accuracies(num_classes: int) -> MetricCollection:
 
 
 def check_network(network: nn.Module, shape: tuple[int, int, int], num_classes: int) -> None:
-    """See that a network takes pictures of this shape and gives one logit a class.
+    """See that a network takes images of this shape and gives one logit a class.
 
     Args:
         network: The network.
-        shape: `(C, H, W)` of a picture.
+        shape: `(C, H, W)` of an image.
         num_classes: K.
 
     Raises:
-        MisconfigurationException: The network refuses the pictures, or its output is not `(B, K)`.
+        MisconfigurationException: The network refuses the images, or its output is not `(B, K)`.
     """
     found = trial_output(network, shape)
     if found != (2, num_classes):
         raise MisconfigurationException(
-            f"{type(network).__name__} gives {found} for 2 pictures; the data has {num_classes} classes, expected "
+            f"{type(network).__name__} gives {found} for 2 images; the data has {num_classes} classes, expected "
             f"{(2, num_classes)}: a network with an argument num_classes gets it from the data; one without must have "
             "as many outputs as there are classes."
         )

@@ -1,4 +1,4 @@
-"""Pictures or rows of numbers into any number of labels."""
+"""Images or rows of numbers into any number of labels."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Rows of numbers or pictures into a number."""
+"""Rows of numbers or images into a number."""
 
 from typing import Any
 

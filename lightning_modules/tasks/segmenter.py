@@ -1,4 +1,4 @@
-"""Pictures into a class for every pixel."""
+"""Images into a class for every pixel."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class Segmenter(MeasuredModule):
     asked for: the network gives one logit a pixel, or two, of which the difference counts.
 
     Args:
-        network: Maps pictures `(B, C, H, W)` to logits `(B, K, H, W)`.
+        network: Maps images `(B, C, H, W)` to logits `(B, K, H, W)`.
         optimizer: Makes the optimizer from the parameters.
         loss: Called as `loss(logits, target)` with classes `(B, H, W)`; default cross-entropy.
         scheduler: Makes the learning-rate schedule; `None` keeps the rate.
@@ -70,7 +70,7 @@ class Segmenter(MeasuredModule):
         expected = (2, self.num_classes, *data.image_size)
         if shape != expected and not (self.binary and shape == (2, 1, *data.image_size)):
             raise MisconfigurationException(
-                f"{type(self.network).__name__} gives {shape} for 2 pictures; expected {expected}: logits for each of "
+                f"{type(self.network).__name__} gives {shape} for 2 images; expected {expected}: logits for each of "
                 "the data's classes and pixels, as lightning_modules.networks.UNet gives."
             )
 

@@ -11,9 +11,9 @@ from benchmarks import data
 def test_it_runs_and_keeps_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = data.made_up
-    monkeypatch.setattr(data, "made_up", lambda count: pictures(count // 10))
-    monkeypatch.setattr("sys.argv", ["data", "--rounds", "2", "--pictures", "40", "--out", str(tmp_path)])
+    images = data.made_up
+    monkeypatch.setattr(data, "made_up", lambda count: images(count // 10))
+    monkeypatch.setattr("sys.argv", ["data", "--rounds", "2", "--images", "40", "--out", str(tmp_path)])
     data.main()
     assert "torchvision, Pillow" in capsys.readouterr().out
     with (tmp_path / "data.csv").open() as file:
@@ -24,6 +24,6 @@ def test_it_runs_and_keeps_its_numbers(
 
 
 @pytest.mark.parametrize("contestant", [data.ours, data.pillow, data.gather, data.shift_by_shift])
-def test_an_epoch_is_all_pictures(contestant: object) -> None:
+def test_an_epoch_is_all_images(contestant: object) -> None:
     assert callable(contestant)
     assert contestant(data.made_up(1000))(1) == 1000

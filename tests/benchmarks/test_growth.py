@@ -11,7 +11,7 @@ from benchmarks import growth, growth_point
 
 
 def test_points_say_time_and_memory() -> None:
-    few, many = growth_point.pictures(1000), growth_point.pictures(2000)
+    few, many = growth_point.images(1000), growth_point.images(2000)
     assert 0 < few["seconds"] < many["seconds"]
     batch = growth_point.linear(8)
     assert batch["weights"] == 64 * 8 + 8 + 8 * 8 + 8 + 8 * 10 + 10

@@ -87,16 +87,16 @@ def test_levers_are_ratios_to_all_parts(tmp_path: Path, monkeypatch: pytest.Monk
         rows = {row["without"]: row for row in csv.DictReader(file)}
     assert set(rows) == set(speedrun_levers.LEVERS)
     assert float(rows["float32"]["ratio"]) == pytest.approx(2.0)
-    assert float(rows["float32"]["pictures_per_second"]) == pytest.approx(500)
+    assert float(rows["float32"]["images_per_second"]) == pytest.approx(500)
 
 
 def test_a_lever_is_a_real_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.datamodules.support import picture_folder
+    from tests.datamodules.support import image_folder
 
-    picture_folder(tmp_path / "pictures", train=30)
+    image_folder(tmp_path / "images", train=30)
     monkeypatch.setattr(speedrun_levers, "STEPS", 3)
     monkeypatch.setattr(speedrun_levers, "WARM_UP", 1)
     small = ["--data.batch_size", "8", "--data.val_share", "0.1", "--model.network.widths", "[4,4,4]"]
-    for lever in ("pictures of 25 pixels", "the stem is trained"):
+    for lever in ("images of 25 pixels", "the stem is trained"):
         monkeypatch.setitem(speedrun_levers.LEVERS, lever, [*speedrun_levers.LEVERS[lever], *small])
-        assert 0 < speedrun_levers.pace(tmp_path / "pictures", lever) < 1
+        assert 0 < speedrun_levers.pace(tmp_path / "images", lever) < 1

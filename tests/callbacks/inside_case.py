@@ -27,8 +27,8 @@ class Network(nn.Module):
         )
         self.head = nn.Linear(16, 10)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        output: Tensor = self.head(self.body(pictures).relu())
+    def forward(self, images: Tensor) -> Tensor:
+        output: Tensor = self.head(self.body(images).relu())
         return output
 
 

@@ -63,7 +63,7 @@ def test_the_loss_gets_them_and_the_checkpoint_does_not(loss: nn.Module, tmp_pat
     module = ImageClassifier(MLP(2, 30), SGD, loss)
     trainer = fit(tmp_path, module, data, ClassWeights())
     assert data.train_set is not None
-    labels = data.train_set.pictures.targets[data.train_set.rows]
+    labels = data.train_set.images.targets[data.train_set.rows]
     expected = len(labels) / (2 * labels.bincount())
     found = loss.weight if isinstance(loss, nn.CrossEntropyLoss) else loss.class_weights
     torch.testing.assert_close(found, expected)
@@ -76,7 +76,7 @@ def test_pixels_are_counted_and_unlabelled_ones_are_not(tmp_path: Path) -> None:
     module = Segmenter(UNet(4, 3, 4, 1), SGD, DiceLoss())
     fit(tmp_path, module, data, ClassWeights("effective"))
     assert data.train_set is not None
-    masks = data.train_set.pictures.targets
+    masks = data.train_set.images.targets
     assert label_counts(data).sum() == masks.numel()
     masks[:, 0] = 255
     assert label_counts(data).sum() == masks[:, 1:].numel()

@@ -70,9 +70,9 @@ class Convolutions(nn.Module):
         if fault == "dead":
             self.second.bias.data[:] = -100.0  # type: ignore[union-attr]
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        hidden = self.second(self.first(pictures))
-        hidden = hidden.detach() + self.first(pictures)[:, :1, 1:-1, 1:-1] if self.fault == "frozen" else hidden
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        hidden = self.second(self.first(images))
+        hidden = hidden.detach() + self.first(images)[:, :1, 1:-1, 1:-1] if self.fault == "frozen" else hidden
         output: torch.Tensor = self.head(self.relu(hidden).flatten(1))
         return output
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: whole on a desktop and on a phone, its pictures load, and it asks nobody for anything."""
+"""The page in a real browser: whole on a desktop and on a phone, its figures load, and it asks nobody for anything."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from callbacks.diagnostics.page import PICTURES, diagnostics_page
+from callbacks.diagnostics.page import FIGURES, diagnostics_page
 
 # The page lies in a frame, since a window of Chromium's is never narrower than 500 pixels.
 FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" width="WIDTH" height="900" src="page.html">
@@ -19,7 +19,7 @@ FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" widt
   const wide = [...seen.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > page.innerWidth + 1
     && !e.closest('.wide'));
   document.title = JSON.stringify({findings: [...seen.querySelectorAll('.findings li')].map(e => e.textContent),
-    pictures: [...seen.images].map(e => e.complete && e.naturalWidth > 500 ? Math.round(e.width) : 0),
+    figures: [...seen.images].map(e => e.complete && e.naturalWidth > 500 ? Math.round(e.width) : 0),
     scrolls: seen.documentElement.scrollWidth > page.innerWidth, wide: wide.map(e => e.tagName)});
 });</script>"""
 
@@ -28,7 +28,7 @@ def table() -> pd.DataFrame:
     names = ["network.features.0", "network.features.1.a_long_name_of_a_layer", "network.head"]
     rows = [
         (step, step // 100, name, quantity, 10.0 ** (-index) * (step / 200 if quantity != "dead" else 0.4))
-        for quantity in PICTURES
+        for quantity in FIGURES
         for step in (50, 100, 150, 200)
         for index, name in enumerate(names)
     ]
@@ -58,8 +58,8 @@ def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
     seen, console = browsed(tmp_path, width)
     assert console == ""
     assert seen["findings"] == said
-    assert len(seen["pictures"]) == len(PICTURES)
-    assert min(seen["pictures"]) >= 600, "a picture is missing, or too small to read"
+    assert len(seen["figures"]) == len(FIGURES)
+    assert min(seen["figures"]) >= 600, "a figure is missing, or too small to read"
     assert seen["wide"] == [], "something sticks out of the screen"
     assert not seen["scrolls"]
 
@@ -70,7 +70,7 @@ def test_the_browser_would_see_what_is_broken(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(f"<!doctype html>{broken}")
     seen, console = browsed(tmp_path, 400)
     assert "oops is not defined" in console
-    assert seen["pictures"] == [0]
+    assert seen["figures"] == [0]
     assert seen["scrolls"]
     assert seen["wide"] == ["P"]
 

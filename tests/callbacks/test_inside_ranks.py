@@ -59,7 +59,7 @@ def watched(folder: Path, scaled: bool) -> dict[str, Any]:
 
 
 class Poison(Callback):
-    """A picture of the second process is infinite in the fourth batch; the batch itself holds it, so it can be repeated."""
+    """An image of the second process is infinite in the fourth batch; the batch itself holds it, so it can be repeated."""
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if trainer.global_rank == 1 and batch_idx == 3:

@@ -62,40 +62,40 @@ class Fails(nn.Module):
         self.linear = nn.Linear(64, 10)
         self.error, self.at, self.steps, self.armed = error, at, 0, False
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, figures: Tensor) -> Tensor:
         self.steps += self.training
         if self.armed and self.steps > self.at:
             raise self.error("planted")
-        output: Tensor = self.linear(pictures.flatten(1))
+        output: Tensor = self.linear(figures.flatten(1))
         return output
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_nothing_remains_after_an_exception(tmp_path: Path, error: type[BaseException]) -> None:
-    module, pictures = classifier(Fails(error, 5), scheduler=None), data(batch_size=64)
+    module, figures = classifier(Fails(error, 5), scheduler=None), data(batch_size=64)
     module.network.armed = True  # type: ignore[assignment]
     random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
-    before, weights, attributes = random_state(), copy.deepcopy(module.state_dict()), set(vars(pictures))
+    before, weights, attributes = random_state(), copy.deepcopy(module.state_dict()), set(vars(figures))
     with pytest.raises(error):
-        find_lr(module, pictures, accelerator="cpu", **SHORT)
+        find_lr(module, figures, accelerator="cpu", **SHORT)
     after = random_state()
     assert before["python"] == after["python"]
     assert all(np.array_equal(b, a) for b, a in zip(before["numpy"], after["numpy"], strict=True))
     assert torch.equal(before["torch"], after["torch"])
     assert all(torch.equal(weights[name], value) for name, value in module.state_dict().items())
     assert module.network.steps == 0
-    assert pictures.train_set is None
-    assert set(vars(pictures)) == attributes
-    assert pictures.trainer is None
+    assert figures.train_set is None
+    assert set(vars(figures)) == attributes
+    assert figures.trainer is None
     assert torch.is_grad_enabled()
     module.network.armed = False  # type: ignore[assignment]
-    trainer_in(tmp_path, max_epochs=1).fit(module, pictures)  # works as if nothing had been
+    trainer_in(tmp_path, max_epochs=1).fit(module, figures)  # works as if nothing had been
 
 
 def test_a_loader_with_a_generator_goes_on_as_before() -> None:
-    pictures = data(batch_size=512)
-    pictures.setup("fit")
-    dataset = TensorDataset(*pictures.prepare_batch(next(iter(pictures.train_dataloader())), training=False))
+    figures = data(batch_size=512)
+    figures.setup("fit")
+    dataset = TensorDataset(*figures.prepare_batch(next(iter(figures.train_dataloader())), training=False))
     loader = DataLoader(dataset, 64, shuffle=True, generator=torch.Generator().manual_seed(3))
     state = loader.generator.get_state()
     module = classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), scheduler=None, num_classes=10)
@@ -125,12 +125,10 @@ def test_repeats_see_other_data() -> None:
 def test_the_first_loss_is_that_of_the_module() -> None:
     """At the lowest rate the first batches have the loss of the untouched weights, also in windows and in fp16."""
     module = classifier(linear(), scheduler=None)
-    pictures = data(batch_size=300)
-    pictures.setup("fit")
-    whole = torch.stack([pictures.prepare_batch(batch, False)[0] for batch in pictures.train_dataloader()]).flatten(
-        0, 1
-    )
-    targets = torch.cat([batch[1] for batch in pictures.train_dataloader()])
+    figures = data(batch_size=300)
+    figures.setup("fit")
+    whole = torch.stack([figures.prepare_batch(batch, False)[0] for batch in figures.train_dataloader()]).flatten(0, 1)
+    targets = torch.cat([batch[1] for batch in figures.train_dataloader()])
     expected = float(nn.functional.cross_entropy(module.network(whole), targets))
     options: dict[str, Any] = {"accelerator": "cpu"}
     for more in ({}, {"accumulate_grad_batches": 2}, {"plugins": [half_precision(1024.0)]}):

@@ -34,7 +34,7 @@ from tests.commands.helpers import SHORT, refused, run
         (["--data.batch_size=5000"], r"batch_size 5000 is larger than the training data"),
         (["--data=data/image_folder.yaml", "--data.root=nowhere"], r"nowhere"),
         (["--data=NoData"], r"data: NoData is neither a file nor a class path"),
-        (["--model.network=torch.nn.Flatten"], r"Flatten gives \(2, 64\) for 2 pictures; the data has 10 classes"),
+        (["--model.network=torch.nn.Flatten"], r"Flatten gives \(2, 64\) for 2 images; the data has 10 classes"),
         (["--model.network=networks/resnet18_cifar.yaml", "--model.network.depth=3"], r"unknown key model\.network\.depth"),
         (["--ckpt_path=nowhere.ckpt"], r"checkpoint not found: nowhere\.ckpt; .* holds no checkpoint"),
         (["--ckpt_path=best"], r"--ckpt_path best needs a run: give its config, -c RUN/config\.yaml"),
@@ -76,7 +76,7 @@ def test_in_the_config(text: str, said: str, capsys: pytest.CaptureFixture[str])
     assert re.search(said, refused([*SHORT, "-c", "mine.yaml"], capsys))
 
 
-def folder_of_pictures(root: Path, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
+def folder_of_images(root: Path, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
     for part in ("train", "test"):
         for index, name in enumerate(classes):
             (root / part / name).mkdir(parents=True)
@@ -85,11 +85,11 @@ def folder_of_pictures(root: Path, classes: tuple[str, ...] = ("cat", "dog")) ->
     return root
 
 
-FOLDER = ["--data=data/image_folder.yaml", "--data.root=pictures", "--data.batch_size=4", "--data.val_share=0.25"]
+FOLDER = ["--data=data/image_folder.yaml", "--data.root=images", "--data.batch_size=4", "--data.val_share=0.25"]
 
 
-def test_pictures_that_are_corrupt(capsys: pytest.CaptureFixture[str]) -> None:
-    root = folder_of_pictures(Path("pictures"))
+def test_images_that_are_corrupt(capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_of_images(Path("images"))
     (root / "train" / "cat" / "3.png").write_bytes(b"")
     good = (root / "train" / "dog" / "2.png").read_bytes()
     (root / "train" / "dog" / "2.png").write_bytes(good[: len(good) // 2])
@@ -100,7 +100,7 @@ def test_pictures_that_are_corrupt(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_folders_that_hold_no_classes(capsys: pytest.CaptureFixture[str]) -> None:
-    root = folder_of_pictures(Path("pictures"))
+    root = folder_of_images(Path("images"))
     (root / "train" / "empty").mkdir()
     assert "empty" in refused([*SHORT, *FOLDER], capsys)
     (root / "train" / "empty").rmdir()

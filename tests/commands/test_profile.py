@@ -64,7 +64,7 @@ def test_operations_and_parts_of_a_linear_layer() -> None:
         module(), DigitsDataModule(batch_size=32), trainer(callbacks=[GradientNorm()]), steps=4, seconds=60
     )  # fmt: skip
     assert (found.steps, found.samples) == (4, 32)
-    assert found.flops == 2 * (2 * 32 * 64 * 10)  # outputs, and gradients of the weights; none of the pictures
+    assert found.flops == 2 * (2 * 32 * 64 * 10)  # outputs, and gradients of the weights; none of the figures
     assert all(found.seconds[part] > 0 for part in ("waiting for data", "forward", "loss", "backward", "clipping"))
     assert sum(found.share(part) for part in PARTS) == pytest.approx(1)
     assert "GradientNorm" in found.callbacks
@@ -90,7 +90,7 @@ def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_an_exception_ends_the_count_of_operations() -> None:
     class Failing(nn.Linear):
-        def forward(self, pictures: Tensor) -> Tensor:
+        def forward(self, figures: Tensor) -> Tensor:
             raise RuntimeError("in the midst of a step")
 
     with pytest.raises(RuntimeError, match="in the midst of a step"):

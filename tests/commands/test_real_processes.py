@@ -67,7 +67,7 @@ def test_a_batch_that_does_not_divide(bound: socket.socket) -> None:
     bound.close()
     lines = errors(fit(["--trainer.devices=2", "--data.batch_size=1400"], port, seconds=PATIENCE))
     said = (
-        r"batch_size 1400 is larger than the training data, \d+ pictures for each of 2 processes: set it to at most \d+"
+        r"batch_size 1400 is larger than the training data, \d+ images for each of 2 processes: set it to at most \d+"
     )
     assert [line for line in lines if re.search(said, line)], lines
 

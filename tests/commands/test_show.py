@@ -19,7 +19,7 @@ SCHEDULE = ["show", "schedule", *SHORT[1:]]
 
 
 def drawn(path: Path) -> bool:
-    """Whether a picture is there as PNG and SVG, and is not blank."""
+    """Whether a figure is there as PNG and SVG, and is not blank."""
     return path.with_suffix(".svg").is_file() and bool(matplotlib.image.imread(path).std() > 0.01)
 
 

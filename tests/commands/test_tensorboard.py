@@ -49,12 +49,12 @@ def ask(address: str, **body: Any) -> Any:
         return json.load(answer)
 
 
-def test_groups_texts_pictures_histograms(server: str) -> None:
+def test_groups_texts_images_histograms(server: str) -> None:
     scalars = ask(f"{server}data/plugin/scalars/tags")["quickstart/0"]
     groups = {tag.partition("/")[0] for tag in scalars}
     assert groups == {"train", "val", "lr", "epoch", "grad_norm"}
     assert ask(f"{server}data/plugin/text/tags") == {"quickstart/0": ["config/text_summary"]}
-    assert list(ask(f"{server}data/plugin/images/tags")["quickstart/0"]) == ["pictures/first training batch"]
+    assert list(ask(f"{server}data/plugin/images/tags")["quickstart/0"]) == ["images/first training batch"]
     assert "weights/network.head.weight" in ask(f"{server}data/plugin/histograms/tags")["quickstart/0"]
 
 
@@ -83,7 +83,7 @@ def test_a_browser_shows_it(server: str, tmp_path: Path) -> None:
     flags += ["--virtual-time-budget=20000", "--dump-dom"]
     done = subprocess.run(["chromium", *flags, f"{server}#timeseries"], capture_output=True, text=True, timeout=180)
     shown = set(re.sub(r"<(script|style).*?</\1>|<[^>]*>", "\n", done.stdout, flags=re.DOTALL).split())
-    assert {"quickstart/0", "grad_norm", "lr", "train", "val", "pictures"} <= shown
+    assert {"quickstart/0", "grad_norm", "lr", "train", "val", "images"} <= shown
 
 
 def test_what_is_no_part_is_left_out() -> None:

@@ -1,4 +1,4 @@
-"""A DataModule of made-up pictures, a module that records what it is given, folders of pictures."""
+"""A DataModule of made-up images, a module that records what it is given, folders of images."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,17 @@ from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from datamodules import ImageDataModule, Pictures
+from datamodules import ImageDataModule, Images
 
 
-def made_up(count: int, classes: int = 2, size: int = 4, channels: int = 3, seed: int = 0) -> Pictures:
+def made_up(count: int, classes: int = 2, size: int = 4, channels: int = 3, seed: int = 0) -> Images:
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (count, size, size, channels), dtype=torch.uint8, generator=generator)
-    return Pictures(pixels, torch.arange(count) % classes)
+    return Images(pixels, torch.arange(count) % classes)
 
 
 class MadeUp(ImageDataModule):
-    """``train`` training pictures and ``test`` test pictures of 4 × 4 random pixels."""
+    """``train`` training images and ``test`` test images of 4 × 4 random pixels."""
 
     image_size = (4, 4)
     channels = 3
@@ -33,11 +33,11 @@ class MadeUp(ImageDataModule):
     def class_names(self) -> list[str]:
         return [f"class {i}" for i in range(self.classes)]
 
-    def training_pictures(self) -> Pictures:
+    def training_images(self) -> Images:
         self.opened.append("train")
         return made_up(self.sizes[0], self.classes)
 
-    def test_pictures(self) -> Pictures:
+    def test_images(self) -> Images:
         self.opened.append("test")
         return made_up(self.sizes[1], self.classes, seed=1)
 
@@ -81,17 +81,17 @@ def quiet_trainer(**kwargs: Any) -> Trainer:
     return Trainer(**(settings | kwargs))
 
 
-def save_picture(path: Path, seed: int = 0, size: tuple[int, int] = (8, 8), mode: str = "RGB", **options: Any) -> None:
+def save_image(path: Path, seed: int = 0, size: tuple[int, int] = (8, 8), mode: str = "RGB", **options: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (size[1], size[0], len(mode)) if len(mode) > 1 else (size[1], size[0])
     pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     Image.fromarray(pixels, mode=mode).save(path, **options)
 
 
-def picture_folder(root: Path, train: int = 5, test: int = 3, val: int = 0) -> Path:
-    """``root`` with classes cat and dog, pictures of 8 × 8 pixels."""
+def image_folder(root: Path, train: int = 5, test: int = 3, val: int = 0) -> Path:
+    """``root`` with classes cat and dog, images of 8 × 8 pixels."""
     for split, count in (("train", train), ("test", test), ("val", val)):
         for number, name in enumerate(("cat", "dog")):
             for i in range(count):
-                save_picture(root / split / name / f"{i}.png", seed=100 * number + i)
+                save_image(root / split / name / f"{i}.png", seed=100 * number + i)
     return root

@@ -1,4 +1,4 @@
-"""Crop and flip: torchvision's pictures with torchvision's probabilities, decided by (seed, epoch, row)."""
+"""Crop and flip: torchvision's images with torchvision's probabilities, decided by (seed, epoch, row)."""
 
 import itertools
 
@@ -38,15 +38,15 @@ def found_views(images: Tensor, results: Tensor, padding: int, mode: str) -> lis
     found = []
     for image, result in zip(images, results, strict=True):
         fits = [key for key, view in every_view(image, padding, mode).items() if torch.equal(view, result)]
-        assert fits, "no crop of the padded picture"
-        found.append(fits[0])  # mirrored at its edges, a small picture can look the same from two places
+        assert fits, "no crop of the padded image"
+        found.append(fits[0])  # mirrored at its edges, a small image can look the same from two places
     return found
 
 
 @pytest.mark.parametrize("mode", ["reflect", "zero"])
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 9), (9, 5)])
 @pytest.mark.parametrize("padding", [1, 2, 4])
-def test_every_result_is_a_crop_of_the_padded_picture(mode: str, height: int, width: int, padding: int) -> None:
+def test_every_result_is_a_crop_of_the_padded_image(mode: str, height: int, width: int, padding: int) -> None:
     images = batch(40, height, width)
     results = CropFlip(padding, mode)(images, torch.arange(40), seed=0, epoch=3)  # type: ignore[arg-type]
     assert results.dtype == torch.uint8
@@ -68,7 +68,7 @@ def test_all_crops_of_torchvision_occur_and_no_others(mode: str) -> None:
 
 
 def view_numbers(seed: int, epoch: int, flip: str = "random") -> Tensor:
-    """Which of the 5 · 5 · 2 views each of 50,000 pictures gets: a picture that tells its views apart, repeated."""
+    """Which of the 5 · 5 · 2 views each of 50,000 images gets: an image that tells its views apart, repeated."""
     image = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8).expand(50_000, 1, 8, 8)
     results = CropFlip(2, "zero", flip)(image, torch.arange(50_000), seed, epoch)  # type: ignore[arg-type]
     corner, beside = results[:, 0, 4, 4].long(), results[:, 0, 4, 3].long()
@@ -106,7 +106,7 @@ def test_epochs_and_seeds_are_independent(other: tuple[int, int]) -> None:
     assert stats.chi2_contingency(table.numpy()).pvalue > P_LEAST
 
 
-def test_alternating_flip_shows_every_picture_both_ways_in_two_epochs() -> None:
+def test_alternating_flip_shows_every_image_both_ways_in_two_epochs() -> None:
     crop, rows = CropFlip(0, flip="alternating"), torch.arange(50_000)
     first, second, third = (crop.flips(rows, seed=0, epoch=epoch) for epoch in range(3))
     assert torch.equal(first, ~second)
@@ -115,7 +115,7 @@ def test_alternating_flip_shows_every_picture_both_ways_in_two_epochs() -> None:
     assert not torch.equal(first, crop.flips(rows, seed=1, epoch=0))
 
 
-def test_a_picture_is_treated_the_same_in_any_batch() -> None:
+def test_a_image_is_treated_the_same_in_any_batch() -> None:
     images, rows, crop = batch(30), torch.arange(100, 130), CropFlip(2)
     whole = crop(images, rows, 5, 6)
     mixed = torch.randperm(30, generator=torch.Generator().manual_seed(0))
@@ -136,7 +136,7 @@ def test_other_memory_format_gives_the_same() -> None:
     assert torch.equal(CropFlip(2)(images.contiguous(), rows, 0, 0), CropFlip(2)(images, rows, 0, 0))
 
 
-def test_grey_pictures() -> None:
+def test_grey_images() -> None:
     images = batch(20, channels=1)
     assert len(found_views(images, CropFlip(1)(images, torch.arange(20), 0, 0), 1, "reflect")) == 20
 
@@ -179,6 +179,6 @@ def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
         CropFlip(**arguments)  # type: ignore[arg-type]
 
 
-def test_padding_larger_than_the_picture() -> None:
-    with pytest.raises(MisconfigurationException, match="padding 8 cannot be reflected in pictures of 8 × 8"):
+def test_padding_larger_than_the_image() -> None:
+    with pytest.raises(MisconfigurationException, match="padding 8 cannot be reflected in images of 8 × 8"):
         CropFlip(8)(batch(2), torch.arange(2), 0, 0)

@@ -77,9 +77,9 @@ def assert_ready(root: Path) -> None:
     assert (len(data.train_set), len(data.val_set), len(data.test_set)) == (180, 20, 40)
     for dataset, train in ((data.train_set, True), (data.test_set, False)):
         theirs = CIFAR10(str(root), train=train)
-        assert torch.equal(dataset.pictures.pixels, torch.from_numpy(np.ascontiguousarray(theirs.data)))
-        assert dataset.pictures.targets.tolist() == theirs.targets
-    assert dataset.pictures.pixels.is_contiguous()
+        assert torch.equal(dataset.images.pixels, torch.from_numpy(np.ascontiguousarray(theirs.data)))
+        assert dataset.images.targets.tolist() == theirs.targets
+    assert dataset.images.pixels.is_contiguous()
 
 
 def left(root: Path) -> list[str]:

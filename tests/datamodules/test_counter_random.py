@@ -1,4 +1,4 @@
-"""The random integers: right numbers, even spread, nothing in common between streams, epochs and pictures."""
+"""The random integers: right numbers, even spread, nothing in common between streams, epochs and images."""
 
 import itertools
 
@@ -64,15 +64,15 @@ def test_streams_epochs_and_seeds_are_independent(bound: int) -> None:
 
 
 @pytest.mark.parametrize("distance", [1, 2, 3, 10, 500])
-def test_neighbouring_pictures_are_independent(distance: int) -> None:
+def test_neighbouring_images_are_independent(distance: int) -> None:
     values = draws(5, 0, 0, 2)
     assert p_of_independence(values[:-distance], values[distance:], 5) > P_LEAST
 
 
-def test_one_picture_over_many_epochs_is_even() -> None:
+def test_one_image_over_many_epochs_is_even() -> None:
     values = torch.stack([random_below(5, mix(0, epoch, 2), torch.tensor([7, 8])) for epoch in range(5_000)])
-    for picture in range(2):
-        assert stats.chisquare(torch.bincount(values[:, picture], minlength=5).numpy()).pvalue > P_LEAST
+    for image in range(2):
+        assert stats.chisquare(torch.bincount(values[:, image], minlength=5).numpy()).pvalue > P_LEAST
 
 
 def test_every_output_bit_flips_half_the_time_when_an_input_bit_does() -> None:

@@ -1,4 +1,4 @@
-"""Cutout: a square of the right size and place, even over the picture, with the same memory format."""
+"""Cutout: a square of the right size and place, even over the image, with the same memory format."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_a_square_or_what_the_edge_leaves_of_it(size: int) -> None:
             assert 1 <= len(places) <= size
 
 
-def test_even_over_the_picture_and_independent_of_the_epoch() -> None:
+def test_even_over_the_image_and_independent_of_the_epoch() -> None:
     centres = [squares(30_000, 1, epoch).flatten(1).int().argmax(1) for epoch in range(2)]
     for places in centres:
         assert stats.chisquare(torch.bincount(places, minlength=63).numpy()).pvalue > 1e-4

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from datamodules.folder.decoding import PictureFormat, decode
-from tests.datamodules.support import save_picture
+from datamodules.folder.decoding import ImageFormat, decode
+from tests.datamodules.support import save_image
 
-RGB = PictureFormat(8, 8, "RGB", "crop")
-GREY = PictureFormat(8, 8, "L", "crop")
+RGB = ImageFormat(8, 8, "RGB", "crop")
+GREY = ImageFormat(8, 8, "L", "crop")
 RED = (200, 10, 30)
 
 
@@ -21,7 +21,7 @@ def plain(colour: object, mode: str, path: Path) -> Path:
 
 
 def test_rgb_is_exact(tmp_path: Path) -> None:
-    save_picture(tmp_path / "a.png")
+    save_image(tmp_path / "a.png")
     expected = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     np.testing.assert_array_equal(decode(tmp_path / "a.png", RGB), expected)
 
@@ -107,7 +107,7 @@ def test_grey_form_is_the_luma(tmp_path: Path) -> None:
 def test_exif_orientation(orientation: int, ending: str, tmp_path: Path) -> None:
     upright = np.zeros((16, 8, 3), dtype=np.uint8)
     upright[:8, :4] = 255  # bright in the upper left
-    # how the picture lies in the file, so that the viewer's turn makes it upright (EXIF 2.3, tag 0x0112)
+    # how the image lies in the file, so that the viewer's turn makes it upright (EXIF 2.3, tag 0x0112)
     stored = {
         1: upright,
         2: upright[:, ::-1],
@@ -121,7 +121,7 @@ def test_exif_orientation(orientation: int, ending: str, tmp_path: Path) -> None
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / f"a.{ending}", exif=exif)
-    pixels = decode(tmp_path / f"a.{ending}", PictureFormat(16, 8, "RGB", "crop"))
+    pixels = decode(tmp_path / f"a.{ending}", ImageFormat(16, 8, "RGB", "crop"))
     assert np.abs(pixels.astype(int) - upright).max() <= 12
 
 
@@ -132,8 +132,8 @@ def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(20, 14), (14, 20), (13, 40), (9, 9), (5, 3), (8, 9), (31, 8)])
-@pytest.mark.parametrize("form", [RGB, PictureFormat(6, 10, "RGB", "crop"), PictureFormat(10, 6, "RGB", "crop")])
-def test_crop_has_the_shape_and_the_middle(size: tuple[int, int], form: PictureFormat, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [RGB, ImageFormat(6, 10, "RGB", "crop"), ImageFormat(10, 6, "RGB", "crop")])
+def test_crop_has_the_shape_and_the_middle(size: tuple[int, int], form: ImageFormat, tmp_path: Path) -> None:
     x = np.linspace(0, 255, size[0]).round().astype(np.uint8)
     Image.fromarray(np.broadcast_to(x, (size[1], size[0])).copy()).save(tmp_path / "a.png")
     pixels = decode(tmp_path / "a.png", form)
@@ -143,17 +143,17 @@ def test_crop_has_the_shape_and_the_middle(size: tuple[int, int], form: PictureF
 
 @pytest.mark.parametrize("size", [(20, 14), (14, 20), (64, 64), (5, 3), (33, 32)])
 def test_square_crop_equals_torchvision(size: tuple[int, int], tmp_path: Path) -> None:
-    save_picture(tmp_path / "a.png", size=size)
+    save_image(tmp_path / "a.png", size=size)
     with Image.open(tmp_path / "a.png") as image:
         theirs = v2.Compose([v2.Resize(8), v2.CenterCrop(8)])(image)
     np.testing.assert_array_equal(decode(tmp_path / "a.png", RGB), np.asarray(theirs))
 
 
 def test_squash_equals_torchvision(tmp_path: Path) -> None:
-    save_picture(tmp_path / "a.png", size=(20, 14))
+    save_image(tmp_path / "a.png", size=(20, 14))
     with Image.open(tmp_path / "a.png") as image:
         theirs = v2.Resize((6, 10))(image)
-    np.testing.assert_array_equal(decode(tmp_path / "a.png", PictureFormat(6, 10, "RGB", "squash")), np.asarray(theirs))
+    np.testing.assert_array_equal(decode(tmp_path / "a.png", ImageFormat(6, 10, "RGB", "squash")), np.asarray(theirs))
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -163,7 +163,7 @@ def test_large_jpeg_is_nearly_what_full_decoding_gives(orientation: int, tmp_pat
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.stack([waves, waves[::-1], waves[:, ::-1]], 2)).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    pixels = decode(tmp_path / "a.jpg", PictureFormat(32, 32, "RGB", "crop"))
+    pixels = decode(tmp_path / "a.jpg", ImageFormat(32, 32, "RGB", "crop"))
     with Image.open(tmp_path / "a.jpg") as image:
         whole = image.convert("RGB").rotate(-90 if orientation == 6 else 0, expand=True)
     theirs = v2.Compose([v2.Resize(32), v2.CenterCrop(32)])(whole)
@@ -171,7 +171,7 @@ def test_large_jpeg_is_nearly_what_full_decoding_gives(orientation: int, tmp_pat
 
 
 def test_cut_short_of_the_right_size(tmp_path: Path) -> None:
-    save_picture(tmp_path / "whole.jpg")
+    save_image(tmp_path / "whole.jpg")
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(content[: len(content) - 40])
     with pytest.raises(OSError, match="truncated"):
@@ -180,8 +180,8 @@ def test_cut_short_of_the_right_size(tmp_path: Path) -> None:
 
 def test_corrupt_files(tmp_path: Path) -> None:
     (tmp_path / "zero.jpg").touch()
-    (tmp_path / "text.png").write_text("no picture")
-    save_picture(tmp_path / "whole.jpg", size=(64, 64))
+    (tmp_path / "text.png").write_text("no image")
+    save_image(tmp_path / "whole.jpg", size=(64, 64))
     content = (tmp_path / "whole.jpg").read_bytes()
     (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
     for name, message in (("zero.jpg", "cannot identify"), ("text.png", "cannot identify"), ("half.jpg", "truncated")):
@@ -199,4 +199,4 @@ def test_corrupt_files(tmp_path: Path) -> None:
 )
 def test_bad_arguments(arguments: tuple[int, int, str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        PictureFormat(*arguments)  # type: ignore[arg-type]
+        ImageFormat(*arguments)  # type: ignore[arg-type]

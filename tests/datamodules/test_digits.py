@@ -18,7 +18,7 @@ def test_every_scan_is_in_one_set() -> None:
     assert data.test_set is not None
     assert (len(data.train_set), len(data.val_set), len(data.test_set)) == (1293, 145, 359)
     parts = [
-        (each.pictures.pixels[each.rows], each.pictures.targets[each.rows])
+        (each.images.pixels[each.rows], each.images.targets[each.rows])
         for each in (data.train_set, data.val_set, data.test_set)
     ]
     got = sorted(
@@ -37,7 +37,7 @@ def test_test_scans_do_not_depend_on_the_seeds() -> None:
         data = DigitsDataModule(seed=seed, split_seed=seed)
         data.setup("test")
         assert data.test_set is not None
-        sets.append(data.test_set.pictures.pixels)
+        sets.append(data.test_set.images.pixels)
     assert torch.equal(*sets)
 
 
@@ -45,15 +45,15 @@ def test_normalised_to_zero_mean_and_unit_deviation() -> None:
     data = DigitsDataModule(batch_size=10)
     data.setup("fit")
     assert data.train_set is not None
-    pictures = data.train_set.pictures
-    batch = pictures.pixels.permute(0, 3, 1, 2), pictures.targets, torch.arange(len(pictures.targets))
+    held = data.train_set.images
+    batch = held.pixels.permute(0, 3, 1, 2), held.targets, torch.arange(len(held.targets))
     images, _ = data.prepare_batch(batch, training=False)
     assert abs(float(images.mean())) < 1e-5
     assert float(images.std()) == pytest.approx(1, abs=1e-4)
 
 
 def test_enlarged_scans_are_scikit_learns_stretched() -> None:
-    large, small = DigitsDataModule(size=32).training_pictures(), DigitsDataModule().training_pictures()
+    large, small = DigitsDataModule(size=32).training_images(), DigitsDataModule().training_images()
     assert large.pixels.shape == (len(small.targets), 32, 32, 1)
     for number in (0, 7):
         scan = Image.fromarray(small.pixels[number, :, :, 0].numpy().astype(np.float32) * np.float32(255 / 16))

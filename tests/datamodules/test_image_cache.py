@@ -14,23 +14,23 @@ import pytest
 import torch
 
 from datamodules.folder.cache_file import ImageCache
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.places import cache_folders, locked, writable_folder
 from datamodules.folder.split_cache import FolderCache
-from datamodules.memory.pictures import Pictures
+from datamodules.memory.images import Images
 from foundation.files import replacing
-from tests.datamodules.support import picture_folder
+from tests.datamodules.support import image_folder
 
-FORM = PictureFormat(8, 8, "RGB", "crop")
+FORM = ImageFormat(8, 8, "RGB", "crop")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return picture_folder(tmp_path / "pictures")
+    return image_folder(tmp_path / "images")
 
 
-def opened(root: Path, cache_dir: Path | None = None) -> Pictures:
-    return FolderCache(root, "train", FORM, ["cat", "dog"], cache_dir).pictures()
+def opened(root: Path, cache_dir: Path | None = None) -> Images:
+    return FolderCache(root, "train", FORM, ["cat", "dog"], cache_dir).images()
 
 
 def names(folder: Path) -> list[str]:
@@ -43,12 +43,12 @@ def test_two_files_and_nothing_else(root: Path) -> None:
 
 
 def test_pixels_are_mapped_not_read(root: Path) -> None:
-    pictures = opened(root)
+    images = opened(root)
     maps = Path("/proc/self/maps")
     if not maps.exists():
         pytest.skip("no /proc")
     assert str(root / ".descent_cache" / "train-8x8") in maps.read_text()
-    assert pictures.pixels.shape == (10, 8, 8, 3)
+    assert images.pixels.shape == (10, 8, 8, 3)
 
 
 def test_writing_to_mapped_pixels_leaves_the_file(root: Path) -> None:
@@ -84,11 +84,11 @@ def test_damaged_cache_is_made_anew(damage: str, root: Path) -> None:
 
 
 def test_who_has_mapped_the_old_pixels_keeps_them(root: Path) -> None:
-    pictures = opened(root)
-    before = pictures.pixels.clone()
+    images = opened(root)
+    before = images.pixels.clone()
     (root / "train" / "cat" / "0.png").unlink()
     assert len(opened(root).targets) == 9
-    assert torch.equal(pictures.pixels, before)
+    assert torch.equal(images.pixels, before)
 
 
 def _open_and_sum(root: Path, queue: "multiprocessing.Queue[int]") -> None:
@@ -112,7 +112,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 import datamodules.folder.parallel_decoding as parallel
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.split_cache import FolderCache
 
 def slow(path, form):
@@ -120,12 +120,12 @@ def slow(path, form):
     raise OSError
 parallel.decode = slow
 print("start", flush=True)
-FolderCache(Path(sys.argv[1]), "train", PictureFormat(8, 8, "RGB", "crop"), ["cat", "dog"]).pictures()
+FolderCache(Path(sys.argv[1]), "train", ImageFormat(8, 8, "RGB", "crop"), ["cat", "dog"]).images()
 """
 
 
 def interrupted(root: Path, number: signal.Signals) -> int:
-    """Send a signal while pictures are decoded; the return code."""
+    """Send a signal while images are decoded; the return code."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", SLOW, str(root)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as process:
@@ -209,7 +209,7 @@ def test_replacing_keeps_the_old_when_it_fails(tmp_path: Path) -> None:
 
 
 def test_cache_elsewhere_does_not_mix_roots(tmp_path: Path) -> None:
-    one, other = picture_folder(tmp_path / "1" / "a"), picture_folder(tmp_path / "2" / "a", train=2)
+    one, other = image_folder(tmp_path / "1" / "a"), image_folder(tmp_path / "2" / "a", train=2)
     cache = tmp_path / "cache"
     assert len(opened(one, cache).targets) == 10
     assert len(opened(other, cache).targets) == 4
@@ -225,7 +225,7 @@ def test_root_that_cannot_be_written_to(
     (root / ".descent_cache").write_text("a file where the folder would be, which stops the superuser too")
     with caplog.at_level("INFO"):
         assert len(opened(root).targets) == 10
-    assert "The picture cache goes to" in caplog.text
+    assert "The image cache goes to" in caplog.text
     assert names(cache_folders(root, None)[1]) == ["train.json", "train.u8"]
     assert cache_folders(root, None)[1].is_relative_to(tmp_path / "home")
     monkeypatch.setattr("datamodules.folder.building.decode_all", None)
@@ -234,7 +234,7 @@ def test_root_that_cannot_be_written_to(
 
 def test_no_place_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(PermissionError, match=r"no place for the picture cache: .*file/a .*; set data.cache_dir"):
+    with pytest.raises(PermissionError, match=r"no place for the image cache: .*file/a .*; set data.cache_dir"):
         writable_folder([tmp_path / "file" / "a", tmp_path / "file" / "b"])
 
 
@@ -245,4 +245,4 @@ def test_missing_pixels_are_an_error_with_the_path(root: Path) -> None:
     assert entry is not None
     cache.pixel_file(entry.digest).unlink()
     with pytest.raises(FileNotFoundError, match=r"train-8x8-RGB-crop-\w+\.u8 cannot be mapped"):
-        cache.pictures(entry, ["cat", "dog"])
+        cache.images(entry, ["cat", "dog"])

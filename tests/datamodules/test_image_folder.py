@@ -1,4 +1,4 @@
-"""Folders of pictures: what is opened, the split, the statistics, changes that are noticed, every kind of bad input."""
+"""Folders of images: what is opened, the split, the statistics, changes that are noticed, every kind of bad input."""
 
 import os
 from pathlib import Path
@@ -10,11 +10,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import ImageFolderDataModule
-from datamodules.folder.decoding import PictureFormat, decode
+from datamodules.folder.decoding import ImageFormat, decode
 from datamodules.memory.normalisation import pixel_statistics
-from tests.datamodules.support import Recorder, picture_folder, quiet_trainer, save_picture
+from tests.datamodules.support import Recorder, image_folder, quiet_trainer, save_image
 
-FORM = PictureFormat(8, 8, "RGB", "crop")
+FORM = ImageFormat(8, 8, "RGB", "crop")
 
 
 def module(root: Path, **kwargs: Any) -> ImageFolderDataModule:
@@ -29,30 +29,30 @@ def decoded(root: Path, split: str) -> Tensor:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return picture_folder(tmp_path / "pictures")
+    return image_folder(tmp_path / "images")
 
 
-def test_pictures_and_classes(root: Path) -> None:
+def test_images_and_classes(root: Path) -> None:
     data = module(root)
     assert (data.class_names, data.num_classes, data.channels, data.image_size) == (["cat", "dog"], 2, 3, (8, 8))
     data.setup("fit")
     assert data.train_set is not None
-    pictures = data.train_set.pictures
-    assert torch.equal(pictures.pixels, decoded(root, "train"))
-    assert pictures.targets.tolist() == [0] * 5 + [1] * 5
+    images = data.train_set.images
+    assert torch.equal(images.pixels, decoded(root, "train"))
+    assert images.targets.tolist() == [0] * 5 + [1] * 5
     assert data.val_set is not None
-    assert torch.bincount(pictures.targets[data.val_set.rows]).tolist() == [2, 2]
+    assert torch.bincount(images.targets[data.val_set.rows]).tolist() == [2, 2]
     assert data.statistics == pixel_statistics(decoded(root, "train"))
 
 
 def test_validation_folder_is_used(tmp_path: Path) -> None:
-    root = picture_folder(tmp_path, val=2)
+    root = image_folder(tmp_path, val=2)
     data = module(root)
     data.setup("fit")
     assert data.train_set is not None
     assert data.val_set is not None
     assert (len(data.train_set), len(data.val_set)) == (10, 4)
-    assert torch.equal(data.val_set.pictures.pixels, decoded(root, "val"))
+    assert torch.equal(data.val_set.images.pixels, decoded(root, "val"))
 
 
 def test_fit_and_test_in_a_trainer(root: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_second_opening_decodes_nothing(root: Path, monkeypatch: pytest.Monkey
     data = module(root)
     data.setup("fit")
     assert data.train_set is not None
-    assert torch.equal(data.train_set.pictures.pixels, decoded(root, "train"))
+    assert torch.equal(data.train_set.images.pixels, decoded(root, "train"))
 
 
 def test_other_settings_have_caches_of_their_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,24 +86,24 @@ def test_other_settings_have_caches_of_their_own(root: Path, monkeypatch: pytest
     data = module(root, image_size=(6, 4))
     data.setup("fit")
     assert data.train_set is not None
-    assert data.train_set.pictures.pixels.shape == (10, 6, 4, 3)
+    assert data.train_set.images.pixels.shape == (10, 6, 4, 3)
     module(root).setup("fit")
 
 
 def overwrite_in_place(root: Path) -> None:
     file = root / "train" / "cat" / "0.png"
     before = file.stat()
-    save_picture(file, seed=77)
+    save_image(file, seed=77)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
 
 
 def replace(root: Path) -> None:
-    save_picture(root / "new.png", seed=77)
+    save_image(root / "new.png", seed=77)
     (root / "new.png").replace(root / "train" / "cat" / "0.png")
 
 
 def add(root: Path) -> None:
-    save_picture(root / "train" / "cat" / "9.png", seed=77)
+    save_image(root / "train" / "cat" / "9.png", seed=77)
 
 
 def remove(root: Path) -> None:
@@ -115,7 +115,7 @@ def rename(root: Path) -> None:
 
 
 def add_below(root: Path) -> None:
-    save_picture(root / "train" / "dog" / "more" / "of" / "them.png", seed=77)
+    save_image(root / "train" / "dog" / "more" / "of" / "them.png", seed=77)
 
 
 CHANGES = [overwrite_in_place, replace, add, remove, rename, add_below]
@@ -124,7 +124,7 @@ CHANGES = [overwrite_in_place, replace, add, remove, rename, add_below]
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("patience", [10.0, 0.0])
 def test_a_change_is_noticed(change: Any, patience: float, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when there are so many pictures that opening does not wait for the comparison: then by the loader."""
+    """Also when there are so many images that opening does not wait for the comparison: then by the loader."""
     module(root).setup("fit")
     change(root)
     monkeypatch.setattr("datamodules.folder.split_cache._PATIENCE", patience)
@@ -134,7 +134,7 @@ def test_a_change_is_noticed(change: Any, patience: float, root: Path, monkeypat
     assert data.train_set is not None
     files = sorted(str(file) for file in (root / "train").glob("*/**/*.png"))
     expected = torch.stack([torch.tensor(decode(Path(file), FORM)) for file in files])
-    assert torch.equal(data.train_set.pictures.pixels, expected)
+    assert torch.equal(data.train_set.images.pixels, expected)
     assert len(list((root / ".descent_cache").glob("train*.u8"))) == 1
     assert data.data_statistics() == pixel_statistics(expected)
 
@@ -145,7 +145,7 @@ def test_a_change_between_two_fits_is_noticed(root: Path) -> None:
     add(root)
     data.setup("fit")
     assert data.train_set is not None
-    assert len(data.train_set.pictures.targets) == 11
+    assert len(data.train_set.images.targets) == 11
 
 
 def test_resumed_position_survives_a_late_discovery(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,7 @@ def test_a_touched_folder_decodes_nothing(root: Path, monkeypatch: pytest.Monkey
     module(root).setup("fit")
 
 
-def test_files_that_are_no_pictures_are_left_out_and_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_files_that_are_no_images_are_left_out_and_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "train" / "cat" / "notes.txt").write_text("about cats")
     (root / "train" / "cat" / ".DS_Store").write_text("hidden")
     with caplog.at_level("INFO"):
@@ -180,48 +180,46 @@ def damage(root: Path, count: int = 1) -> None:
         (root / "train" / "cat" / f"{i}.png").write_bytes(b"")
 
 
-def test_corrupt_picture_stops_with_its_path(root: Path) -> None:
+def test_corrupt_image_stops_with_its_path(root: Path) -> None:
     damage(root)
-    with pytest.raises(MisconfigurationException, match=r"1 corrupt picture in .*train: .*cat/0\.png: cannot identify"):
+    with pytest.raises(MisconfigurationException, match=r"1 corrupt image in .*train: .*cat/0\.png: cannot identify"):
         module(root).setup("fit")
     assert list((root / ".descent_cache").iterdir()) == []
 
 
-def test_many_corrupt_pictures_are_counted(tmp_path: Path) -> None:
-    root = picture_folder(tmp_path, train=9)
+def test_many_corrupt_images_are_counted(tmp_path: Path) -> None:
+    root = image_folder(tmp_path, train=9)
     damage(root, 7)
-    with pytest.raises(
-        MisconfigurationException, match=r"7 corrupt pictures .*4\.png.*; and 2 more\. .*on_corrupt=skip"
-    ):
+    with pytest.raises(MisconfigurationException, match=r"7 corrupt images .*4\.png.*; and 2 more\. .*on_corrupt=skip"):
         module(root).setup("fit")
 
 
-def test_corrupt_pictures_are_skipped_and_counted(root: Path) -> None:
+def test_corrupt_images_are_skipped_and_counted(root: Path) -> None:
     whole = decoded(root, "train")
     damage(root, 2)
-    with pytest.warns(UserWarning, match="Skipped 2 corrupt pictures"):
+    with pytest.warns(UserWarning, match="Skipped 2 corrupt images"):
         module(root, on_corrupt="skip", val_share=0.3).setup("fit")
     data = module(root, on_corrupt="skip", val_share=0.3)
     data.setup("fit")
     assert data.train_set is not None
-    assert torch.equal(data.train_set.pictures.pixels, whole[2:])
-    assert data.train_set.pictures.targets.tolist() == [0] * 3 + [1] * 5
+    assert torch.equal(data.train_set.images.pixels, whole[2:])
+    assert data.train_set.images.targets.tolist() == [0] * 3 + [1] * 5
     assert data.statistics == pixel_statistics(whole[2:])
-    with pytest.raises(MisconfigurationException, match="2 corrupt pictures"):
+    with pytest.raises(MisconfigurationException, match="2 corrupt images"):
         module(root).setup("fit")
 
 
-def test_a_class_of_corrupt_pictures_alone(root: Path) -> None:
+def test_a_class_of_corrupt_images_alone(root: Path) -> None:
     damage(root, 5)
-    with pytest.raises(MisconfigurationException, match=r"all 5 pictures in .*cat are corrupt"):
+    with pytest.raises(MisconfigurationException, match=r"all 5 images in .*cat are corrupt"):
         module(root, on_corrupt="skip").setup("fit")
     assert list((root / ".descent_cache").iterdir()) == []
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"pictures/train does not exist: .* there is no .*pictures, .* cats/"):
-        _ = module(tmp_path / "pictures").class_names
+    with pytest.raises(FileNotFoundError, match=r"pictures/train does not exist: .* there is no .*images, .* cats/"):
+        _ = module(tmp_path / "images").class_names
 
 
 def test_folder_with_a_typing_error(root: Path) -> None:
@@ -231,12 +229,12 @@ def test_folder_with_a_typing_error(root: Path) -> None:
 
 def test_folder_without_train(root: Path) -> None:
     (root / "train").rename(root / "training")
-    with pytest.raises(FileNotFoundError, match=r"must hold train/<class>/ with pictures; .* holds test/, training/"):
+    with pytest.raises(FileNotFoundError, match=r"must hold train/<class>/ with images; .* holds test/, training/"):
         _ = module(root).class_names
 
 
 def test_folder_above_the_right_one(root: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"did you mean data.root=.*pictures\?"):
+    with pytest.raises(FileNotFoundError, match=r"did you mean data.root=.*images\?"):
         _ = module(root.parent).class_names
 
 
@@ -252,7 +250,7 @@ def test_root_is_a_file(tmp_path: Path) -> None:
 
 
 def test_no_class_folders(tmp_path: Path) -> None:
-    save_picture(tmp_path / "train" / "0.png")
+    save_image(tmp_path / "train" / "0.png")
     with pytest.raises(MisconfigurationException, match=r"train has no class folders, found 0\.png"):
         _ = module(tmp_path).class_names
 
@@ -268,28 +266,28 @@ def test_one_class_only(root: Path) -> None:
 def test_empty_class_folder(root: Path) -> None:
     (root / "train" / "eel").mkdir()
     (root / "train" / "eel" / "list.csv").touch()
-    with pytest.raises(MisconfigurationException, match=r"train/eel has no pictures, found list\.csv: add some"):
+    with pytest.raises(MisconfigurationException, match=r"train/eel has no images, found list\.csv: add some"):
         module(root).setup("fit")
 
 
 def test_class_of_test_that_was_not_trained(root: Path) -> None:
-    save_picture(root / "test" / "eel" / "0.png")
+    save_image(root / "test" / "eel" / "0.png")
     with pytest.raises(MisconfigurationException, match=r"test has classes that .*train has not: eel"):
         module(root).setup("test")
 
 
-def test_class_without_test_pictures_keeps_its_number(root: Path) -> None:
+def test_class_without_test_images_keeps_its_number(root: Path) -> None:
     for file in (root / "test" / "cat").iterdir():
         file.unlink()
     (root / "test" / "cat").rmdir()
     data = module(root)
     data.setup("test")
     assert data.test_set is not None
-    assert data.test_set.pictures.targets.tolist() == [1, 1, 1]
+    assert data.test_set.images.targets.tolist() == [1, 1, 1]
 
 
 def test_no_test_folder_matters_to_test_alone(tmp_path: Path) -> None:
-    root = picture_folder(tmp_path, test=0)
+    root = image_folder(tmp_path, test=0)
     module(root).setup("fit")
     with pytest.raises(FileNotFoundError, match="test does not exist"):
         module(root).setup("test")

@@ -7,17 +7,17 @@ from datamodules import DigitsDataModule, ImbalancedDigitsDataModule
 @pytest.mark.parametrize("ratio", [1.0, 10.0, 100.0])
 def test_classes_fall_from_common_to_rare_and_are_measured_alike(ratio: float) -> None:
     data = ImbalancedDigitsDataModule(ratio=ratio)
-    counts = torch.bincount(data.training_pictures().targets).tolist()
+    counts = torch.bincount(data.training_images().targets).tolist()
     assert counts[0] / counts[9] == pytest.approx(ratio, rel=0.5 / counts[9] + 1e-9)
     assert counts == sorted(counts, reverse=True)
-    assert torch.bincount(data.validation_pictures().targets).tolist() == [30] * 10
-    assert torch.bincount(data.test_pictures().targets).tolist() == [34] * 10
+    assert torch.bincount(data.validation_images().targets).tolist() == [30] * 10
+    assert torch.bincount(data.test_images().targets).tolist() == [34] * 10
 
 
 def test_no_scan_is_in_two_sets() -> None:
     data = ImbalancedDigitsDataModule(ratio=1)
-    whole = DigitsDataModule().training_pictures().pixels.flatten(1)
-    sets = [data.training_pictures().pixels.flatten(1), data.validation_pictures().pixels.flatten(1)]
+    whole = DigitsDataModule().training_images().pixels.flatten(1)
+    sets = [data.training_images().pixels.flatten(1), data.validation_images().pixels.flatten(1)]
     joined = torch.cat(sets)
     assert len(joined.unique(dim=0)) == len(joined)
     assert len(torch.cat([whole, joined]).unique(dim=0)) == len(whole.unique(dim=0))

@@ -49,7 +49,7 @@ def test_loading_leaves_the_global_generator_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_epochs_differ_and_training_sees_each_picture_once() -> None:
+def test_epochs_differ_and_training_sees_each_image_once() -> None:
     data = MadeUp(batch_size=9, val_share=0.1)
     data.setup("fit")
     loader, orders = data.train_dataloader(), []
@@ -62,14 +62,14 @@ def test_epochs_differ_and_training_sees_each_picture_once() -> None:
     assert not torch.equal(*orders)
 
 
-def test_batches_hold_the_pictures_of_their_rows() -> None:
-    data, pictures = MadeUp(batch_size=9), made_up(100)
+def test_batches_hold_the_images_of_their_rows() -> None:
+    data, held = MadeUp(batch_size=9), made_up(100)
     data.setup("fit")
     for images, targets, rows in data.train_dataloader():
         assert images.dtype == torch.uint8
         assert images.is_contiguous(memory_format=torch.channels_last)
-        assert torch.equal(images, pictures.pixels[rows].permute(0, 3, 1, 2))
-        assert torch.equal(targets, pictures.targets[rows])
+        assert torch.equal(images, held.pixels[rows].permute(0, 3, 1, 2))
+        assert torch.equal(targets, held.targets[rows])
 
 
 def test_training_augments_and_evaluation_does_not() -> None:
@@ -80,14 +80,14 @@ def test_training_augments_and_evaluation_does_not() -> None:
     trainer.test(model, data)
     assert data.train_set is not None
     assert data.val_set is not None
-    pictures, normalise = made_up(100), Normaliser(pixel_statistics(made_up(100).pixels))
+    images, normalise = made_up(100), Normaliser(pixel_statistics(made_up(100).pixels))
     for epoch in range(2):
         order = EpochOrderOf(data, epoch)
-        expected = normalise(crop(pictures.pixels[order].permute(0, 3, 1, 2), order, 5, epoch))
+        expected = normalise(crop(images.pixels[order].permute(0, 3, 1, 2), order, 5, epoch))
         got = torch.cat([images for stage, at, images, _ in model.seen if (stage, at) == ("train", epoch)])
         assert torch.equal(got, expected)
     mixed = torch.tensor(list(PlainOrder(data.val_set, mixed=True)))
-    plain = normalise(pictures.pixels[data.val_set.rows[mixed]].permute(0, 3, 1, 2))
+    plain = normalise(images.pixels[data.val_set.rows[mixed]].permute(0, 3, 1, 2))
     validated = [images for stage, _, images, _ in model.seen if stage == "val"]
     assert torch.equal(torch.cat(validated), torch.cat([plain] * 3))  # sanity check and two epochs
     tested = torch.cat([images for stage, _, images, _ in model.seen if stage == "test"])
@@ -150,7 +150,7 @@ def test_pixels_are_not_copied() -> None:
     data.setup("fit")
     assert data.train_set is not None
     assert data.val_set is not None
-    assert data.train_set.pictures.pixels.data_ptr() == data.val_set.pictures.pixels.data_ptr()
+    assert data.train_set.images.pixels.data_ptr() == data.val_set.images.pixels.data_ptr()
 
 
 def test_given_mean_and_std_are_used() -> None:
@@ -161,7 +161,7 @@ def test_given_mean_and_std_are_used() -> None:
     torch.testing.assert_close(images, batch[0].float() / 255)
 
 
-def test_overfitting_uses_the_training_pictures_alone() -> None:
+def test_overfitting_uses_the_training_images_alone() -> None:
     data, model = MadeUp(batch_size=10), Recorder()
     quiet_trainer(max_epochs=1, overfit_batches=2, num_sanity_val_steps=0).fit(model, data)
     assert data.train_set is not None
@@ -192,12 +192,12 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 
 def test_batch_larger_than_the_data() -> None:
     data = MadeUp(batch_size=91)
-    with pytest.raises(MisconfigurationException, match="batch_size 91 is larger than the training data, 90 pictures"):
+    with pytest.raises(MisconfigurationException, match="batch_size 91 is larger than the training data, 90 images"):
         quiet_trainer(max_epochs=1).fit(Recorder(), data)
 
 
 def test_share_that_leaves_a_class_without_a_sample() -> None:
-    with pytest.raises(MisconfigurationException, match=r"class 'class 0' has 2 pictures: .* 0 for validation"):
+    with pytest.raises(MisconfigurationException, match=r"class 'class 0' has 2 images: .* 0 for validation"):
         quiet_trainer(max_epochs=1).fit(Recorder(), MadeUp(train=4, batch_size=1))
 
 
@@ -209,7 +209,7 @@ def test_loader_before_setup(kind: str, stage: str) -> None:
 
 def test_mean_of_the_wrong_length() -> None:
     data = MadeUp(mean=[0.5], std=[0.5])
-    with pytest.raises(MisconfigurationException, match="mean and std have 1 value, the pictures 3 channels"):
+    with pytest.raises(MisconfigurationException, match="mean and std have 1 value, the images 3 channels"):
         quiet_trainer(max_epochs=1).fit(Recorder(), data)
 
 

@@ -53,7 +53,7 @@ def test_constant_channel_stays_finite() -> None:
     assert Normaliser(statistics)(images).abs().max() < 1e-5
 
 
-def test_sums_of_a_million_large_pictures_are_exact() -> None:
+def test_sums_of_a_million_large_images_are_exact() -> None:
     count = 10**6 * 512 * 512  # float64 alone would lose these digits
     assert statistics_of_sums([255 * count // 2], [255 * 255 * count // 2], count) == Statistics((0.5,), (0.5,))
 

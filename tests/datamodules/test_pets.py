@@ -20,8 +20,8 @@ NAMES = [f"{breed}_{number}" for breed in ("Bengal", "pug") for number in range(
 TRAINVAL, TEST = [n for n in NAMES if int(n.split("_")[1]) <= 10], [n for n in NAMES if int(n.split("_")[1]) > 10]
 
 
-def picture(name: str) -> tuple[bytes, bytes]:
-    """A grey picture of 40 × 20 whose middle is the animal, bright; a border of 2 pixels."""
+def image(name: str) -> tuple[bytes, bytes]:
+    """A grey image of 40 × 20 whose middle is the animal, bright; a border of 2 pixels."""
     trimap = np.full((20, 40), 2, np.uint8)
     trimap[4:16, 8:32], trimap[6:14, 10:30] = 3, 1
     pixels = np.full((20, 40, 3), 60 + 3 * NAMES.index(name), np.uint8)
@@ -49,7 +49,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with both archives, which torchvision takes for the official ones, and no network."""
     images, annotations = {}, {}
     for name in NAMES:
-        images[f"images/{name}.jpg"], annotations[f"annotations/trimaps/{name}.png"] = picture(name)
+        images[f"images/{name}.jpg"], annotations[f"annotations/trimaps/{name}.png"] = image(name)
     for part, names in (("trainval", TRAINVAL), ("test", TEST)):
         rows = [f"{name} {1 + name.startswith('pug')} 1 1\n" for name in names]
         annotations[f"annotations/{part}.txt"] = "".join(rows).encode()
@@ -87,7 +87,7 @@ def test_unpacks_and_splits_each_breed(root: Path) -> None:
 @pytest.mark.parametrize(("border", "names"), [("class", 3), ("ignored", 2)])
 def test_masks_are_the_trimaps_by_nearest_pixel(root: Path, border: Any, names: int) -> None:
     data = opened(root, border=border)
-    pixels, masks = data.training_pictures()
+    pixels, masks = data.training_images()
     assert pixels.shape == (20, 16, 16, 3)
     assert len(data.class_names) == data.num_classes == names
     with Image.open(root / "oxford-iiit-pet/annotations/trimaps/pug_3.png") as trimap:
@@ -96,7 +96,7 @@ def test_masks_are_the_trimaps_by_nearest_pixel(root: Path, border: Any, names: 
     expected = torch.from_numpy(np.vectorize(to.get)(scaled))
     assert torch.equal(masks[TRAINVAL.index("pug_3")].long(), expected)
     bright = pixels[..., 0].float()
-    assert bright[masks == 1].mean() > bright[masks == 0].mean() + 50  # picture and mask lie on each other
+    assert bright[masks == 1].mean() > bright[masks == 0].mean() + 50  # image and mask lie on each other
 
 
 def test_an_augmentation_moves_both(root: Path) -> None:
@@ -107,16 +107,16 @@ def test_an_augmentation_moves_both(root: Path) -> None:
     assert images[:, 0][masks == 1].mean() > images[:, 0][masks == 0].mean()
 
 
-def test_is_decoded_once_and_again_where_a_picture_changed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = opened(root).training_pictures()
-    assert "decoding 20 pictures" in capsys.readouterr().out
-    assert torch.equal(opened(root).training_pictures().pixels, first.pixels)
+def test_is_decoded_once_and_again_where_a_image_changed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = opened(root).training_images()
+    assert "decoding 20 images" in capsys.readouterr().out
+    assert torch.equal(opened(root).training_images().pixels, first.pixels)
     assert "decoding" not in capsys.readouterr().out
     Image.new("RGB", (50, 50)).save(root / "oxford-iiit-pet/images/pug_3.jpg")
-    assert not torch.equal(opened(root).training_pictures().pixels, first.pixels)
+    assert not torch.equal(opened(root).training_images().pixels, first.pixels)
 
 
-def test_a_missing_picture_is_unpacked_again(root: Path) -> None:
+def test_a_missing_image_is_unpacked_again(root: Path) -> None:
     opened(root)
     lost = root / "oxford-iiit-pet/images/pug_3.jpg"
     lost.unlink()
@@ -139,10 +139,10 @@ def test_a_wrong_archive_is_refused(root: Path) -> None:
     assert not (root / "oxford-iiit-pet/images").exists()
 
 
-def test_a_damaged_picture_is_named(root: Path) -> None:
+def test_a_damaged_image_is_named(root: Path) -> None:
     data = OxfordPetsDataModule(root=str(root), size=16)
     data.prepare_data()
-    (root / "oxford-iiit-pet/images/pug_3.jpg").write_bytes(b"no picture")
+    (root / "oxford-iiit-pet/images/pug_3.jpg").write_bytes(b"no image")
     with pytest.raises(MisconfigurationException, match=r"pug_3.jpg cannot be read .*: remove it, and the next run"):
         data.setup("fit")
 

@@ -1,4 +1,4 @@
-"""Class folders without train and test: parted always the same way, test pictures kept apart."""
+"""Class folders without train and test: parted always the same way, test images kept apart."""
 
 import re
 from pathlib import Path
@@ -9,13 +9,13 @@ import torch
 from datamodules import ImageFolderDataModule
 from datamodules.folder.tree import is_plain
 from datamodules.memory.normalisation import pixel_statistics
-from tests.datamodules.support import picture_folder, save_picture
+from tests.datamodules.support import image_folder, save_image
 
 
 def plain_folder(root: Path, count: int = 10) -> Path:
     for number, name in enumerate(("cat", "dog")):
         for i in range(count):
-            save_picture(root / name / f"{i}.png", seed=100 * number + i)
+            save_image(root / name / f"{i}.png", seed=100 * number + i)
     return root
 
 
@@ -27,7 +27,7 @@ def opened(root: Path, **options: object) -> ImageFolderDataModule:
     return data
 
 
-def test_three_parts_without_a_picture_in_common(tmp_path: Path) -> None:
+def test_three_parts_without_a_image_in_common(tmp_path: Path) -> None:
     data = opened(plain_folder(tmp_path), val_share=0.25)
     assert data.class_names == ["cat", "dog"]
     assert data.train_set is not None
@@ -40,11 +40,11 @@ def test_three_parts_without_a_picture_in_common(tmp_path: Path) -> None:
     for part in (data.train_set, data.val_set, data.test_set):
         targets = part.__getitems__(list(range(len(part))))[1]
         assert torch.bincount(targets).tolist() == [len(part) // 2] * 2
-    assert data.training_pictures().targets.shape == (16,)
-    assert torch.equal(data.test_pictures().pixels, data.test_set.pictures.pixels[data.test_set.rows])
+    assert data.training_images().targets.shape == (16,)
+    assert torch.equal(data.test_images().pixels, data.test_set.images.pixels[data.test_set.rows])
 
 
-def test_the_test_pictures_do_not_depend_on_seeds(tmp_path: Path) -> None:
+def test_the_test_images_do_not_depend_on_seeds(tmp_path: Path) -> None:
     root = plain_folder(tmp_path)
     first, second = opened(root, val_share=0.25), opened(root, val_share=0.25, split_seed=7, seed=3)
     assert first.test_set is not None
@@ -55,16 +55,16 @@ def test_the_test_pictures_do_not_depend_on_seeds(tmp_path: Path) -> None:
     assert not torch.equal(first.val_set.rows, second.val_set.rows)
 
 
-def test_statistics_are_of_the_training_pictures(tmp_path: Path) -> None:
+def test_statistics_are_of_the_training_images(tmp_path: Path) -> None:
     data = opened(plain_folder(tmp_path), val_share=0.25)
-    expected = pixel_statistics(data.training_pictures().pixels)
+    expected = pixel_statistics(data.training_images().pixels)
     assert data.statistics == expected
-    assert data.statistics != pixel_statistics(data._cache(".").pictures().pixels)
+    assert data.statistics != pixel_statistics(data._cache(".").images().pixels)
 
 
 def test_what_counts_as_parted(tmp_path: Path) -> None:
     assert is_plain(plain_folder(tmp_path / "plain"))
-    assert not is_plain(picture_folder(tmp_path / "parted"))
+    assert not is_plain(image_folder(tmp_path / "parted"))
     assert not is_plain(tmp_path), "the folder above a parted one"
     assert not is_plain(tmp_path / "nowhere")
     assert not is_plain(tmp_path / "parted" / "train")

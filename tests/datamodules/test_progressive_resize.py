@@ -1,4 +1,4 @@
-"""Small pictures while a run is young: Pillow's pixels, the epochs that were asked for, and refusals."""
+"""Small images while a run is young: Pillow's pixels, the epochs that were asked for, and refusals."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
 
 class AnySize(Recorder):
-    """Takes pictures of every size, and stops after an epoch where it is told to."""
+    """Takes images of every size, and stops after an epoch where it is told to."""
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         self._note("train", batch)
@@ -72,7 +72,7 @@ def test_a_run_trains_on_them_and_validates_at_full_size() -> None:
 
 
 def test_a_run_that_ends_by_steps() -> None:
-    # 90 training pictures are 9 batches an epoch; 9 steps of 2 batches each are 2 epochs
+    # 90 training images are 9 batches an epoch; 9 steps of 2 batches each are 2 epochs
     model = fitted(ProgressiveResize([2], [0.5]), max_epochs=-1, max_steps=9, accumulate_grad_batches=2)
     assert model.sides() == [2, 4]
 
@@ -128,16 +128,14 @@ def test_bad_arguments(sizes: list[int], until: list[float], message: str) -> No
 
 
 @pytest.mark.parametrize("shape", [(8, 9), (4, 4)])
-def test_pictures_that_are_not_square_or_too_small(shape: tuple[int, int]) -> None:
+def test_images_that_are_not_square_or_too_small(shape: tuple[int, int]) -> None:
     images = torch.zeros(1, 3, *shape, dtype=torch.uint8)
     with pytest.raises(
-        MisconfigurationException, match=rf"square pictures to \[4\] pixels; these are {shape[0]} × {shape[1]}"
+        MisconfigurationException, match=rf"square images to \[4\] pixels; these are {shape[0]} × {shape[1]}"
     ):
         ProgressiveResize([4], [1.0]).over(1)(images, torch.arange(1), seed=0, epoch=0)
 
 
 def test_masks_would_no_longer_fit() -> None:
-    with pytest.raises(
-        ValueError, match="ProgressiveResize changes the size of pictures, and the targets of ShapeMasks"
-    ):
+    with pytest.raises(ValueError, match="ProgressiveResize changes the size of images, and the targets of ShapeMasks"):
         ShapeMasksDataModule(augmentation=ProgressiveResize([4], [0.5]))

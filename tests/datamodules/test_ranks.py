@@ -1,4 +1,4 @@
-"""Two real processes: training shares the pictures, evaluation sees each exactly once, nobody waits for ever."""
+"""Two real processes: training shares the images, evaluation sees each exactly once, nobody waits for ever."""
 
 import os
 from pathlib import Path
@@ -42,7 +42,7 @@ class StartedElsewhere(LightningEnvironment):
 
 
 def data(**kwargs: Any) -> MadeUp:
-    """90 pictures to train on, 11 to validate, 7 to test: odd numbers, so that the ranks differ by a batch."""
+    """90 images to train on, 11 to validate, 7 to test: odd numbers, so that the ranks differ by a batch."""
     arguments = {"batch_size": 8, "eval_batch_size": 1, "val_share": 0.11, "augmentation": CropFlip(1)}
     return MadeUp(train=101, test=7, classes=1, **(arguments | kwargs))
 
@@ -99,7 +99,7 @@ def test_training_is_shared(ranks: list[list[Seen]]) -> None:
             assert torch.equal(torch.cat(images_of(ranks[rank][0], "train", epoch)), expected)
 
 
-def test_each_validation_picture_once(ranks: list[list[Seen]]) -> None:
+def test_each_validation_image_once(ranks: list[list[Seen]]) -> None:
     alone = data(seed=3)
     alone.setup("fit")
     expected = torch.cat([alone.prepare_batch(batch, training=False)[0] for batch in alone.val_dataloader()])
@@ -109,7 +109,7 @@ def test_each_validation_picture_once(ranks: list[list[Seen]]) -> None:
         assert as_set(torch.cat(parts[0] + parts[1])) == as_set(expected)
 
 
-def test_each_test_picture_once(ranks: list[list[Seen]]) -> None:
+def test_each_test_image_once(ranks: list[list[Seen]]) -> None:
     alone = data()
     alone.setup("test")
     expected = torch.cat([alone.prepare_batch(batch, training=False)[0] for batch in alone.test_dataloader()])
@@ -133,11 +133,11 @@ class Many:
     world_size, global_rank = 12, 3
 
 
-def test_fewer_pictures_than_processes() -> None:
+def test_fewer_images_than_processes() -> None:
     module = data()
     module.setup("fit")
     module.trainer = Many()  # type: ignore[assignment]
-    with pytest.raises(MisconfigurationException, match="11 validation pictures cannot be shared out to 12 processes"):
+    with pytest.raises(MisconfigurationException, match="11 validation images cannot be shared out to 12 processes"):
         module.val_dataloader()
 
 
@@ -145,5 +145,5 @@ def test_batch_larger_than_a_share() -> None:
     module = data()
     module.setup("fit")
     module.trainer = Many()  # type: ignore[assignment]
-    with pytest.raises(MisconfigurationException, match="the training data, 7 pictures for each of 12 processes"):
+    with pytest.raises(MisconfigurationException, match="the training data, 7 images for each of 12 processes"):
         module.train_dataloader()

@@ -13,7 +13,7 @@ from datamodules import CropFlip
 from datamodules.memory.resume_state import Position
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
-EPOCHS, BATCHES = 3, 6  # 90 training pictures in batches of 15
+EPOCHS, BATCHES = 3, 6  # 90 training images in batches of 15
 
 
 class SaveEverywhere(Callback):
@@ -159,7 +159,7 @@ def test_normalisation_travels_with_the_checkpoint(
 
 def test_other_split_says_so(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
     folder, _ = reference
-    with pytest.warns(UserWarning, match="The validation pictures are not those of the checkpoint's run"):
+    with pytest.warns(UserWarning, match="The validation images are not those of the checkpoint's run"):
         quiet_trainer().validate(Recorder(), data(split_seed=3), ckpt_path=folder / "3.ckpt")
 
 

@@ -35,8 +35,8 @@ def test_not_the_first_or_last_of_a_class() -> None:
 @pytest.mark.parametrize(
     ("share", "message"),
     [
-        (0.01, "class 'b' has 40 pictures: a share of 0.01 leaves 40 for training and 0 for validation"),
-        (0.99, "class 'b' has 40 pictures: a share of 0.99 leaves 0 for training and 40 for validation"),
+        (0.01, "class 'b' has 40 images: a share of 0.01 leaves 40 for training and 0 for validation"),
+        (0.99, "class 'b' has 40 images: a share of 0.99 leaves 0 for training and 40 for validation"),
     ],
 )
 def test_class_without_a_sample(share: float, message: str) -> None:
@@ -44,6 +44,6 @@ def test_class_without_a_sample(share: float, message: str) -> None:
         stratified_split(TARGETS, share, 0, NAMES)
 
 
-def test_class_of_one_picture() -> None:
-    with pytest.raises(MisconfigurationException, match=r"class 'b' has 1 picture: .* change val_share"):
+def test_class_of_one_image() -> None:
+    with pytest.raises(MisconfigurationException, match=r"class 'b' has 1 image: .* change val_share"):
         stratified_split(torch.tensor([0, 0, 1]), 0.5, 0, ["a", "b"])

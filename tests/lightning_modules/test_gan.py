@@ -1,4 +1,4 @@
-"""The GAN against a loop written by hand: the same bits; its steps, clipping, accumulation, scaler, resume, pictures."""
+"""The GAN against a loop written by hand: the same bits; its steps, clipping, accumulation, scaler, resume, images."""
 
 import copy
 import csv
@@ -263,26 +263,26 @@ def test_finds_a_rate_for_the_discriminator_and_leaves_no_trace() -> None:
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
 
-def test_draws_samples_at_every_validation_and_predicts_pictures(tmp_path: Path) -> None:
+def test_draws_samples_at_every_validation_and_predicts_images(tmp_path: Path) -> None:
     module = made()
     run = trainer(tmp_path, PredictionTable(), max_epochs=2)
     run.fit(module, data())
     files = sorted((tmp_path / "figures" / "samples").iterdir())
     assert [path.name for path in files] == ["step_000006.png", "step_000012.png"]
-    with Image.open(files[0]) as picture:
-        assert picture.size == (8 * 66 + 2, 8 * 66 + 2)
+    with Image.open(files[0]) as image:
+        assert image.size == (8 * 66 + 2, 8 * 66 + 2)
     first, second = (files[0].read_bytes(), files[1].read_bytes())
     assert first != second
     assert torch.equal(module.fixed_noise(4, -1), module.fixed_noise(4, -1))
     made_of: Any = run.predict(module, data())
-    assert sum(len(batch["picture"]) for batch in made_of) == 359
-    assert made_of[0]["picture"].dtype == torch.uint8
-    assert not torch.equal(made_of[0]["picture"], made_of[1]["picture"][: len(made_of[0]["picture"])])
-    with Image.open(tmp_path / "predictions" / "000.png") as picture:
-        assert picture.size == (8, 8)
+    assert sum(len(batch["image"]) for batch in made_of) == 359
+    assert made_of[0]["image"].dtype == torch.uint8
+    assert not torch.equal(made_of[0]["image"], made_of[1]["image"][: len(made_of[0]["image"])])
+    with Image.open(tmp_path / "predictions" / "000.png") as image:
+        assert image.size == (8, 8)
 
 
-def test_pictures_come_in_minus_one_to_one_whatever_the_data_normalises_with(tmp_path: Path) -> None:
+def test_images_come_in_minus_one_to_one_whatever_the_data_normalises_with(tmp_path: Path) -> None:
     gan, other = made(), DigitsDataModule(batch_size=16, mean=[0.1], std=[0.3])
     run = trainer(tmp_path, limit_train_batches=1)
     run.fit(gan, other)
@@ -320,10 +320,10 @@ def test_refuses_what_is_out_of_range(options: dict[str, Any], message: str) -> 
 def test_refuses_networks_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Linear must say how many numbers it takes, as latent_size"):
         GAN(nn.Linear(8, 8), nn.Linear(8, 1), ADAM, ADAM)
-    with pytest.raises(MisconfigurationException, match=r"makes pictures of \(1, 8, 8\) .* the data's are of \(1, 32"):
+    with pytest.raises(MisconfigurationException, match=r"makes images of \(1, 8, 8\) .* the data's are of \(1, 32"):
         trainer(tmp_path).fit(made(), data(size=32))
     blind = GAN(DCGANGenerator(1, 8, 4, 8), nn.Flatten(), ADAM, ADAM)
-    with pytest.raises(MisconfigurationException, match=r"Flatten gives \(2, 64\) for 2 pictures; expected \(2,\)"):
+    with pytest.raises(MisconfigurationException, match=r"Flatten gives \(2, 64\) for 2 images; expected \(2,\)"):
         trainer(tmp_path).fit(blind, data())
 
 

@@ -21,7 +21,7 @@ SAMPLES, CLASSES, BATCH = 70, 7, 32
 
 
 class Blobs(LightningDataModule):
-    """70 pictures of 7 classes, told apart by their brightness; 70 is no multiple of the batch size."""
+    """70 images of 7 classes, told apart by their brightness; 70 is no multiple of the batch size."""
 
     num_classes, channels, image_size = CLASSES, 1, (4, 4)
     class_names: ClassVar = [f"class {index}" for index in range(CLASSES)]
@@ -161,12 +161,12 @@ def test_predictions_are_probabilities(tmp_path: Path) -> None:
 class TestRefusals:
     def test_wrong_number_of_outputs(self) -> None:
         with pytest.raises(
-            MisconfigurationException, match=r"Linear gives \(2, 1, 4, 3\) for 2 pictures; the data has 7"
+            MisconfigurationException, match=r"Linear gives \(2, 1, 4, 3\) for 2 images; the data has 7"
         ):
             check_network(nn.Linear(4, 3), (1, 4, 4), CLASSES)
 
     def test_wrong_channels(self) -> None:
-        with pytest.raises(MisconfigurationException, match=r"Conv2d does not take pictures of shape \(1, 4, 4\)"):
+        with pytest.raises(MisconfigurationException, match=r"Conv2d does not take images of shape \(1, 4, 4\)"):
             check_network(nn.Conv2d(3, 8, 3), (1, 4, 4), CLASSES)
 
     def test_checking_leaves_no_trace(self) -> None:

@@ -16,7 +16,7 @@ def test_is_the_mean_of_scipys_distances_along_its_directions() -> None:
         stop = 10 if start == 0 else 30
         distance.update(real[start:stop], fake[start:stop])
     np.testing.assert_allclose(distance.theta.norm(dim=0), 1, rtol=1e-6)
-    sides = [(pictures.flatten(1) @ distance.theta).numpy().T for pictures in (real, fake)]
+    sides = [(images.flatten(1) @ distance.theta).numpy().T for images in (real, fake)]
     expected = np.mean([wasserstein_distance(x, y) for x, y in zip(*sides, strict=True)])
     assert distance.compute().item() == pytest.approx(expected, rel=1e-6)
 

@@ -72,7 +72,7 @@ def predicted(module: LightningModule, data: ImageDataModule, folder: Path) -> t
     """Predictions of an untrained module, and the true targets."""
     batches: Any = quiet(folder).predict(module, data)
     assert data.test_set is not None
-    targets = data.test_set.pictures.targets[data.test_set.rows]
+    targets = data.test_set.images.targets[data.test_set.rows]
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, targets
 
 

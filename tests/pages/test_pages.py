@@ -19,9 +19,9 @@ from descent.inference.evaluation.outputs import Outputs
 from descent.inference.evaluation.page import evaluation_page
 from descent.inference.prediction.page import prediction_page
 from descent.inference.prediction.prediction import Predictions
-from descent.inference.thumbnails import Budget, Picture, gallery
+from descent.inference.thumbnails import Budget, Thumbnail, gallery
 from foundation.html.elements import contrast, shade, shaded
-from tests.trained.support import COLOURS, picture
+from tests.trained.support import COLOURS, image
 
 MEASURE = """<script>addEventListener('load', () => {
   const all = [...document.querySelectorAll('body *')];
@@ -38,7 +38,7 @@ MEASURE = """<script>addEventListener('load', () => {
   parent.postMessage(JSON.stringify({width: innerWidth, contrast: Math.min(...texts.map(ratio)), texts: texts.length,
     wide: all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.wide')).map(e => e.tagName),
     scrolled: all.filter(e => e.matches('.wide') && e.scrollWidth > e.clientWidth && e.tabIndex !== 0).length,
-    reach: reach.length, focused: focused.length, pictures: [...document.images].filter(i => i.naturalWidth > 0).length,
+    reach: reach.length, focused: focused.length, images: [...document.images].filter(i => i.naturalWidth > 0).length,
     nameless: [...document.images].filter(i => !i.alt).length, lang: document.documentElement.lang,
     small: Math.min(...texts.map(e => parseFloat(getComputedStyle(e).fontSize))),
     fetched: performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length}), '*'); });</script>"""
@@ -66,17 +66,17 @@ def evaluation(folder: Path) -> str:
     g = torch.Generator().manual_seed(0)
     targets = torch.arange(60) % 3
     log_probabilities = (torch.randn(60, 3, generator=g).double() + 2 * torch.eye(3)[targets]).log_softmax(1)
-    file = picture(folder / "a.png", 0, 0)
+    file = image(folder / "a.png", 0, 0)
     outputs = Outputs(
-        log_probabilities, log_probabilities.argmax(1), targets, [f"a/rather/long/path/of/picture_{i}" for i in range(60)],
+        log_probabilities, log_probabilities.argmax(1), targets, [f"a/rather/long/path/of/image_{i}" for i in range(60)],
         lambda place: partial(Image.open, file), {"b.png": "cut off"},
     )  # fmt: skip
     found = Evaluation(outputs, list(COLOURS), fit_temperature(log_probabilities, targets))
-    return evaluation_page(found, "Evaluation", "runs/a/0/checkpoints/best.ckpt", ["Measured on pictures."])
+    return evaluation_page(found, "Evaluation", "runs/a/0/checkpoints/best.ckpt", ["Measured on images."])
 
 
 def predictions(folder: Path, count: int = 70) -> str:
-    paths = [str(picture(folder / f"with a long name to break {i}.png", i % 3, i)) for i in range(count)]
+    paths = [str(image(folder / f"with a long name to break {i}.png", i % 3, i)) for i in range(count)]
     probability = torch.rand(count, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
     answers = Answers(probability.indices, probability.values)
     found = Predictions(paths, answers, {"x <i>.png": "broken"}, list(COLOURS))
@@ -95,7 +95,7 @@ def test_a_browser_shows_it(make: Any, width: int, tmp_path: Path) -> None:
     assert seen["small"] >= 11
     assert seen["texts"] > 50
     assert seen["reach"] == seen["focused"] > 5
-    assert seen["pictures"] > 3
+    assert seen["images"] > 3
     assert seen["nameless"] == 0
     assert seen["lang"] == "en"
     assert seen["fetched"] == 0
@@ -119,41 +119,41 @@ def test_text_can_be_read_on_every_shade() -> None:
         assert contrast(background, ink) >= 4.5  # type: ignore[arg-type]
 
 
-def test_pictures_stop_where_the_page_is_full() -> None:
+def test_images_stop_where_the_page_is_full() -> None:
     noise = torch.randint(0, 256, (400, 300, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     image = Image.fromarray(noise.numpy())
-    html, count = gallery((Picture(lambda: image, "noise", ("a",)) for _ in range(1000)), Budget(200_000))
+    html, count = gallery((Thumbnail(lambda: image, "noise", ("a",)) for _ in range(1000)), Budget(200_000))
     assert 5 < count < 50
     assert html.count("<img") == count
     assert len(html) < 210_000
 
 
-def test_thousands_of_pictures_make_a_page_of_bounded_size(tmp_path: Path) -> None:
-    file = str(picture(tmp_path / "a.png", 0, 0))
+def test_thousands_of_images_make_a_page_of_bounded_size(tmp_path: Path) -> None:
+    file = str(image(tmp_path / "a.png", 0, 0))
     probability = torch.rand(5000, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
     found = Predictions([file] * 5000, Answers(probability.indices, probability.values), {}, list(COLOURS))
     page = prediction_page(found, "Predictions", "n")
     assert page.count("<img") == 240 + 48
     assert len(page) < 5_000_000
-    assert re.search(r"80 of 1,\d{3} pictures, evenly from the surest to the least sure", page)
+    assert re.search(r"80 of 1,\d{3} images, evenly from the surest to the least sure", page)
 
 
 def test_hundreds_of_classes_have_sixty_galleries(tmp_path: Path) -> None:
-    file = str(picture(tmp_path / "a.png", 0, 0))
+    file = str(image(tmp_path / "a.png", 0, 0))
     choice = torch.arange(300).div(2, rounding_mode="floor").clamp(max=120)
     answers = Answers(torch.stack([choice, choice + 1], dim=1), torch.full((300, 2), 0.5))
     page = prediction_page(Predictions([file] * 300, answers, {}, [f"c{i}" for i in range(200)]), "T", "n")
     assert page.count('<h2 id="class-') == 60
-    assert "Shown are the 60 with the most pictures." in page
+    assert "Shown are the 60 with the most images." in page
     assert '<h2 id="class-59">c120</h2>' in page, "the largest is among them"
 
 
 def test_labels_that_do_not_exclude_one_another(tmp_path: Path) -> None:
     every = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.3, 0.1]])
     top = every.topk(2)
-    paths = [str(picture(tmp_path / f"{i}.png", i, i)) for i in range(2)]
+    paths = [str(image(tmp_path / f"{i}.png", i, i)) for i in range(2)]
     answers = Answers(top.indices, top.values, every >= 0.5, every)
     page = prediction_page(Predictions(paths, answers, {}, list(COLOURS)), "T", "n")
     assert "blue + green" in page
     assert "no label" in page
-    assert page.count("<img") == 3, "a picture stands under each of its labels"
+    assert page.count("<img") == 3, "an image stands under each of its labels"

@@ -45,8 +45,8 @@ class Network(nn.Sequential):
         first = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()]
         super().__init__(*first, nn.Linear(144, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 10))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        output: Tensor = super().forward(pictures.to(next(self.parameters()).dtype))
+    def forward(self, images: Tensor) -> Tensor:
+        output: Tensor = super().forward(images.to(next(self.parameters()).dtype))
         return output
 
 
@@ -81,7 +81,7 @@ def train(precision: str, processes: int) -> Record:
 
 
 def measure(processes: int) -> dict[str, float]:
-    """Of the untrained network, over 359 pictures: an odd number, in batches that do not divide it."""
+    """Of the untrained network, over 359 images: an odd number, in batches that do not divide it."""
     options = {"strategy": ddp(), "devices": processes} if processes > 1 else {}
     trainer = quiet_trainer(**options)
     trainer.test(classifier(), DigitsDataModule(eval_batch_size=50), verbose=False)

@@ -78,5 +78,5 @@ def test_figures_are_the_same_each_time_and_have_no_date(tmp_path: Path) -> None
     first, second = (svg(all_figures(study)["curves"], "curves") for _ in range(2))
     assert first == second
     all_figures(study)["differences"].savefig(tmp_path / "d.png", dpi=100)
-    picture = imread(tmp_path / "d.png")
-    assert (picture[:, -2:, :3] > 0.99).all(), "something is cut off at the right"
+    figure = imread(tmp_path / "d.png")
+    assert (figure[:, -2:, :3] > 0.99).all(), "something is cut off at the right"

@@ -1,4 +1,4 @@
-"""A trained run over a small folder of pictures, made once; commands run in a folder of their own."""
+"""A trained run over a small folder of images, made once; commands run in a folder of their own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 import cli
-from tests.trained.support import COLOURS, picture
+from tests.trained.support import COLOURS, image
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run and its pictures."""
+    """A run and its images."""
 
     run: Path
-    pictures: Path
+    images: Path
 
     @property
     def checkpoint(self) -> Path:
@@ -33,9 +33,9 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     for split, count in (("train", 30), ("test", 12)):
         for number, name in enumerate(COLOURS):
             for i in range(count):
-                picture(root / "pictures" / split / name / f"{i}.png", number, i + 1000 * (split == "test"))
+                image(root / "images" / split / name / f"{i}.png", number, i + 1000 * (split == "test"))
     words = ["fit", "-c", "configs/quickstart.yaml", "--model.network.width", "4", "--trainer.max_epochs", "6"]
-    words += ["--data", "data/image_folder.yaml", "--data.root", str(root / "pictures"), "--data.batch_size", "20"]
+    words += ["--data", "data/image_folder.yaml", "--data.root", str(root / "images"), "--data.batch_size", "20"]
     words += ["--data.image_size", "16", "--data.val_share", "0.3", "--trainer.accelerator", "cpu"]
     cli.main([*words, "--model.optimizer.lr", "0.01", "--trainer.default_root_dir", str(root / "runs")])
-    return Trained(root / "runs" / "quickstart" / "0", root / "pictures")
+    return Trained(root / "runs" / "quickstart" / "0", root / "images")

@@ -1,4 +1,4 @@
-"""Pictures that a small network learns in seconds, but not without mistakes."""
+"""Images that a small network learns in seconds, but not without mistakes."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from PIL import Image
 COLOURS = {"blue": (90, 90, 150), "green": (90, 150, 90), "red": (150, 90, 90)}
 
 
-def picture(path: Path, number: int, seed: int) -> Path:
-    """A picture of 20 × 24 pixels in a noisy colour; some nearly grey."""
+def image(path: Path, number: int, seed: int) -> Path:
+    """An image of 20 × 24 pixels in a noisy colour; some nearly grey."""
     path.parent.mkdir(parents=True, exist_ok=True)
     g = np.random.default_rng([number, seed])
     strength = g.uniform(-0.2, 1.0)

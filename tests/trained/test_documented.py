@@ -1,4 +1,4 @@
-"""The README's four commands and those of docs/using_a_trained_network.md, word by word, on a few small pictures."""
+"""The README's four commands and those of docs/using_a_trained_network.md, word by word, on a few small images."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 
 import cli
-from tests.trained.support import picture
+from tests.trained.support import image
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "using_a_trained_network.md").read_text()
@@ -33,10 +33,10 @@ def test_what_is_documented_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """One test, as pytest-xdist would make a fixture's run in each of its processes."""
     for number, name in enumerate(("cat", "dog")):
         for i in range(20):
-            picture(Path("pictures", name, f"{i}.png"), number, i)
-        picture(Path("labelled", name, "1.jpg"), number, 100)
-    picture(Path("new_pictures", "a.png"), 0, 200)
-    part = README.partition("## From a folder of pictures to a network in use")[2].partition("\n## ")[0]
+            image(Path("images", name, f"{i}.png"), number, i)
+        image(Path("labelled", name, "1.jpg"), number, 100)
+    image(Path("new_pictures", "a.png"), 0, 200)
+    part = README.partition("## From a folder of images to a network in use")[2].partition("\n## ")[0]
     assert [command.split()[0] for command in commands(part)] == ["fit", "evaluate", "predict", "export"]
     for command in commands(part):
         cli.main([*shlex.split(command), *(SHORT if command.startswith("fit") else [])])

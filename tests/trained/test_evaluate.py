@@ -111,7 +111,7 @@ def test_log_probabilities_of_yes_and_no(loss: torch.nn.Module | None) -> None:
 
 
 def test_a_labelled_folder(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", str(colours.pictures / "test"), "--json"])
+    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", str(colours.images / "test"), "--json"])
     printed = json.loads(capsys.readouterr().out)
     folder = colours.run / "evaluation"
     assert printed == json.loads((folder / "evaluation.json").read_text())
@@ -138,17 +138,17 @@ def test_the_runs_own_test_data_measures_as_descent_test(colours: Trained) -> No
 
 
 def test_a_part_of_the_classes_and_corrupt_files(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(colours.pictures / "test" / "red", "some/red")
+    shutil.copytree(colours.images / "test" / "red", "some/red")
     Path("some/red/broken.png").write_bytes(b"x")
     Path("some/blue").mkdir()
-    hidden = colours.pictures.with_name("hidden")
-    colours.pictures.rename(hidden)
+    hidden = colours.images.with_name("hidden")
+    colours.images.rename(hidden)
     try:
         cli.main(["evaluate", "--ckpt_path", str(colours.checkpoint), "--images", "some", "--out", "out"])
     finally:
-        hidden.rename(colours.pictures)
+        hidden.rename(colours.images)
     said = capsys.readouterr().err
-    assert "No pictures of blue, green: how many of these are found is not measured." in said
+    assert "No images of blue, green: how many of these are found is not measured." in said
     assert "Files that could not be decoded: 1, e.g. some/red/broken.png" in said
     assert "No temperature was fitted, as the run's validation data cannot be opened" in said
     found = json.loads(Path("out/evaluation.json").read_text())
@@ -162,8 +162,8 @@ def test_a_part_of_the_classes_and_corrupt_files(colours: Trained, capsys: pytes
     [
         (["Red", "green"], r"does not know: Red \(did you mean red\?\)\. It knows blue, green, red\. Rename or remove"),
         (["train", "test"], r"x holds test, train: did you mean --images x/train\?"),
-        ([], r"x has no folders: pictures go into x/<class>/, with the classes blue, green, red\. Without classes: "),
-        (["red"], r"no pictures in the class folders of x: red"),
+        ([], r"x has no folders: images go into x/<class>/, with the classes blue, green, red\. Without classes: "),
+        (["red"], r"no images in the class folders of x: red"),
     ],
 )
 def test_folders_that_do_not_fit(
@@ -188,7 +188,7 @@ def test_words_that_do_not_fit(colours: Trained, capsys: pytest.CaptureFixture[s
     assert "--images: expected one argument" in line("--ckpt_path", run, "--images")
 
 
-def test_many_classes_are_a_picture_and_names_are_text() -> None:
+def test_many_classes_are_a_image_and_names_are_text() -> None:
     logits, targets = made_up(400, classes=30)
     names = [f"<b>{number}" for number in range(30)]
     outputs = Outputs(logits.log_softmax(1), logits.argmax(1), targets, [str(i) for i in range(400)], None, {})

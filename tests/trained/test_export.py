@@ -1,4 +1,4 @@
-"""`descent export`: files that answer as the checkpoint, for any number of pictures, or no file."""
+"""`descent export`: files that answer as the checkpoint, for any number of images, or no file."""
 
 import json
 import re
@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 import cli
-from datamodules.folder.decoding import PictureFormat, decode
+from datamodules.folder.decoding import ImageFormat, decode
 from descent.inference.export import onnx_file
 from descent.inference.export.exported_classifier import ExportedClassifier, traced
-from descent.inference.export.parity import made_up_pictures
+from descent.inference.export.parity import made_up_images
 from descent.inference.loading import load_trained
 from descent.inference.scoring import Scorer
 from lightning_modules import BinaryClassifier, MultilabelClassifier
@@ -37,8 +37,8 @@ def expected(colours: Trained, pixels: Tensor) -> Tensor:
 def refuse_what_answers_otherwise(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = Scorer.pictures
-    monkeypatch.setattr(Scorer, "pictures", lambda self, pixels: real(self, pixels) * 1.01)
+    real = Scorer.images
+    monkeypatch.setattr(Scorer, "images", lambda self, pixels: real(self, pixels) * 1.01)
     Path("m").write_text("the old one")
     line = refused([*words, "--out", "m"], capsys)
     assert re.search(r"differs from the checkpoint by 0\.\d+ in a probability \(at most 0\.0001 is accepted\)", line)
@@ -48,9 +48,9 @@ def refuse_what_answers_otherwise(
 
 def test_onnx(colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["export", "--ckpt_path", str(colours.run), "--to", "onnx"]
-    parity = cli.main([*words, "--images", str(colours.pictures / "test")])
+    parity = cli.main([*words, "--images", str(colours.images / "test")])
     assert "opset 18" in capsys.readouterr().out
-    assert parity.pictures == 36 + 32
+    assert parity.images == 36 + 32
     assert parity.other == 0
     file = colours.run / "model.onnx"
     model = onnx.load(file)
@@ -62,8 +62,8 @@ def test_onnx(colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert [(one.name, one.type, one.shape[1:]) for one in session.get_inputs()] == [
         ("images", "tensor(uint8)", [16, 16, 3])
     ]
-    form = PictureFormat(16, 16, "RGB", "crop")
-    pixels = np.stack([decode(path, form) for path in sorted((colours.pictures / "test").rglob("*.png"))])
+    form = ImageFormat(16, 16, "RGB", "crop")
+    pixels = np.stack([decode(path, form) for path in sorted((colours.images / "test").rglob("*.png"))])
     for count in (1, 5, 36):
         found = session.run(None, {"images": pixels[:count]})[0]
         np.testing.assert_allclose(found, expected(colours, torch.from_numpy(pixels[:count])), atol=1e-6)
@@ -78,11 +78,11 @@ def test_torch(colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     said = capsys.readouterr().out
     assert "written     some/where.pt2 (torch.export, " in said
     assert "images: uint8 (batch, 16, 16, 3), RGB, 0 to 255" in said
-    assert "compared    with the checkpoint on 32 pictures: largest deviation of a probability 0" in said
+    assert "compared    with the checkpoint on 32 images: largest deviation of a probability 0" in said
     found = {"descent.json": ""}
     model = torch.export.load("some/where.pt2", extra_files=found).module()
     assert json.loads(json.loads(found["descent.json"])["class_names"]) == ["blue", "green", "red"]
-    for pixels in made_up_pictures(PictureFormat(16, 16, "RGB", "crop"), seed=3):
+    for pixels in made_up_images(ImageFormat(16, 16, "RGB", "crop"), seed=3):
         np.testing.assert_allclose(model(pixels).detach(), expected(colours, pixels), atol=1e-6)
     refuse_what_answers_otherwise(words, monkeypatch, capsys)
 
@@ -95,7 +95,7 @@ def test_other_tasks(kind: str) -> None:
     if kind == "labels":
         module = MultilabelClassifier(network, torch.optim.SGD, num_labels=3)
     model = ExportedClassifier(module, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), white=16)
-    first, *others = made_up_pictures(PictureFormat(16, 16, "RGB", "crop"))
+    first, *others = made_up_images(ImageFormat(16, 16, "RGB", "crop"))
     run = traced(model, torch.cat([first, first])).module()
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
     for pixels in (first, *others):
@@ -116,8 +116,8 @@ class _Undecided(nn.Module):
         super().__init__()
         self.layer = nn.Linear(3, num_classes)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        means = pictures.mean((2, 3))
+    def forward(self, images: Tensor) -> Tensor:
+        means = images.mean((2, 3))
         return self.layer(means if means.sum() > 0 else -means)
 
 

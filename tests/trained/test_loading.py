@@ -14,12 +14,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
 from datamodules import BreastCancerDataModule, DigitsDataModule
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from descent.inference.answers import answering, answers_of, choosing, joined
 from descent.inference.loading import Trained
 from descent.inference.prediction import decoding_stream
 from descent.inference.prediction.decoding_stream import decoded_batches
-from descent.inference.prediction.prediction import picture_format
+from descent.inference.prediction.prediction import image_format
 from descent.inference.scoring import Scorer
 from descent.runs.summary import uses_of
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor
@@ -43,10 +43,10 @@ def test_modules_that_do_not_choose() -> None:
         choosing(trained(labels))
 
 
-def test_data_without_pictures() -> None:
+def test_data_without_images() -> None:
     module = BinaryClassifier(torch.nn.Linear(30, 1), torch.optim.SGD)
-    with pytest.raises(MisconfigurationException, match="trained on BreastCancerDataModule, which holds no pictures"):
-        picture_format(trained(module, BreastCancerDataModule()))
+    with pytest.raises(MisconfigurationException, match="trained on BreastCancerDataModule, which holds no images"):
+        image_format(trained(module, BreastCancerDataModule()))
 
 
 def test_a_fit_ends_with_what_can_be_done() -> None:
@@ -57,12 +57,12 @@ def test_a_fit_ends_with_what_can_be_done() -> None:
     assert [line.split()[0] for line in classes] == ["evaluate", "predict", "export"]
 
 
-def test_pictures_of_files_are_brought_to_the_datas_levels() -> None:
+def test_images_of_files_are_brought_to_the_datas_levels() -> None:
     data = DigitsDataModule(mean=[0.0], std=[1.0])
     scorer = Scorer(trained(ImageClassifier(SmallCNN(width=2, in_channels=1), torch.optim.SGD), data))
     seen: list[torch.Tensor] = []
     scorer.module = lambda inputs: seen.append(inputs) or inputs  # type: ignore[assignment,func-returns-value]
-    scorer.pictures(torch.tensor([0, 8, 16, 128, 255], dtype=torch.uint8).expand(1, 8, 5).unsqueeze(3))
+    scorer.images(torch.tensor([0, 8, 16, 128, 255], dtype=torch.uint8).expand(1, 8, 5).unsqueeze(3))
     values = (seen[0][0, 0, 0] * 255).round().int().tolist()
     assert values == [0, 1, 1, 8, 16], "255 is white, which the scans have as 16"
 
@@ -92,11 +92,11 @@ def test_a_file_without_a_config(colours: Made, capsys: pytest.CaptureFixture[st
 def test_a_worker_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding_stream, "_decode", _die)
     monkeypatch.setattr(decoding_stream, "decoding_pool", lambda workers: _forked())
-    with pytest.raises(ChildProcessError, match="a process that decoded pictures was killed; is the memory full"):
-        list(decoded_batches(["a", "b"], PictureFormat(8, 8, "L", "crop"), 1))
+    with pytest.raises(ChildProcessError, match="a process that decoded images was killed; is the memory full"):
+        list(decoded_batches(["a", "b"], ImageFormat(8, 8, "L", "crop"), 1))
 
 
-def _die(paths: list[str], form: PictureFormat) -> None:
+def _die(paths: list[str], form: ImageFormat) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -12,13 +12,13 @@ from PIL import Image
 
 import cli
 from benchmarks import predict as benchmark
-from datamodules.folder.decoding import PictureFormat, decode
+from datamodules.folder.decoding import ImageFormat, decode
 from descent.inference.prediction.decoding_stream import decoded_batches
+from descent.inference.prediction.image_files import find_images
 from descent.inference.prediction.page import spread
-from descent.inference.prediction.picture_files import find_pictures
 from tests.commands.helpers import refused
 from tests.trained.conftest import Trained
-from tests.trained.support import picture
+from tests.trained.support import image
 
 
 def rows(path: str) -> list[dict[str, str]]:
@@ -29,7 +29,7 @@ def rows(path: str) -> list[dict[str, str]]:
 def test_answers_are_those_of_the_runs_own_loop(colours: Trained) -> None:
     done = cli.main(["predict", "--ckpt_path", str(colours.checkpoint)])
     own = rows(str(colours.run / "predictions.csv"))
-    words = ["--images", str(colours.pictures / "test"), "--out", "out", "--data.eval_batch_size", "7"]
+    words = ["--images", str(colours.images / "test"), "--out", "out", "--data.eval_batch_size", "7"]
     cli.main(["predict", "--ckpt_path", str(colours.checkpoint), *words])
     found = rows("out/predictions.csv")
     assert done.trainer.predicting is False
@@ -45,20 +45,20 @@ def test_answers_are_those_of_the_runs_own_loop(colours: Trained) -> None:
 
 def test_files_of_every_kind_and_corrupt_ones(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path("mine")
-    picture(folder / "a" / "plain.png", 0, 5)
-    with Image.open(folder / "a" / "plain.png") as image:
-        image.convert("CMYK").save(folder / "cmyk.jpg")
-        image.convert("RGBA").save(folder / "alpha.png")
-        image.quantize(8).save(folder / "palette.gif")
-        image.resize((301, 77)).save(folder / "wide Ä.webp")
+    image(folder / "a" / "plain.png", 0, 5)
+    with Image.open(folder / "a" / "plain.png") as opened:
+        opened.convert("CMYK").save(folder / "cmyk.jpg")
+        opened.convert("RGBA").save(folder / "alpha.png")
+        opened.quantize(8).save(folder / "palette.gif")
+        opened.resize((301, 77)).save(folder / "wide Ä.webp")
     Image.fromarray(np.full((9, 5), 40000, dtype=np.uint16)).save(folder / "deep.png")
     (folder / "cut.jpg").write_bytes((folder / "cmyk.jpg").read_bytes()[:200])
     (folder / "empty.png").touch()
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     cli.main(["predict", "--ckpt_path", str(colours.run), "--images", str(folder), "--out", "out"])
     said = capsys.readouterr()
-    assert "6 pictures classified" in said.out
-    assert "files left out that are no pictures by their ending: 1" in said.err
+    assert "6 images classified" in said.out
+    assert "files left out that are no images by their ending: 1" in said.err
     assert "files that could not be decoded (corrupt.csv): 2, e.g. mine/cut.jpg" in said.err
     assert [row["path"] for row in rows("out/corrupt.csv")] == ["mine/cut.jpg", "mine/empty.png"]
     assert len(rows("out/predictions.csv")) == 6
@@ -68,23 +68,23 @@ def test_files_of_every_kind_and_corrupt_ones(colours: Trained, capsys: pytest.C
     assert "<script" not in page
 
 
-def test_without_the_training_pictures_and_outside_of_the_run(colours: Trained, tmp_path: Path) -> None:
+def test_without_the_training_images_and_outside_of_the_run(colours: Trained, tmp_path: Path) -> None:
     shutil.copy(colours.checkpoint, "alone.ckpt")
-    hidden = colours.pictures.with_name("hidden")
-    shutil.copytree(colours.pictures / "test" / "red", "red")
-    colours.pictures.rename(hidden)
+    hidden = colours.images.with_name("hidden")
+    shutil.copytree(colours.images / "test" / "red", "red")
+    colours.images.rename(hidden)
     try:
         cli.main(["predict", "--ckpt_path", "alone.ckpt", "--images", "red"])
     finally:
-        hidden.rename(colours.pictures)
+        hidden.rename(colours.images)
     answers = [row["class"] for row in rows("predictions/predictions.csv")]
     assert len(answers) == 12
     assert answers.count("red") >= 8
 
 
 def test_batches_are_in_order_whatever_fails(tmp_path: Path) -> None:
-    form = PictureFormat(8, 8, "RGB", "squash")
-    paths = [str(picture(tmp_path / f"{i}.png", i % 3, i)) for i in range(30)]
+    form = ImageFormat(8, 8, "RGB", "squash")
+    paths = [str(image(tmp_path / f"{i}.png", i % 3, i)) for i in range(30)]
     for broken in (0, 7, 8, 29):
         Path(paths[broken]).write_bytes(b"x")
     for batch_size, workers in ((7, 1), (7, 2), (100, 1)):
@@ -97,20 +97,20 @@ def test_batches_are_in_order_whatever_fails(tmp_path: Path) -> None:
 
 
 def test_reading_stops_when_nobody_wants_more(tmp_path: Path) -> None:
-    paths = [str(picture(tmp_path / f"{i}.png", 0, i)) for i in range(9)]
-    batches = decoded_batches(paths * 50, PictureFormat(8, 8, "L", "crop"), 3, workers=2)
+    paths = [str(image(tmp_path / f"{i}.png", 0, i)) for i in range(9)]
+    batches = decoded_batches(paths * 50, ImageFormat(8, 8, "L", "crop"), 3, workers=2)
     assert len(next(batches).rows) == 3
     batches.close()  # type: ignore[attr-defined]
 
 
 def test_which_files_are_meant(tmp_path: Path) -> None:
     for name in ("b/2.png", "b/1.JPG", "a/x.jpeg", ".hidden/no.png", "b/.no.png", "b/t.txt", "odd.dat"):
-        picture(tmp_path / "p.png", 0, 0)
+        image(tmp_path / "p.png", 0, 0)
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(tmp_path / "p.png", tmp_path / name)
     (tmp_path / "p.png").unlink()
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    found = find_pictures([str(tmp_path), str(tmp_path / "odd.dat"), str(tmp_path / "b" / "2.png")])
+    found = find_images([str(tmp_path), str(tmp_path / "odd.dat"), str(tmp_path / "b" / "2.png")])
     assert [Path(path).relative_to(tmp_path).as_posix() for path in found.paths] == [
         "a/x.jpeg", "b/1.JPG", "b/2.png", "odd.dat",
     ]  # fmt: skip
@@ -125,9 +125,9 @@ def test_spread_keeps_both_ends() -> None:
 @pytest.mark.parametrize(
     ("images", "said"),
     [
-        (["nowhere"], r"--images nowhere does not exist; give a folder or picture files"),
+        (["nowhere"], r"--images nowhere does not exist; give a folder or image files"),
         (["ful"], r"did you mean full\?"),
-        (["empty"], r"no pictures in empty, 0 other files; endings that count: \.bmp"),
+        (["empty"], r"no images in empty, 0 other files; endings that count: \.bmp"),
         (["full/broken.png"], r"none of 1 files could be decoded; full/broken\.png: "),
         ([], r"--images: expected at least one argument"),
     ],
@@ -141,7 +141,7 @@ def test_mistakes(colours: Trained, images: list[str], said: str, capsys: pytest
 
 
 def test_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    picture(Path("a.png"), 0, 0)
+    image(Path("a.png"), 0, 0)
     assert "descent predict needs --ckpt_path" in refused(["predict", "--images", "x"], capsys)
     assert "checkpoint not found: x.ckpt" in refused(["predict", "--images", ".", "--ckpt_path", "x.ckpt"], capsys)
 
@@ -149,8 +149,8 @@ def test_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_benchmark_runs(
     colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [str(colours.run), str(colours.pictures / "test"), "--count", "20", "--rounds", "1"]
+    words = [str(colours.run), str(colours.images / "test"), "--count", "20", "--rounds", "1"]
     monkeypatch.setattr("sys.argv", ["predict", *words])
     benchmark.main()
     said = capsys.readouterr().out
-    assert re.search(r"20 pictures, 1 rounds\nnetwork .* 1\.000 .*\ndecoded .*\nfiles .*\ndecoding ", said)
+    assert re.search(r"20 images, 1 rounds\nnetwork .* 1\.000 .*\ndecoded .*\nfiles .*\ndecoding ", said)

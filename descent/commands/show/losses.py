@@ -27,7 +27,7 @@ def main(args: list[str]) -> None:
 
 
 def draw(out: Path) -> list[Path]:
-    """Draw all three; the pictures' paths."""
+    """Draw all three; the figures' paths."""
     import torch
 
     error = torch.linspace(-3, 3, 601)

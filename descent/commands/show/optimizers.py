@@ -36,7 +36,7 @@ def main(args: list[str]) -> None:
 
 
 def draw(condition: float, steps: int, out: Path) -> Path:
-    """Draw each optimizer's path in a panel of its own, and all losses in the last; the picture's path."""
+    """Draw each optimizer's path in a panel of its own, and all losses in the last; the figure's path."""
     from descent.commands.show.parts import optimizers
 
     presets = optimizers()

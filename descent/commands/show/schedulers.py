@@ -29,7 +29,7 @@ def main(args: list[str]) -> None:
 
 
 def draw(epochs: int, out: Path) -> Path:
-    """Draw every preset in a panel of its own; the picture's path."""
+    """Draw every preset in a panel of its own; the figure's path."""
     from descent.commands.show.parts import schedulers
 
     presets = schedulers()

@@ -1,4 +1,4 @@
-"""Pictures in folders that are named after their classes, for a network that is trained."""
+"""Images in folders that are named after their classes, for a network that is trained."""
 
 import os
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ from typing import NamedTuple
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from descent.inference.prediction.picture_files import find_pictures
+from descent.inference.prediction.image_files import find_images
 
 PARTS = ("train", "val", "test")
 
 
 class Labelled(NamedTuple):
-    """Picture files and their classes.
+    """Image files and their classes.
 
     Args:
         paths: The files, class by class.
         targets: Their classes.
-        missing: Classes of the network that have no folder, or none with pictures in it.
-        strangers: How many files are no pictures by their ending.
+        missing: Classes of the network that have no folder, or none with images in it.
+        strangers: How many files are no images by their ending.
     """
 
     paths: list[str]
@@ -30,7 +30,7 @@ class Labelled(NamedTuple):
 
 
 def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
-    """The pictures in ``folder/<class>/…``.
+    """The images in ``folder/<class>/…``.
 
     Args:
         folder: With the class folders in it; hidden ones do not count.
@@ -40,7 +40,7 @@ def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
         FileNotFoundError: There is no such folder.
         NotADirectoryError: It is a file.
         MisconfigurationException: It has no class folders, one of a class that the network does not know, or no
-            picture.
+            image.
     """
     if not folder.exists():
         raise FileNotFoundError(f"--images {folder} does not exist; give a folder with one folder a class in it.")
@@ -53,14 +53,14 @@ def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
     strangers = 0
     for name in names:
         try:
-            found = find_pictures([str(folder / name)])
+            found = find_images([str(folder / name)])
         except MisconfigurationException:  # an empty one: said as a missing class
             continue
         paths += found.paths
         targets += [class_names.index(name)] * len(found.paths)
         strangers += found.strangers
     if not paths:
-        raise MisconfigurationException(f"no pictures in the class folders of {folder}: {_some(names)}.")
+        raise MisconfigurationException(f"no images in the class folders of {folder}: {_some(names)}.")
     present = set(targets)
     missing = [name for number, name in enumerate(class_names) if number not in present]
     return Labelled(paths, targets, missing, strangers)
@@ -69,7 +69,7 @@ def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
 def _check(folder: Path, names: list[str], class_names: Sequence[str]) -> None:
     if not names:
         raise MisconfigurationException(
-            f"{folder} has no folders: pictures go into {folder}/<class>/, with the classes {_some(class_names)}. "
+            f"{folder} has no folders: images go into {folder}/<class>/, with the classes {_some(class_names)}. "
             "Without classes: descent predict --images."
         )
     unknown = [name for name in names if name not in class_names]

@@ -29,7 +29,7 @@ class Outputs:
         choices: The answers `(N,)`.
         targets: The true classes `(N,)`.
         names: Of the samples, e.g. paths.
-        picture: Loads one by its place; `None` where there are no pictures.
+        image: Loads one by its place; `None` where there are no images.
         failures: What was wrong with files that could not be decoded.
     """
 
@@ -37,14 +37,14 @@ class Outputs:
     choices: Tensor
     targets: Tensor
     names: list[str]
-    picture: Callable[[int], Callable[[], Image.Image]] | None
+    image: Callable[[int], Callable[[], Image.Image]] | None
     failures: dict[str, str]
 
 
 def outputs_of_files(
     trained: Trained, module: Chooser, files: Labelled, done: Callable[[int], None] = lambda count: None
 ) -> Outputs:
-    """Of picture files; see `predict_files`.
+    """Of image files; see `predict_files`.
 
     Raises:
         MisconfigurationException: No file could be decoded.
@@ -60,14 +60,14 @@ def outputs_of_test(trained: Trained, module: Chooser, done: Callable[[int], Non
     trained.data.prepare_data()
     trained.data.setup("test")
     log_probabilities, choices, targets, rows = _of_loader(trained, module, trained.data.test_dataloader(), done)
-    names = [f"test picture {row}" for row in rows.tolist()]
-    data, picture = trained.data, None
+    names = [f"test image {row}" for row in rows.tolist()]
+    data, image = trained.data, None
     if isinstance(data, ImageDataModule) and not isinstance(data, TableDataModule):
 
-        def picture(place: int) -> Callable[[], Image.Image]:
-            return partial(test_picture, data, int(rows[place]))
+        def image(place: int) -> Callable[[], Image.Image]:
+            return partial(test_image, data, int(rows[place]))
 
-    return Outputs(log_probabilities, choices, targets, names, picture, {})
+    return Outputs(log_probabilities, choices, targets, names, image, {})
 
 
 def validation_log_probabilities(trained: Trained, module: Chooser) -> tuple[Tensor, Tensor]:
@@ -83,10 +83,10 @@ def validation_log_probabilities(trained: Trained, module: Chooser) -> tuple[Ten
     return log_probabilities, targets
 
 
-def test_picture(data: ImageDataModule, row: int) -> Image.Image:
-    """A picture of the test data."""
+def test_image(data: ImageDataModule, row: int) -> Image.Image:
+    """An image of the test data."""
     assert data.test_set is not None
-    pixels = data.test_set.pictures.pixels[row]
+    pixels = data.test_set.images.pixels[row]
     if data.white != 255:
         pixels = (pixels.int() * 255 // data.white).to(torch.uint8)
     return Image.fromarray(pixels.squeeze(-1).numpy() if pixels.shape[-1] == 1 else pixels.numpy())

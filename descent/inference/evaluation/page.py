@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.figures import confusion_map, reliability_diagram
-from descent.inference.thumbnails import Budget, Picture, gallery
+from descent.inference.thumbnails import Budget, Thumbnail, gallery
 from foundation.html import details, document, note, section, table
 from foundation.html.document import Section
 from foundation.html.elements import escaped, shaded
@@ -13,7 +13,7 @@ from foundation.html.svg import captioned
 MISTAKES = 60
 LISTED = 10
 AS_A_TABLE = 20
-"""Up to so many classes the confusion matrix is a table, then a picture."""
+"""Up to so many classes the confusion matrix is a table, then an image."""
 
 
 def evaluation_page(found: Evaluation, title: str, network: str, remarks: Sequence[str] = ()) -> str:
@@ -130,16 +130,16 @@ def _mistakes(found: Evaluation) -> Section:
     outputs = found.outputs
     if not places:
         return section("mistakes", "Mistakes", "<p>None.</p>")
-    load = outputs.picture
+    load = outputs.image
     if load is None:
         rows = [(outputs.names[p], *_truth(found, p)) for p in places[:MISTAKES]]
         body = table("Surest mistakes", ["sample", "answer", "true class"], rows, left=True)
         return section("mistakes", "Surest mistakes", body)
-    pictures = (
-        Picture(load(place), ", ".join(_truth(found, place)), _truth(found, place), _short(outputs.names[place]))
+    images = (
+        Thumbnail(load(place), ", ".join(_truth(found, place)), _truth(found, place), _short(outputs.names[place]))
         for place in places[:MISTAKES]
     )
-    shown, count = gallery(pictures, Budget())
+    shown, count = gallery(images, Budget())
     return section(
         "mistakes", "Surest mistakes", note(f"{count:,} of {len(places):,} mistakes, the surest first.") + shown
     )

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from datamodules import ImageDataModule
 from descent.inference.answers import Classifier, answering
 from descent.inference.loading import Trained
-from descent.inference.prediction.prediction import picture_format
+from descent.inference.prediction.prediction import image_format
 from lightning_modules import BinaryClassifier, MultilabelClassifier
 
 INPUT, OUTPUT = "images", "probabilities"
 
 
 class ExportedClassifier(nn.Module):
-    """Pictures as files hold them → probabilities, in float32.
+    """Images as files hold them → probabilities, in float32.
 
     Args:
         module: A classifier; copied.
@@ -54,18 +54,18 @@ def exported_classifier(trained: Trained) -> ExportedClassifier:
     """Of a trained network.
 
     Raises:
-        MisconfigurationException: It answers no pictures with classes or labels.
+        MisconfigurationException: It answers no images with classes or labels.
     """
     module = answering(trained)
-    picture_format(trained)
+    image_format(trained)
     data = trained.data
-    assert isinstance(data, ImageDataModule)  # picture_format sees to it
+    assert isinstance(data, ImageDataModule)  # image_format sees to it
     return ExportedClassifier(module, *data.statistics, data.white)
 
 
 def described(trained: Trained) -> dict[str, str]:
     """What a program must know to use the file, as text by name."""
-    module, form = trained.module, picture_format(trained)
+    module, form = trained.module, image_format(trained)
     task = "yes_or_no" if isinstance(module, BinaryClassifier) else "classes"
     task = "labels" if isinstance(module, MultilabelClassifier) else task
     known: dict[str, Any] = {
@@ -81,22 +81,22 @@ def described(trained: Trained) -> dict[str, str]:
 
 
 def example(trained: Trained) -> Tensor:
-    """Two black pictures."""
-    return torch.zeros(2, *picture_format(trained).shape, dtype=torch.uint8)
+    """Two black images."""
+    return torch.zeros(2, *image_format(trained).shape, dtype=torch.uint8)
 
 
-def traced(model: ExportedClassifier, pictures: Tensor) -> torch.export.ExportedProgram:
-    """The model as a graph for any number of pictures.
+def traced(model: ExportedClassifier, images: Tensor) -> torch.export.ExportedProgram:
+    """The model as a graph for any number of images.
 
     Raises:
-        MisconfigurationException: The network does what depends on the values of its pictures.
+        MisconfigurationException: The network does what depends on the values of its images.
     """
     try:
         batch = torch.export.Dim("batch", min=1)
-        return torch.export.export(model, (pictures,), dynamic_shapes={INPUT: {0: batch}}, strict=False)
+        return torch.export.export(model, (images,), dynamic_shapes={INPUT: {0: batch}}, strict=False)
     except Exception as error:  # torch.export raises what it meets, of many kinds
         reason = str(error).strip().partition("\n")[0]
         raise MisconfigurationException(
             f"torch.export cannot follow {type(model.module.network).__name__}: {type(error).__name__}: {reason} "
-            "A network whose steps depend on the values of a picture, or on their number, cannot be exported."
+            "A network whose steps depend on the values of an image, or on their number, cannot be exported."
         ) from error

@@ -9,7 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from descent.inference.answers import Classifier
 from descent.inference.scoring import Scorer
 
@@ -24,21 +24,21 @@ class Parity(NamedTuple):
     """How far a file is from its checkpoint.
 
     Args:
-        pictures: How many were tried.
+        images: How many were tried.
         deviation: The largest of a probability.
         other: How many got another class.
     """
 
-    pictures: int
+    images: int
     deviation: float
     other: int
 
 
 def compare(run: Runner, scorer: Scorer, module: Classifier, batches: Iterable[Tensor]) -> Parity:
-    """Give pictures to both.
+    """Give images to both.
 
     Args:
-        run: Pictures → probabilities, by the file.
+        run: Images → probabilities, by the file.
         scorer: The checkpoint, in float32 as validation does it.
         module: The scorer's.
         batches: Pixels `(B, H, W, C)` uint8.
@@ -48,38 +48,38 @@ def compare(run: Runner, scorer: Scorer, module: Classifier, batches: Iterable[T
     """
     found = Parity(0, 0.0, 0)
     for pixels in batches:
-        ours = module.probabilities(scorer.pictures(pixels)).cpu()
+        ours = module.probabilities(scorer.images(pixels)).cpu()
         theirs = torch.from_numpy(run(pixels.contiguous().numpy()))
         if theirs.shape != ours.shape:
             raise MisconfigurationException(
-                f"the exported file gives {tuple(theirs.shape)} for {len(pixels)} pictures, the checkpoint "
+                f"the exported file gives {tuple(theirs.shape)} for {len(pixels)} images, the checkpoint "
                 f"{tuple(ours.shape)}; nothing is written."
             )
         deviation = float((theirs.double() - ours.double()).abs().nan_to_num(torch.inf).max())
         other = int((theirs.argmax(1) != ours.argmax(1)).sum())
-        found = Parity(found.pictures + len(pixels), max(found.deviation, deviation), found.other + other)
+        found = Parity(found.images + len(pixels), max(found.deviation, deviation), found.other + other)
     if found.deviation > TOLERANCE:  # two that agree to that choose another class only where two classes tie
         raise MisconfigurationException(
             f"the exported file differs from the checkpoint by {found.deviation:.3g} in a probability (at most "
-            f"{TOLERANCE:g} is accepted), and answers {found.other} of {found.pictures} pictures otherwise; nothing is "
+            f"{TOLERANCE:g} is accepted), and answers {found.other} of {found.images} images otherwise; nothing is "
             "written."
         )
     return found
 
 
-def made_up_pictures(form: PictureFormat, seed: int = 0) -> Iterator[Tensor]:
-    """Batches of several sizes: black, white, noise, and soft blobs of every size between, which look like pictures."""
+def made_up_images(form: ImageFormat, seed: int = 0) -> Iterator[Tensor]:
+    """Batches of several sizes: black, white, noise, and soft blobs of every size between, which look like images."""
     height, width, channels = form.shape
     g = torch.Generator().manual_seed(seed)
     for count in BATCHES:
-        pictures = []
+        images = []
         for number in range(count):
             cells = 1 + number % max(2, min(height, width, 16))
             coarse = torch.rand(1, channels, cells, cells, generator=g)
             soft = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0]
             noise = torch.randn(channels, height, width, generator=g)
-            pictures.append((255 * (soft + 0.1 * (number % 3) * noise)).clamp(0, 255).to(torch.uint8))
-        pixels = torch.stack(pictures).permute(0, 2, 3, 1).contiguous()
+            images.append((255 * (soft + 0.1 * (number % 3) * noise)).clamp(0, 255).to(torch.uint8))
+        pixels = torch.stack(images).permute(0, 2, 3, 1).contiguous()
         if count > 2:
             pixels[0], pixels[1] = 0, 255
         yield pixels

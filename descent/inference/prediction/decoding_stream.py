@@ -1,4 +1,4 @@
-"""Picture files decoded by other processes while the network computes."""
+"""Image files decoded by other processes while the network computes."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.folder.decoding import PictureFormat, Pixels, decode
+from datamodules.folder.decoding import ImageFormat, Pixels, decode
 from datamodules.folder.parallel_decoding import decoding_pool
 from foundation.hardware import usable_cores
 
 Decoded = tuple[Pixels, dict[int, str]]
-"""The pictures that could be decoded, and what was wrong with others, by their place."""
+"""The images that could be decoded, and what was wrong with others, by their place."""
 Part = tuple[range, Pixels, dict[int, str]]
 
-_CHUNK = 64  # pictures a task, at most
+_CHUNK = 64  # images a task, at most
 
 
 @dataclass
 class DecodedBatch:
-    """Some pictures in order.
+    """Some images in order.
 
     Args:
         pixels: uint8 `(B, H, W, C)`, those that could be decoded.
@@ -37,7 +37,7 @@ class DecodedBatch:
 
 
 def decoded_batches(
-    paths: list[str], form: PictureFormat, batch_size: int, workers: int | None = None
+    paths: list[str], form: ImageFormat, batch_size: int, workers: int | None = None
 ) -> Iterator[DecodedBatch]:
     """Decode files in order, some batches ahead of the one that is asked for.
 
@@ -46,7 +46,7 @@ def decoded_batches(
 
     Args:
         paths: Files.
-        form: What every picture is turned into.
+        form: What every image is turned into.
         batch_size: Files a batch, ≥ 1; a corrupt one leaves its batch smaller.
         workers: Processes, ≥ 1; by default one a core that this process may use.
 
@@ -69,13 +69,13 @@ def decoded_batches(
                     yield _batch(taken)
                     taken = []
         except BrokenProcessPool as error:
-            raise ChildProcessError("a process that decoded pictures was killed; is the memory full?") from error
+            raise ChildProcessError("a process that decoded images was killed; is the memory full?") from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _in_order(pool: Executor, chunks: list[range], paths: list[str], form: PictureFormat, ahead: int) -> Iterator[Part]:
+def _in_order(pool: Executor, chunks: list[range], paths: list[str], form: ImageFormat, ahead: int) -> Iterator[Part]:
     waiting: deque[tuple[range, Future[Decoded]]] = deque()
     for chunk in chunks:
         waiting.append((chunk, pool.submit(_decode, [paths[row] for row in chunk], form)))
@@ -93,7 +93,7 @@ def _batch(taken: list[Part]) -> DecodedBatch:
     return DecodedBatch(pixels[0] if len(pixels) == 1 else torch.cat(pixels), rows, failures)
 
 
-def _decode(paths: list[str], form: PictureFormat) -> Decoded:
+def _decode(paths: list[str], form: ImageFormat) -> Decoded:
     pixels: Pixels = np.empty((len(paths), *form.shape), dtype=np.uint8)
     failures: dict[int, str] = {}
     good = 0

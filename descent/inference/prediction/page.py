@@ -1,18 +1,17 @@
-"""Predictions as a page: how many of each class, the least sure, and pictures of each class."""
+"""Predictions as a page: how many of each class, the least sure, and images of each class."""
 
 from collections import defaultdict
 from functools import partial
 
 from descent.inference.prediction.prediction import Predictions
-from descent.inference.thumbnails import from_file
-from descent.inference.thumbnails import Budget, Picture, gallery
+from descent.inference.thumbnails import Budget, Thumbnail, from_file, gallery
 from foundation.html import details, document, note, section, table
 from foundation.html.document import Section
 
 SHOWN = 240
-"""How many pictures a page shows of the classes together."""
+"""How many images a page shows of the classes together."""
 GALLERIES = 60
-"""How many classes have a gallery of their own: those with the most pictures."""
+"""How many classes have a gallery of their own: those with the most images."""
 LEAST_SURE = 48
 LISTED = 200
 
@@ -30,17 +29,17 @@ def prediction_page(predictions: Predictions, title: str, network: str) -> str:
     total = len(predictions.paths)
     sections = [section("classes", "How many of each", _counts(predictions, groups))]
     if total > LEAST_SURE:
-        shown, count = gallery((_picture(predictions, row) for row in _least_sure(predictions)), budget)
+        shown, count = gallery((_image(predictions, row) for row in _least_sure(predictions)), budget)
         said = note(f"The {count} with the smallest probability of their answer, least sure first.")
         sections.append(section("least-sure", "Least sure", said + shown))
     sections += _galleries(predictions, groups, budget)
     if predictions.failures:
         sections.append(section("corrupt", "Not decoded", _failures(predictions.failures)))
     if len(groups) > GALLERIES:
-        sections.append(section("others", "Other classes", note(f"Shown are the {GALLERIES} with the most pictures.")))
+        sections.append(section("others", "Other classes", note(f"Shown are the {GALLERIES} with the most images.")))
     corrupt = f", {len(predictions.failures):,} could not be decoded" if predictions.failures else ""
-    lead = note("predictions.csv holds every picture with its probability and the runner-up.")
-    return document(title, f"{_pictures(total)}{corrupt}; {network}", lead, sections)
+    lead = note("predictions.csv holds every image with its probability and the runner-up.")
+    return document(title, f"{_images(total)}{corrupt}; {network}", lead, sections)
 
 
 def _groups(predictions: Predictions) -> dict[str, list[int]]:
@@ -63,7 +62,7 @@ def _answers(predictions: Predictions, row: int) -> list[str]:
 def _counts(predictions: Predictions, groups: dict[str, list[int]]) -> str:
     total = len(predictions.paths)
     rows = [(name, f"{len(rows):,}", f"{len(rows) / total:.1%}") for name, rows in groups.items()]
-    return table("Pictures of each class", ["answer", "pictures", "share"], rows)
+    return table("Images of each class", ["answer", "images", "share"], rows)
 
 
 def _least_sure(predictions: Predictions) -> list[int]:
@@ -74,14 +73,14 @@ def _least_sure(predictions: Predictions) -> list[int]:
 
 
 def _galleries(predictions: Predictions, groups: dict[str, list[int]], budget: Budget) -> list[Section]:
-    """Each class with its share of the room; of more pictures than that, some from the surest to the least sure."""
+    """Each class with its share of the room; of more images than that, some from the surest to the least sure."""
     most = set(sorted(groups, key=lambda name: -len(groups[name]))[:GALLERIES])
     room = max(1, SHOWN // len(most))
     sections = []
     for number, (name, rows) in enumerate((name, rows) for name, rows in groups.items() if name in most):
         chosen = spread(rows, room)
-        shown, count = gallery((_picture(predictions, row) for row in chosen), budget)
-        said = f"{count:,} of {len(rows):,} pictures" if count < len(rows) else _pictures(count)
+        shown, count = gallery((_image(predictions, row) for row in chosen), budget)
+        said = f"{count:,} of {len(rows):,} images" if count < len(rows) else _images(count)
         evenly = ", evenly from the surest to the least sure" if count < len(rows) else ", the surest first"
         sections.append(section(f"class-{number}", name, note(said + evenly + ".") + shown))
     return sections
@@ -99,11 +98,11 @@ def spread(rows: list[int], count: int) -> list[int]:
     return [rows[round(place * (len(rows) - 1) / max(1, count - 1))] for place in range(count)]
 
 
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
-def _picture(predictions: Predictions, row: int) -> Picture:
+def _image(predictions: Predictions, row: int) -> Thumbnail:
     path, answers = predictions.paths[row], predictions.answers
     names = predictions.class_names
     choice, values = answers.choice[row].tolist(), answers.probability[row].tolist()
@@ -112,7 +111,7 @@ def _picture(predictions: Predictions, row: int) -> Picture:
         lines = (f"{said} {_percent(values[0])}", f"{names[choice[1]]} {_percent(values[1])}")
     else:  # the most probable label stands there also where none applies
         lines = (said, f"{names[choice[0]]} {_percent(values[0])}")
-    return Picture(partial(from_file, path), f"{path}: {lines[0]}", lines, "/".join(path.split("/")[-2:]))
+    return Thumbnail(partial(from_file, path), f"{path}: {lines[0]}", lines, "/".join(path.split("/")[-2:]))
 
 
 def _percent(share: float) -> str:

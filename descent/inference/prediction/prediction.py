@@ -1,4 +1,4 @@
-"""Classify picture files."""
+"""Classify image files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
-from datamodules.folder.decoding import PictureFormat
+from datamodules.folder.decoding import ImageFormat
 from descent.inference.answers import Answers, Classifier, answers_of, joined
 from descent.inference.loading import Trained
 from descent.inference.prediction.decoding_stream import decoded_batches
@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class Predictions:
-    """What came of picture files.
+    """What came of image files.
 
     Args:
         paths: Those that could be decoded.
@@ -48,7 +48,7 @@ def predict_files(
         done: Called with the number of files after each batch.
 
     Raises:
-        MisconfigurationException: The network does not take pictures, or no file could be decoded.
+        MisconfigurationException: The network does not take images, or no file could be decoded.
     """
     kept, parts, failures = scored_files(trained, paths, partial(answers_of, module), done)
     return Predictions(kept, joined(parts), failures, trained.class_names)
@@ -62,13 +62,13 @@ def scored_files(
     Raises:
         MisconfigurationException: As `predict_files`.
     """
-    form, scorer = picture_format(trained), Scorer(trained)
+    form, scorer = image_format(trained), Scorer(trained)
     kept: list[str] = []
     failures: dict[str, str] = {}
     parts: list[Answer] = []
     for batch in decoded_batches(paths, form, getattr(trained.data, "eval_batch_size", BATCH_SIZE)):
         if batch.rows:
-            parts.append(answer(scorer.pictures(batch.pixels)))
+            parts.append(answer(scorer.images(batch.pixels)))
         kept += [paths[row] for row in batch.rows]
         failures |= {paths[row]: said for row, said in batch.failures.items()}
         done(len(batch.rows) + len(batch.failures))
@@ -78,20 +78,20 @@ def scored_files(
     return kept, parts, failures
 
 
-def picture_format(trained: Trained) -> PictureFormat:
+def image_format(trained: Trained) -> ImageFormat:
     """How the run's data turns files into pixels.
 
     Raises:
-        MisconfigurationException: It has no pictures.
+        MisconfigurationException: It has no images.
     """
     data = trained.data
     if isinstance(data, TableDataModule) or not isinstance(data, ImageDataModule):
         raise MisconfigurationException(
-            f"{trained.checkpoint} was trained on {type(data).__name__}, which holds no pictures: it answers no "
-            "picture files, and descent export has no form for its rows. descent predict answers its own test data."
+            f"{trained.checkpoint} was trained on {type(data).__name__}, which holds no images: it answers no "
+            "image files, and descent export has no form for its rows. descent predict answers its own test data."
         )
     form = getattr(data, "form", None)
-    if isinstance(form, PictureFormat):
+    if isinstance(form, ImageFormat):
         return form
     height, width = data.image_size
-    return PictureFormat(height, width, "RGB" if data.channels == 3 else "L", "crop")
+    return ImageFormat(height, width, "RGB" if data.channels == 3 else "L", "crop")

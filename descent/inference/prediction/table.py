@@ -9,7 +9,7 @@ from foundation.files import replacing
 
 
 def write_table(predictions: Predictions, file: Path) -> None:
-    """Write a row a picture: `path`, `class`, `probability`, `runner_up`, `runner_up_probability`.
+    """Write a row an image: `path`, `class`, `probability`, `runner_up`, `runner_up_probability`.
 
     Where any number of labels may apply: `path`, `labels` (joined by `; `), and `probability_<label>` of each.
 

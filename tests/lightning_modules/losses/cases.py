@@ -132,7 +132,7 @@ CASES: dict[str, Case] = {
         lambda: SoftmaxFocalLoss(0.5, [0.25, 1.0, 4.0], None, 0.1),
     ),
     "dice": Case("mask", ref.overlap("0.5", "0.5", "0.5", "multiclass", 3), ignored=255),
-    "dice, by picture, absent ignored, weights": Case(
+    "dice, by image, absent ignored, weights": Case(
         "mask",
         ref.overlap("0.5", "0.5", "0", "multiclass", 3, True, True, ("0", "1", "2")),
         lambda: DiceLoss("multiclass", 0.0, True, "ignore", [0.0, 1.0, 2.0], 255),
@@ -140,7 +140,7 @@ CASES: dict[str, Case] = {
     ),
     "dice_binary": Case("binary_mask", ref.overlap("0.5", "0.5", "0.5", "binary", 1), ignored=255),
     "jaccard": Case("mask", ref.overlap("1", "1", "1", "multiclass", 3), ignored=255),
-    "jaccard, multilabel, by picture": Case(
+    "jaccard, multilabel, by image": Case(
         "binary_mask",
         ref.overlap("1", "1", "1", "multilabel", 1, True),
         lambda: JaccardLoss("multilabel", per_image=True, ignore_index=255),

@@ -11,7 +11,7 @@ from torchmetrics.functional.segmentation import dice_score
 from lightning_modules.losses import DiceLoss, JaccardLoss, TverskyLoss, dice_loss, jaccard_loss, tversky_loss
 
 
-def picture(classes: int = 3) -> tuple[Tensor, Tensor]:
+def image(classes: int = 3) -> tuple[Tensor, Tensor]:
     g = torch.Generator().manual_seed(1)
     return torch.randn(4, classes, 6, 5, generator=g) * 3, torch.randint(classes, (4, 6, 5), generator=g)
 
@@ -28,30 +28,30 @@ def test_by_hand() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"per_image": True}, {"absent": "ignore"}, {"ignore_index": 2}])
 def test_tversky_contains_both(options: dict[str, Any]) -> None:
-    output, target = picture()
+    output, target = image()
     dice, jaccard = dice_loss(output, target, smooth=3, **options), jaccard_loss(output, target, smooth=3, **options)
     torch.testing.assert_close(tversky_loss(output, target, 0.5, 0.5, smooth=1.5, **options), dice)
     torch.testing.assert_close(tversky_loss(output, target, 1, 1, smooth=3, **options), jaccard)
 
 
 def test_jaccard_follows_from_dice_without_smoothing() -> None:
-    output, target = picture()
+    output, target = image()
     options: dict[str, Any] = {"smooth": 0, "absent": "ignore", "reduction": "none"}
     d, j = 1 - dice_loss(output, target, **options), 1 - jaccard_loss(output, target, **options)
     torch.testing.assert_close(j, d / (2 - d))
 
 
 def test_of_a_sure_prediction_it_is_the_metric() -> None:
-    output, target = picture()
+    output, target = image()
     guess = output.argmax(1)
     sure = 1e4 * F.one_hot(guess, 3).movedim(-1, 1)
-    by_picture = dice_score(guess, target, num_classes=3, average="none", input_format="index")
+    by_image = dice_score(guess, target, num_classes=3, average="none", input_format="index")
     actual = 1 - dice_loss(sure.float(), target, smooth=1e-9, per_image=True, reduction="none")
-    torch.testing.assert_close(actual, by_picture)
+    torch.testing.assert_close(actual, by_image)
 
 
 def test_perfect_is_0_and_worst_is_1() -> None:
-    _, target = picture()
+    _, target = image()
     right = 2e4 * F.one_hot(target, 3).movedim(-1, 1).float() - 1e4
     for loss in (dice_loss, jaccard_loss, tversky_loss):
         assert loss(right, target) == 0
@@ -59,26 +59,26 @@ def test_perfect_is_0_and_worst_is_1() -> None:
 
 
 def test_two_classes_of_a_softmax_are_a_sigmoid_of_their_difference() -> None:
-    output, target = picture(2)
+    output, target = image(2)
     both = dice_loss(output, target, reduction="none")
     torch.testing.assert_close(both[1], dice_loss(output[:, 1] - output[:, 0], target, "binary"))
 
 
 def test_multilabel_is_binary_by_label() -> None:
-    output, _ = picture()
+    output, _ = image()
     target = (torch.randn(4, 3, 6, 5, generator=torch.Generator().manual_seed(0)) > 0).long()
     by_label = torch.stack([jaccard_loss(output[:, c], target[:, c], "binary") for c in range(3)])
     torch.testing.assert_close(jaccard_loss(output, target, "multilabel", reduction="none"), by_label)
 
 
 def test_one_hot_targets_are_class_numbers() -> None:
-    output, target = picture()
+    output, target = image()
     hot = F.one_hot(target, 3).movedim(-1, 1).float()
     torch.testing.assert_close(dice_loss(output, hot), dice_loss(output, target))
 
 
-def test_by_picture_and_over_the_batch_differ() -> None:
-    output, target = picture()
+def test_by_image_and_over_the_batch_differ() -> None:
+    output, target = image()
     one_by_one = torch.stack([dice_loss(output[i : i + 1], target[i : i + 1], reduction="none") for i in range(4)])
     torch.testing.assert_close(dice_loss(output, target, per_image=True, reduction="none"), one_by_one)
     torch.testing.assert_close(dice_loss(output, target, per_image=True), one_by_one.mean())
@@ -98,7 +98,7 @@ def test_an_absent_class_is_penalized_with_a_gradient_or_left_out() -> None:
 
 
 def test_absent_classes_leave_the_mean() -> None:
-    output, target = picture()
+    output, target = image()
     target[target == 1] = 2
     by_class = dice_loss(output, target, reduction="none")
     torch.testing.assert_close(dice_loss(output, target, absent="ignore"), by_class[[0, 2]].mean())
@@ -106,7 +106,7 @@ def test_absent_classes_leave_the_mean() -> None:
 
 
 def test_weights_choose_classes() -> None:
-    output, target = picture()
+    output, target = image()
     by_class = jaccard_loss(output, target, reduction="none")
     weights = torch.tensor([0.0, 1.0, 3.0])
     expected = (by_class[1] + 3 * by_class[2]) / 4
@@ -129,7 +129,7 @@ def test_unlabelled_pixels_are_not_there(mode: Any) -> None:
 
 
 def test_volumes_and_sequences() -> None:
-    output, target = picture()
+    output, target = image()
     flat = dice_loss(output, target)
     torch.testing.assert_close(dice_loss(output.flatten(2), target.flatten(1)), flat)
     torch.testing.assert_close(dice_loss(output.unsqueeze(-1), target.unsqueeze(-1)), flat)

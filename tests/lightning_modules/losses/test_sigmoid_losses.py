@@ -33,7 +33,7 @@ def test_cross_entropy_is_torchs(pos_weight: Tensor | None, reduction: str) -> N
         torch.testing.assert_close(actual, expected)
 
 
-def test_pos_weight_by_channel_of_pictures() -> None:
+def test_pos_weight_by_channel_of_images() -> None:
     output, target = logits_and_labels(4, 3, 5, 2)
     weight = torch.tensor([0.5, 1.0, 7.0])
     expected = F.binary_cross_entropy_with_logits(output, target.float(), pos_weight=weight[:, None, None])

@@ -45,7 +45,7 @@ def test_nothing_below_the_first_stage_is_trained() -> None:
 
 
 @pytest.mark.parametrize("size", [9, 25, 28, 32])
-def test_takes_pictures_of_several_sizes(size: int) -> None:
+def test_takes_images_of_several_sizes(size: int) -> None:
     assert AirbenchNet(in_channels=1)(torch.zeros(2, 1, size, size)).shape == (2, 10)
 
 
@@ -61,7 +61,7 @@ def test_the_stem_nearly_whitens_a_photograph() -> None:
     assert float((torch.corrcoef(patches) - torch.eye(12)).abs().sum() / (12 * 11)) > 0.5
 
 
-def test_channels_of_other_pictures_are_whitened_alone() -> None:
+def test_channels_of_other_images_are_whitened_alone() -> None:
     grey, two = whitening_filters(1), whitening_filters(2)
     assert grey.shape == (4, 1, 2, 2)
     assert torch.equal(two[:4, :1], grey)

@@ -10,12 +10,12 @@ from lightning_modules.networks import DCGANDiscriminator, DCGANGenerator
 
 
 @pytest.mark.parametrize("size", [8, 32, 64])
-def test_pictures_of_any_doubling_go_out_and_in(size: int) -> None:
+def test_images_of_any_doubling_go_out_and_in(size: int) -> None:
     generator, discriminator = DCGANGenerator(3, size, 2, 5), DCGANDiscriminator(3, size, 2)
-    pictures = generator(torch.randn(3, 5))
-    assert pictures.shape == (3, 3, size, size)
-    assert pictures.abs().max() <= 1
-    logits = discriminator(pictures)
+    images = generator(torch.randn(3, 5))
+    assert images.shape == (3, 3, size, size)
+    assert images.abs().max() <= 1
+    logits = discriminator(images)
     assert logits.shape == (3,)
     logits.sum().backward()
     for network in (generator, discriminator):

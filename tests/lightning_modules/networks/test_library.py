@@ -85,8 +85,8 @@ def test_an_unknown_tag_is_named() -> None:
         TimmNetwork("resnet18.nobody")
 
 
-def test_torchvisions_weights_are_refused_for_grey_pictures() -> None:
-    with pytest.raises(ValueError, match=r"are for RGB pictures, in_channels is 1: .* or use TimmNetwork"):
+def test_torchvisions_weights_are_refused_for_grey_images() -> None:
+    with pytest.raises(ValueError, match=r"are for RGB images, in_channels is 1: .* or use TimmNetwork"):
         TorchvisionNetwork("resnet18", in_channels=1, pretrained=True)
 
 

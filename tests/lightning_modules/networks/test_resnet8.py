@@ -22,7 +22,7 @@ def test_widths_scale_the_stages() -> None:
 
 
 @pytest.mark.parametrize("size", [(9, 9), (32, 32), (28, 28), (32, 20)])
-def test_takes_pictures_of_any_size_from_nine(size: tuple[int, int]) -> None:
+def test_takes_images_of_any_size_from_nine(size: tuple[int, int]) -> None:
     assert ResNet8()(torch.zeros(2, 3, *size)).shape == (2, 10)
 
 

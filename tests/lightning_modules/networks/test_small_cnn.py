@@ -16,7 +16,7 @@ def test_width_scales_every_layer() -> None:
 
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 8), (28, 28), (32, 20)])
-def test_takes_pictures_of_any_size_from_four(size: tuple[int, int]) -> None:
+def test_takes_images_of_any_size_from_four(size: tuple[int, int]) -> None:
     assert SmallCNN()(torch.zeros(2, 3, *size)).shape == (2, 10)
 
 

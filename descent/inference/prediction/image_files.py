@@ -1,4 +1,4 @@
-"""Which picture files are meant by folders and files on the command line."""
+"""Which image files are meant by folders and files on the command line."""
 
 import os
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ from typing import NamedTuple
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.folder.decoding import ENDINGS
-from datamodules.folder.tree import is_picture
+from datamodules.folder.tree import is_image
 
 
 class Found(NamedTuple):
-    """Picture files.
+    """Image files.
 
     Args:
         paths: As they are named, folders' contents sorted; each once.
-        strangers: How many files of the folders are no pictures by their ending.
+        strangers: How many files of the folders are no images by their ending.
     """
 
     paths: list[str]
     strangers: int
 
 
-def find_pictures(images: list[str]) -> Found:
+def find_images(images: list[str]) -> Found:
     """The files, and those in the folders and their subfolders; hidden ones do not count.
 
     Args:
@@ -32,7 +32,7 @@ def find_pictures(images: list[str]) -> Found:
 
     Raises:
         FileNotFoundError: One does not exist; the message says what comes near.
-        MisconfigurationException: There is no picture.
+        MisconfigurationException: There is no image.
     """
     paths: list[str] = []
     strangers = 0
@@ -41,13 +41,13 @@ def find_pictures(images: list[str]) -> Found:
             paths.append(_existing(image))
             continue
         for path in _files(image, set()):
-            if is_picture(path):
+            if is_image(path):
                 paths.append(path)
             else:
                 strangers += 1
     if not paths:
         raise MisconfigurationException(
-            f"no pictures in {', '.join(images)}, {strangers} other files; "
+            f"no images in {', '.join(images)}, {strangers} other files; "
             f"endings that count: {' '.join(sorted(ENDINGS))}."
         )
     return Found(list(dict.fromkeys(paths)), strangers)
@@ -72,6 +72,6 @@ def _existing(image: str) -> str:
     if not path.is_file():
         beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         near = get_close_matches(path.name, beside, n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "give a folder or picture files."
+        hint = f"did you mean {path.parent / near[0]}?" if near else "give a folder or image files."
         raise FileNotFoundError(f"--images {image} does not exist; {hint}")
     return image

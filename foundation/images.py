@@ -1,4 +1,4 @@
-"""Masks as pictures: the value of a pixel is its class, its colour tells the classes apart."""
+"""Masks as images: the value of a pixel is its class, its colour tells the classes apart."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from torch import Tensor
 SHOWN = 16
 
 
-def is_picture_batch(batch: Tensor) -> bool:
-    """Whether these are pictures `(B, C, H, W)` with C 1 or 3, of more than one pixel."""
+def is_image_batch(batch: Tensor) -> bool:
+    """Whether these are images `(B, C, H, W)` with C 1 or 3, of more than one pixel."""
     return batch.ndim == 4 and batch.shape[1] in (1, 3) and min(batch.shape[2:]) > 1
 
 
 def contact_sheet(batch: Tensor) -> Tensor:
-    """The first pictures beside each other, uint8 `(3, H, W)`, small ones enlarged.
+    """The first images beside each other, uint8 `(3, H, W)`, small ones enlarged.
 
     Args:
         batch: `(B, C, H, W)`, C 1 or 3, of any range.
@@ -25,32 +25,32 @@ def contact_sheet(batch: Tensor) -> Tensor:
     """
     from torchvision.utils import make_grid
 
-    pictures = batch[:SHOWN].detach().float().cpu()
-    low, high = pictures.amin(), pictures.amax()
-    pictures = (pictures - low) / (high - low).clamp(min=1e-12)
-    times = max(1, 64 // pictures.shape[-1])
-    pictures = pictures.repeat_interleave(times, -1).repeat_interleave(times, -2)
-    return (make_grid(pictures, nrow=4, padding=2, pad_value=1.0) * 255).to(torch.uint8)
+    images = batch[:SHOWN].detach().float().cpu()
+    low, high = images.amin(), images.amax()
+    images = (images - low) / (high - low).clamp(min=1e-12)
+    times = max(1, 64 // images.shape[-1])
+    images = images.repeat_interleave(times, -1).repeat_interleave(times, -2)
+    return (make_grid(images, nrow=4, padding=2, pad_value=1.0) * 255).to(torch.uint8)
 
 
-def as_bytes(pictures: Tensor) -> Tensor:
-    """Pictures in [−1, 1] as uint8.
+def as_bytes(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8.
 
     Example:
         >>> as_bytes(torch.tensor([-1.0, 0.0, 1.0]))
         tensor([  0, 128, 255], dtype=torch.uint8)
     """
-    return (pictures.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+    return (images.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-SHOWN_PIXELS = 64  # to a side, of each picture in the file: small pictures are enlarged to about that
+SHOWN_PIXELS = 64  # to a side, of each image in the file: small images are enlarged to about that
 
 
-def grid(pictures: Tensor, columns: int) -> Tensor:
-    """Pictures in [−1, 1] beside each other with white lines between, uint8 `(3, H, W)`, small ones enlarged.
+def grid(images: Tensor, columns: int) -> Tensor:
+    """Images in [−1, 1] beside each other with white lines between, uint8 `(3, H, W)`, small ones enlarged.
 
     Args:
-        pictures: `(N, C, H, W)`, C 1 or 3.
+        images: `(N, C, H, W)`, C 1 or 3.
         columns: ≥ 1.
 
     Example:
@@ -59,19 +59,19 @@ def grid(pictures: Tensor, columns: int) -> Tensor:
     """
     from torchvision.utils import make_grid  # torchvision takes long to import
 
-    times = max(SHOWN_PIXELS // pictures.shape[-1], 1)
-    large = as_bytes(pictures.cpu()).repeat_interleave(times, -1).repeat_interleave(times, -2)
+    times = max(SHOWN_PIXELS // images.shape[-1], 1)
+    large = as_bytes(images.cpu()).repeat_interleave(times, -1).repeat_interleave(times, -2)
     made: Tensor = make_grid(large, nrow=columns, padding=2, pad_value=255)
     return made
 
 
-def save_picture(picture: Tensor, path: Path) -> None:
+def save_image(image: Tensor, path: Path) -> None:
     """Save uint8 `(C, H, W)`, C 1 or 3, as a PNG file."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    channels_last = picture.permute(1, 2, 0).contiguous().numpy()
-    Image.fromarray(channels_last[..., 0] if len(picture) == 1 else channels_last).save(path)
+    channels_last = image.permute(1, 2, 0).contiguous().numpy()
+    Image.fromarray(channels_last[..., 0] if len(image) == 1 else channels_last).save(path)
 
 
 # Okabe and Ito's colours, told apart in print and by colour-blind readers; class 0 is black.
@@ -97,10 +97,10 @@ def save_masks(masks: Tensor, folder: Path) -> list[str]:
     digits = len(str(max(len(masks) - 1, 0)))
     names = []
     for number, mask in enumerate(masks):
-        picture = Image.fromarray(mask.byte().numpy()).convert("P")
-        picture.putpalette(palette)
+        image = Image.fromarray(mask.byte().numpy()).convert("P")
+        image.putpalette(palette)
         path = folder / f"{number:0{digits}d}.png"
-        picture.save(path)
+        image.save(path)
         names.append(f"{folder.name}/{path.name}")
     return names
 

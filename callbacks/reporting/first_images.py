@@ -1,23 +1,23 @@
-"""The pictures of the first training batch, as the network sees them, in TensorBoard."""
+"""The images of the first training batch, as the network sees them, in TensorBoard."""
 
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from foundation.pictures import contact_sheet, is_picture_batch
+from foundation.images import contact_sheet, is_image_batch
 from foundation.tensorboard import tensorboards
 
 
-class FirstPictures(Callback):
-    """Put the first batch's pictures, augmented and normalised, into TensorBoard, spread to the range of its values.
+class FirstImages(Callback):
+    """Put the first batch's images, augmented and normalised, into TensorBoard, spread to the range of its values.
 
     It listens to the module's `network` for one call: the other steps cost nothing, and no number changes. Without a
-    TensorBoard logger, pictures of one or three channels, or a `network`, it does nothing.
+    TensorBoard logger, images of one or three channels, or a `network`, it does nothing.
 
     | what | tag |
     | --- | --- |
-    | up to 16 pictures | `pictures/first training batch` |
+    | up to 16 images | `images/first training batch` |
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -29,8 +29,8 @@ class FirstPictures(Callback):
 
         def look(layer: nn.Module, fed: tuple[Any, ...]) -> None:
             handle.remove()
-            if fed and isinstance(fed[0], Tensor) and is_picture_batch(fed[0]):
+            if fed and isinstance(fed[0], Tensor) and is_image_batch(fed[0]):
                 for board in boards:
-                    board.add_image("pictures/first training batch", contact_sheet(fed[0]), 0)
+                    board.add_image("images/first training batch", contact_sheet(fed[0]), 0)
 
         handle = network.register_forward_pre_hook(look)
