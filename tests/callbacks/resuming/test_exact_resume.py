@@ -1,0 +1,106 @@
+"""Interrupted at any point and resumed with another seed: the same bits as never interrupted."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.plugins import MixedPrecision
+
+from callbacks import DurableCheckpoint, ExactResume
+from callbacks.checkpointing.difference import differences, meaningful
+from tests.callbacks.resuming.resume_case import CopyEverySave, fit
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def half_precision() -> MixedPrecision:
+    return MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**24))
+
+
+def averaging() -> list[Any]:
+    return [EMAWeightAveraging(decay=0.9)]
+
+
+CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "plain": ({}, {"step", "end"}),
+    "accumulation": ({"accumulate_grad_batches": 2}, {"step", "end"}),
+    "validation within the epoch": ({"val_check_interval": 3}, {"step", "best", "end"}),
+    "validation in an open window": ({"accumulate_grad_batches": 2, "val_check_interval": 3}, {"step", "best", "end"}),
+    "validation across epochs": ({"val_check_interval": 5, "check_val_every_n_epoch": None}, {"step", "best", "end"}),
+    "validation every second epoch": ({"check_val_every_n_epoch": 2}, {"step", "end"}),
+    "averaged weights": ({"extra": averaging, "val_check_interval": 3}, {"step", "best", "end"}),
+    "scaler with overflows": ({"plugins": half_precision}, {"step", "end"}),
+    "max_steps": ({"max_epochs": None, "max_steps": 18}, {"step", "end"}),
+}
+
+
+def made(flags: dict[str, Any]) -> dict[str, Any]:
+    """Fresh objects for each fit."""
+    return {name: value() if isinstance(value, Callable) else value for name, value in flags.items()}  # type: ignore[arg-type]
+
+
+def rows(folder: Path) -> dict[tuple[str, str], str]:
+    """Last logged value by (step, name)."""
+    values: dict[tuple[str, str], str] = {}
+    with (folder / "metrics.csv").open() as file:
+        for row in csv.DictReader(file):
+            values |= {(row["step"], name): value for name, value in row.items() if value and name != "step"}
+    return values
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_resumed_anywhere(tmp_path: Path, name: str) -> None:
+    flags, kinds = CASES[name]
+    whole = fit(tmp_path / "whole", 1, CopyEverySave(tmp_path / "kept", every_n_train_steps=1), **made(flags))
+    points = sorted((tmp_path / "kept").iterdir())[:-1]
+    assert {point.stem.split("-")[-1] for point in points} == kinds
+    ends = [point for point in points if point.stem.endswith("end")]
+    chosen = dict.fromkeys([*points[::4], *ends, *(point for point in points if point.stem.endswith("best"))])
+    for point in chosen:
+        folder = tmp_path / point.stem / "checkpoints"
+        folder.mkdir(parents=True)
+        (folder / "best.ckpt").write_bytes(point.read_bytes())  # the folder is that of the run
+        saver = CopyEverySave(tmp_path / "again", every_n_train_steps=1)
+        resumed = fit(tmp_path / point.stem, 99, saver, point, **made(flags))
+        assert not meaningful(differences(whole, resumed)), point.stem
+        logged, all_logged = rows(tmp_path / point.stem), rows(tmp_path / "whole")
+        assert logged.items() <= all_logged.items(), point.stem
+        step = int(point.stem.split("-")[1]) - point.stem.endswith("end")  # at an epoch's end its row was yet to come
+        epochs = {key for key in all_logged if int(key[0]) >= step and key[1].startswith("train/")}
+        assert epochs <= logged.keys(), point.stem
+        assert {key for key in all_logged if int(key[0]) > step} <= logged.keys(), point.stem
+
+
+def test_saving_changes_nothing(tmp_path: Path) -> None:
+    often = fit(tmp_path / "often", 1, CopyEverySave(tmp_path / "kept", every_n_train_steps=1))
+    seldom = fit(tmp_path / "seldom", 1, CopyEverySave(tmp_path / "kept"))
+    assert not meaningful(differences(often, seldom))
+
+
+def test_without_reseeding_it_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison can fail: dropout draws on."""
+    monkeypatch.setattr(ExactResume, "_reseed", lambda *args: None)
+    whole = fit(tmp_path / "whole", 1, CopyEverySave(tmp_path / "kept", every_n_train_steps=3))
+    point = sorted((tmp_path / "kept").iterdir())[1]
+    resumed = fit(tmp_path / "resumed", 99, CopyEverySave(tmp_path / "again", every_n_train_steps=3), point)
+    assert any(line.startswith("state_dict") for line in differences(whole, resumed))
+
+
+def test_other_conditions_are_said(tmp_path: Path) -> None:
+    fit(tmp_path, 1, CopyEverySave(tmp_path / "kept"))
+    point = sorted((tmp_path / "kept").iterdir())[0]
+    with pytest.warns(UserWarning, match=r"other conditions \(trainer.precision 32-true → bf16-mixed\): going on, but"):
+        fit(tmp_path, 1, DurableCheckpoint(), point, precision="bf16-mixed")
+
+
+def test_seed_is_that_of_the_checkpoint(tmp_path: Path) -> None:
+    assert ExactResume(seed=5).seed == 5
+    callback = ExactResume()
+    callback.load_state_dict({"seed": 7})
+    assert callback.seed == 7
+    with pytest.raises(ValueError, match="seed must be ≥ 0, got -1"):
+        ExactResume(seed=-1)

@@ -1,0 +1,157 @@
+"""A mistake of the user's: exit code 2, one line that says what was expected, what was found, and the ways out."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from tests.descent.helpers import SHORT, refused, run
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model.network.widht=3"], r"unknown key model\.network\.widht: .*SmallCNN has no such argument\. Did you mean width"),
+        (["--trainer.max_epoch=3"], r"unknown argument --trainer\.max_epoch=3\. Did you mean trainer\.max_epochs\?"),
+        (["--trainer.max_epochs=three"], r"trainer\.max_epochs must be int or null, got three"),
+        (["--model.optimizer.lr=fast"], r"model\.optimizer\.lr must be float.*got fast"),
+        (["--model.network=NoSuch"], r"model\.network: NoSuch is neither a file nor a class path"),
+        (["--model.network=torch.nn.Convv2d"], r"model\.network: torch\.nn has no Convv2d\. Did you mean Conv2d\?"),
+        (["--model.network=nowhere.Net"], r"model\.network: no module named nowhere\. A class of your own is looked up in"),
+        (["--model.network=torch.optim.SGD"], r"model\.network: torch\.optim\.SGD is no Module"),
+        (["--model.optimizer=SGDD"], r"model\.optimizer: SGDD is neither .* Did you mean optimizers/sgd\.yaml\?"),
+        (["--model.loss=losses/focl.yaml"], r"preset not found: losses/focl\.yaml\. Did you mean losses/focal\.yaml\?"),
+        (["--model.scheduler=torch.optim.lr_scheduler.StepLR"], r"StepLR needs step_size; give it as --model\.scheduler\.step_s"),
+        (["--model.optimizer.lr=-1"], r"AdamW: lr must be ≥ 0, got -1"),
+        (["--checkpoint.monitor=val/acc"], r"val/acc.*did you mean 'val/accuracy'"),
+        (
+            ["--model.scheduler=schedulers/plateau.yaml", "--model.scheduler.monitor=val/los"],
+            r"The schedule monitors 'val/los', which is not logged\. Did you mean 'val/loss'\?",
+        ),
+        (["--data.batch_size=5000"], r"batch_size 5000 is larger than the training data"),
+        (["--data=data/image_folder.yaml", "--data.root=nowhere"], r"nowhere"),
+        (["--data=NoData"], r"data: NoData is neither a file nor a class path"),
+        (["--model.network=torch.nn.Flatten"], r"Flatten gives \(2, 64\) for 2 images; the data has 10 classes"),
+        (["--model.network=networks/resnet18_cifar.yaml", "--model.network.depth=3"], r"unknown key model\.network\.depth"),
+        (["--ckpt_path=nowhere.ckpt"], r"checkpoint not found: nowhere\.ckpt; .* holds no checkpoint"),
+        (["--ckpt_path=best"], r"--ckpt_path best needs a run: give its config, -c RUN/config\.yaml"),
+        (["--trainer.accelerator=gpu"], r"(?i)gpu"),
+        (["--trainer.precision=17"], r"(?i)precision"),
+    ],
+)  # fmt: skip
+def test_in_the_arguments(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert re.search(said, refused([*SHORT, *words], capsys))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ft"], r"unknown command ft: did you mean fit\?"),
+        (["fit"], r"model lacks network, optimizer: give a config"),
+        (
+            ["fit", "-c", "configs/quikstart.yaml"],
+            r"preset not found: configs/quikstart\.yaml\. Did you mean quickstart\.yaml\?",
+        ),
+        (["fit", "-c", "mine.yml"], r"mine\.yml"),
+        (["test", "--ckpt_path", "runs/none"], r"checkpoint not found: runs/none"),
+    ],
+)
+def test_in_the_command(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert re.search(said, refused(words, capsys))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("trainer: [\n", r"the config is not valid YAML: .* line 2"),
+        ("trainer: {max_epochs: many}\n", r"trainer\.max_epochs must be int or null, got many"),
+        ("trainer: {max_epoch: 3}\n", r"unknown key trainer\.max_epoch\. Did you mean trainer\.max_epochs\?"),
+    ],
+)
+def test_in_the_config(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.yaml").write_text(text)
+    assert re.search(said, refused([*SHORT, "-c", "mine.yaml"], capsys))
+
+
+def folder_of_images(root: Path, classes: tuple[str, ...] = ("cat", "dog")) -> Path:
+    for part in ("train", "test"):
+        for index, name in enumerate(classes):
+            (root / part / name).mkdir(parents=True)
+            for number in range(8):
+                Image.new("RGB", (32, 32), (40 * index, 10 * number, 90)).save(root / part / name / f"{number}.png")
+    return root
+
+
+FOLDER = ["--data=data/image_folder.yaml", "--data.root=images", "--data.batch_size=4", "--data.val_share=0.25"]
+
+
+def test_images_that_are_corrupt(capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_of_images(Path("images"))
+    (root / "train" / "cat" / "3.png").write_bytes(b"")
+    good = (root / "train" / "dog" / "2.png").read_bytes()
+    (root / "train" / "dog" / "2.png").write_bytes(good[: len(good) // 2])
+    said = refused([*SHORT, *FOLDER], capsys)
+    assert "3.png" in said
+    assert "2.png" in said
+    assert not list(root.rglob("*.npy")), "half a cache was left behind"
+
+
+def test_folders_that_hold_no_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_of_images(Path("images"))
+    (root / "train" / "empty").mkdir()
+    assert "empty" in refused([*SHORT, *FOLDER], capsys)
+    (root / "train" / "empty").rmdir()
+    for file in (root / "train" / "dog").iterdir():
+        file.unlink()
+    (root / "train" / "dog").rmdir()
+    assert re.search(r"one class|1 class|at least two|two classes", refused([*SHORT, *FOLDER], capsys))
+
+
+def test_a_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("not a folder")
+    assert "file" in refused([*SHORT, "--trainer.default_root_dir=file/runs"], capsys)
+
+
+def test_checkpoints_that_are_not_for_this(capsys: pytest.CaptureFixture[str]) -> None:
+    run([*SHORT, "--trainer.default_root_dir=first"])
+    checkpoint = Path("first/quickstart/0/checkpoints/last.ckpt")
+    other = [*SHORT, "--model.network.width=8", f"--ckpt_path={checkpoint}"]
+    config = Path("first/quickstart/0/config.yaml")
+    before = config.read_text()
+    assert re.search(r"of another network than SmallCNN.*shape.*network\.", refused(other, capsys))
+    assert config.read_text() == before, "a run's config was replaced by one that does not fit it"
+    whole = checkpoint.read_bytes()
+    Path("short.ckpt").write_bytes(whole[: len(whole) // 2])
+    assert re.search(r"short\.ckpt is damaged", refused([*SHORT, "--ckpt_path=short.ckpt"], capsys))
+    torch.save({"anything": 1}, "foreign.ckpt")
+    assert "foreign.ckpt" in refused([*SHORT, "--ckpt_path=foreign.ckpt"], capsys)
+
+
+def test_the_traceback_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENT_TRACEBACK", "1")
+    with pytest.raises(FileNotFoundError, match="checkpoint not found"):
+        run([*SHORT, "--ckpt_path=nowhere.ckpt"])
+
+
+def test_a_bug_in_a_users_class_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("buggy.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, num_classes: int) -> None:\n"
+        "        super().__init__()\n"
+        "        self.layer = nn.Linear(64, num_classes)\n"
+        "    def forward(self, x):\n"
+        "        return self.layer(x.flatten(1)).undefined\n"
+    )
+    monkeypatch.syspath_prepend(Path.cwd())
+    with pytest.raises(AttributeError, match="undefined"):
+        run([*SHORT, "--model.network=buggy.Net"])
+
+
+def test_configs_hold_what_was_given() -> None:
+    assert yaml.safe_load("a: 1e-3")["a"] == "1e-3", "YAML 1.1 reads 1e-3 as text; the parser must not"
+    done = run([*SHORT, "--model.optimizer.lr=1e-3"])
+    assert done.trainer.optimizers[0].defaults["lr"] == 1e-3

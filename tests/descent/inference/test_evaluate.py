@@ -1,0 +1,198 @@
+"""`descent evaluate`: its numbers against scikit-learn, torchmetrics, statsmodels and by hand; its messages."""
+
+import csv
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+import torch
+from statsmodels.stats.proportion import proportion_confint
+from torch.nn.functional import cross_entropy
+from torchmetrics.classification import MulticlassCalibrationError
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+import cli
+from descent.inference.evaluation.calibration import fit_temperature, mean_nll, reliability, scaled
+from descent.inference.evaluation.class_scores import class_scores, wilson
+from descent.inference.evaluation.evaluation import Evaluation
+from descent.inference.evaluation.outputs import Outputs
+from descent.inference.evaluation.page import evaluation_page
+from lightning_modules import BinaryClassifier
+from lightning_modules.losses import ProbabilityBCELoss
+from tests.descent.helpers import refused
+from tests.descent.inference.conftest import Trained
+
+
+def made_up(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits that are too sure of themselves, and the truth."""
+    g = torch.Generator().manual_seed(seed)
+    targets = torch.randint(0, classes, (count,), generator=g)
+    logits = torch.randn(count, classes, generator=g, dtype=torch.float64)
+    logits[torch.arange(count), targets] += 1.0
+    return 2.5 * logits, targets
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 7), (7, 7), (8, 10), (8798, 10000), (1, 1)])
+def test_the_interval_is_wilsons(right: int, count: int) -> None:
+    np.testing.assert_allclose(wilson(right, count), proportion_confint(right, count, method="wilson"), atol=1e-12)
+
+
+def test_scores_are_scikit_learns() -> None:
+    logits, targets = made_up()
+    choices = logits.argmax(1)
+    choices[choices == 3] = 2  # a class that is never the answer
+    targets[targets == 4] = 0  # and one that is never true
+    confusion = multiclass_confusion_matrix(choices, targets, 5)
+    np.testing.assert_array_equal(confusion, sk.confusion_matrix(targets, choices, labels=range(5)))
+    scores = class_scores(confusion, list("abcde"))
+    found = np.array([[math.nan if v is None else v for v in score[4:]] for score in scores])
+    expected = sk.precision_recall_fscore_support(targets, choices, labels=range(5), zero_division=np.nan)
+    np.testing.assert_allclose(found, np.stack(expected[:3], axis=1), atol=1e-12)
+    assert scores[3].precision is None
+    assert scores[4].recall is None
+
+
+def test_scores_by_hand() -> None:
+    # true a: 3 as a, 1 as b; true b: 2 as a, 4 as b
+    first, second = class_scores(torch.tensor([[3, 1], [2, 4]]), ["a", "b"])
+    assert (first.precision, first.recall) == (3 / 5, 3 / 4)
+    assert (second.precision, second.recall) == (4 / 5, 4 / 6)
+    assert second.f1 == pytest.approx(2 * (4 / 5) * (4 / 6) / (4 / 5 + 4 / 6))
+
+
+def test_calibration_error_is_torchmetrics_and_by_hand() -> None:
+    logits, targets = made_up()
+    probabilities = logits.softmax(1)
+    sure, choices = probabilities.max(1)
+    expected = MulticlassCalibrationError(5, n_bins=15, norm="l1")(probabilities, targets)
+    assert reliability(sure, choices == targets).error == pytest.approx(float(expected), abs=1e-7)
+    # two bins of ten: 0.95 with 1 of 2 right, 0.55 with 2 of 2 right: (0.45 + 0.45) / 2
+    hand = reliability(torch.tensor([0.95, 0.95, 0.55, 0.55]), torch.tensor([True, False, True, True]), bins=10)
+    assert hand.error == pytest.approx(0.45, abs=1e-6)
+    assert hand.answers.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
+    ends = reliability(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
+    assert ends.error == 0.0
+
+
+def test_the_temperature_is_where_the_gradient_is_zero() -> None:
+    logits, targets = made_up(2000)
+    found = fit_temperature(logits.log_softmax(1), targets)
+    inverse = torch.tensor(1 / found.value, dtype=torch.float64, requires_grad=True)
+    cross_entropy(logits * inverse, targets).backward()
+    assert inverse.grad is not None
+    assert abs(float(inverse.grad)) < 1e-5
+    assert found.value > 1.5, "they were made too sure of themselves"
+    assert not found.at_the_edge
+    assert mean_nll(scaled(logits.log_softmax(1), found.value), targets) == pytest.approx(
+        float(cross_entropy(logits / found.value, targets))
+    )
+
+
+def test_a_temperature_that_nothing_holds_says_so() -> None:
+    targets = torch.tensor([0, 1, 0, 1])
+    logits = torch.nn.functional.one_hot(targets, 2).double()
+    assert fit_temperature(logits.log_softmax(1), targets).at_the_edge
+
+
+@pytest.mark.parametrize("loss", [None, ProbabilityBCELoss()])
+def test_log_probabilities_of_yes_and_no(loss: torch.nn.Module | None) -> None:
+    module = BinaryClassifier(torch.nn.Linear(3, 1), optimizer=torch.optim.SGD, loss=loss)
+    output = module(torch.randn(50, 3))
+    found = module.log_probabilities(output)
+    assert torch.allclose(found.exp(), module.probabilities(output), atol=1e-6)
+    assert torch.allclose(found.exp().sum(1), torch.ones(50), atol=1e-6)
+    if loss is None:
+        assert module.log_probabilities(torch.tensor([-200.0]))[0].tolist() == [0.0, -200.0]
+
+
+def test_a_labelled_folder(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", str(colours.images / "test"), "--json"])
+    printed = json.loads(capsys.readouterr().out)
+    folder = colours.run / "evaluation"
+    assert printed == json.loads((folder / "evaluation.json").read_text())
+    with (folder / "answers.csv").open() as file:
+        answers = list(csv.DictReader(file))
+    truth, said = [row["true_class"] for row in answers], [row["class"] for row in answers]
+    assert [Path(row["sample"]).parent.name for row in answers] == truth
+    assert printed["accuracy"] == sk.accuracy_score(truth, said)
+    assert printed["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"))
+    assert printed["confusion"] == sk.confusion_matrix(truth, said).tolist()
+    assert 0.5 < printed["accuracy"] < 1, "the page is to show mistakes"
+    assert printed["calibration"]["fitted_on"] == 27
+    page = (folder / "evaluation.html").read_text()
+    assert f"{printed['accuracy']:.2%} of 36 right" in page
+    assert page.count("<img ") == 36 - printed["right"]
+
+
+def test_the_runs_own_test_data_measures_as_descent_test(colours: Trained) -> None:
+    done = cli.main(["test", "--ckpt_path", str(colours.run)])
+    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--out", "own"])
+    found = json.loads(Path("own/evaluation.json").read_text())
+    assert found["accuracy"] == pytest.approx(float(done.trainer.callback_metrics["test/accuracy"]))
+    assert found["remarks"] == ["Measured on the run's own test data."]
+
+
+def test_a_part_of_the_classes_and_corrupt_files(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(colours.images / "test" / "red", "some/red")
+    Path("some/red/broken.png").write_bytes(b"x")
+    Path("some/blue").mkdir()
+    hidden = colours.images.with_name("hidden")
+    colours.images.rename(hidden)
+    try:
+        cli.main(["evaluate", "--ckpt_path", str(colours.checkpoint), "--images", "some", "--out", "out"])
+    finally:
+        hidden.rename(colours.images)
+    said = capsys.readouterr().err
+    assert "No images of blue, green: how many of these are found is not measured." in said
+    assert "Files that could not be decoded: 1, e.g. some/red/broken.png" in said
+    assert "No temperature was fitted, as the run's validation data cannot be opened" in said
+    found = json.loads(Path("out/evaluation.json").read_text())
+    assert found["classes"][0]["recall"] is None
+    assert "temperature" not in found["calibration"]
+    assert "Not decoded" in Path("out/evaluation.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (["Red", "green"], r"does not know: Red \(did you mean red\?\)\. It knows blue, green, red\. Rename or remove"),
+        (["train", "test"], r"x holds test, train: did you mean --images x/train\?"),
+        ([], r"x has no folders: images go into x/<class>/, with the classes blue, green, red\. Without classes: "),
+        (["red"], r"no images in the class folders of x: red"),
+    ],
+)
+def test_folders_that_do_not_fit(
+    colours: Trained, folders: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("x").mkdir()
+    for name in folders:
+        Path("x", name).mkdir()
+    assert re.search(said, refused(["evaluate", "--ckpt_path", str(colours.run), "--images", "x"], capsys))
+
+
+def test_words_that_do_not_fit(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    def line(*words: str) -> str:
+        return refused(["evaluate", *words], capsys)
+
+    run = str(colours.run)
+    assert "descent evaluate needs --ckpt_path" in line("--images", "x")
+    assert "unknown argument --imges" in line("--ckpt_path", run, "--imges", "x")
+    Path("file").touch()
+    assert "--images file is a file" in line("--ckpt_path", run, "--images", "file")
+    assert "--images gone does not exist" in line("--ckpt_path", run, "--images", "gone")
+    assert "--images: expected one argument" in line("--ckpt_path", run, "--images")
+
+
+def test_many_classes_are_a_image_and_names_are_text() -> None:
+    logits, targets = made_up(400, classes=30)
+    names = [f"<b>{number}" for number in range(30)]
+    outputs = Outputs(logits.log_softmax(1), logits.argmax(1), targets, [str(i) for i in range(400)], None, {})
+    page = evaluation_page(Evaluation(outputs, names), "T", "n")
+    assert "<b>" not in page
+    assert 'id="map"' in page
+    assert "<img" not in page

@@ -1,0 +1,174 @@
+"""`descent fit` as a process: SIGTERM, going on with `--ckpt_path last`, past a damaged checkpoint."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lightning.pytorch import Trainer
+
+import cli
+from callbacks import DurableCheckpoint
+from callbacks.checkpointing.difference import differences, meaningful
+from callbacks.checkpointing.reading import read_checkpoint
+from descent.commands.verify_resume import differing_rows
+
+ROOT = Path(__file__).parents[3]
+SMALL = ["--data", "data/digits.yaml", "--data.batch_size", "64", "--model.network", "networks/small_cnn.yaml"]
+SMALL += ["--model.network.width", "4", "--model.optimizer", "optimizers/sgd_momentum.yaml"]
+SMALL += ["--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--checkpoint.every_n_train_steps", "3"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was left alone."""
+    root = tmp_path_factory.mktemp("whole")
+    cli.main(["fit", *SMALL, "--trainer.default_root_dir", str(root), "--experiment", "e"])
+    return root / "e" / "0"
+
+
+def started(root: Path, *extra: str) -> "subprocess.Popen[str]":
+    words = ["fit", *SMALL, "--trainer.default_root_dir", str(root), "--experiment", "e", *extra]
+    command = [sys.executable, str(ROOT / "cli.py"), *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def ended_by(number: signal.Signals, root: Path, *extra: str) -> tuple[int, str]:
+    """Exit code and words of a run that gets a signal after its first epoch."""
+    process = started(root, *extra)
+    while process.poll() is None and not (root / "e/0/checkpoints/best.ckpt").exists():
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that got SIGTERM."""
+    root = tmp_path_factory.mktemp("stopped")
+    code, errors = ended_by(signal.SIGTERM, root)
+    assert code == 143, errors
+    assert "SIGTERM: saving at the next safe point" in errors
+    assert "Traceback" not in errors
+    return root / "e" / "0"
+
+
+@pytest.fixture
+def run(tmp_path: Path, stopped: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(stopped, tmp_path / "e" / "0"))
+
+
+def go_on(run: Path) -> None:
+    cli.main(["fit", "-c", str(run / "config.yaml"), "--ckpt_path", "last"])
+
+
+def same(run: Path, whole: Path) -> bool:
+    last = "checkpoints/last.ckpt"
+    return not meaningful(differences(read_checkpoint(whole / last), read_checkpoint(run / last)))
+
+
+def test_ctrl_c(tmp_path: Path) -> None:
+    code, errors = ended_by(signal.SIGINT, tmp_path)
+    assert code == 130, errors
+    assert "Traceback" not in errors
+
+
+def test_last_goes_on_to_the_same_end(run: Path, whole: Path) -> None:
+    stopped_at = read_checkpoint(run / "checkpoints/last.ckpt")["global_step"]
+    go_on(run)
+    assert stopped_at < read_checkpoint(run / "checkpoints/last.ckpt")["global_step"]
+    assert same(run, whole)
+    assert [path.name for path in run.parent.iterdir()] == ["0"]
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
+def test_past_a_damaged_one(run: Path, whole: Path, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+    last = run / "checkpoints" / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.unlink()
+    if how != "gone":
+        last.write_bytes(content[: len(content) // 2] if how == "cut" else content)
+    go_on(run)
+    reason = {"cut": "cut short", "flipped": "does not match the hash", "gone": "is missing"}[how]
+    said = capsys.readouterr().err
+    assert reason in said
+    assert "Going on from previous.ckpt" in said or "Going on from best.ckpt" in said
+    assert same(run, whole)
+
+
+def test_nothing_valid_left(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (run / "checkpoints").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(SystemExit) as caught:
+        go_on(run)
+    assert caught.value.code == 2
+    assert "it is empty, and there is no other valid checkpoint" in capsys.readouterr().err
+
+
+def test_logs_go_on_without_gap_or_repetition(run: Path, whole: Path) -> None:
+    with (run / "metrics.csv").open("r+") as file:
+        names = file.readline().strip().split(",")
+        file.seek(0, os.SEEK_END)
+        file.write(",".join("5000" if name == "step" else "" for name in names) + "\n3,0.")  # cut short by a crash
+    go_on(run)
+    assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+
+
+def test_two_processes(tmp_path: Path) -> None:
+    two = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "32"]
+    alone = started(tmp_path / "whole", *two)
+    code, errors = ended_by(signal.SIGTERM, tmp_path / "stopped", *two)
+    assert code == 143, errors
+    run, whole = tmp_path / "stopped/e/0", tmp_path / "whole/e/0"
+    command = [sys.executable, str(ROOT / "cli.py"), "fit", "--ckpt_path", str(run)]
+    again = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    _, errors = alone.communicate(timeout=300)
+    assert alone.returncode == 0, errors
+    assert same(run, whole)
+    assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+
+
+def test_the_same_command_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit", *SMALL, "--trainer.default_root_dir", str(tmp_path), "--experiment", "job", "--ckpt_path", "last"]
+    cli.main([*words, "--trainer.max_epochs", "1"])
+    assert "no checkpoint to go on from yet, this run begins at the beginning" in capsys.readouterr().err
+    cli.main([*words, "--trainer.max_epochs", "2"])
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["0"]
+    assert read_checkpoint(tmp_path / "job/0/checkpoints/last.ckpt")["epoch"] == 1
+
+
+@pytest.mark.parametrize("step", [6, 9])
+def test_a_row_that_was_not_written_after_a_save(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning writes a step's row after the save of that step: dying in between must not lose it."""
+    words = [*SMALL, "--trainer.log_every_n_steps", "3", "--trainer.max_epochs", "1", "--experiment", "e"]
+    cli.main(["fit", *words, "--trainer.default_root_dir", str(tmp_path / "whole")])
+
+    class DiedError(Exception):
+        pass
+
+    save = DurableCheckpoint.save
+
+    def save_and_die(self: DurableCheckpoint, trainer: Trainer) -> None:
+        save(self, trainer)
+        if trainer.global_step == step:
+            raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DurableCheckpoint, "save", save_and_die)
+        with pytest.raises(DiedError):
+            cli.main(["fit", *words, "--trainer.default_root_dir", str(tmp_path / "cut")])
+    cut = tmp_path / "cut" / "e" / "0"
+    assert f",{step - 1}," not in (cut / "metrics.csv").read_text(), "the row was written: nothing is tested"
+    cli.main(["fit", "--ckpt_path", str(cut)])
+    whole = tmp_path / "whole" / "e" / "0"
+    assert differing_rows(whole / "metrics.csv", cut / "metrics.csv") == []
+    assert len((cut / "metrics.csv").read_text().splitlines()) == len((whole / "metrics.csv").read_text().splitlines())

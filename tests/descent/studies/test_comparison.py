@@ -1,0 +1,181 @@
+"""Whole studies of a toy, through the machinery of the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+import cli
+from descent.studies import compare
+from descent.studies.running.ledger import StorageError
+from descent.studies.running.one_run import RunOrder, execute
+from descent.studies.running.recorder import StudyError
+from descent.studies.study_config import read_study
+from tests.descent.studies.toy import toy_study
+
+ROOT = Path(__file__).parents[3]
+UNTIMED = ["seconds_to_target", "seconds", "share_data", "share_forward", "share_backward", "share_step"]
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def outcome_of(study: dict[str, Any], name: str, **order: Any) -> dict[str, Any]:
+    config = read_study(study)
+    return execute(RunOrder(config.run_config(name), metric=config.metric, **{"seed": 1, **order}))
+
+
+def test_a_study_tells_two_rates_apart_and_writes_its_report(tmp_path: Path) -> None:
+    result = compare(toy_study(tmp_path), out=tmp_path / "out", verbose=False)
+    assert result is not None
+    assert result.verdict.startswith("fast is best")
+    assert list(result.table.index) == ["fast", "slow"]
+    assert result.tables.metric == "test/margin"
+    assert set(result.figures) >= {"differences", "curves", "sensitivity", "expected_best", "time"}
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written >= {"report.html", "table.csv", "runs.csv", "curves.csv", "study.yaml", "machine.yaml", "figures"}
+    runs = pd.read_csv(tmp_path / "out" / "runs.csv")
+    assert len(runs) == 2 * (3 + 3 + 4)  # trials, pilot, seeds
+    assert (tmp_path / "out" / "figures" / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.index("fast is best") < page.index("<table>") < page.index("<svg")
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+
+
+def test_the_same_command_goes_on_and_repeats_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = compare(toy_study(tmp_path), out=tmp_path / "out", verbose=False)
+    capsys.readouterr()
+    again = compare(toy_study(tmp_path), out=tmp_path / "out")
+    assert first is not None
+    assert again is not None
+    assert "trial" not in capsys.readouterr().out.partition("\n")[2]
+    pd.testing.assert_frame_equal(first.table, again.table)
+    with pytest.raises(MisconfigurationException, match="was begun with another seeds: take a new folder"):
+        compare(toy_study(tmp_path, seeds=5), out=tmp_path / "out", verbose=False)
+
+
+def test_pairs_share_weights_and_batches_and_seeds_differ(tmp_path: Path) -> None:
+    study = toy_study(tmp_path)
+    slow, fast, other = outcome_of(study, "slow"), outcome_of(study, "fast"), outcome_of(study, "fast", seed=2)
+    assert (slow["weights"], slow["batches"]) == (fast["weights"], fast["batches"])
+    assert (other["weights"], other["batches"]) != (fast["weights"], fast["batches"])
+    assert slow["scores"] != fast["scores"]
+    again = outcome_of(study, "fast")
+    assert again["scores"] == fast["scores"]
+
+
+def test_the_clock_stands_still_while_nothing_trains_and_the_split_adds_up(tmp_path: Path) -> None:
+    found = outcome_of(toy_study(tmp_path, pause=0.02), "slow", test=True)
+    training = found["seconds"][-1]
+    assert 8 * 0.02 <= training < found["wall"]
+    assert sum(found["split"].values()) == pytest.approx(training, rel=0.3)
+    assert found["split"]["forward"] > 0.5 * training
+    assert set(found["test"]) == {"test/accuracy", "test/margin"}
+    assert outcome_of(toy_study(tmp_path), "slow")["test"] == {}
+
+
+def test_optimizer_memory(tmp_path: Path) -> None:
+    adam = {"model.optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.1}}}
+    study = toy_study(tmp_path, candidates={"slow": {}, "adam": adam})
+    assert outcome_of(study, "slow")["bytes_per_parameter"] == 0.0
+    # two moments of four bytes, and a step count of four bytes for each of two tensors of 8 numbers in all
+    assert outcome_of(study, "adam")["bytes_per_parameter"] == pytest.approx(8 + 2 * 4 / 8)
+
+
+def test_candidates_that_crash_or_diverge_are_rows_of_the_report(tmp_path: Path) -> None:
+    bad = {"broken": {"model.mishap": "crash"}, "wild": {"model.mishap": "diverge"}, "odd": {"model.mishap": "refuse"}}
+    study = toy_study(tmp_path)
+    study["candidates"] |= bad
+    result = compare(study, out=tmp_path / "out", verbose=False)
+    assert result is not None
+    assert result.verdict.startswith("fast is best")
+    assert "broken, wild and odd failed in re-runs and are not ranked" in result.verdict
+    table = result.table
+    assert table.loc["broken", "crashed"] == 4
+    assert table.loc["wild", "diverged"] == 4
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "broken crashed in every run: RuntimeError: the toy is broken" in page
+    assert "odd crashed in every run: MisconfigurationException: mishap must not be refuse." in page
+    assert "wild diverged in every tuning trial" in page
+
+
+def test_what_is_wrong_with_the_whole_study_ends_it(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="there is no validation data: a study chooses by it"):
+        compare(toy_study(tmp_path, overrides={"data.validation": False}), out=tmp_path / "a", verbose=False)
+    with pytest.raises(StudyError, match="unknown metric val/f1: the validation logs val/accuracy, val/margin"):
+        compare(toy_study(tmp_path, metric="val/f1"), out=tmp_path / "b", verbose=False)
+    with pytest.raises(StudyError, match="the baseline, slow, crashes: RuntimeError: the toy is broken"):
+        compare(toy_study(tmp_path, overrides={"model.mishap": "crash"}), out=tmp_path / "c", verbose=False)
+
+
+def test_a_typing_error_in_a_candidate_is_told_before_anything_runs(tmp_path: Path) -> None:
+    study = toy_study(tmp_path)
+    study["candidates"]["fast"] = {"model.optimizr": "x"}
+    with pytest.raises(MisconfigurationException, match=r"candidate fast: unknown key model\.optimizr"):
+        compare(study, out=tmp_path / "out", verbose=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_storage_that_cannot_be_reached_or_written(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"storage postgresql\+psycopg://me:\*\*\*@localhost:1/x does not work"):
+        compare(
+            toy_study(tmp_path),
+            out=tmp_path / "a",
+            storage="postgresql+psycopg://me:secret@localhost:1/x",
+            verbose=False,
+        )
+    with pytest.raises(StorageError, match="does not work: unable to open database file"):
+        compare(toy_study(tmp_path), out=tmp_path / "a", storage="sqlite:////nowhere/study.db", verbose=False)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        compare(toy_study(tmp_path), out=tmp_path / "file", verbose=False)
+
+
+def test_a_budget_fits_the_study_and_plan_only_stops_after_the_pilot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(toy_study(tmp_path), out=tmp_path / "out", budget="10m", plan_only=True) is None
+    out = capsys.readouterr().out
+    assert "10.0 min allow 2 candidates × 12 trials × 30 seeds; the smallest difference this can find is" in out
+    with pytest.raises(StudyError, match=r"1 s cannot answer: the smallest study that can, 2 candidates"):
+        compare(toy_study(tmp_path), out=tmp_path / "b", budget=1.0, verbose=False)
+
+
+def test_the_command_says_the_verdict_and_one_line_for_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(toy_study(tmp_path), sort_keys=False))
+    words = ["compare", "-c", str(path), "--out", str(tmp_path / "out"), "--trials", "2", "--trainer.max_epochs=1"]
+    cli.main(words)
+    out = capsys.readouterr().out
+    assert "trial 1  slow  lr 0.01  val/margin" in out
+    assert "2 candidates × 2 trials × 4 seeds take about" in out
+    cli.main([*words, "--json"])  # goes on: nothing is left to run
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] in out
+    assert [row["candidate"] for row in found["table"]] == ["fast", "slow"]
+    assert f"report      {tmp_path}/out/report.html" in out
+    for wrong, message in [
+        (["compare", "-c", "nowhere.yaml"], "error: study not found: nowhere.yaml"),
+        (["compare", "--budget", "5m"], "error: descent compare needs a study"),
+        (["compare", "-c", str(path), "--budget", "soon"], "error: a budget is a time such as 90s"),
+        (["compare", "-c", str(path), "loose"], "error: unexpected loose"),
+        (["compare", "-c", str(path), "--seeds"], "error: --seeds needs a value"),
+        (["compare", "-c", str(path), "--heartbeat", "x"], "error: argument --heartbeat"),
+        (["compare", "-c", str(path), "--seeds", "1"], "error: seeds must be a whole number ≥ 2"),
+    ]:
+        with pytest.raises(SystemExit) as stop:
+            cli.main(wrong)
+        assert stop.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith(message)
+        assert said.count("\n") == 1

@@ -1,0 +1,78 @@
+"""Where tuning looks."""
+
+import math
+
+import pytest
+
+from descent.studies.running.search import Point, best_at_edge, first_reserved, trial_point
+from descent.studies.running.stages import RERUN, TUNE, Progress, RunKey
+from tests.descent.studies.synthetic import outcome, study
+
+
+def tune(optimum: float, trials: int, default: float = 0.1, factor: float = 10.0) -> list[tuple[Point, float | None]]:
+    past: list[tuple[Point, float | None]] = []
+    for index in range(trials):
+        point = trial_point(index, trials, {"lr": default}, {"lr": factor}, past, larger_is_better=True)
+        past.append((point, -abs(math.log(point["lr"] / optimum))))
+    return past
+
+
+def test_starts_at_the_default_and_stays_in_the_range_where_the_best_is_inside() -> None:
+    values = [point["lr"] for point, _ in tune(optimum=0.1, trials=9)]
+    assert values[0] == 0.1
+    assert all(0.01 <= value <= 1.0 for value in values)
+    assert len({round(value, 9) for value in values}) == 9
+
+
+@pytest.mark.parametrize(("optimum", "beyond"), [(100.0, 1.0), (1e-5, 0.01)])
+def test_a_best_value_at_the_edge_widens_the_range(optimum: float, beyond: float) -> None:
+    past = tune(optimum, trials=9)
+    values = [point["lr"] for point, _ in past]
+    assert (max(values) > beyond) if optimum > 1 else (min(values) < beyond)
+    reserved = values[first_reserved(9) :]
+    assert reserved == sorted(reserved, reverse=optimum < 1)
+    assert best_at_edge(past, larger_is_better=True)
+
+
+def test_what_diverged_beyond_the_best_is_no_edge() -> None:
+    past: list[tuple[Point, float | None]] = [({"lr": 0.1}, 0.9), ({"lr": 0.03}, 0.8), ({"lr": 1.0}, None)]
+    assert best_at_edge(past, larger_is_better=True) == {}
+
+
+def test_all_candidates_get_the_same_quantiles_around_their_own_defaults() -> None:
+    for index in range(4):
+        slow = trial_point(index, 6, {"lr": 0.001}, {"lr": 10.0}, [], larger_is_better=True)["lr"]
+        fast = trial_point(index, 6, {"lr": 0.1}, {"lr": 10.0}, [], larger_is_better=True)["lr"]
+        assert fast == pytest.approx(100 * slow)
+
+
+def test_two_keys_fill_the_plane() -> None:
+    defaults, factors = {"lr": 0.1, "decay": 0.01}, {"lr": 10.0, "decay": 4.0}
+    points = [trial_point(i, 30, defaults, factors, [], larger_is_better=True) for i in range(20)]
+    quarters = {(p["lr"] > 0.1, p["decay"] > 0.01) for p in points[1:]}
+    assert len(quarters) == 4
+    assert all(0.0025 <= p["decay"] <= 0.04 for p in points)
+
+
+def test_seeds_of_the_re_runs_are_shared_and_never_those_of_the_tuning() -> None:
+    progress = Progress(study(seed=3), {}, {})
+    tuning = {progress.seed(key) for key in [*progress.tuning(9), *progress.pilot()]}
+    reruns = [progress.seed(RunKey(RERUN, name, 4)) for name in ("AdamW", "SGD")]
+    assert len(set(reruns)) == 1
+    assert not tuning & {progress.seed(RunKey(RERUN, "SGD", index)) for index in range(30)}
+    assert progress.seed(RunKey(TUNE, "SGD", 5)) == progress.seed(RunKey(TUNE, "AdamW", 0))
+
+
+def test_candidates_take_turns_and_every_budget_is_the_same() -> None:
+    progress = Progress(study(), {}, {})
+    runs = progress.tuning(5)
+    assert [key.candidate for key in runs[:4]] == ["AdamW", "SGD", "Momentum", "AdamW"]
+    assert {sum(key.candidate == name for key in runs) for name in ("AdamW", "SGD", "Momentum")} == {5}
+
+
+def test_a_trial_waits_for_those_it_depends_on() -> None:
+    config = study()
+    done = {str(RunKey(TUNE, "SGD", 0)): outcome(0.5, point={"model.optimizer.lr": 0.1})}
+    progress = Progress(config, done, {})
+    ready = [key for key in progress.missing(progress.tuning(3)) if key.candidate == "SGD"]
+    assert ready == [RunKey(TUNE, "SGD", 1)]

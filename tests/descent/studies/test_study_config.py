@@ -1,0 +1,111 @@
+"""A study's rules: what is refused, and how configs are laid over one another."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from descent.studies.config_overlay import lay, load_experiment, look_up
+from descent.studies.study_config import read_study
+from tests.descent.studies.synthetic import OPTIMIZERS, study
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"baseline": None}, "the study has no baseline: say which candidate the others are compared with"),
+        ({"baseline": "Adam"}, "baseline Adam is no candidate; there are AdamW, SGD, Momentum"),
+        ({"targets": ["Adam"]}, "baseline Adam is no candidate"),
+        ({"seeds": 1}, "seeds must be a whole number ≥ 2, got 1: one run a candidate tells nothing of chance"),
+        ({"trials": 0}, "trials must be a whole number ≥ 1, got 0"),
+        ({"threads": 0}, "threads must be ≥ 1 or null, got 0"),
+        ({"mode": "up"}, "mode must be max or min, got up"),
+        ({"interval": "percentile"}, "interval must be t or bootstrap, got percentile"),
+        ({"metric": "test/accuracy"}, "metric must be one of the validation, e.g. val/accuracy, got test/accuracy"),
+        ({"metric": None}, "the study has no metric: e.g. val/accuracy"),
+        ({"candidates": {"SGD": {}}}, "a study needs at least 2 candidates, found 1"),
+        ({"candidates": {"A": "x", "AdamW": {}}}, "candidate A must be keys and values, found 'x'"),
+        ({"search": {"model.optimizer.lr": 1}}, r"search.model.optimizer.lr must be a factor > 1 .* got 1"),
+        ({"trails": 3}, "unknown key trails in the study: did you mean trials"),
+    ],
+)
+def test_a_bad_study_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(MisconfigurationException, match=message) as caught:
+        study(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_losses_are_not_judged_by_their_own_values() -> None:
+    losses = {"focal": {"model.loss": "losses/focal.yaml"}, "CE": {"model.loss": "losses/cross_entropy.yaml"}}
+    with pytest.raises(MisconfigurationException, match="val/loss is each loss's own value, and focal, CE set model"):
+        study(candidates=losses, baseline="CE", metric="val/loss", mode="min")
+    assert study(candidates=losses, baseline="CE").metric == "val/accuracy"
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"study not found: nowhere.yaml"):
+        read_study("nowhere.yaml")
+    with pytest.raises(FileNotFoundError, match=r"config not found: quickstrat.yaml. Did you mean quickstart.yaml"):
+        load_experiment("quickstrat.yaml")
+    (tmp_path / "s.yaml").write_text("a: [1")
+    with pytest.raises(MisconfigurationException, match=r"s\.yaml is not valid YAML"):
+        read_study(tmp_path / "s.yaml")
+    (tmp_path / "s.yaml").write_text("just words")
+    with pytest.raises(MisconfigurationException, match="holds no study"):
+        read_study(tmp_path / "s.yaml")
+
+
+def test_a_key_to_tune_must_be_there_and_positive() -> None:
+    with pytest.raises(MisconfigurationException, match=r"candidate AdamW: search.model.optimizer.lrr is not set;"):
+        study(search={"model.optimizer.lrr": 10}).defaults("AdamW")
+    with pytest.raises(MisconfigurationException, match=r"momentum needs a default > 0 to search around, found 0.0"):
+        study(search={"model.optimizer.momentum": 10}).defaults("SGD")
+    assert study().defaults("SGD") == {"model.optimizer.lr": 0.1}
+
+
+def test_nothing_of_the_base_or_another_candidate_leaks_into_a_candidate() -> None:
+    config = study(experiment="quickstart.yaml")  # its own optimizer is AdamW
+    for name, keys in OPTIMIZERS.items():
+        optimizer = look_up(config.run_config(name), "model.optimizer")
+        assert optimizer == look_up({"o": keys["model.optimizer"]}, "o")
+    assert "betas" not in look_up(config.run_config("SGD"), "model.optimizer.init_args")
+
+
+def test_keys_are_laid_through_presets_and_init_args() -> None:
+    config = load_experiment("quickstart.yaml")
+    lay(config, "model.optimizer.lr", 0.5)
+    lay(config, "data.batch_size", 7)
+    lay(config, "trainer.max_epochs", 3)
+    lay(config, "model.scheduler", None)
+    assert look_up(config, "model.optimizer.lr") == 0.5
+    assert look_up(config, "model.optimizer.weight_decay") == 0.01
+    assert config["data"]["init_args"]["batch_size"] == 7
+    assert config["data"]["init_args"]["augmentation"]["class_path"] == "datamodules.CropFlip"
+    assert config["trainer"]["max_epochs"] == 3
+    assert config["model"]["init_args"]["scheduler"] is None
+
+
+def test_presets_are_found_beside_the_study_and_named_portably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "base.yaml").write_text("model: {optimizer: fast.yaml}\n")
+    (folder / "fast.yaml").write_text("class_path: torch.optim.SGD\ninit_args: {lr: 3.0}\n")
+    (folder / "study.yaml").write_text(
+        "experiment: base.yaml\nbaseline: a\nmetric: val/accuracy\n"
+        "candidates: {a: {}, b: {model.optimizer: optimizers/adam.yaml}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    config = read_study("mine/study.yaml")
+    assert config.experiment == "mine/base.yaml"
+    assert config.candidates["b"] == {"model.optimizer": "optimizers/adam.yaml"}
+    assert config.defaults("a") == {"model.optimizer.lr": 3.0}
+    assert config.defaults("b") == {"model.optimizer.lr": 0.001}
+    assert config.run_config("a")["model"]["class_path"] == "lightning_modules.ImageClassifier"
+
+
+def test_a_shipped_study_opens_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = read_study("configs/studies/quickstart.yaml")
+    assert config.experiment == "quickstart.yaml"
+    assert set(config.defaults("SGD")) == {"model.optimizer.lr"}

@@ -1,0 +1,170 @@
+"""`--trainer.devices 2` as a user types it, and what is said when processes cannot find or have lost each other."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from callbacks.checkpointing.reading import last_valid
+from callbacks.distributed.rank_guard import RankGuard
+from callbacks.learning_rate.scaling import ScaledRate
+from descent.runs.folder import claim
+from descent.training.connection_errors import explain_loss
+from descent.training.processes import count_of, with_launched_processes
+from descent.training.trainer import Trainer
+from foundation.processes import rank_of_process
+from tests.descent.helpers import SHORT, refused
+
+ROOT = Path(__file__).parents[3]
+
+MINE = """
+from lightning.pytorch import Callback
+from lightning_modules.distributed.gathered_batch_norm import GatheredBatchNorm
+
+class Breaks(Callback):
+    def on_train_start(self, trainer, module):
+        synced = sum(isinstance(layer, GatheredBatchNorm) for layer in module.modules())
+        if trainer.is_global_zero:
+            print(f"{synced} layers look at all processes")
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if trainer.current_epoch == 1 and batch_idx == 1 and trainer.global_rank == 1:
+            raise ValueError("the disk of rank 1 is full")
+"""
+
+
+def test_one_run_of_two_processes_until_one_breaks(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    words = [
+        "--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.sync_batchnorm=true",
+        "--trainer.callbacks+=mine.Breaks", "--data.batch_size=32",
+    ]  # fmt: skip
+    environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), *SHORT, *words],
+        env=environment | {"DESCENT_TIMEOUT": "200", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode in (1, 2), said
+    # what is said is said once
+    assert re.search(r"^[1-9] layers look at all processes$", done.stdout, re.MULTILINE), said
+    assert len(re.findall(r"^epoch 1/2 ", done.stdout, re.MULTILINE)) == 1, said
+    assert len(re.findall(r"global batch 2 processes × 32 = 64: the learning rate is not scaled", said)) == 1, said
+    # the failure with its rank and cause, and all stop
+    assert re.findall(r"^error \(rank 1\): ValueError: the disk of rank 1 is full$", done.stderr, re.MULTILINE), said
+    assert re.findall(
+        r"^(error \(rank 0\): another process ended, so this one ends too|rank 1 ended)", done.stderr, re.MULTILINE
+    ), said
+    # one folder, with a checkpoint that is whole
+    assert [folder.name for folder in Path("runs/quickstart").iterdir()] == ["0"]
+    found, remark = last_valid(Path("runs/quickstart/0/checkpoints"))
+    assert found is not None
+    assert not remark
+
+
+def test_words_for_real_errors() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port} on this machine is in use" in said_by(port, is_master=True)
+    assert f"the first process does not answer at 127.0.0.1, port {port}, within 1800 s" in said_by(port)
+    assert "1 of 2 processes came within 1800 s: start the others" in said_by(0, is_master=True)
+
+
+def said_by(port: int, is_master: bool = False) -> str:
+    """What is made of the error that torch's meeting place ends with."""
+    with pytest.raises(RuntimeError) as ended:
+        torch.distributed.TCPStore(  # type: ignore[attr-defined]
+            "127.0.0.1", port, 2, is_master, timedelta(seconds=1)
+        )
+    return explain_loss(ended.value) or f"not understood: {ended.value}"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("[gloo/transport/tcp/pair.cc:545] Read error [127.0.0.1]:4: Connection reset by peer.", "another process ended"),
+        ("[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 8000ms for recv operation", "did not answer within"),
+        ("[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=5)", "did not answer within"),
+        ("NCCL error in: a.cpp: remote process exited or there was a network error", "another process ended"),
+    ],
+)  # fmt: skip
+def test_words_for_a_lost_process(error: str, said: str) -> None:
+    assert said in (explain_loss(RuntimeError(error)) or "")
+    assert explain_loss(ValueError(error)) is None
+
+
+def test_what_torchrun_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (("TORCHELASTIC_RUN_ID", "a"), ("LOCAL_WORLD_SIZE", "2"), ("WORLD_SIZE", "6"), ("RANK", "4")):
+        monkeypatch.setenv(name, text)
+    assert with_launched_processes({"devices": "auto"}) == {"devices": 2, "num_nodes": 3}
+    assert with_launched_processes({"devices": 2, "num_nodes": 3}) == {"devices": 2, "num_nodes": 3}
+    message = (
+        "torchrun has started 2 processes on each of 3 nodes, the config says devices 4 and num_nodes 1: leave both"
+    )
+    with pytest.raises(MisconfigurationException, match=message):
+        with_launched_processes({"devices": 4})
+    assert rank_of_process() == 4
+    monkeypatch.delenv("DESCENT_RUN_FOLDER", raising=False)
+    assert claim(Path("runs"), "mine").folder == Path("runs/mine/.rank4")
+    assert not Path("runs").exists(), "the first process alone makes folders"
+
+
+@pytest.mark.parametrize(
+    ("variables", "rank"),
+    [
+        ({}, 0),
+        ({"LOCAL_RANK": "1"}, 1),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "2"}, 2),
+        ({"SLURM_PROCID": "3"}, 0),
+        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_STEP_ID": "0"}, 3),
+    ],
+)
+def test_rank_of_a_process(variables: dict[str, str], rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    assert rank_of_process() == rank
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"), [("auto", None), (-1, None), ("2", 2), ("0,2,3", 3), ([0, 1], 2), (3, 3), (None, None)]
+)
+def test_how_many_devices(devices: Any, count: int | None) -> None:
+    assert count_of(devices) == count
+
+
+def test_mistakes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = os.cpu_count()
+    words = [*SHORT, "--trainer.devices=1000"]
+    assert re.search(
+        rf"devices asks for 1000 processes on the CPU, this machine has {cores} cores", refused(words, capsys)
+    )
+    monkeypatch.setenv("DESCENT_TIMEOUT", "soon")
+    with pytest.raises(MisconfigurationException, match="DESCENT_TIMEOUT must be a number of seconds ≥ 1, got 'soon'"):
+        Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
+
+
+def test_guard_and_rate_are_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESCENT_TIMEOUT", "77")
+    trainer: Any = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, callbacks=[ScaledRate("sqrt")])
+    first, *others = trainer.callbacks
+    assert isinstance(first, RankGuard)
+    assert [callback.rule for callback in others if isinstance(callback, ScaledRate)] == ["sqrt"]
+    assert trainer.strategy._timeout == timedelta(seconds=77)
+    alone: Any = Trainer(accelerator="cpu", devices=1, logger=False)
+    assert not any(isinstance(callback, RankGuard | ScaledRate) for callback in alone.callbacks)

@@ -1,0 +1,85 @@
+"""The real command, where processes cannot meet or do not agree: one line, exit code 2, nobody left."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.descent.helpers import SHORT
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 240  # seconds, on a machine that does much else
+
+
+@pytest.fixture
+def bound() -> Iterator[socket.socket]:
+    """A socket with a port of its own, deaf until it listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken
+
+
+def fit(words: list[str], port: int, seconds: int, **more: str) -> subprocess.Popen[str]:
+    """`descent fit`, whose processes wait so long for each other."""
+    environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
+    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "cli.py"), *SHORT, "--trainer.strategy=ddp", *words],
+        env=environment | {"DESCENT_TIMEOUT": str(seconds)} | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def errors(process: subprocess.Popen[str]) -> list[str]:
+    """What it ends with, and with exit code 2; it has ended when nobody holds its output any more."""
+    try:
+        said, mistakes = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == 2, said + mistakes
+    assert "Traceback" not in mistakes
+    return [line for line in mistakes.splitlines() if line.startswith("error")]
+
+
+def test_a_port_in_use(bound: socket.socket) -> None:
+    bound.listen()
+    port = bound.getsockname()[1]
+    (line,) = errors(fit(["--trainer.devices=2"], port, seconds=2))
+    assert line.startswith(f"error: port {port} on this machine is in use: another run, or what is left of one")
+
+
+def test_a_first_process_that_is_not_there(bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    words = ["--trainer.devices=1", "--trainer.num_nodes=2"]
+    (line,) = errors(fit(words, port, seconds=2, NODE_RANK="1"))
+    assert line.startswith(f"error (rank 1): the first process does not answer at 127.0.0.1, port {port}, within 2 s")
+
+
+def test_a_batch_that_does_not_divide(bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    bound.close()
+    lines = errors(fit(["--trainer.devices=2", "--data.batch_size=1400"], port, seconds=PATIENCE))
+    said = (
+        r"batch_size 1400 is larger than the training data, \d+ images for each of 2 processes: set it to at most \d+"
+    )
+    assert [line for line in lines if re.search(said, line)], lines
+
+
+def test_ranks_with_different_configs(bound: socket.socket) -> None:
+    port = bound.getsockname()[1]
+    bound.close()
+    words = ["--trainer.devices=1", "--trainer.num_nodes=2"]
+    processes = [
+        fit([*words, f"--model.optimizer.lr={rate}"], port, seconds=PATIENCE, NODE_RANK=str(rank))
+        for rank, rate in enumerate((0.001, 0.002))
+    ]
+    lines = [line for process in processes for line in errors(process)]
+    said = r"The processes do not run the same: .*lr is 0\.001 on rank 0, 0\.002 on rank 1.*Start all of them with the same"
+    assert [line for line in lines if re.search(said, line)], lines

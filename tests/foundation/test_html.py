@@ -1,0 +1,159 @@
+"""Pages in a real browser: nothing said on the console, nothing sticks out, readable, reachable by keyboard."""
+
+import json
+import re
+import shutil
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from descent.inference.answers import Answers
+from descent.inference.evaluation.calibration import fit_temperature
+from descent.inference.evaluation.evaluation import Evaluation
+from descent.inference.evaluation.outputs import Outputs
+from descent.inference.evaluation.page import evaluation_page
+from descent.inference.prediction.page import prediction_page
+from descent.inference.prediction.prediction import Predictions
+from descent.inference.thumbnails import Budget, Thumbnail, gallery
+from foundation.html.elements import contrast, shade, shaded
+from tests.descent.inference.support import COLOURS, image
+
+MEASURE = """<script>addEventListener('load', () => {
+  const all = [...document.querySelectorAll('body *')];
+  const parts = c => c.match(/[\\d.]+/g).map(Number);
+  const lum = c => { const [r, g, b] = parts(c).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b; };
+  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+    if (!(parts(c)[3] === 0)) return c; } return 'rgb(255, 255, 255)'; };
+  const texts = all.filter(e => !e.closest('svg') && [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()));
+  const ratio = e => { const [a, b] = [lum(getComputedStyle(e).color), lum(behind(e))].sort((x, y) => y - x);
+    return (a + .05) / (b + .05); };
+  const reach = [...document.querySelectorAll('a[href], summary, [tabindex]')];
+  const focused = reach.filter(e => { e.focus(); return document.activeElement === e; });
+  parent.postMessage(JSON.stringify({width: innerWidth, contrast: Math.min(...texts.map(ratio)), texts: texts.length,
+    wide: all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.wide')).map(e => e.tagName),
+    scrolled: all.filter(e => e.matches('.wide') && e.scrollWidth > e.clientWidth && e.tabIndex !== 0).length,
+    reach: reach.length, focused: focused.length, images: [...document.images].filter(i => i.naturalWidth > 0).length,
+    nameless: [...document.images].filter(i => !i.alt).length, lang: document.documentElement.lang,
+    small: Math.min(...texts.map(e => parseFloat(getComputedStyle(e).fontSize))),
+    fetched: performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length}), '*'); });</script>"""
+FRAME = """<!doctype html><title>-</title><link rel="icon" href="data:,"><script>addEventListener('message',
+  e => document.title = e.data)</script><iframe src="page.html" style="border:0;width:{width}px;height:3000px"></iframe>"""
+
+
+def browse(page: str, width: int, folder: Path) -> tuple[dict[str, Any], str]:
+    """What a browser of that width makes of a page, and what it says on the console."""
+    (folder / "page.html").write_text(page.replace("</head>", MEASURE + "</head>").replace(' loading="lazy"', ""))
+    (folder / "frame.html").write_text(FRAME.format(width=width))
+    chromium = shutil.which("chromium")
+    assert chromium is not None
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    flags += ["--enable-logging=stderr", "--window-size=1300,3200", "--virtual-time-budget=8000"]
+    ended = subprocess.run(
+        [chromium, *flags, (folder / "frame.html").as_uri()], capture_output=True, text=True, timeout=180, check=True
+    )
+    title = re.search(r"<title>(.*?)</title>", ended.stdout, re.DOTALL)
+    assert title is not None
+    return json.loads(title[1]), "\n".join(line for line in ended.stderr.splitlines() if "CONSOLE" in line)
+
+
+def evaluation(folder: Path) -> str:
+    g = torch.Generator().manual_seed(0)
+    targets = torch.arange(60) % 3
+    log_probabilities = (torch.randn(60, 3, generator=g).double() + 2 * torch.eye(3)[targets]).log_softmax(1)
+    file = image(folder / "a.png", 0, 0)
+    outputs = Outputs(
+        log_probabilities, log_probabilities.argmax(1), targets, [f"a/rather/long/path/of/image_{i}" for i in range(60)],
+        lambda place: partial(Image.open, file), {"b.png": "cut off"},
+    )  # fmt: skip
+    found = Evaluation(outputs, list(COLOURS), fit_temperature(log_probabilities, targets))
+    return evaluation_page(found, "Evaluation", "runs/a/0/checkpoints/best.ckpt", ["Measured on images."])
+
+
+def predictions(folder: Path, count: int = 70) -> str:
+    paths = [str(image(folder / f"with a long name to break {i}.png", i % 3, i)) for i in range(count)]
+    probability = torch.rand(count, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
+    answers = Answers(probability.indices, probability.values)
+    found = Predictions(paths, answers, {"x <i>.png": "broken"}, list(COLOURS))
+    return prediction_page(found, "Predictions", "best.ckpt")
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize(("make", "width"), [(evaluation, 400), (evaluation, 1200), (predictions, 400)])
+def test_a_browser_shows_it(make: Any, width: int, tmp_path: Path) -> None:
+    seen, said = browse(make(tmp_path), width, tmp_path)
+    assert said == ""
+    assert seen["width"] == width
+    assert seen["wide"] == [], "something sticks out of the screen"
+    assert seen["scrolled"] == 0, "what scrolls must be reachable by keyboard"
+    assert seen["contrast"] >= 4.5
+    assert seen["small"] >= 11
+    assert seen["texts"] > 50
+    assert seen["reach"] == seen["focused"] > 5
+    assert seen["images"] > 3
+    assert seen["nameless"] == 0
+    assert seen["lang"] == "en"
+    assert seen["fetched"] == 0
+
+
+@pytest.mark.chromium
+def test_print_cuts_nothing_off(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(evaluation(tmp_path))
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = ["chromium", *flags, "--no-pdf-header-footer", f"--print-to-pdf={tmp_path / 'p.pdf'}"]
+    subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=180, check=True)
+    pages = re.findall(rb"/Type\s*/Page\b", (tmp_path / "p.pdf").read_bytes())
+    assert 2 <= len(pages) <= 6
+
+
+def test_text_can_be_read_on_every_shade() -> None:
+    for step in range(101):
+        cell = shaded("1", step / 100, "")
+        background, ink = (tuple(map(int, found)) for found in re.findall(r"rgb\((\d+),(\d+),(\d+)\)", cell))
+        assert background == shade(step / 100)
+        assert contrast(background, ink) >= 4.5  # type: ignore[arg-type]
+
+
+def test_images_stop_where_the_page_is_full() -> None:
+    noise = torch.randint(0, 256, (400, 300, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    image = Image.fromarray(noise.numpy())
+    html, count = gallery((Thumbnail(lambda: image, "noise", ("a",)) for _ in range(1000)), Budget(200_000))
+    assert 5 < count < 50
+    assert html.count("<img") == count
+    assert len(html) < 210_000
+
+
+def test_thousands_of_images_make_a_page_of_bounded_size(tmp_path: Path) -> None:
+    file = str(image(tmp_path / "a.png", 0, 0))
+    probability = torch.rand(5000, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
+    found = Predictions([file] * 5000, Answers(probability.indices, probability.values), {}, list(COLOURS))
+    page = prediction_page(found, "Predictions", "n")
+    assert page.count("<img") == 240 + 48
+    assert len(page) < 5_000_000
+    assert re.search(r"80 of 1,\d{3} images, evenly from the surest to the least sure", page)
+
+
+def test_hundreds_of_classes_have_sixty_galleries(tmp_path: Path) -> None:
+    file = str(image(tmp_path / "a.png", 0, 0))
+    choice = torch.arange(300).div(2, rounding_mode="floor").clamp(max=120)
+    answers = Answers(torch.stack([choice, choice + 1], dim=1), torch.full((300, 2), 0.5))
+    page = prediction_page(Predictions([file] * 300, answers, {}, [f"c{i}" for i in range(200)]), "T", "n")
+    assert page.count('<h2 id="class-') == 60
+    assert "Shown are the 60 with the most images." in page
+    assert '<h2 id="class-59">c120</h2>' in page, "the largest is among them"
+
+
+def test_labels_that_do_not_exclude_one_another(tmp_path: Path) -> None:
+    every = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.3, 0.1]])
+    top = every.topk(2)
+    paths = [str(image(tmp_path / f"{i}.png", i, i)) for i in range(2)]
+    answers = Answers(top.indices, top.values, every >= 0.5, every)
+    page = prediction_page(Predictions(paths, answers, {}, list(COLOURS)), "T", "n")
+    assert "blue + green" in page
+    assert "no label" in page
+    assert page.count("<img") == 3, "an image stands under each of its labels"
