@@ -1,0 +1,1 @@
+"""Run folders: numbering, lookup, saved config, loggers, summary; open `folder.py` first."""

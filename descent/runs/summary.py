@@ -1,0 +1,49 @@
+"""What a fit says when it is done."""
+
+from pathlib import Path
+from typing import Any
+
+from descent.runs.folder import Run
+from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
+
+
+def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
+    """The last lines of a fit: validation result, folder, and the commands that go on from here."""
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    values = ", ".join(f"{name.removeprefix('val/')} {value:.4f}" for name, value in sorted(metrics.items()))
+    saver = trainer.checkpoint_callback
+    score = getattr(saver, "best_model_score", None)
+    best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
+    folder, file = shown(run.folder), shown(checkpoint)
+    return "\n".join(
+        [
+            "",
+            f"validation  {values or 'none'}{best}",
+            f"run folder  {folder}",
+            f"test        descent test --ckpt_path {file}",
+            f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
+            *(uses_of(file, trainer.lightning_module) if classifies_pictures(trainer) else []),
+        ]
+    )
+
+
+def uses_of(file: str, module: Any) -> list[str]:
+    """What can be done with a network that names what is in a picture; labels are measured by `descent test`."""
+    evaluate = [f"evaluate    descent evaluate --ckpt_path {file}"]
+    return [
+        *(evaluate if not isinstance(module, MultilabelClassifier) else []),
+        f"predict     descent predict --ckpt_path {file} --images FOLDER_OR_FILES",
+        f"export      descent export --ckpt_path {file} --to onnx",
+    ]
+
+
+def classifies_pictures(trainer: Any) -> bool:
+    """Whether pictures go in and classes come out; a table is held as pictures of 1 × 1 pixel."""
+    kinds = (ImageClassifier, BinaryClassifier, MultilabelClassifier)
+    return isinstance(trainer.lightning_module, kinds) and max(getattr(trainer.datamodule, "image_size", (1, 1))) > 1
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it: from the working folder where it lies below."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
