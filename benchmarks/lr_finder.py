@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.tuner.tuning import Tuner
 from timm.optim import Lion  # type: ignore[attr-defined]
@@ -32,6 +31,7 @@ from torch.optim import SGD, AdamW
 from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from datamodules import ImageFolderDataModule
+from foundation.errors import UserError
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import SmallCNN
 
@@ -121,7 +121,7 @@ def note_ours(results: Results, name: str, seed: int, data: Any) -> None:
             fresh(name, seed), data, steps=STEPS, repeats=REPEATS, seed=seed, accelerator="cpu", precision=PRECISION,
             low=LOW, high=HIGH,
         )  # fmt: skip
-    except MisconfigurationException as error:
+    except UserError as error:
         print(name, seed, "refused:", error)
         search = None
     if search is not None:

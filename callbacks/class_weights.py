@@ -3,11 +3,12 @@
 from typing import Any, Literal
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
+
+from foundation.errors import UserError
 
 Method = Literal["inverse", "effective"]
 
@@ -28,7 +29,7 @@ class ClassWeights(Callback):
 
     Raises:
         ValueError: An unknown method, or a beta outside [0, 1).
-        MisconfigurationException: The loss takes no class weights or has been given some, the data does not tell its
+        UserError: The loss takes no class weights or has been given some, the data does not tell its
             labels, or a class has none.
 
     Reference:
@@ -48,14 +49,12 @@ class ClassWeights(Callback):
         loss: Any = getattr(pl_module, "loss", None)
         name = next((name for name in ("class_weights", "weight") if name in getattr(loss, "_buffers", {})), None)
         if name is None:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{type(loss).__name__} takes no class weights: choose losses/cross_entropy_weighted.yaml, "
                 "losses/focal.yaml or losses/dice.yaml, or leave ClassWeights out."
             )
         if getattr(loss, name) is not None and loss is not self.given:
-            raise MisconfigurationException(
-                f"{type(loss).__name__} has weights already: leave its {name} out, or ClassWeights."
-            )
+            raise UserError(f"{type(loss).__name__} has weights already: leave its {name} out, or ClassWeights.")
         data: Any = getattr(trainer, "datamodule", None)
         weights = class_weights(label_counts(data), self.method, self.beta, getattr(data, "class_names", None))
         loss.register_buffer(name, weights.to(pl_module.device), persistent=False)
@@ -68,13 +67,13 @@ def label_counts(data: Any) -> Tensor:
     """How often each class stands in the training labels `(C,)`; labels outside the classes are not labelled.
 
     Raises:
-        MisconfigurationException: The data module does not tell its training labels.
+        UserError: The data module does not tell its training labels.
     """
     if getattr(data, "train_set", None) is None and hasattr(data, "open"):
         data.open("fit")
     rows: Any = getattr(data, "train_set", None)
     if not hasattr(rows, "images"):
-        raise MisconfigurationException(
+        raise UserError(
             "ClassWeights counts the labels of data modules that hold them in memory (those of datamodules); for "
             "others give the loss its weights in the config: model.loss.class_weights."
         )
@@ -86,7 +85,7 @@ def class_weights(counts: Tensor, method: Method, beta: float = 0.999, names: li
     """Weights `(C,)` of classes with these counts, the mean over all labels being 1.
 
     Raises:
-        MisconfigurationException: A class has no label.
+        UserError: A class has no label.
 
     Example:
         >>> class_weights(torch.tensor([3, 1]), "inverse")
@@ -94,7 +93,7 @@ def class_weights(counts: Tensor, method: Method, beta: float = 0.999, names: li
     """
     if (counts == 0).any():
         missing = [names[c] if names else str(c) for c in (counts == 0).nonzero().flatten().tolist()]
-        raise MisconfigurationException(f"no training label is of class {', '.join(missing)}: it has no weight.")
+        raise UserError(f"no training label is of class {', '.join(missing)}: it has no weight.")
     n = counts.double()
     weights = 1 / n if method == "inverse" else (1 - beta) / (1 - beta**n)
     return (weights * n.sum() / (weights * n).sum()).float()

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
+from foundation.errors import UserError
 from lightning_modules.losses.batch_checks import Finding, examine, examine_inputs
 
 SWITCH = "Preflight can be turned off: --preflight false."
@@ -31,7 +31,7 @@ class Preflight(Callback):
     1, one class only in the batch, inputs that are not normalised, a first loss far from what a guess gives.
 
     Raises:
-        MisconfigurationException: A certain mistake; the message says what to do.
+        UserError: A certain mistake; the message says what to do.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Preflight(Callback):
         certain = [finding.text for finding in findings if finding.certain]
         if certain:
             self.stop()
-            raise MisconfigurationException(f"Preflight: {' '.join(certain)} {SWITCH}")
+            raise UserError(f"Preflight: {' '.join(certain)} {SWITCH}")
         for finding in findings:
             if finding.text not in self.said:
                 self.said.add(finding.text)

@@ -4,12 +4,14 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+from foundation.errors import UserError
+
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 MODE = "descent"
 SUFFIXES = (".yaml", ".yml")
 
 
-class PresetNotFoundError(ValueError):
+class PresetNotFoundError(UserError):
     """A preset that is nowhere; the message says where one looked and what comes near."""
 
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
 
+from foundation.errors import UserError
 from foundation.random_streams import random_state_kept, seed_streams
 
 
@@ -36,7 +36,7 @@ def private_fit(
         **options: Of the trainer, as `trainer_options` gives them; more callbacks come after the one above.
 
     Raises:
-        MisconfigurationException: The module cannot be copied.
+        UserError: The module cannot be copied.
         KeyboardInterrupt: Ctrl+C, after everything is as before.
     """
     batches = _copied_data(data)
@@ -66,12 +66,12 @@ def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
     """What one private trainer takes over from another trainer: device, precision, clipping, accumulation.
 
     Raises:
-        MisconfigurationException: The strategy spreads the module over devices, so that no device can copy it.
+        UserError: The strategy spreads the module over devices, so that no device can copy it.
     """
     if trainer is None:
         return {"devices": 1}
     if isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy)):
-        raise MisconfigurationException(
+        raise UserError(
             f"{type(trainer.strategy).__name__} spreads the module over devices, and the search trains a copy on one: "
             "search on one device (--trainer.devices 1 --trainer.strategy auto)."
         )
@@ -92,7 +92,7 @@ def _copied_module(module: LightningModule, logged: bool) -> LightningModule:
     try:
         twin = copy.deepcopy(module)
     except Exception as error:
-        raise MisconfigurationException(
+        raise UserError(
             f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}), so it cannot be tried out "
             "without a trace: keep tensors that are not leaves, files and locks out of its attributes."
         ) from error

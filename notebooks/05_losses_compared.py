@@ -5,7 +5,7 @@
 
 # %%
 # %matplotlib inline
-from descent.studies import compare
+from descent import compare
 
 trials, seeds = 3, 4  # small: 1, 2
 result = compare("configs/studies/losses_outliers.yaml", trials=trials, seeds=seeds, verbose=False)

@@ -5,7 +5,7 @@
 
 # %%
 # %matplotlib inline
-from descent.studies import compare
+from descent import compare
 
 trials, seeds = 2, 3  # small: 1, 2
 epochs = 2  # small: 1

@@ -69,7 +69,7 @@ class DurableCheckpoint(ModelCheckpoint):
 
     Raises:
         ValueError: An argument out of its range.
-        MisconfigurationException: Nobody logs ``monitor``; at the first moment at which that is certain.
+        UserError: Nobody logs ``monitor``; at the first moment at which that is certain.
 
     Example:
         >>> DurableCheckpoint(monitor="val/accuracy", mode="max").monitor

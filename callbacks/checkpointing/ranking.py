@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from foundation.errors import UserError
 
 VALIDATION = re.compile(r"val(id|idation)?[/_.]")
 
@@ -24,14 +24,14 @@ def refuse_unlogged(monitor: str, logged: Iterable[str]) -> None:
     """Raise where ``monitor`` is not among what was logged.
 
     Raises:
-        MisconfigurationException: Names the closest keys, or all of them.
+        UserError: Names the closest keys, or all of them.
     """
     keys = sorted(set(logged))
     if monitor in keys:
         return
     close = difflib.get_close_matches(monitor, keys, n=2)
     way_out = f"did you mean {' or '.join(map(repr, close))}?" if close else f"logged are: {', '.join(keys) or 'none'}."
-    raise MisconfigurationException(f"the checkpoint follows monitor={monitor!r}, which nobody logs; {way_out}")
+    raise UserError(f"the checkpoint follows monitor={monitor!r}, which nobody logs; {way_out}")
 
 
 class Ranking:

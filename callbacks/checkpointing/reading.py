@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.checkpointing.seal import damage, damage_of, saved_ns
+from foundation.errors import UserError
 
 PATTERN = "*.ckpt"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
@@ -50,13 +50,13 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
 
     Raises:
         FileNotFoundError: No such file; names the newest valid one in the same folder.
-        MisconfigurationException: Damaged, not a checkpoint, or holding objects that could run code.
+        UserError: Damaged, not a checkpoint, or holding objects that could run code.
     """
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint {path} does not exist.{_way_out(path)}")
     with path.open("rb") as file:
         if wrong := damage_of(file):
-            raise MisconfigurationException(f"checkpoint {path} is damaged: {wrong}.{_way_out(path)}")
+            raise UserError(f"checkpoint {path} is damaged: {wrong}.{_way_out(path)}")
         checkpoint = _loaded(file, path, map_location, weights_only is not False)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         found = (
@@ -64,7 +64,7 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
             if isinstance(checkpoint, dict)
             else type(checkpoint).__name__
         )
-        raise MisconfigurationException(
+        raise UserError(
             f"{path} is not a checkpoint of a training run: expected a dict with a state_dict, found {found}."
         )
     return checkpoint
@@ -75,10 +75,10 @@ def _loaded(file: BinaryIO, path: Path, map_location: Any, weights_only: bool) -
     try:
         return torch.load(file, map_location=map_location, weights_only=weights_only)
     except pickle.UnpicklingError as error:
-        raise MisconfigurationException(_refusal(path, str(error))) from error
+        raise UserError(_refusal(path, str(error))) from error
     except (RuntimeError, EOFError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise MisconfigurationException(f"{path} is not a checkpoint of torch: {reason}.{_way_out(path)}") from error
+        raise UserError(f"{path} is not a checkpoint of torch: {reason}.{_way_out(path)}") from error
 
 
 def step_of(path: Path) -> int:

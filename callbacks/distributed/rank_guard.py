@@ -4,16 +4,16 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
 from callbacks.distributed.agreement import let_end
 from callbacks.distributed.rank_facts import bits_of_rate, bits_of_weights, differences, facts_of
+from foundation.errors import UserError
 
 
-class RanksDisagree(MisconfigurationException):
+class RanksDisagreeError(UserError):
     """Processes that should hold the same hold something different; the message says what, and on which rank."""
 
 
@@ -34,7 +34,7 @@ class RankGuard(Callback):
 
     Raises:
         ValueError: `every_n_steps` is below 1.
-        RanksDisagree: They do.
+        RanksDisagreeError: They do.
     """
 
     def __init__(self, every_n_steps: int | None = 100) -> None:
@@ -58,7 +58,7 @@ class RankGuard(Callback):
         found = differences(facts)
         if found:
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            raise RanksDisagree(
+            raise RanksDisagreeError(
                 f"The processes do not run the same: {'; '.join(found[:3])}{more}. "
                 "Start all of them with the same command, config, data and versions."
             )
@@ -114,7 +114,7 @@ class RankGuard(Callback):
                 f"the weights differ between processes in {len(differing)} of {len(names)} tensors, first "
                 f"{names[first - groups]}, {who}"
             )
-        raise RanksDisagree(
+        raise RanksDisagreeError(
             f"step {self.asked}: {what}. They were the same at the comparison {self.every_n_steps} steps ago: "
             "look for what one process does and others do not, such as a random or rank-dependent change of weights "
             "or rates. Go on from a checkpoint of an earlier step."
@@ -150,7 +150,7 @@ class RankGuard(Callback):
         dist.all_gather_object(everyone, mine)
         for name, *values in zip(names, *everyone, strict=True):
             if len({f"{value!r}" for value in values}) > 1:
-                raise RanksDisagree(
+                raise RanksDisagreeError(
                     f"{name!r} differs between processes ({', '.join(f'{value:.6g}' for value in values)} on ranks 0-"
                     f"{len(values) - 1}), and decisions follow it: log it with sync_dist=True, or as a torchmetrics "
                     "metric."

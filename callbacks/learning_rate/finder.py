@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch.distributed as dist
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -15,6 +14,7 @@ from callbacks.learning_rate.scaling import scale_rates
 from callbacks.learning_rate.search import LRSearch, smoothed_repeats
 from callbacks.learning_rate.suggestions import Floats, Method, divergence, spaced_rates, suggest
 from callbacks.learning_rate.sweep import LRSweep, several_processes
+from foundation.errors import UserError
 from foundation.trial_fit import private_fit, trainer_options
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side
@@ -62,7 +62,7 @@ def find_lr(
 
     Raises:
         ValueError: An argument is outside its range.
-        MisconfigurationException: The curve says nothing; the message says what to do.
+        UserError: The curve says nothing; the message says what to do.
 
     Example:
         >>> import torch; from functools import partial
@@ -201,12 +201,12 @@ def data_of(trainer: Trainer) -> Any:
     """The trainer's data module, or the training loader that it was given.
 
     Raises:
-        MisconfigurationException: Neither is there.
+        UserError: Neither is there.
     """
     data: Any = getattr(trainer, "datamodule", None)
     if data is None:
         trainer.fit_loop.setup_data()
         data = trainer.train_dataloader
     if data is None:
-        raise MisconfigurationException("There is no training data to search with: give fit a data module or a loader.")
+        raise UserError("There is no training data to search with: give fit a data module or a loader.")
     return data

@@ -3,12 +3,12 @@
 from math import sqrt
 from typing import Any, Literal
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
 from callbacks.learning_rate.sweep import top_rate
+from foundation.errors import UserError
 
 OF_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr")
 OF_SCHEDULES = ("base_lrs", "max_lrs", "_last_lr", "targets")
@@ -88,7 +88,7 @@ class ScaledRate(Callback):
 
     Raises:
         ValueError: An argument is outside its range.
-        MisconfigurationException: The data has no `batch_size`.
+        UserError: The data has no `batch_size`.
 
     Reference:
         P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017 (linear, warmup).
@@ -108,7 +108,7 @@ class ScaledRate(Callback):
         if batch is None:
             if self.rule == "none":
                 return
-            raise MisconfigurationException(
+            raise UserError(
                 "ScaledRate needs the batch size of a process, which the data does not say: give it a batch_size "
                 "attribute, or take ScaledRate out and set the learning rate for the global batch by hand."
             )

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
+
+from foundation.errors import UserError
 
 Floats = NDArray[np.float64]
 Method = Literal["nine_tenths", "steepest", "valley", "minimum_tenth"]
@@ -97,10 +98,10 @@ def suggest(rates: Floats, curve: Floats, noise: float = 0.0, diverged: bool = F
         diverged: Whether the test ended because the loss diverged.
 
     Raises:
-        MisconfigurationException: Too few points, no fall, or still falling at the highest rate.
+        UserError: Too few points, no fall, or still falling at the highest rate.
     """
     if len(curve) < FEWEST:
-        raise MisconfigurationException(
+        raise UserError(
             f"The loss diverged after {len(curve)} steps, at a rate of {rates[: len(curve) + 1][-1]:.3g}; {FEWEST} are "
             "needed: start at a lower rate (low), or look at the data and the loss."
         )
@@ -108,13 +109,13 @@ def suggest(rates: Floats, curve: Floats, noise: float = 0.0, diverged: bool = F
     plain = float(curve[: max(len(curve) // 10, 3)].mean())  # what the loss is before it moves
     fall = plain - float(curve[lowest])
     if lowest == 0 or fall < max(SURE * noise, 0.01 * abs(plain)):
-        raise MisconfigurationException(
+        raise UserError(
             f"The loss does not fall between {rates[0]:.3g} and {rates[-1]:.3g} (from {plain:.4g} to at least "
             f"{curve[lowest]:.4g}, noise {noise:.2g}): widen the range (low, high), take more steps, larger batches or "
             "more repeats, and see that the module trains at all."
         )
     if lowest >= len(curve) - 2 and not diverged:
-        raise MisconfigurationException(
+        raise UserError(
             f"The loss still falls at the highest rate, {rates[-1]:.3g}: raise high, so that the curve's minimum can "
             "be seen."
         )

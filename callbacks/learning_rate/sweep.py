@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.gradients.measure import current_scale
 from callbacks.learning_rate.suggestions import Floats, divergence
+from foundation.errors import UserError
 
 LOOK_EVERY = 10  # steps between two looks at the losses, which wait for the device
 
@@ -25,11 +25,11 @@ def relative_rates(optimizer: Optimizer) -> list[float]:
     """Each group's rate relative to the first group's.
 
     Raises:
-        MisconfigurationException: The first group's rate is 0.
+        UserError: The first group's rate is 0.
     """
     rates = [top_rate(group) for group in optimizer.param_groups]
     if rates[0] == 0:
-        raise MisconfigurationException(
+        raise UserError(
             "The first parameter group has learning rate 0, to which no other can be set in proportion: give it one."
         )
     return [rate / rates[0] for rate in rates]
@@ -56,9 +56,7 @@ class LRSweep(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the schedules away; in manual optimization the module steps them itself, and is overruled."""
         if self.number >= len(trainer.optimizers):
-            raise MisconfigurationException(
-                f"optimizer is {self.number}, but there are {len(trainer.optimizers)}, counted from 0."
-            )
+            raise UserError(f"optimizer is {self.number}, but there are {len(trainer.optimizers)}, counted from 0.")
         if pl_module.automatic_optimization:
             trainer.lr_scheduler_configs.clear()
         progress: Any = trainer.fit_loop.epoch_progress.current

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities import rank_zero_warn
@@ -14,12 +13,13 @@ from torch.optim import Optimizer
 from callbacks.gradients.measure import scaler_of, total_norm
 from callbacks.non_finite.file import write_black_box
 from callbacks.non_finite.trace import Fault, bad_value, tensors_in, trace_step
+from foundation.errors import UserError
 from foundation.random_streams import random_state
 from foundation.trial_fit import trainer_options
 from lightning_modules.optimizers.taken_steps import drop_step, keep_steps
 
 
-class NonFiniteError(MisconfigurationException):
+class NonFiniteError(UserError):
     """A loss, gradient, activation or weight is not finite; the message says where it was made first."""
 
 

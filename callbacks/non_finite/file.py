@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 
 from callbacks.non_finite.trace import Fault, trace_step
+from foundation.errors import UserError
 
 KEYS = {"fault", "batches", "random", "buffers", "state_dict", "precision", "accumulate_grad_batches", "config"}
 
@@ -36,16 +36,16 @@ def read_black_box(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        MisconfigurationException: It is no black box.
+        UserError: It is no black box.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no black box at {path}: BlackBox writes black_box.pt into the run's folder.")
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise MisconfigurationException(f"{path} cannot be read as a black box: {error}") from error
+        raise UserError(f"{path} cannot be read as a black box: {error}") from error
     if not isinstance(content, dict) or not content.keys() >= KEYS:
-        raise MisconfigurationException(f"{path} is no black box: expected a file that callbacks.BlackBox wrote.")
+        raise UserError(f"{path} is no black box: expected a file that callbacks.BlackBox wrote.")
     for state in content["random"]:
         name, keys, *rest = state["numpy"]
         state["numpy"] = (name, np.array(keys, dtype=np.uint32), *rest)
@@ -64,14 +64,14 @@ def replay(path: Path, module: LightningModule, **options: Any) -> Fault | None:
 
     Raises:
         FileNotFoundError: There is no such file.
-        MisconfigurationException: It is no black box, or one of another network.
+        UserError: It is no black box, or one of another network.
     """
     content = read_black_box(path)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     try:
         module.load_state_dict(content["state_dict"])
     except RuntimeError as error:
-        raise MisconfigurationException(f"{path} is of another network: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is of another network: {' '.join(str(error).split())}") from error
     if getattr(module, "num_classes", 0) is None:
         module.num_classes = content.get("num_classes")  # type: ignore[assignment]  # there is no data here that would say it
     defaults = {"devices": 1, "accumulate_grad_batches": content["accumulate_grad_batches"]}

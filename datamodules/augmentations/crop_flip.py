@@ -3,11 +3,11 @@
 from typing import Literal
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
 from foundation.counter_random import mix, random_below
+from foundation.errors import UserError
 
 # Streams of random numbers: each choice has its own, so that no two go together. 0 and 1 are the order and the split.
 _SHIFT_Y, _SHIFT_X, _FLIP = 2, 3, 4
@@ -57,7 +57,7 @@ class CropFlip(Augmentation):
         """Crop and flip a batch."""
         height, width = images.shape[-2:]
         if self.mode == "reflect" and self.padding >= min(height, width):
-            raise MisconfigurationException(
+            raise UserError(
                 f"padding {self.padding} cannot be reflected in images of {height} × {width}: it must be smaller."
             )
         places = 2 * self.padding + 1

@@ -4,11 +4,11 @@ import copy
 from collections.abc import Sequence
 from typing import Self
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from datamodules.augmentations.base import Augmentation
+from foundation.errors import UserError
 
 
 class ProgressiveResize(Augmentation):
@@ -27,7 +27,7 @@ class ProgressiveResize(Augmentation):
 
     Raises:
         ValueError: If an argument is outside its range.
-        MisconfigurationException: The run has no known length, or the images are not square or not larger.
+        UserError: The run has no known length, or the images are not square or not larger.
 
     Example:
         >>> resize = ProgressiveResize(sizes=[4, 6], until=[0.5, 0.75]).over(epochs=4)
@@ -54,7 +54,7 @@ class ProgressiveResize(Augmentation):
     def over(self, epochs: float | None) -> Self:
         """Take the length of the run."""
         if epochs is None:
-            raise MisconfigurationException(
+            raise UserError(
                 "ProgressiveResize needs the length of the run, and this run has none: set trainer.max_epochs or "
                 "trainer.max_steps."
             )
@@ -65,7 +65,7 @@ class ProgressiveResize(Augmentation):
     def size(self, epoch: int) -> int | None:
         """Side of the images in an epoch (from 0); `None` is the full size."""
         if self.epochs is None:
-            raise MisconfigurationException(
+            raise UserError(
                 "ProgressiveResize does not know the length of the run; in a loop of your own, "
                 "call its over(epochs) first."
             )
@@ -77,7 +77,7 @@ class ProgressiveResize(Augmentation):
         """Shrink a batch to the size of the epoch."""
         height, width = images.shape[-2:]
         if height != width or height <= self.sizes[-1]:
-            raise MisconfigurationException(
+            raise UserError(
                 f"ProgressiveResize shrinks square images to {list(self.sizes)} pixels; these are {height} × {width}."
             )
         size = self.size(epoch)

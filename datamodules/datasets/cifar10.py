@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.datasets.downloads import download_explained
 from datamodules.memory.data_module import ImageDataModule
 from datamodules.memory.images import Images
 from datamodules.memory.normalisation import Statistics
+from foundation.errors import UserError
 
 
 class CIFAR10DataModule(ImageDataModule):
@@ -97,7 +97,7 @@ def _read(folder: Path, files: list[tuple[str, str]]) -> Images:
         file = folder / name
         if not check_integrity(file, checksum):
             what = "is not the official file" if file.exists() else "does not exist"
-            raise MisconfigurationException(f"{file} {what}: remove it, and the next run fetches it again.")
+            raise UserError(f"{file} {what}: remove it, and the next run fetches it again.")
         with file.open("rb") as stream:
             content = pickle.load(stream, encoding="latin1")  # the checksum has shown whose pickle it is
         planes = torch.from_numpy(np.asarray(content["data"], dtype=np.uint8)).view(-1, 3, 32, 32)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from tarfile import TarError
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from foundation.errors import UserError
 
 TIMEOUT = 30.0  # seconds without an answer
 
@@ -20,7 +20,7 @@ def download_explained(what: str, ways_out: str) -> Iterator[None]:
         ways_out: What the user can do.
 
     Raises:
-        MisconfigurationException: It failed, and not for want of a permission.
+        UserError: It failed, and not for want of a permission.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)  # torchvision gives none, so that a silent network would hang for ever
@@ -29,6 +29,6 @@ def download_explained(what: str, ways_out: str) -> Iterator[None]:
     except PermissionError:
         raise
     except (OSError, RuntimeError, HTTPException, TarError, EOFError) as error:
-        raise MisconfigurationException(f"{what} ({error}): {ways_out}") from error
+        raise UserError(f"{what} ({error}): {ways_out}") from error
     finally:
         socket.setdefaulttimeout(before)

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from datamodules.datasets.downloads import download_explained
 from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.masks import MaskDataModule
 from datamodules.memory.split import stratified_split
+from foundation.errors import UserError
 from foundation.files import replacing
 
 FOLDER = "oxford-iiit-pet"  # as torchvision names it
@@ -165,7 +165,7 @@ def scaled(path: Path, mode: Literal["RGB", "L"], size: int) -> "np.typing.NDArr
     """A file's pixels, smoothed where it is an image, each one's own value where it is a trimap.
 
     Raises:
-        MisconfigurationException: It cannot be read.
+        UserError: It cannot be read.
     """
     try:
         with Image.open(path) as image:
@@ -173,8 +173,6 @@ def scaled(path: Path, mode: Literal["RGB", "L"], size: int) -> "np.typing.NDArr
                 image.draft(mode, (2 * size, 2 * size))
             plain = image.convert(mode)
     except (OSError, SyntaxError) as error:
-        raise MisconfigurationException(
-            f"{path} cannot be read ({error}): remove it, and the next run unpacks it again."
-        ) from error
+        raise UserError(f"{path} cannot be read ({error}): remove it, and the next run unpacks it again.") from error
     how = Image.Resampling.BILINEAR if mode == "RGB" else Image.Resampling.NEAREST
     return np.asarray(plain.resize((size, size), how))

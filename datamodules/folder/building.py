@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from datamodules.folder.cache_file import CacheEntry, ImageCache
@@ -12,6 +11,7 @@ from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.parallel_decoding import decode_all
 from datamodules.folder.places import locked
 from datamodules.folder.tree import Tree
+from foundation.errors import UserError
 from foundation.files import PART, replacing
 
 OnCorrupt = Literal["stop", "skip"]
@@ -29,7 +29,7 @@ def build(cache: ImageCache, source: Path, tree: Tree, form: ImageFormat, on_cor
         on_corrupt: ``stop`` at images that cannot be decoded, or ``skip`` them and say how many.
 
     Raises:
-        MisconfigurationException: If images are corrupt; or, when they are skipped, if a class has no other.
+        UserError: If images are corrupt; or, when they are skipped, if a class has no other.
         OSError: If the cache cannot be written.
     """
     with locked(cache.folder) as alone:
@@ -42,7 +42,7 @@ def build(cache: ImageCache, source: Path, tree: Tree, form: ImageFormat, on_cor
         with replacing(cache.pixel_file(tree.digest)) as part:
             decoded = decode_all(source, tree.names, form, part)
             if decoded.failures and on_corrupt == "stop":
-                raise MisconfigurationException(_corrupt(source, tree, decoded.failures))
+                raise UserError(_corrupt(source, tree, decoded.failures))
             _remove_rows(part, set(decoded.failures), len(tree.names), form)
             counts = _remaining(tree, set(decoded.failures), source)
         entry = CacheEntry(
@@ -75,7 +75,7 @@ def _remaining(tree: Tree, failed: set[int], source: Path) -> dict[str, int]:
         counts[name] = count - sum(row in failed for row in range(first, first + count))
         first += count
         if counts[name] == 0:
-            raise MisconfigurationException(f"all {count} images in {source / name} are corrupt.")
+            raise UserError(f"all {count} images in {source / name} are corrupt.")
     return counts
 
 

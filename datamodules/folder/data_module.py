@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
 from datamodules.folder.building import OnCorrupt
@@ -15,6 +14,7 @@ from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.loading import ImageLoader
 from datamodules.memory.normalisation import Statistics
 from datamodules.memory.split import stratified_split
+from foundation.errors import UserError
 
 
 class ImageFolderDataModule(ImageDataModule):
@@ -76,7 +76,7 @@ class ImageFolderDataModule(ImageDataModule):
             part = ALL if self.is_plain else "train"
             names = class_folders(self.root, part)
             if len(names) < 2:
-                raise MisconfigurationException(
+                raise UserError(
                     f"{self.root / part} has one class only, {names[0]}: to tell classes apart takes two or more."
                 )
             self._class_names = names

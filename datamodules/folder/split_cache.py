@@ -3,14 +3,13 @@
 from pathlib import Path
 from threading import Thread
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 from datamodules.folder.building import OnCorrupt, build
 from datamodules.folder.cache_file import CacheEntry, ImageCache, is_unchanged
 from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.places import cache_folders, writable_folder
 from datamodules.folder.tree import ALL, Tree, class_folders, scan
 from datamodules.memory.images import Images
+from foundation.errors import UserError
 
 _PATIENCE = 0.015  # seconds that opening waits for the comparison; some 3,000 images are compared by then
 
@@ -89,7 +88,7 @@ class FolderCache:
         def compare() -> None:
             try:
                 self._changed = scan(self.source, list(entry.counts)).digest != entry.digest
-            except (OSError, MisconfigurationException):
+            except (OSError, UserError):
                 self._changed = True  # find() looks again and says what is wrong
 
         self._check = Thread(target=compare, daemon=True)
@@ -111,7 +110,7 @@ class FolderCache:
         names = class_folders(self.root, self.split)
         strange = sorted(set(names) - set(self.class_names))
         if strange:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{self.source} has classes that {self.root / 'train'} has not: {', '.join(strange)}; "
                 "the network cannot answer with a class it was not trained on. Rename, remove or add them to train."
             )

@@ -7,13 +7,13 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules.folder.decoding import ENDINGS
 from datamodules.memory.images import Images
 from datamodules.memory.normalisation import Statistics, pixel_statistics
 from datamodules.memory.split import stratified_split
+from foundation.errors import UserError
 
 _SHOWN = 5
 
@@ -43,7 +43,7 @@ def class_folders(root: Path, split: str) -> list[str]:
     Raises:
         FileNotFoundError: If there is no such folder; the message says what is there instead.
         NotADirectoryError: If ``root`` is a file.
-        MisconfigurationException: If it holds no folders.
+        UserError: If it holds no folders.
     """
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(
@@ -54,9 +54,7 @@ def class_folders(root: Path, split: str) -> list[str]:
         raise FileNotFoundError(_missing(root, split))
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     if not names:
-        raise MisconfigurationException(
-            f"{folder} has no class folders, found {_listing(folder)}: images go into {folder}/<class>/."
-        )
+        raise UserError(f"{folder} has no class folders, found {_listing(folder)}: images go into {folder}/<class>/.")
     return names
 
 
@@ -68,14 +66,14 @@ def scan(folder: Path, classes: list[str]) -> Tree:
         classes: Names of its class folders.
 
     Raises:
-        MisconfigurationException: If a class has no image.
+        UserError: If a class has no image.
     """
     tree = Tree(folders={".": folder.stat().st_mtime_ns})
     whole = hashlib.blake2b(digest_size=16)
     for name in classes:
         found = sorted(_images(folder, name, tree))
         if not found:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{folder / name} has no images, found {_listing(folder / name)}: add some or remove the folder. "
                 f"Endings that count: {' '.join(sorted(ENDINGS))}."
             )

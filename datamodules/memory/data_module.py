@@ -5,7 +5,6 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -18,6 +17,7 @@ from datamodules.memory.normalisation import Normaliser, Statistics, checked, pi
 from datamodules.memory.order import EpochOrder, PlainOrder
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
+from foundation.errors import UserError
 
 
 class ImageDataModule(LightningDataModule, ABC):
@@ -156,7 +156,7 @@ class ImageDataModule(LightningDataModule, ABC):
         given = self._run.given_statistics
         if given is not None and len(given.mean) != self.channels:
             values = "1 value" if len(given.mean) == 1 else f"{len(given.mean)} values"
-            raise MisconfigurationException(f"mean and std have {values}, the images {self.channels} channels.")
+            raise UserError(f"mean and std have {values}, the images {self.channels} channels.")
         self.open(stage)
 
     def open(self, stage: str) -> None:
@@ -191,7 +191,7 @@ class ImageDataModule(LightningDataModule, ABC):
         available = len(dataset) // processes
         if self.batch_size > available:
             each = f" for each of {processes} processes" if processes > 1 else ""
-            raise MisconfigurationException(
+            raise UserError(
                 f"batch_size {self.batch_size} is larger than the training data, {available} images{each}: "
                 f"set it to at most {available}."
             )
@@ -233,7 +233,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def _plain_loader(self, dataset: ImageDataset, name: str, mixed: bool) -> ImageLoader:
         processes, rank = self._processes()
         if len(dataset) < processes:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{len(dataset)} {name} images cannot be shared out to {processes} processes: use fewer devices."
             )
         return self._loader(dataset, PlainOrder(dataset, processes, rank, mixed), self.eval_batch_size)

@@ -4,9 +4,10 @@ import hashlib
 from typing import NamedTuple
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from foundation.errors import UserError
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -68,8 +69,8 @@ def opened(dataset: ImageDataset | None, stage: str) -> ImageDataset:
     """The dataset itself.
 
     Raises:
-        MisconfigurationException: If it is not there yet.
+        UserError: If it is not there yet.
     """
     if dataset is None:
-        raise MisconfigurationException(f"The images are not open yet: call setup({stage!r}) first.")
+        raise UserError(f"The images are not open yet: call setup({stage!r}) first.")
     return dataset

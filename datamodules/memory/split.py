@@ -1,10 +1,10 @@
 """A stratified split: the same share of every class, chosen by a seed."""
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from foundation.counter_random import mix
+from foundation.errors import UserError
 
 _SPLIT = 1
 
@@ -22,7 +22,7 @@ def stratified_split(targets: Tensor, share: float, seed: int, class_names: list
         targets ``(N,)`` → rows of the first set ``(N − M,)``, rows of the second ``(M,)``, both rising.
 
     Raises:
-        MisconfigurationException: If a class would be missing in either set.
+        UserError: If a class would be missing in either set.
 
     Example:
         >>> first, second = stratified_split(torch.arange(10) % 2, 0.2, seed=0, class_names=["even", "odd"])
@@ -35,7 +35,7 @@ def stratified_split(targets: Tensor, share: float, seed: int, class_names: list
         rows = (targets == target).nonzero().flatten()
         chosen = int(share * len(rows) + 0.5)
         if not 0 < chosen < len(rows):
-            raise MisconfigurationException(_too_few(name, len(rows), chosen, share))
+            raise UserError(_too_few(name, len(rows), chosen, share))
         second[rows[torch.randperm(len(rows), generator=generator)[:chosen]]] = True
     return (~second).nonzero().flatten(), second.nonzero().flatten()
 

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from descent.allocator import tune_allocator
+from foundation.errors import UserError
 
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
@@ -45,12 +46,11 @@ def main(args: list[str]) -> Any:
         sys.path.append(str(Path.cwd()))  # classes of the user's own
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from descent.presets import PresetNotFoundError
     from descent.training.run_command import fail
 
     try:
         return _compare(known, changes, overrides)
-    except (MisconfigurationException, PresetNotFoundError, OSError) as error:
+    except (UserError, MisconfigurationException, OSError) as error:
         fail(error)
     except KeyboardInterrupt:
         print("\nstopped; what is finished is kept: the same command goes on.", file=sys.stderr)
@@ -58,7 +58,7 @@ def main(args: list[str]) -> Any:
 
 
 def _compare(known: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
-    from descent.studies import compare
+    from descent.studies.comparison import compare
     from descent.studies.study_config import read_study
 
     if overrides:

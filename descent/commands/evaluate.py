@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from descent.commands.parser import carry_out, parse, parser
+from foundation.errors import UserError
 
 USAGE = """\
 usage: descent evaluate --ckpt_path PATH [--images FOLDER] [options]
@@ -101,7 +102,7 @@ def _temperature(trained: Any, module: Any) -> tuple[Any, list[str]]:
 
     try:
         return fit_temperature(*validation_log_probabilities(trained, module)), []
-    except (MisconfigurationException, OSError) as error:
+    except (UserError, MisconfigurationException, OSError) as error:
         text = f"No temperature was fitted, as the run's validation data cannot be opened: {error}"
         say(text)
         return None, [text]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from descent.commands.parser import carry_out, parse, parser, refuse
+from foundation.errors import UserError
 
 USAGE = """\
 usage: descent export --ckpt_path PATH --to onnx|torch [options]
@@ -49,8 +50,6 @@ def main(args: list[str]) -> Any:
 
 
 def _export(known: argparse.Namespace, rest: list[str]) -> Any:
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
     from descent.inference.export.exported_classifier import INPUT, OUTPUT
     from descent.inference.export.onnx_file import OPSET, check_packages, write_onnx
     from descent.inference.export.torch_file import write_torch
@@ -63,9 +62,7 @@ def _export(known: argparse.Namespace, rest: list[str]) -> Any:
     trained = load_trained(known.ckpt_path, [*rest, *EXACT])
     file = known.out or trained.folder("").joinpath(f"model{SUFFIXES[known.to]}")
     if file.is_dir():
-        raise MisconfigurationException(
-            f"--out {file} is a folder; give a file, e.g. {file}/model{SUFFIXES[known.to]}."
-        )
+        raise UserError(f"--out {file} is a folder; give a file, e.g. {file}/model{SUFFIXES[known.to]}.")
     file.parent.mkdir(parents=True, exist_ok=True)
     form = image_format(trained)
     write = write_onnx if known.to == "onnx" else write_torch

@@ -14,6 +14,7 @@ from callbacks.checkpointing.seal import seal_of
 from descent.commands.parser import LightParser
 from descent.runs.folder import resolve_checkpoint
 from descent.training.run_command import fail
+from foundation.errors import UserError
 from foundation.files import strict_json
 
 SHOWN = 30
@@ -32,7 +33,7 @@ def main(args: list[str]) -> None:
     try:
         path = resolve_checkpoint(options.checkpoint, "best", None)
         checkpoint = read_checkpoint(path)
-    except (OSError, MisconfigurationException) as error:
+    except (OSError, UserError, MisconfigurationException) as error:
         fail(error)
     if options.config:
         print(checkpoint.get(KEY, {}).get("config") or f"# {path} holds no config")

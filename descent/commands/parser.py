@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from descent.allocator import tune_allocator
+from foundation.errors import UserError
 
 
 def parser(command: str) -> argparse.ArgumentParser:
@@ -52,12 +53,11 @@ def carry_out(work: Callable[[], Any]) -> Any:
         sys.path.append(str(Path.cwd()))  # classes of the user's own
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from descent.presets import PresetNotFoundError
     from descent.training.run_command import fail
 
     try:
         return work()
-    except (MisconfigurationException, PresetNotFoundError, OSError) as error:
+    except (UserError, MisconfigurationException, OSError) as error:
         fail(error)
     except KeyboardInterrupt:
         print("\nstopped.", file=sys.stderr)

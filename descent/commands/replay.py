@@ -8,6 +8,7 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from descent.commands.parser import LightParser
+from foundation.errors import UserError
 
 
 def main(args: list[str]) -> None:
@@ -26,7 +27,7 @@ def main(args: list[str]) -> None:
         sys.path.append(str(Path.cwd()))
     try:
         found, kept = replay_file(parsed.file, parsed.accelerator)
-    except (MisconfigurationException, OSError) as error:
+    except (UserError, MisconfigurationException, OSError) as error:
         fail(error)
     print(f"kept      {kept}")
     print(f"replayed  {found or 'everything is finite'}")
@@ -38,7 +39,7 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     """The fault when repeated, and that of the file.
 
     Raises:
-        MisconfigurationException: The file holds no config: the module was made in Python.
+        UserError: The file holds no config: the module was made in Python.
     """
     from callbacks.non_finite.file import read_black_box, replay
     from descent.training.command_line import DescentCLI
@@ -54,7 +55,7 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
 
     content = read_black_box(path)
     if content["config"] is None:
-        raise MisconfigurationException(
+        raise UserError(
             f"{path} holds no config, the module was made in Python: callbacks.non_finite.file.replay(path, module)."
         )
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from callbacks.checkpointing.difference import differences, meaningful
 from callbacks.checkpointing.reading import last_valid, read_checkpoint, step_of
 from descent.training.run_command import fail
+from foundation.errors import UserError
 from foundation.files import strict_json
 
 USAGE = """\
@@ -61,7 +62,7 @@ def main(args: list[str]) -> None:
         with TemporaryDirectory(prefix="verify-resume-") as folder:
             words = [word for word in args if word != "--json"]
             found = verify(arguments(words), Path(folder), as_json="--json" in args)
-    except (OSError, MisconfigurationException) as error:
+    except (OSError, UserError, MisconfigurationException) as error:
         fail(error)
     raise SystemExit(1 if found else 0)
 
@@ -117,7 +118,7 @@ def complete(process: "subprocess.Popen[str]") -> None:
     _, errors = process.communicate()
     if process.returncode != 0:
         reason = [line.strip().removeprefix("error: ") for line in errors.splitlines() if line.strip()]
-        raise MisconfigurationException(f"the run failed: {reason[-1] if reason else process.returncode}")
+        raise UserError(f"the run failed: {reason[-1] if reason else process.returncode}")
 
 
 def kill_within_epoch(process: "subprocess.Popen[str]", run: Path) -> int:
@@ -130,7 +131,7 @@ def kill_within_epoch(process: "subprocess.Popen[str]", run: Path) -> int:
     _, errors = process.communicate()
     newest, _ = last_valid(run / "checkpoints")
     if newest is None:
-        raise MisconfigurationException(f"the run that is to be killed left no checkpoint. {errors.strip()[-200:]}")
+        raise UserError(f"the run that is to be killed left no checkpoint. {errors.strip()[-200:]}")
     return step_of(newest)
 
 

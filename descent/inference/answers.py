@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from descent.inference.loading import Trained
+from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 
 Classifier = ImageClassifier | BinaryClassifier | MultilabelClassifier
@@ -16,11 +16,11 @@ def answering(trained: Trained) -> Classifier:
     """The module, if it answers with classes or labels.
 
     Raises:
-        MisconfigurationException: It does not.
+        UserError: It does not.
     """
     if isinstance(trained.module, ImageClassifier | BinaryClassifier | MultilabelClassifier):
         return trained.module
-    raise MisconfigurationException(
+    raise UserError(
         f"{trained.checkpoint} is of {_name(trained)}, which gives neither classes nor labels: "
         "descent predict without --images writes what it gives for the run's test data."
     )
@@ -30,11 +30,11 @@ def choosing(trained: Trained) -> ImageClassifier | BinaryClassifier:
     """The module, if it chooses one class.
 
     Raises:
-        MisconfigurationException: It does not.
+        UserError: It does not.
     """
     if isinstance(trained.module, ImageClassifier | BinaryClassifier):
         return trained.module
-    raise MisconfigurationException(
+    raise UserError(
         f"{trained.checkpoint} is of {_name(trained)}, which does not choose one class: "
         "descent test measures it by metrics of its own."
     )

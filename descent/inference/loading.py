@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from jsonargparse import Namespace
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 
 from callbacks.checkpointing.metadata import KEY
@@ -15,6 +14,7 @@ from callbacks.checkpointing.reading import read_checkpoint
 from descent.runs.folder import Run, resolve_checkpoint
 from descent.training.command_line import DescentCLI
 from descent.training.run_command import quiet, resolve_presets, with_config_of_checkpoint
+from foundation.errors import UserError
 from lightning_modules.base.supervised import SupervisedModule
 
 ONE_PROCESS = ["--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto", "--trainer.logger=false"]
@@ -77,7 +77,7 @@ def load_trained(checkpoint: str, words: list[str]) -> Trained:
         words: What else stands on the command line; it beats the config.
 
     Raises:
-        MisconfigurationException: The checkpoint is damaged or of another network, or has no config.
+        UserError: The checkpoint is damaged or of another network, or has no config.
         OSError: It does not exist.
         SystemExit: With 2 after a mistake in `words`.
     """
@@ -88,7 +88,7 @@ def load_trained(checkpoint: str, words: list[str]) -> Trained:
         cli = _Loaded(_with_own_config(words, checkpoint, Path(folder)))
     module, data = cli.model, cli.datamodule
     if not isinstance(module, SupervisedModule):
-        raise MisconfigurationException(f"{type(module).__name__} is no module of Descent: its output is not known.")
+        raise UserError(f"{type(module).__name__} is no module of Descent: its output is not known.")
     module.on_load_checkpoint(cli.checkpoint)
     module.load_state_dict(cli.checkpoint["state_dict"])
     if module.channels_last:
@@ -108,6 +108,6 @@ def _with_own_config(words: list[str], checkpoint: str, folder: Path) -> list[st
         return [command, *rest[:-2], *ONE_PROCESS, *rest[-2:]]
     inside = read_checkpoint(resolve_checkpoint(checkpoint, "best", None), "cpu").get(KEY, {}).get("config")
     if not inside:
-        raise MisconfigurationException(f"{checkpoint} lies in no run's folder and holds no config: give it with -c.")
+        raise UserError(f"{checkpoint} lies in no run's folder and holds no config: give it with -c.")
     (folder / "config.yaml").write_text(inside, encoding="utf-8")
     return [command, "--config", str(folder / "config.yaml"), *ONE_PROCESS, *rest]

@@ -18,6 +18,7 @@ from torch import nn
 
 from descent.allocator import SWITCH
 from descent.profiling.measurement import Measured, profiled_fit
+from foundation.errors import UserError
 from foundation.factories import name_of
 from foundation.hardware import cores, cpu_has_bf16
 from lightning_modules.networks.amx_convolution import cpu_has_amx, short_rows, use_long_rows
@@ -97,7 +98,12 @@ def advise(run: Profiled, base: Measured, tries: bool = True) -> tuple[list[Advi
             continue
         try:
             gain = _gain(run, trial)
-        except (MisconfigurationException, ValueError, RuntimeError) as error:  # it cannot be done on this machine
+        except (
+            UserError,
+            MisconfigurationException,
+            ValueError,
+            RuntimeError,
+        ) as error:  # it cannot be done on this machine
             useless.append(Advice(f"{trial.text} (cannot be tried here: {' '.join(str(error).split())[:80]})"))
             continue
         (advice if gain >= WORTH else useless).append(Advice(trial.text, gain))

@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
+from foundation.errors import UserError
 from foundation.processes import rank_of_process, say
 
 RUN_VARIABLE = "DESCENT_RUN_FOLDER"  # tells the processes that Lightning starts which folder their parent claimed
@@ -108,12 +107,12 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
         config_run: The run whose `config.yaml` is given with `-c`, if any.
 
     Raises:
-        MisconfigurationException: `best` or `last` without a run's config.
+        UserError: `best` or `last` without a run's config.
         FileNotFoundError: It does not exist; the message says what is there.
     """
     if text in ("best", "last"):
         if config_run is None:
-            raise MisconfigurationException(
+            raise UserError(
                 f"--ckpt_path {text} needs a run: give its config, -c RUN/config.yaml, or the folder, --ckpt_path RUN."
             )
         return _of_run(config_run, text)

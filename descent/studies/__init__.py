@@ -1,6 +1,1 @@
-"""Comparisons of losses, optimizers, schedules: protocol, runs, statistics, report."""
-
-from descent.studies.comparison import compare
-from descent.studies.report.write import StudyResult
-
-__all__ = ["StudyResult", "compare"]
+"""Compare candidates fairly: the same seeds and data, tuned rates, paired tests; open `comparison.py` first."""

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 from descent.studies.config_overlay import Config
 from descent.studies.report.results import StudyTables
 from descent.studies.report.write import StudyResult
@@ -15,6 +13,7 @@ from descent.studies.running.search import Point
 from descent.studies.running.worker import Worker
 from descent.studies.study_config import StudyConfig, read_study
 from descent.training.run_command import quiet
+from foundation.errors import UserError
 
 
 def compare(
@@ -44,7 +43,7 @@ def compare(
         The result; `None` with `plan_only`.
 
     Raises:
-        MisconfigurationException: Something is wrong with the study.
+        UserError: Something is wrong with the study.
         OSError: A file or the storage cannot be read or written.
     """
     quiet()
@@ -73,15 +72,15 @@ def check_candidates(config: StudyConfig) -> dict[str, Point]:
     """Parse every candidate's config before anything runs; its own values of what is tuned.
 
     Raises:
-        MisconfigurationException: One is not accepted; the message names it.
+        UserError: One is not accepted; the message names it.
     """
     defaults = {}
     for name in config.names:
         defaults[name] = config.defaults(name)
         try:
             check_config(config.run_config(name))
-        except MisconfigurationException as error:
-            raise MisconfigurationException(f"candidate {name}: {error}") from error
+        except UserError as error:
+            raise UserError(f"candidate {name}: {error}") from error
     return defaults
 
 
@@ -89,7 +88,7 @@ def same_rules(ledger: Ledger, config: StudyConfig, folder: Path) -> None:
     """See that a study is continued with the rules that it was begun with.
 
     Raises:
-        MisconfigurationException: They differ.
+        UserError: They differ.
     """
     import json
 
@@ -97,7 +96,7 @@ def same_rules(ledger: Ledger, config: StudyConfig, folder: Path) -> None:
     begun = ledger.once("rules", lambda: record)
     differing = [key for key in record if record[key] != begun.get(key)]
     if differing:
-        raise MisconfigurationException(
+        raise UserError(
             f"the study in {folder} was begun with another {', '.join(differing)}: take a new folder (--out), or the "
             "config it was begun with."
         )

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from descent import presets
 from descent.training.command_line import DEFAULT_MODULE
+from foundation.errors import UserError
 
 Config = dict[str, Any]
 
@@ -62,16 +62,16 @@ def look_up(config: Config, key: str) -> Any:
     """The value of a dotted key, through presets and `init_args`.
 
     Raises:
-        MisconfigurationException: There is nothing of that name; the message says what there is.
+        UserError: There is nothing of that name; the message says what there is.
     """
     node: Any = config
     for part in key.split("."):
         node = expand(node)
         if not isinstance(node, dict):
-            raise MisconfigurationException(f"{key}: nothing is set below {part}.")
+            raise UserError(f"{key}: nothing is set below {part}.")
         node = _inside(node, part)
         if part not in node:
-            raise MisconfigurationException(f"{key} is not set; there is {', '.join(sorted(node)) or 'nothing'}.")
+            raise UserError(f"{key} is not set; there is {', '.join(sorted(node)) or 'nothing'}.")
         node = node[part]
     return expand(node)
 
@@ -103,9 +103,9 @@ def _read(path: Path) -> Config:
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise MisconfigurationException(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise MisconfigurationException(f"{path.name} holds no mapping of keys to values.")
+        raise UserError(f"{path.name} holds no mapping of keys to values.")
     return dict(absolute(content, path.parent))
 
 

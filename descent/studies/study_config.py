@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from descent import presets
 from descent.studies.config_overlay import Config, absolute, lay, load_experiment, look_up
+from foundation.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,17 @@ class StudyConfig:
         """The candidate's own values of what is tuned.
 
         Raises:
-            MisconfigurationException: It does not have such a key, or its value is no positive number.
+            UserError: It does not have such a key, or its value is no positive number.
         """
         config = self.run_config(candidate)
         values = {}
         for key in self.search_of(candidate):
             try:
                 value = look_up(config, key)
-            except MisconfigurationException as error:
-                raise MisconfigurationException(f"candidate {candidate}: search.{error}") from error
+            except UserError as error:
+                raise UserError(f"candidate {candidate}: search.{error}") from error
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-                raise MisconfigurationException(
+                raise UserError(
                     f"candidate {candidate}: search.{key} needs a default > 0 to search around, found {value!r}."
                 )
             values[key] = float(value)
@@ -112,7 +112,7 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
 
     Raises:
         FileNotFoundError: There is no such file.
-        MisconfigurationException: A key is missing, unknown or out of range.
+        UserError: A key is missing, unknown or out of range.
     """
     if isinstance(source, dict):
         return _check({"name": "study", **source, **changes}, Path.cwd())
@@ -122,9 +122,9 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise MisconfigurationException(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise MisconfigurationException(f"{path.name} holds no study: experiment, candidates, baseline, metric.")
+        raise UserError(f"{path.name} holds no study: experiment, candidates, baseline, metric.")
     return _check({"name": path.stem, **content, **changes}, path.resolve().parent)
 
 
@@ -133,12 +133,12 @@ def _check(content: Config, folder: Path) -> StudyConfig:
         if key not in KEYS:
             close = difflib.get_close_matches(key, KEYS, n=1)
             hint = f"did you mean {close[0]}?" if close else f"a study has {', '.join(KEYS)}."
-            raise MisconfigurationException(f"unknown key {key} in the study: {hint}")
+            raise UserError(f"unknown key {key} in the study: {hint}")
     _check_candidates(content)
     for key in ("experiment", "metric"):
         if not content.get(key):
             what = "a run's config, e.g. quickstart.yaml" if key == "experiment" else "e.g. val/accuracy"
-            raise MisconfigurationException(f"the study has no {key}: {what}.")
+            raise UserError(f"the study has no {key}: {what}.")
     content = {**content, "targets": tuple(content.get("targets") or (content["baseline"],))}
     content["seed_keys"] = tuple(content.get("seed_keys") or ())
     config = StudyConfig(**portable(content, folder))
@@ -170,51 +170,51 @@ def _check_candidates(content: Config) -> None:
     candidates = content.get("candidates")
     if not isinstance(candidates, dict) or len(candidates) < 2:
         found = len(candidates) if isinstance(candidates, dict) else 0
-        raise MisconfigurationException(
+        raise UserError(
             f"a study needs at least 2 candidates, found {found}: name each, and what it sets, e.g. "
             "candidates: {SGD: {model.optimizer: optimizers/sgd.yaml}, Adam: {model.optimizer: optimizers/adam.yaml}}."
         )
     for name, keys in candidates.items():
         if not isinstance(keys, dict):
-            raise MisconfigurationException(f"candidate {name} must be keys and values, found {keys!r}.")
+            raise UserError(f"candidate {name} must be keys and values, found {keys!r}.")
     baseline = content.get("baseline")
     if baseline is None:
-        raise MisconfigurationException(
+        raise UserError(
             f"the study has no baseline: say which candidate the others are compared with ({', '.join(candidates)})."
         )
     for name in (baseline, *(content.get("targets") or ())):
         if name not in candidates:
-            raise MisconfigurationException(f"baseline {name} is no candidate; there are {', '.join(candidates)}.")
+            raise UserError(f"baseline {name} is no candidate; there are {', '.join(candidates)}.")
 
 
 def _check_numbers(config: StudyConfig) -> None:
     for name, value, least in (("trials", config.trials, 1), ("seeds", config.seeds, 2), ("seed", config.seed, 0)):
         if not isinstance(value, int) or value < least:
             why = ": one run a candidate tells nothing of chance" if name == "seeds" else ""
-            raise MisconfigurationException(f"{name} must be a whole number ≥ {least}, got {value}{why}.")
+            raise UserError(f"{name} must be a whole number ≥ {least}, got {value}{why}.")
     if config.threads is not None and config.threads < 1:
-        raise MisconfigurationException(f"threads must be ≥ 1 or null, got {config.threads}.")
+        raise UserError(f"threads must be ≥ 1 or null, got {config.threads}.")
     for name, given, known in (
         ("mode", config.mode, ("max", "min")),
         ("interval", config.interval, ("t", "bootstrap")),
     ):
         if given not in known:
-            raise MisconfigurationException(f"{name} must be {' or '.join(known)}, got {given}.")
+            raise UserError(f"{name} must be {' or '.join(known)}, got {given}.")
     for candidate in config.names:
         for key, factor in config.search_of(candidate).items():
             if isinstance(factor, bool) or not isinstance(factor, (int, float)) or factor <= 1:
-                raise MisconfigurationException(f"search.{key} must be a factor > 1 around the default, got {factor}.")
+                raise UserError(f"search.{key} must be a factor > 1 around the default, got {factor}.")
 
 
 def _check_metric(config: StudyConfig) -> None:
     if not config.metric.startswith("val/"):
-        raise MisconfigurationException(
+        raise UserError(
             f"metric must be one of the validation, e.g. val/accuracy, got {config.metric}: "
             "nothing may be chosen on training or test data."
         )
     losses = [name for name in config.names if any(k.startswith("model.loss") for k in config.candidates[name])]
     if losses and config.metric == "val/loss":
-        raise MisconfigurationException(
+        raise UserError(
             f"val/loss is each loss's own value, and {', '.join(losses)} set model.loss: judge losses on a common "
             "metric, e.g. val/accuracy."
         )

@@ -30,6 +30,7 @@ from descent.training.help import HELP
 from descent.training.parse_errors import explain
 from descent.training.parser import Parser
 from descent.training.trainer import Trainer
+from foundation.errors import UserError
 from foundation.files import strict_json
 from foundation.hardware import effective_precision
 from foundation.processes import rank_of_process, say
@@ -151,13 +152,11 @@ class DescentCLI(LightningCLI):
         """Make everything; what a constructor refuses is a mistake in the config."""
         try:
             super().instantiate_classes()
-        except (OSError, MisconfigurationException):
+        except (OSError, UserError, MisconfigurationException):
             raise
         except Exception as error:
             text = explain(str(error), [])
-            raise MisconfigurationException(
-                text or f"{type(error).__name__} while the config's classes were made"
-            ) from error
+            raise UserError(text or f"{type(error).__name__} while the config's classes were made") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """A trainer that logs into the run's folder and saves durably."""

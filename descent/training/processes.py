@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
@@ -14,6 +13,7 @@ from callbacks.distributed.rank_guard import RankGuard
 from callbacks.learning_rate.scaling import ScaledRate
 from descent.training.connection_errors import timeout_seconds
 from descent.training.launcher import WatchedLauncher
+from foundation.errors import UserError
 from foundation.processes import launched_by_torchrun
 
 
@@ -28,21 +28,21 @@ def with_launched_processes(flags: dict[str, Any]) -> dict[str, Any]:
     """A trainer's flags, with `devices` and `num_nodes` from torchrun where they are not given.
 
     Raises:
-        MisconfigurationException: They contradict what torchrun has started, or there are not as many cores.
+        UserError: They contradict what torchrun has started, or there are not as many cores.
     """
     devices, nodes = flags.get("devices", "auto"), flags.get("num_nodes", 1)
     if launched_by_torchrun():
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         all_nodes = int(os.environ["WORLD_SIZE"]) // local
         if count_of(devices) not in (None, local) or nodes not in (None, 1, all_nodes):
-            raise MisconfigurationException(
+            raise UserError(
                 f"torchrun has started {local} processes on each of {all_nodes} nodes, the config says devices "
                 f"{devices} and num_nodes {nodes}: leave both out, torchrun decides them."
             )
         return flags | {"devices": local, "num_nodes": all_nodes}
     count, cores = count_of(devices), os.cpu_count() or 1
     if flags.get("accelerator") == "cpu" and count is not None and count > cores:
-        raise MisconfigurationException(
+        raise UserError(
             f"trainer.devices asks for {count} processes on the CPU, this machine has {cores} cores: at most {cores}."
         )
     return flags
@@ -63,7 +63,7 @@ def prepare_processes(trainer: Trainer) -> None:
     """Add the guard and the word about the rate unless configured; state the timeout; watch what Lightning starts.
 
     Raises:
-        MisconfigurationException: `DESCENT_TIMEOUT` is no number of seconds.
+        UserError: `DESCENT_TIMEOUT` is no number of seconds.
     """
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     guards = [callback for callback in callbacks if isinstance(callback, RankGuard)] or [RankGuard()]
@@ -75,7 +75,7 @@ def prepare_processes(trainer: Trainer) -> None:
     try:
         strategy._timeout = timedelta(seconds=timeout_seconds())  # no public way where the strategy is given by name
     except ValueError as error:
-        raise MisconfigurationException(str(error)) from error
+        raise UserError(str(error)) from error
     sizes = (getattr(strategy, "_data_parallel_size", None), getattr(strategy, "_tensor_parallel_size", None))
     if isinstance(strategy, ModelParallelStrategy) and sizes == ("auto", 1):
         strategy._data_parallel_size = trainer.world_size  # Lightning takes the number of nodes, which fails

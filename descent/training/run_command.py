@@ -12,6 +12,7 @@ from descent import presets
 from descent.runs.folder import resolve_checkpoint, run_of
 from descent.training.command_line import DescentCLI
 from descent.training.connection_errors import explain_loss
+from foundation.errors import UserError
 from foundation.processes import first_to_say, process_name
 
 TRACEBACK_SWITCH = "DESCENT_TRACEBACK"
@@ -27,7 +28,7 @@ def run_command(words: list[str]) -> Any:
     try:
         words = with_config_of_checkpoint(resolve_presets(words))
         return DescentCLI(words)
-    except (MisconfigurationException, OSError, presets.PresetNotFoundError) as error:
+    except (UserError, MisconfigurationException, OSError) as error:
         fail(error)
     except Exception as error:
         lost = explain_loss(error)

@@ -4,11 +4,11 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from callbacks.reporting.history import METRICS_FILE
 from descent.runs.folder import Run
+from foundation.errors import UserError
 from foundation.processes import say
 from lightning_modules.schedulers.preview import Preview, preview
 from lightning_modules.schedulers.run_length import Horizon
@@ -53,7 +53,7 @@ def schedules_of_run(
         monitored = replayed(config, values)
         validations = validations_of(trainer) if monitored else []
         if validations is None:
-            raise MisconfigurationException("A plateau can't be replayed: when this run validates isn't known before.")
+            raise UserError("A plateau can't be replayed: when this run validates isn't known before.")
         previews.append(preview(optimizer, config, horizon, validations, monitored))
     return previews
 
@@ -70,7 +70,7 @@ def replayed(config: dict[str, Any] | None, values: "pd.DataFrame | None") -> li
         )
         return []
     if monitor not in values:
-        raise MisconfigurationException(f"--validation: no column {monitor!r}; there are {', '.join(values.columns)}.")
+        raise UserError(f"--validation: no column {monitor!r}; there are {', '.join(values.columns)}.")
     return [float(value) for value in values[monitor].dropna()]
 
 
@@ -89,11 +89,11 @@ def read_table(path: Path) -> "pd.DataFrame":
     """A CSV table.
 
     Raises:
-        MisconfigurationException: It is none.
+        UserError: It is none.
     """
     import pandas as pd
 
     try:
         return pd.read_csv(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise MisconfigurationException(f"{path} is no CSV table: {error}.") from error
+        raise UserError(f"{path} is no CSV table: {error}.") from error

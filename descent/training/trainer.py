@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import ProgressBar
@@ -16,6 +15,7 @@ from callbacks.learning_rate.suggestions import Method
 from callbacks.reporting.progress import EpochBar, EpochLines
 from descent.training.processes import listed, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, cuda_asked_once, idle_hooks_skipped
+from foundation.errors import UserError
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
 
 if TYPE_CHECKING:
@@ -163,9 +163,9 @@ class Trainer(LightningTrainer):
         from descent.profiling.profile import profile_step
 
         if steps < 3:
-            raise MisconfigurationException(f"steps must be ≥ 3, got {steps}.")
+            raise UserError(f"steps must be ≥ 3, got {steps}.")
         if seconds <= 0:
-            raise MisconfigurationException(f"seconds must be > 0, got {seconds:g}.")
+            raise UserError(f"seconds must be > 0, got {seconds:g}.")
         self.profiled = profile_step(Profiled(model, datamodule, self, steps, seconds), tries)
         return self.profiled
 

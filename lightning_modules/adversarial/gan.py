@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any, Literal, cast
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from foundation.counter_random import mix
+from foundation.errors import UserError
 from foundation.images import as_bytes
 from lightning_modules.adversarial.optimized_network import Player
 from lightning_modules.adversarial.sliced_wasserstein import SlicedWasserstein
@@ -31,12 +31,12 @@ def refuse_flags(trainer: Trainer) -> None:
     """Say what takes the place of the trainer's flags, before Lightning refuses them.
 
     Raises:
-        MisconfigurationException: One is set.
+        UserError: One is set.
     """
     for flag, own in OWN_NAMES.items():
         value = getattr(trainer, flag)
         if value not in (None, 0) and (flag, value) != ("accumulate_grad_batches", 1):
-            raise MisconfigurationException(
+            raise UserError(
                 f"A GAN has two optimizers, for which Lightning has no {flag}: give --model.{own} {value} in place "
                 f"of --trainer.{flag} {value} (GAN({own}={value}) in Python)."
             )
@@ -54,19 +54,17 @@ def check_networks(
         image: `(C, H, W)` of the data.
 
     Raises:
-        MisconfigurationException: They do not fit the data, or each other.
+        UserError: They do not fit the data, or each other.
     """
     made = trial_output(generator, (latent_size,))
     if made != (2, *image):
-        raise MisconfigurationException(
+        raise UserError(
             f"{type(generator).__name__} makes images of {made[1:]} (channels, height, width), the data's "
             f"are of {image}: choose data and generator to match, e.g. --data.size or --model.generator.size."
         )
     logits = trial_output(discriminator, image)
     if logits not in ((2,), (2, 1)):
-        raise MisconfigurationException(
-            f"{type(discriminator).__name__} gives {logits} for 2 images; expected (2,): a logit for each."
-        )
+        raise UserError(f"{type(discriminator).__name__} gives {logits} for 2 images; expected (2,): a logit for each.")
 
 
 GENERATOR, DISCRIMINATOR = 0, 1  # numbers of the optimizers

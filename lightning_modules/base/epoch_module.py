@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
+from foundation.errors import UserError
 from lightning_modules.base.epoch_means import EpochMeans
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
 
@@ -125,13 +125,13 @@ class EpochModule(LightningModule):
         """See that the checkpoint is one of this network; go on with the sums of an unfinished epoch.
 
         Raises:
-            MisconfigurationException: It is of another network; the message names the layers that differ.
+            UserError: It is of another network; the message names the layers that differ.
         """
         mismatch = describe_mismatch(checkpoint["state_dict"], self.state_dict())
         if mismatch:
             network = getattr(self, "network", self)
             assert isinstance(network, nn.Module)
-            raise MisconfigurationException(
+            raise UserError(
                 f"The checkpoint is of another network than {type(network).__name__} as configured: {mismatch}. "
                 "Give the config that it was made with (config.yaml in its run's folder)."
             )

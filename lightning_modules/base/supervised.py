@@ -3,13 +3,13 @@
 from typing import Any, cast
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from foundation.errors import UserError
 from foundation.factories import class_of
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
@@ -102,7 +102,7 @@ class SupervisedModule(EpochModule):
     def _check_soft_targets(self, augmentation: str) -> None:
         expected = expectation(self.loss)
         if expected is not None and not expected.soft:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{type(self.loss).__name__} takes class numbers, and {augmentation} makes shares of classes: choose "
                 "losses/cross_entropy.yaml, losses/focal.yaml or losses/bce_logits.yaml, or leave the mixing out."
             )
@@ -212,7 +212,7 @@ class SupervisedModule(EpochModule):
         """See that the checkpoint is one of this network; go on with its counts and sums.
 
         Raises:
-            MisconfigurationException: It is of another network; the message names the layers that differ.
+            UserError: It is of another network; the message names the layers that differ.
         """
         super().on_load_checkpoint(checkpoint)
         if self._continues_a_fit:

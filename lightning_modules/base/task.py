@@ -4,10 +4,10 @@ from abc import abstractmethod
 from typing import Any, cast
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from foundation.errors import UserError
 from lightning_modules.base.supervised import SupervisedModule
 
 
@@ -19,7 +19,7 @@ def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         shape: `(C, H, W)` of an image.
 
     Raises:
-        MisconfigurationException: The network refuses the images, or gives no tensor.
+        UserError: The network refuses the images, or gives no tensor.
     """
     name = type(network).__name__
     parameter = next(network.parameters(), torch.empty(0))
@@ -31,7 +31,7 @@ def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
             output = network(images)
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise MisconfigurationException(
+        raise UserError(
             f"{name} does not take images of shape {shape} (channels, height, width), which the data gives: "
             f"{reason[0]} Choose a network for such images, or in_channels / the data's image_size and mode to match."
         ) from error
@@ -39,7 +39,7 @@ def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         for module, mode in modes:
             module.training = mode
     if not isinstance(output, Tensor):
-        raise MisconfigurationException(f"{name} gives {type(output).__name__} for 2 images, expected a tensor.")
+        raise UserError(f"{name} gives {type(output).__name__} for 2 images, expected a tensor.")
     return tuple(output.shape)
 
 

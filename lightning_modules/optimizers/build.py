@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 
+from foundation.errors import UserError
 from foundation.factories import name_of
 from lightning_modules.optimizers.group_table import group_table
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
@@ -29,7 +29,7 @@ def build_optimizer(
         groups: how they are grouped; `None` for one group.
 
     Raises:
-        MisconfigurationException: there is no trainable parameter, or the optimizer refuses its arguments.
+        UserError: there is no trainable parameter, or the optimizer refuses its arguments.
 
     Example:
         >>> import functools, torch
@@ -41,7 +41,7 @@ def build_optimizer(
     check_hyperparameters(optimizer)
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if not parameters:
-        raise MisconfigurationException(
+        raise UserError(
             f"{type(network_of(module)).__name__} has no trainable parameters: nothing can be optimized. Unfreeze some"
             " (requires_grad) or choose another network."
         )
@@ -49,7 +49,7 @@ def build_optimizer(
     try:
         built = optimizer(split, **choose_implementation(optimizer, parameters))
     except ValueError as error:
-        raise MisconfigurationException(f"{name_of(optimizer)}: {error}") from error
+        raise UserError(f"{name_of(optimizer)}: {error}") from error
     for group in built.param_groups:
         group["lr"] = group["lr"] * group.pop("lr_factor", 1.0)
     leave_unscaling_to_the_scaler(built)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
+
+from foundation.errors import UserError
 
 CONTAINERS = (nn.Sequential, nn.ModuleList)
 
@@ -106,12 +107,12 @@ class ParameterGroups:
         """Return the groups, every trainable parameter in exactly one: `name`, `params`, `lr_factor` and options.
 
         Raises:
-            MisconfigurationException: a pattern fits no parameter.
+            UserError: a pattern fits no parameter.
         """
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         for pattern in (*self.lr_factors, *self.options):
             if not any(fnmatchcase(name, pattern) for name in parameters):
-                raise MisconfigurationException(
+                raise UserError(
                     f"The pattern {pattern!r} fits no trainable parameter. There are, for example: "
                     f"{', '.join(list(parameters)[:5])}."
                 )

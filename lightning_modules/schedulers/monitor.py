@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Iterator
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from foundation.errors import UserError
 from lightning_modules.schedulers.plateau import PlateauSchedule
 from lightning_modules.schedulers.validations import validations_of
 from lightning_modules.schedulers.warmup import WarmedSchedule
@@ -23,13 +23,13 @@ def check_mode(monitor: str, mode: str) -> None:
     """Refuse to wait for an accuracy to fall or for a loss to rise.
 
     Raises:
-        MisconfigurationException: the name is one of those that everybody knows, and the mode is the other one.
+        UserError: the name is one of those that everybody knows, and the mode is the other one.
     """
     name = monitor.rpartition("/")[2]
     right = "min" if name in SMALLER_IS_BETTER else "max" if name in LARGER_IS_BETTER else mode
     if mode != right:
         way = "smaller" if right == "min" else "larger"
-        raise MisconfigurationException(
+        raise UserError(
             f"The schedule monitors {monitor!r} with mode {mode}, and {name} is better the {way} it is: set mode:"
             f" {right}."
         )
@@ -39,11 +39,11 @@ def check_frequency(monitor: str, plateau: ReduceLROnPlateau, trainer: Trainer) 
     """See that the run validates, and warn where it ends before the rate could ever be reduced.
 
     Raises:
-        MisconfigurationException: the run does not validate at all.
+        UserError: the run does not validate at all.
     """
     seen = trainer.max_epochs if monitor.startswith("train/") else counted(trainer)
     if seen == 0:
-        raise MisconfigurationException(
+        raise UserError(
             f"The schedule monitors {monitor!r}, and this run does not validate: give the data a validation part, set"
             " trainer.limit_val_batches above 0 and trainer.check_val_every_n_epoch below the number of epochs, or"
             " choose a schedule that needs no validation (cosine)."
@@ -78,7 +78,7 @@ def observe_plateaus(module: LightningModule) -> None:
     logged.
 
     Raises:
-        MisconfigurationException: nobody logged the monitored value, or the ranks disagree about it.
+        UserError: nobody logged the monitored value, or the ranks disagree about it.
     """
     trainer = module.trainer
     validating = trainer.validating or trainer.sanity_checking
@@ -87,7 +87,7 @@ def observe_plateaus(module: LightningModule) -> None:
             continue
         logged = trainer.callback_metrics
         if monitor not in logged:
-            raise MisconfigurationException(unlogged(monitor, logged))
+            raise UserError(unlogged(monitor, logged))
         if not trainer.sanity_checking:
             scheduler.observe(same_on_all_ranks(module, monitor, logged[monitor]))
 
@@ -100,13 +100,13 @@ def check_monitor(trainer: Trainer, logged: set[str] | None = None) -> None:
         logged: the names that the module says it logs; `None` when it does not say: then the first validation tells.
 
     Raises:
-        MisconfigurationException: it is not among them, the run does not validate, or the mode is the wrong way round.
+        UserError: it is not among them, the run does not validate, or the mode is the wrong way round.
 
     Warns when the run ends before the patience does.
     """
     for monitor, scheduler in plateaus(trainer):
         if logged is not None and monitor not in logged:
-            raise MisconfigurationException(unlogged(monitor, logged))
+            raise UserError(unlogged(monitor, logged))
         check_mode(monitor, scheduler.plateau.mode)
         check_frequency(monitor, scheduler.plateau, trainer)
 
@@ -126,7 +126,7 @@ def same_on_all_ranks(module: LightningModule, monitor: str, value: torch.Tensor
         assert isinstance(gathered, torch.Tensor)
         values = gathered.flatten().tolist()
         if any(other != values[0] for other in values):
-            raise MisconfigurationException(
+            raise UserError(
                 f"{monitor!r} differs between processes ({', '.join(f'{v:.6g}' for v in values)}), so their learning"
                 " rates would too: log it with sync_dist=True, or as a torchmetrics metric."
             )

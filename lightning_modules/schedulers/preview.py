@@ -55,7 +55,7 @@ def preview(
         values: what a plateau monitors, one value for each validation; it sees nothing more when they are used up.
 
     Raises:
-        MisconfigurationException: the run has no known end.
+        UserError: the run has no known end.
 
     Example:
         >>> import torch

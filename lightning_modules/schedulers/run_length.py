@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from foundation.argument_checks import check_positive
+from foundation.errors import UserError
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -67,10 +67,10 @@ class Horizon:
         """Return the number of steps for `who` needs it.
 
         Raises:
-            MisconfigurationException: the run has no known end.
+            UserError: the run has no known end.
         """
         if self.steps is None:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{who} needs the length of the run, and this run has none: set trainer.max_epochs or, for a loader"
                 " without a length, trainer.max_steps."
             )
@@ -80,10 +80,10 @@ class Horizon:
         """Return the length of `epochs` in steps, rounded to a whole step.
 
         Raises:
-            MisconfigurationException: an epoch has no fixed number of steps.
+            UserError: an epoch has no fixed number of steps.
         """
         if self.steps_per_epoch is None:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{who} counts in epochs, and an epoch of this run has no known length: set"
                 " trainer.limit_train_batches, or count in steps."
             )
@@ -143,7 +143,7 @@ class Span:
         """Return the length in optimizer steps, not rounded.
 
         Raises:
-            MisconfigurationException: it needs the length of the run or of an epoch and that is not known, or it is not
+            UserError: it needs the length of the run or of an epoch and that is not known, or it is not
                 shorter than the run.
         """
         if self.fraction is not None:
@@ -154,7 +154,7 @@ class Span:
             return steps
         if horizon.rehearsal:
             return run
-        raise MisconfigurationException(
+        raise UserError(
             f"{self.who}: {self} ({steps} steps) is not shorter than the run of {run} steps. Train longer, shorten it,"
             " or give it as a share of the run (fraction, the other units null)."
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import Optimizer
 
 from foundation.argument_checks import check_share
+from foundation.errors import UserError
 from lightning_modules.schedulers.run_length import Horizon, Span
 from lightning_modules.schedulers.step_schedule import Curve, linear
 
@@ -56,7 +56,7 @@ class StableDecay(Curve):
         """Refuse a decay that is longer than the run, or a run of unknown length."""
         horizon.known_steps("StableDecay")
         if self.span.resolve(horizon) > (horizon.steps or 0) and not horizon.rehearsal:
-            raise MisconfigurationException(
+            raise UserError(
                 f"StableDecay: a decay of {self.span} does not fit into the {horizon.steps} steps after the warm-up."
             )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from foundation.errors import UserError
 from lightning_modules.schedulers.factory import Recipe
 from lightning_modules.schedulers.run_length import Horizon
 
@@ -26,7 +26,7 @@ class Curve(Recipe):
         return None
 
     def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
-        """Raise MisconfigurationException where the schedule does not fit the optimizer or the run."""
+        """Raise UserError where the schedule does not fit the optimizer or the run."""
 
     def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
         """Return Lightning's config of this schedule, followed step by step."""
@@ -91,10 +91,10 @@ def momentum_key(optimizer: Optimizer) -> str | None:
 
 
 def require_momentum(who: str, optimizer: Optimizer) -> None:
-    """Raise MisconfigurationException where there is no momentum that `who` could cycle."""
+    """Raise UserError where there is no momentum that `who` could cycle."""
     key = momentum_key(optimizer)
     if key is None or any(group[key] == 0 for group in optimizer.param_groups):
-        raise MisconfigurationException(
+        raise UserError(
             f"{who} cycles momentum, and {type(optimizer).__name__} has none here: set cycle_momentum: false, or choose"
             " an optimizer with momentum (sgd_momentum, adamw)."
         )

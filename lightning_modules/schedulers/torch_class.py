@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from foundation.errors import UserError
 from foundation.factories import arguments_of, class_of, name_of
 from lightning_modules.schedulers.factory import Recipe
 from lightning_modules.schedulers.plateau import PlateauSchedule, plateau_config
@@ -41,7 +41,7 @@ def check_lengths(scheduler: LRScheduler, interval: str, horizon: Horizon) -> No
     """Refuse a typed length that the run contradicts, and warn of one that ends early where that shows.
 
     Raises:
-        MisconfigurationException: the length is longer than the run, or a one-cycle is not exactly as long.
+        UserError: the length is longer than the run, or a one-cycle is not exactly as long.
     """
     run = horizon.steps if interval == "step" else horizon.epochs
     if run is None or horizon.rehearsal:
@@ -55,7 +55,7 @@ def check_lengths(scheduler: LRScheduler, interval: str, horizon: Horizon) -> No
     exact = kind is lr_scheduler.OneCycleLR and length != run
     idle = kind is lr_scheduler.StepLR and length == run
     if length > run or exact or idle:
-        raise MisconfigurationException(
+        raise UserError(
             f"{kind.__name__}: {name} is {length:g} {unit}, and the run has {run:g}. Change one of the two, or count in"
             f" {'epochs' if interval == 'step' else 'steps'} (lightning_modules.schedulers.TorchSchedule).{way_out}"
         )

@@ -1,7 +1,6 @@
 """Images or rows of numbers into yes or no."""
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
@@ -9,6 +8,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
 
 from foundation.argument_checks import require_between, require_choice
+from foundation.errors import UserError
 from lightning_modules.base.task import MeasuredModule
 from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLoss
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -56,7 +56,7 @@ class BinaryClassifier(MeasuredModule):
     def check_output(self, shape: tuple[int, ...], data: object) -> None:
         """One logit a sample, or two."""
         if shape not in ((2, 1), (2, 2)) or (shape == (2, 2) and self.network_output == "probabilities"):
-            raise MisconfigurationException(
+            raise UserError(
                 f"{type(self.network).__name__} gives {shape} for 2 samples; a yes-or-no question wants (2, 1), or "
                 "(2, 2) logits: set num_classes to 1 or 2, or choose lightning_modules.ImageClassifier for more."
             )

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
+from foundation.errors import UserError
 from lightning_modules.losses.input_contract import expectation
 
 Kind = Literal["logits", "probabilities"]
@@ -26,13 +26,13 @@ def wanted(loss: nn.Module, given: Kind) -> Kind:
     """What goes into the loss: probabilities where it wants them, else what the network gives.
 
     Raises:
-        MisconfigurationException: The network gives probabilities and the loss wants logits.
+        UserError: The network gives probabilities and the loss wants logits.
     """
     expected = expectation(loss)
     if expected is None or expected.output == given:
         return given
     if given == "probabilities":
-        raise MisconfigurationException(
+        raise UserError(
             f"{type(loss).__name__} wants {expected.output}, but network_output says that the network gives "
             "probabilities: take its last sigmoid away and set network_output to logits, or choose losses/bce.yaml."
         )

@@ -2,12 +2,12 @@
 
 from typing import Any, cast
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from foundation.errors import UserError
 from lightning_modules.base.supervised import SupervisedModule
 from lightning_modules.base.task import trial_output
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -57,13 +57,13 @@ class ImageClassifier(SupervisedModule):
 
     def _num_classes(self, of_data: int | None) -> int:
         if of_data is not None and self.num_classes is not None and of_data != self.num_classes:
-            raise MisconfigurationException(
+            raise UserError(
                 f"num_classes is {self.num_classes} in the module, but the data has {of_data} classes. "
                 "Leave it out of the module: it is taken from the data."
             )
         num_classes = of_data if of_data is not None else self.num_classes
         if num_classes is None:
-            raise MisconfigurationException(
+            raise UserError(
                 "The number of classes is unknown: give ImageClassifier(num_classes=…), "
                 "or a data module that has num_classes."
             )
@@ -136,11 +136,11 @@ def check_network(network: nn.Module, shape: tuple[int, int, int], num_classes: 
         num_classes: K.
 
     Raises:
-        MisconfigurationException: The network refuses the images, or its output is not `(B, K)`.
+        UserError: The network refuses the images, or its output is not `(B, K)`.
     """
     found = trial_output(network, shape)
     if found != (2, num_classes):
-        raise MisconfigurationException(
+        raise UserError(
             f"{type(network).__name__} gives {found} for 2 images; the data has {num_classes} classes, expected "
             f"{(2, num_classes)}: a network with an argument num_classes gets it from the data; one without must have "
             "as many outputs as there are classes."

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MultilabelAccuracy, MultilabelExactMatch, MultilabelF1Score
 
 from foundation.argument_checks import require_between, require_choice
+from foundation.errors import UserError
 from lightning_modules.base.task import MeasuredModule
 from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLoss
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -60,7 +60,7 @@ class MultilabelClassifier(MeasuredModule):
         """Take the number of labels from the data."""
         self.num_labels = getattr(getattr(self.trainer, "datamodule", None), "num_classes", self.num_labels)
         if self.num_labels is None:
-            raise MisconfigurationException(
+            raise UserError(
                 "The number of labels is unknown: give MultilabelClassifier(num_labels=…), "
                 "or a data module that has num_classes."
             )
@@ -69,7 +69,7 @@ class MultilabelClassifier(MeasuredModule):
     def check_output(self, shape: tuple[int, ...], data: object) -> None:
         """One logit a label."""
         if shape != (2, self.num_labels):
-            raise MisconfigurationException(
+            raise UserError(
                 f"{type(self.network).__name__} gives {shape} for 2 samples; the data has {self.num_labels} labels, "
                 f"expected {(2, self.num_labels)}: a network with an argument num_classes gets it from the data."
             )

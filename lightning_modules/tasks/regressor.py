@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
+from foundation.errors import UserError
 from lightning_modules.base.task import MeasuredModule
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.schedulers.factory import Recipe
@@ -53,7 +53,7 @@ class Regressor(MeasuredModule):
         if not self.standardize or stage != "fit":
             return
         if not hasattr(data, "target_statistics"):
-            raise MisconfigurationException(
+            raise UserError(
                 "standardize is on, and the data does not say mean and standard deviation of its targets: give the "
                 "data module target_statistics = (mean, std), or set standardize to false."
             )
@@ -64,7 +64,7 @@ class Regressor(MeasuredModule):
     def check_output(self, shape: tuple[int, ...], data: Any) -> None:
         """One number a sample."""
         if shape != (2, 1):
-            raise MisconfigurationException(
+            raise UserError(
                 f"{type(self.network).__name__} gives {shape} for 2 samples; a number each is wanted, (2, 1): set "
                 "num_classes to 1."
             )

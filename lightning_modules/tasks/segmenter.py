@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
 
+from foundation.errors import UserError
 from lightning_modules.base.task import MeasuredModule
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
 from lightning_modules.losses.input_contract import expectation
@@ -55,11 +55,11 @@ class Segmenter(MeasuredModule):
         """Take the number of classes from the data."""
         self.num_classes = getattr(getattr(self.trainer, "datamodule", None), "num_classes", self.num_classes)
         if self.num_classes is None:
-            raise MisconfigurationException(
+            raise UserError(
                 "The number of classes is unknown: give Segmenter(num_classes=…), or data that has num_classes."
             )
         if self.binary and self.num_classes != 2:
-            raise MisconfigurationException(
+            raise UserError(
                 f"{type(self.loss).__name__} asks yes or no of each pixel; the data has {self.num_classes} classes: "
                 "choose a loss over classes, e.g. losses/dice.yaml or losses/cross_entropy_weighted.yaml."
             )
@@ -69,7 +69,7 @@ class Segmenter(MeasuredModule):
         """One logit a class and pixel; one a pixel will do for yes or no."""
         expected = (2, self.num_classes, *data.image_size)
         if shape != expected and not (self.binary and shape == (2, 1, *data.image_size)):
-            raise MisconfigurationException(
+            raise UserError(
                 f"{type(self.network).__name__} gives {shape} for 2 images; expected {expected}: logits for each of "
                 "the data's classes and pixels, as lightning_modules.networks.UNet gives."
             )

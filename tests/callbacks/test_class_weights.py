@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from torch import nn
 
 from callbacks import ClassWeights
 from callbacks.class_weights import class_weights, label_counts
 from datamodules import BreastCancerDataModule, ShapeMasksDataModule
+from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, Segmenter
 from lightning_modules.losses import DiceLoss, SoftmaxFocalLoss, WeightedCrossEntropyLoss
 from lightning_modules.networks import MLP, UNet
@@ -84,20 +84,20 @@ def test_pixels_are_counted_and_unlabelled_ones_are_not(tmp_path: Path) -> None:
 
 def test_refused_where_they_make_no_sense(tmp_path: Path) -> None:
     data = BreastCancerDataModule(batch_size=32)
-    with pytest.raises(MisconfigurationException, match="SigmoidCrossEntropyLoss takes no class weights: choose"):
+    with pytest.raises(UserError, match="SigmoidCrossEntropyLoss takes no class weights: choose"):
         fit(tmp_path, BinaryClassifier(MLP(1, 30), SGD), data, ClassWeights())
     weighted = WeightedCrossEntropyLoss([1.0, 2.0])
-    with pytest.raises(MisconfigurationException, match="has weights already: leave its class_weights out"):
+    with pytest.raises(UserError, match="has weights already: leave its class_weights out"):
         fit(tmp_path, ImageClassifier(MLP(2, 30), SGD, weighted), data, ClassWeights())
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(4, 30), torch.zeros(4).long()))
-    with pytest.raises(MisconfigurationException, match=r"give the loss its weights .* model\.loss\.class_weights"):
+    with pytest.raises(UserError, match=r"give the loss its weights .* model\.loss\.class_weights"):
         fit(
             tmp_path,
             ImageClassifier(MLP(2, 30), SGD, WeightedCrossEntropyLoss(), num_classes=2),
             loader,
             ClassWeights(),
         )
-    with pytest.raises(MisconfigurationException, match="no training label is of class b: it has no weight"):
+    with pytest.raises(UserError, match="no training label is of class b: it has no weight"):
         class_weights(torch.tensor([3, 0]), "inverse", names=["a", "b"])
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import Preflight
 from cli import main
+from foundation.errors import UserError
 from lightning_modules import ImageClassifier
 from lightning_modules.losses import (
     DiceLoss,
@@ -89,7 +89,7 @@ RIGHT: list[tuple[nn.Module, Tensor, Tensor]] = [
 
 @pytest.mark.parametrize(("loss", "output", "target", "message"), CERTAIN)
 def test_what_can_only_be_wrong(loss: nn.Module, output: Tensor, target: Tensor, message: str) -> None:
-    with pytest.raises(MisconfigurationException, match=rf"^Preflight: .*{message}.*--preflight false"):
+    with pytest.raises(UserError, match=rf"^Preflight: .*{message}.*--preflight false"):
         Preflight().report(examine(loss, output, target))
 
 
@@ -114,7 +114,7 @@ def test_inputs() -> None:
     pixels = torch.tensor([0.0, 255.0])
     with pytest.warns(UserWarning, match="inputs range from 0 to 255.*Normalise them"):
         Preflight().report(examine_inputs(pixels))
-    with pytest.raises(MisconfigurationException, match="1 of 2 numbers in the first batch of inputs are NaN"):
+    with pytest.raises(UserError, match="1 of 2 numbers in the first batch of inputs are NaN"):
         Preflight().report(examine_inputs(torch.tensor([0.0, torch.nan])))
     assert examine_inputs(torch.randn(100)) == []
     assert examine_inputs(torch.tensor([0, 255])) == []
@@ -156,7 +156,7 @@ def loader(shift: int = 0, scale: float = 1.0) -> DataLoader[tuple[Tensor, ...]]
 def test_a_mistake_is_found_before_the_first_step(tmp_path: Path) -> None:
     module = classifier()
     before = [parameter.clone() for parameter in module.parameters()]
-    with pytest.raises(MisconfigurationException, match="counted from 1"):
+    with pytest.raises(UserError, match="counted from 1"):
         trainer(tmp_path, Preflight()).fit(module, loader(shift=1))
     for old, new in zip(before, module.parameters(), strict=True):
         assert torch.equal(old, new)
@@ -164,7 +164,7 @@ def test_a_mistake_is_found_before_the_first_step(tmp_path: Path) -> None:
 
 
 def test_in_validation_too(tmp_path: Path) -> None:
-    with pytest.raises(MisconfigurationException, match="no class numbers"):
+    with pytest.raises(UserError, match="no class numbers"):
         trainer(tmp_path, Preflight()).fit(classifier(), loader(), loader(shift=7))
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule
 
 from callbacks import PredictionTable, RankGuard, ScaledRate
 from callbacks.distributed.rank_facts import differences
 from datamodules import DigitsDataModule
+from foundation.errors import UserError
 from foundation.processes import first_to_say
 from lightning_modules import ImageClassifier
 from tests.datamodules.support import quiet_trainer
@@ -66,7 +66,7 @@ def fit(*callbacks: Callback, module: LightningModule | None = None, batch_size:
 def said_by(trial: Callable[[], Any]) -> str:
     try:
         trial()
-    except MisconfigurationException as error:
+    except UserError as error:
         return str(error)
     return ""
 
@@ -183,6 +183,6 @@ def test_mistakes() -> None:
     with pytest.raises(ValueError, match="every_n_steps must be ≥ 1 or null, got 0"):
         RankGuard(0)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    with pytest.raises(MisconfigurationException, match="ScaledRate needs the batch size of a process"):
+    with pytest.raises(UserError, match="ScaledRate needs the batch size of a process"):
         ScaledRate().on_fit_start(Two(optimizer), None)  # type: ignore[arg-type]
     assert differences([{"a": "1"}, {}]) == ["a is 1 on rank 0, not given on rank 1"]

@@ -6,9 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 from descent.inference.prediction.image_files import find_images
+from foundation.errors import UserError
 
 PARTS = ("train", "val", "test")
 
@@ -39,7 +38,7 @@ def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
     Raises:
         FileNotFoundError: There is no such folder.
         NotADirectoryError: It is a file.
-        MisconfigurationException: It has no class folders, one of a class that the network does not know, or no
+        UserError: It has no class folders, one of a class that the network does not know, or no
             image.
     """
     if not folder.exists():
@@ -54,13 +53,13 @@ def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
     for name in names:
         try:
             found = find_images([str(folder / name)])
-        except MisconfigurationException:  # an empty one: said as a missing class
+        except UserError:  # an empty one: said as a missing class
             continue
         paths += found.paths
         targets += [class_names.index(name)] * len(found.paths)
         strangers += found.strangers
     if not paths:
-        raise MisconfigurationException(f"no images in the class folders of {folder}: {_some(names)}.")
+        raise UserError(f"no images in the class folders of {folder}: {_some(names)}.")
     present = set(targets)
     missing = [name for number, name in enumerate(class_names) if number not in present]
     return Labelled(paths, targets, missing, strangers)
@@ -68,7 +67,7 @@ def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
 
 def _check(folder: Path, names: list[str], class_names: Sequence[str]) -> None:
     if not names:
-        raise MisconfigurationException(
+        raise UserError(
             f"{folder} has no folders: images go into {folder}/<class>/, with the classes {_some(class_names)}. "
             "Without classes: descent predict --images."
         )
@@ -77,12 +76,10 @@ def _check(folder: Path, names: list[str], class_names: Sequence[str]) -> None:
         return
     parts = [name for name in unknown if name in PARTS]
     if parts:
-        raise MisconfigurationException(
-            f"{folder} holds {', '.join(parts)}: did you mean --images {folder / parts[-1]}?"
-        )
+        raise UserError(f"{folder} holds {', '.join(parts)}: did you mean --images {folder / parts[-1]}?")
     hints = [f"{name}{_near(name, class_names)}" for name in unknown[:5]]
     more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-    raise MisconfigurationException(
+    raise UserError(
         f"{folder} has folders of classes that the network does not know: {', '.join(hints)}{more}. "
         f"It knows {_some(class_names)}. Rename or remove them."
     )

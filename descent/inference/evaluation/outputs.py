@@ -47,7 +47,7 @@ def outputs_of_files(
     """Of image files; see `predict_files`.
 
     Raises:
-        MisconfigurationException: No file could be decoded.
+        UserError: No file could be decoded.
     """
     kept, parts, failures = scored_files(trained, files.paths, partial(_answered, module), done)
     truth = dict(zip(files.paths, files.targets, strict=True))

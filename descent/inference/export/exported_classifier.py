@@ -5,13 +5,13 @@ import json
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from datamodules import ImageDataModule
 from descent.inference.answers import Classifier, answering
 from descent.inference.loading import Trained
 from descent.inference.prediction.prediction import image_format
+from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, MultilabelClassifier
 
 INPUT, OUTPUT = "images", "probabilities"
@@ -54,7 +54,7 @@ def exported_classifier(trained: Trained) -> ExportedClassifier:
     """Of a trained network.
 
     Raises:
-        MisconfigurationException: It answers no images with classes or labels.
+        UserError: It answers no images with classes or labels.
     """
     module = answering(trained)
     image_format(trained)
@@ -89,14 +89,14 @@ def traced(model: ExportedClassifier, images: Tensor) -> torch.export.ExportedPr
     """The model as a graph for any number of images.
 
     Raises:
-        MisconfigurationException: The network does what depends on the values of its images.
+        UserError: The network does what depends on the values of its images.
     """
     try:
         batch = torch.export.Dim("batch", min=1)
         return torch.export.export(model, (images,), dynamic_shapes={INPUT: {0: batch}}, strict=False)
     except Exception as error:  # torch.export raises what it meets, of many kinds
         reason = str(error).strip().partition("\n")[0]
-        raise MisconfigurationException(
+        raise UserError(
             f"torch.export cannot follow {type(model.module.network).__name__}: {type(error).__name__}: {reason} "
             "A network whose steps depend on the values of an image, or on their number, cannot be exported."
         ) from error

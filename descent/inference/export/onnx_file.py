@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from descent.inference.export.exported_classifier import (
 from descent.inference.export.parity import Parity, Runner, compare
 from descent.inference.loading import Trained
 from descent.inference.scoring import Scorer
+from foundation.errors import UserError
 from foundation.files import replacing
 
 OPSET = 18
@@ -41,7 +41,7 @@ def write_onnx(trained: Trained, file: Path, batches: Iterable[Tensor]) -> Parit
         batches: Pixels to compare with.
 
     Raises:
-        MisconfigurationException: A package is missing, the network cannot be traced, or the file answers otherwise.
+        UserError: A package is missing, the network cannot be traced, or the file answers otherwise.
         OSError: The file cannot be written.
     """
     check_packages()
@@ -57,11 +57,11 @@ def check_packages() -> None:
     """See that what ONNX needs is installed.
 
     Raises:
-        MisconfigurationException: It is not.
+        UserError: It is not.
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise MisconfigurationException(
+        raise UserError(
             f"--to onnx needs {', '.join(missing)}, not installed here: pip install 'descent[export]' "
             f"(or pip install {' '.join(missing)}). --to torch needs nothing more."
         )

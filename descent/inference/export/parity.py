@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.folder.decoding import ImageFormat
 from descent.inference.answers import Classifier
 from descent.inference.scoring import Scorer
+from foundation.errors import UserError
 
 TOLERANCE = 1e-4
 """Of a probability."""
@@ -44,14 +44,14 @@ def compare(run: Runner, scorer: Scorer, module: Classifier, batches: Iterable[T
         batches: Pixels `(B, H, W, C)` uint8.
 
     Raises:
-        MisconfigurationException: They differ by more than `TOLERANCE`, or in a class that is no tie.
+        UserError: They differ by more than `TOLERANCE`, or in a class that is no tie.
     """
     found = Parity(0, 0.0, 0)
     for pixels in batches:
         ours = module.probabilities(scorer.images(pixels)).cpu()
         theirs = torch.from_numpy(run(pixels.contiguous().numpy()))
         if theirs.shape != ours.shape:
-            raise MisconfigurationException(
+            raise UserError(
                 f"the exported file gives {tuple(theirs.shape)} for {len(pixels)} images, the checkpoint "
                 f"{tuple(ours.shape)}; nothing is written."
             )
@@ -59,7 +59,7 @@ def compare(run: Runner, scorer: Scorer, module: Classifier, batches: Iterable[T
         other = int((theirs.argmax(1) != ours.argmax(1)).sum())
         found = Parity(found.images + len(pixels), max(found.deviation, deviation), found.other + other)
     if found.deviation > TOLERANCE:  # two that agree to that choose another class only where two classes tie
-        raise MisconfigurationException(
+        raise UserError(
             f"the exported file differs from the checkpoint by {found.deviation:.3g} in a probability (at most "
             f"{TOLERANCE:g} is accepted), and answers {found.other} of {found.images} images otherwise; nothing is "
             "written."

@@ -6,10 +6,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 from datamodules.folder.decoding import ENDINGS
 from datamodules.folder.tree import is_image
+from foundation.errors import UserError
 
 
 class Found(NamedTuple):
@@ -32,7 +31,7 @@ def find_images(images: list[str]) -> Found:
 
     Raises:
         FileNotFoundError: One does not exist; the message says what comes near.
-        MisconfigurationException: There is no image.
+        UserError: There is no image.
     """
     paths: list[str] = []
     strangers = 0
@@ -46,7 +45,7 @@ def find_images(images: list[str]) -> Found:
             else:
                 strangers += 1
     if not paths:
-        raise MisconfigurationException(
+        raise UserError(
             f"no images in {', '.join(images)}, {strangers} other files; "
             f"endings that count: {' '.join(sorted(ENDINGS))}."
         )

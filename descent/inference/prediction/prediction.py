@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
@@ -14,6 +13,7 @@ from descent.inference.answers import Answers, Classifier, answers_of, joined
 from descent.inference.loading import Trained
 from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.scoring import Scorer
+from foundation.errors import UserError
 
 BATCH_SIZE = 128
 Answer = TypeVar("Answer")
@@ -48,7 +48,7 @@ def predict_files(
         done: Called with the number of files after each batch.
 
     Raises:
-        MisconfigurationException: The network does not take images, or no file could be decoded.
+        UserError: The network does not take images, or no file could be decoded.
     """
     kept, parts, failures = scored_files(trained, paths, partial(answers_of, module), done)
     return Predictions(kept, joined(parts), failures, trained.class_names)
@@ -60,7 +60,7 @@ def scored_files(
     """Paths of the files that could be decoded, an answer for each batch of them, and what was wrong with others.
 
     Raises:
-        MisconfigurationException: As `predict_files`.
+        UserError: As `predict_files`.
     """
     form, scorer = image_format(trained), Scorer(trained)
     kept: list[str] = []
@@ -74,7 +74,7 @@ def scored_files(
         done(len(batch.rows) + len(batch.failures))
     if not kept:
         path, said = next(iter(failures.items()))
-        raise MisconfigurationException(f"none of {len(failures)} files could be decoded; {path}: {said}")
+        raise UserError(f"none of {len(failures)} files could be decoded; {path}: {said}")
     return kept, parts, failures
 
 
@@ -82,11 +82,11 @@ def image_format(trained: Trained) -> ImageFormat:
     """How the run's data turns files into pixels.
 
     Raises:
-        MisconfigurationException: It has no images.
+        UserError: It has no images.
     """
     data = trained.data
     if isinstance(data, TableDataModule) or not isinstance(data, ImageDataModule):
-        raise MisconfigurationException(
+        raise UserError(
             f"{trained.checkpoint} was trained on {type(data).__name__}, which holds no images: it answers no "
             "image files, and descent export has no form for its rows. descent predict answers its own test data."
         )

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import torch
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -23,6 +22,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from descent.studies.config_overlay import Config
 from descent.studies.running.recorder import Recorder, StudyError
 from descent.training.command_line import DescentCLI
+from foundation.errors import UserError
 from foundation.hardware import effective_precision
 from foundation.machine_load import ALONE, OthersLoad
 
@@ -93,7 +93,7 @@ def check_config(config: Config) -> None:
     """Parse a config as a run would.
 
     Raises:
-        MisconfigurationException: What the command line says of it.
+        UserError: What the command line says of it.
     """
     _make(RunOrder(config, 0, "val/loss"), None)
 
@@ -154,7 +154,7 @@ def _make(order: RunOrder, recorder: Recorder | None) -> StudyCLI:
                 return StudyCLI(["--config", str(path), "--seed_everything", str(order.seed)], recorder)
         except SystemExit as stop:
             text = said.getvalue().strip().removeprefix("error: ") or "its config is not accepted"
-            raise MisconfigurationException(text) from stop
+            raise UserError(text) from stop
 
 
 def _fit(cli: StudyCLI) -> None:

@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+
+from foundation.errors import UserError
 
 NO_VALIDATION = (
     "there is no validation data: a study chooses by it. Give the data a validation set (val_share), leave "
@@ -17,7 +18,7 @@ NO_VALIDATION = (
 PHASES = ("data", "forward", "backward", "step")
 
 
-class StudyError(MisconfigurationException):
+class StudyError(UserError):
     """What is wrong with the study and not with one candidate: it ends the study."""
 
 

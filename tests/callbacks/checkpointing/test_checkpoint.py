@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import DurableCheckpoint, DurableCheckpointIO
+from foundation.errors import UserError
 
 
 class Line(LightningModule):
@@ -136,13 +136,13 @@ def test_without_validation_it_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sanity", [0, 1])
 def test_monitor_that_nobody_logs(tmp_path: Path, sanity: int) -> None:
     module = Line()
-    with pytest.raises(MisconfigurationException, match=r"'val/lose', which nobody logs; did you mean 'val/loss'"):
+    with pytest.raises(UserError, match=r"'val/lose', which nobody logs; did you mean 'val/loss'"):
         fit(tmp_path, DurableCheckpoint(monitor="val/lose"), module, num_sanity_val_steps=sanity)
     assert module.validations == 1 - sanity
 
 
 def test_monitor_of_training_that_nobody_logs(tmp_path: Path) -> None:
-    with pytest.raises(MisconfigurationException, match=r"did you mean 'train/loss'"):
+    with pytest.raises(UserError, match=r"did you mean 'train/loss'"):
         fit(tmp_path, DurableCheckpoint(monitor="train/lose"))
 
 

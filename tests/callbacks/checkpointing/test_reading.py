@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import BackgroundCheckpointIO, DurableCheckpointIO
 from callbacks.checkpointing.reading import newest_valid
 from callbacks.checkpointing.seal import SEAL_SIZE, damage
+from foundation.errors import UserError
 from lightning_modules.base.epoch_module import describe_mismatch
 
 
@@ -48,17 +48,17 @@ def test_flipped_bit_that_torch_loads_in_silence(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 64
     path.write_bytes(content)
     assert torch.load(path, weights_only=True)["state_dict"]["w"].count_nonzero() == 1
-    with pytest.raises(MisconfigurationException, match=r"last.ckpt is damaged: its content does not match the hash"):
+    with pytest.raises(UserError, match=r"last.ckpt is damaged: its content does not match the hash"):
         load(path)
 
 
 def test_damage_names_the_newest_valid_one(tmp_path: Path) -> None:
     path = saved(tmp_path / "last.ckpt")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(MisconfigurationException, match=r"cut short.* There is no valid checkpoint beside it"):
+    with pytest.raises(UserError, match=r"cut short.* There is no valid checkpoint beside it"):
         load(path)
     best = saved(tmp_path / "best.ckpt")
-    with pytest.raises(MisconfigurationException, match=r"The newest valid checkpoint beside it is .*best.ckpt"):
+    with pytest.raises(UserError, match=r"The newest valid checkpoint beside it is .*best.ckpt"):
         load(path)
     assert newest_valid(tmp_path) == best
 
@@ -76,13 +76,13 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_not_a_checkpoint(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "metrics.ckpt"
     path.write_bytes(content)
-    with pytest.raises(MisconfigurationException, match=message):
+    with pytest.raises(UserError, match=message):
         load(path)
 
 
 def test_archive_that_torch_did_not_write(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.ckpt")
-    with pytest.raises(MisconfigurationException, match="expected a dict with a state_dict, found list"):
+    with pytest.raises(UserError, match="expected a dict with a state_dict, found list"):
         load(tmp_path / "list.ckpt")
 
 
@@ -100,7 +100,7 @@ def test_code_is_refused_unless_told_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "evil.ckpt"
     DurableCheckpointIO().save_checkpoint({"state_dict": {}, "hello": Payload(tmp_path / "ran")}, path)
     for flag in (None, True):
-        with pytest.raises(MisconfigurationException, match=r"could run code.*--weights_only=false") as caught:
+        with pytest.raises(UserError, match=r"could run code.*--weights_only=false") as caught:
             load(path, weights_only=flag)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "ran").exists()
@@ -132,7 +132,7 @@ def test_mismatch_names_layers_and_is_capped() -> None:
 def test_zip_that_is_not_of_torch(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.ckpt", "w") as archive:
         archive.writestr("hello", "world")
-    with pytest.raises(MisconfigurationException, match=r"x.ckpt is not a checkpoint of torch: "):
+    with pytest.raises(UserError, match=r"x.ckpt is not a checkpoint of torch: "):
         load(tmp_path / "x.ckpt")
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import LRFinder, find_lr
 from callbacks.learning_rate.preset import rate_preset
+from foundation.errors import UserError
 from foundation.random_streams import random_state
 from lightning_modules.losses import NonSaturatingLoss
 from lightning_modules.schedulers import Cosine, OneCycle, StepDecay, Warmup
@@ -236,7 +236,7 @@ def test_several_optimizers_one_at_a_time() -> None:
     second = find_lr(module, data(batch_size=64), optimizer=1, accelerator="cpu", **SHORT)
     assert module.seen == []
     assert second.losses[0, 0] == pytest.approx(2 * first.losses[0, 0], rel=1e-5)  # each has its own loss
-    with pytest.raises(MisconfigurationException, match="optimizer is 2, but there are 2, counted from 0"):
+    with pytest.raises(UserError, match="optimizer is 2, but there are 2, counted from 0"):
         find_lr(module, data(batch_size=64), optimizer=2, accelerator="cpu", **SHORT)
 
 
@@ -356,14 +356,14 @@ def test_the_preset_sets_the_rates_of_torchs_cycles() -> None:
 
 def test_a_flat_curve_is_refused() -> None:
     module = classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), scheduler=None)
-    with pytest.raises(MisconfigurationException, match="does not fall"):
+    with pytest.raises(UserError, match="does not fall"):
         find_lr(module, data(batch_size=64), low=1e-12, high=1e-9, steps=30, accelerator="cpu")
 
 
 def test_what_cannot_be_copied() -> None:
     module = classifier(linear(), scheduler=None)
     module.handle = (value for value in range(3))  # type: ignore[assignment]
-    with pytest.raises(MisconfigurationException, match=r"ImageClassifier cannot be copied \(TypeError"):
+    with pytest.raises(UserError, match=r"ImageClassifier cannot be copied \(TypeError"):
         find_lr(module, data(batch_size=64), accelerator="cpu", **SHORT)
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.learning_rate.search import smoothed_repeats
 from callbacks.learning_rate.suggestions import Floats, divergence, running_mean, smooth, spaced_rates, suggest
+from foundation.errors import UserError
 
 RATES = spaced_rates(1e-6, 10, 141, "exponential")  # 20 a decade
 
@@ -74,7 +74,7 @@ def test_noise_alone_is_refused() -> None:
     for _ in range(20):
         sweeps = [2.3 + generator.normal(0, 0.2, 141) for _ in range(3)]
         curve, _, noise = smoothed_repeats(sweeps, 0.8)
-        with pytest.raises(MisconfigurationException, match=r"does not fall .* widen the range .* more repeats"):
+        with pytest.raises(UserError, match=r"does not fall .* widen the range .* more repeats"):
             suggest(RATES, curve, noise)
 
 
@@ -91,14 +91,14 @@ def test_noise_does_not_move_the_suggestion_far() -> None:
 
 
 def test_a_truncated_curve_is_refused() -> None:
-    with pytest.raises(MisconfigurationException, match=r"still falls at the highest rate, 10: raise high"):
+    with pytest.raises(UserError, match=r"still falls at the highest rate, 10: raise high"):
         suggest(RATES, fall(0.5, rise_at=100.0))
     falling_then_gone = fall(1e-2, rise_at=100.0)[:120]
-    with pytest.raises(MisconfigurationException, match="raise high"):
+    with pytest.raises(UserError, match="raise high"):
         suggest(RATES, np.linspace(2, 1, 141))
     assert suggest(RATES, falling_then_gone, diverged=True).steepest == pytest.approx(1e-2, rel=0.13)
 
 
 def test_too_early_a_divergence_is_refused() -> None:
-    with pytest.raises(MisconfigurationException, match=r"diverged after 3 steps.*start at a lower rate"):
+    with pytest.raises(UserError, match=r"diverged after 3 steps.*start at a lower rate"):
         suggest(RATES, np.array([2.0, 2.1, 2.2]))

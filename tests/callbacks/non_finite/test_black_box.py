@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from callbacks import BlackBox, DurableCheckpoint, ExactResume, GradientNorm
 from callbacks.non_finite.black_box import NonFiniteError
 from callbacks.non_finite.file import read_black_box, replay
+from foundation.errors import UserError
 from lightning_modules.optimizers.taken_steps import dropped_norm
 from lightning_modules.schedulers import Cosine
 from tests.callbacks.inside_case import classifier, data, fit, half_precision, trainer_in
@@ -159,8 +159,8 @@ def test_messages(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no black box at .*BlackBox writes"):
         replay(tmp_path / "none.pt", module())
     torch.save({"a": 1}, tmp_path / "other.pt")
-    with pytest.raises(MisconfigurationException, match="is no black box: expected"):
+    with pytest.raises(UserError, match="is no black box: expected"):
         replay(tmp_path / "other.pt", module())
     stopped(tmp_path, "forward")
-    with pytest.raises(MisconfigurationException, match="is of another network"):
+    with pytest.raises(UserError, match="is of another network"):
         replay(tmp_path / "black_box.pt", classifier())

@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from scipy import stats
 from torch import Tensor
 from torch.nn.functional import pad
@@ -12,6 +11,7 @@ from torchvision.transforms import v2
 
 from datamodules.augmentations.base import Augmentation, Chain
 from datamodules.augmentations.crop_flip import CropFlip
+from foundation.errors import UserError
 
 P_LEAST = 1e-4
 
@@ -180,5 +180,5 @@ def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
 
 
 def test_padding_larger_than_the_image() -> None:
-    with pytest.raises(MisconfigurationException, match="padding 8 cannot be reflected in images of 8 × 8"):
+    with pytest.raises(UserError, match="padding 8 cannot be reflected in images of 8 × 8"):
         CropFlip(8)(batch(2), torch.arange(2), 0, 0)

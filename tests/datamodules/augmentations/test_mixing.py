@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 from scipy import stats
@@ -28,6 +27,7 @@ from datamodules import (
     ShapeMasksDataModule,
 )
 from datamodules.augmentations.mixing import Mixing, covered
+from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 from lightning_modules.losses import SigmoidFocalLoss, SoftmaxFocalLoss, WeightedCrossEntropyLoss
 from lightning_modules.networks import SmallCNN
@@ -228,7 +228,7 @@ def save_at_two(path: Path) -> Callable[..., None]:
 
 def test_a_loss_that_takes_class_numbers_alone_is_refused(tmp_path: Path) -> None:
     module = ImageClassifier(SmallCNN(10, 1, 4), SGD, nn.MultiMarginLoss())
-    with pytest.raises(MisconfigurationException, match=r"MultiMarginLoss takes class numbers, and MixUp makes shares"):
+    with pytest.raises(UserError, match=r"MultiMarginLoss takes class numbers, and MixUp makes shares"):
         fit(module, DigitsDataModule(augmentation=MixUp()), tmp_path)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from datamodules import Chain, CropFlip, ProgressiveResize, ShapeMasksDataModule
+from foundation.errors import UserError
 from foundation.trial_fit import private_fit
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
@@ -78,7 +78,7 @@ def test_a_run_that_ends_by_steps() -> None:
 
 
 def test_a_run_without_an_end_is_refused() -> None:
-    with pytest.raises(MisconfigurationException, match=r"needs the length of the run.*set trainer\.max_epochs or"):
+    with pytest.raises(UserError, match=r"needs the length of the run.*set trainer\.max_epochs or"):
         fitted(ProgressiveResize([2], [0.5]), max_epochs=-1)
 
 
@@ -99,9 +99,9 @@ def test_a_private_trial_is_as_the_run_begins() -> None:
 def test_a_loop_of_ones_own_has_to_say_the_length() -> None:
     data = MadeUp(batch_size=10, augmentation=ProgressiveResize([2], [0.5]))
     data.setup("fit")
-    with pytest.raises(MisconfigurationException, match="this run has none"):
+    with pytest.raises(UserError, match="this run has none"):
         data.train_dataloader()
-    with pytest.raises(MisconfigurationException, match=r"call its over\(epochs\) first"):
+    with pytest.raises(UserError, match=r"call its over\(epochs\) first"):
         ProgressiveResize([2], [0.5])(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.arange(1), 0, 0)
 
 
@@ -130,9 +130,7 @@ def test_bad_arguments(sizes: list[int], until: list[float], message: str) -> No
 @pytest.mark.parametrize("shape", [(8, 9), (4, 4)])
 def test_images_that_are_not_square_or_too_small(shape: tuple[int, int]) -> None:
     images = torch.zeros(1, 3, *shape, dtype=torch.uint8)
-    with pytest.raises(
-        MisconfigurationException, match=rf"square images to \[4\] pixels; these are {shape[0]} × {shape[1]}"
-    ):
+    with pytest.raises(UserError, match=rf"square images to \[4\] pixels; these are {shape[0]} × {shape[1]}"):
         ProgressiveResize([4], [1.0]).over(1)(images, torch.arange(1), seed=0, epoch=0)
 
 

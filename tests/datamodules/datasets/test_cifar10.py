@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torchvision.datasets import CIFAR10
 
 from datamodules import CIFAR10DataModule
+from foundation.errors import UserError
 
 PER_BATCH = 40
 
@@ -114,7 +114,7 @@ def test_no_network(archive: bytes, tmp_path: Path) -> None:
     message = (
         r"CIFAR-10 is not in .*data and cannot be had from http.*: put cifar-10-python\.tar\.gz into .*image_folder"
     )
-    with pytest.raises(MisconfigurationException, match=message) as error:
+    with pytest.raises(UserError, match=message) as error:
         CIFAR10DataModule(str(root)).prepare_data()
     assert "\n" not in str(error.value)
     assert left(root) == []
@@ -123,7 +123,7 @@ def test_no_network(archive: bytes, tmp_path: Path) -> None:
 def test_half_a_download(archive: bytes, served: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     (served / CIFAR10.filename).write_bytes(archive[:1000])
-    with pytest.raises(MisconfigurationException, match="cannot be had"):
+    with pytest.raises(UserError, match="cannot be had"):
         CIFAR10DataModule(str(root)).prepare_data()
     assert left(root) == []
     (served / CIFAR10.filename).write_bytes(archive)
@@ -132,7 +132,7 @@ def test_half_a_download(archive: bytes, served: Path, tmp_path: Path) -> None:
 
 def test_wrong_archive_by_hand(archive: bytes, tmp_path: Path) -> None:
     (tmp_path / CIFAR10.filename).write_bytes(archive[:1000])
-    with pytest.raises(MisconfigurationException, match="is not the official archive, or only a part of it"):
+    with pytest.raises(UserError, match="is not the official archive, or only a part of it"):
         CIFAR10DataModule(str(tmp_path)).prepare_data()
 
 
@@ -141,10 +141,10 @@ def test_damaged_batch_is_not_unpickled(archive: bytes, tmp_path: Path) -> None:
     data = CIFAR10DataModule(str(tmp_path))
     data.prepare_data()
     (tmp_path / CIFAR10.base_folder / "data_batch_2").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(MisconfigurationException, match="data_batch_2 is not the official file: remove it"):
+    with pytest.raises(UserError, match="data_batch_2 is not the official file: remove it"):
         data.setup("fit")
     (tmp_path / CIFAR10.base_folder / "data_batch_2").unlink()
-    with pytest.raises(MisconfigurationException, match="data_batch_2 does not exist"):
+    with pytest.raises(UserError, match="data_batch_2 does not exist"):
         data.setup("fit")
     assert_ready(tmp_path)
 
@@ -155,7 +155,7 @@ def test_training_does_not_read_the_test_batch(archive: bytes, tmp_path: Path) -
     data.prepare_data()
     (tmp_path / CIFAR10.base_folder / "test_batch").write_bytes(b"damaged")
     data.setup("fit")
-    with pytest.raises(MisconfigurationException, match="test_batch is not the official file"):
+    with pytest.raises(UserError, match="test_batch is not the official file"):
         data.setup("test")
 
 

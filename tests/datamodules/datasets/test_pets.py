@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 from torchvision.datasets import OxfordIIITPet
 
 from cli import main
 from datamodules import CropFlip, OxfordPetsDataModule
+from foundation.errors import UserError
 
 NAMES = [f"{breed}_{number}" for breed in ("Bengal", "pug") for number in range(1, 16)]
 TRAINVAL, TEST = [n for n in NAMES if int(n.split("_")[1]) <= 10], [n for n in NAMES if int(n.split("_")[1]) > 10]
@@ -126,15 +126,13 @@ def test_a_missing_image_is_unpacked_again(root: Path) -> None:
 
 def test_no_network_is_one_line(root: Path) -> None:
     (root / "oxford-iiit-pet/images.tar.gz").unlink()
-    with pytest.raises(
-        MisconfigurationException, match=r"are not in .*oxford-iiit-pet and cannot be had \(.*put images"
-    ):
+    with pytest.raises(UserError, match=r"are not in .*oxford-iiit-pet and cannot be had \(.*put images"):
         opened(root)
 
 
 def test_a_wrong_archive_is_refused(root: Path) -> None:
     (root / "oxford-iiit-pet/images.tar.gz").write_bytes(b"half of it")
-    with pytest.raises(MisconfigurationException, match="cannot be had"):
+    with pytest.raises(UserError, match="cannot be had"):
         opened(root)
     assert not (root / "oxford-iiit-pet/images").exists()
 
@@ -143,7 +141,7 @@ def test_a_damaged_image_is_named(root: Path) -> None:
     data = OxfordPetsDataModule(root=str(root), size=16)
     data.prepare_data()
     (root / "oxford-iiit-pet/images/pug_3.jpg").write_bytes(b"no image")
-    with pytest.raises(MisconfigurationException, match=r"pug_3.jpg cannot be read .*: remove it, and the next run"):
+    with pytest.raises(UserError, match=r"pug_3.jpg cannot be read .*: remove it, and the next run"):
         data.setup("fit")
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import ImageFolderDataModule
 from datamodules.folder.decoding import ImageFormat, decode
 from datamodules.memory.normalisation import pixel_statistics
+from foundation.errors import UserError
 from tests.datamodules.support import Recorder, image_folder, quiet_trainer, save_image
 
 FORM = ImageFormat(8, 8, "RGB", "crop")
@@ -182,7 +182,7 @@ def damage(root: Path, count: int = 1) -> None:
 
 def test_corrupt_image_stops_with_its_path(root: Path) -> None:
     damage(root)
-    with pytest.raises(MisconfigurationException, match=r"1 corrupt image in .*train: .*cat/0\.png: cannot identify"):
+    with pytest.raises(UserError, match=r"1 corrupt image in .*train: .*cat/0\.png: cannot identify"):
         module(root).setup("fit")
     assert list((root / ".descent_cache").iterdir()) == []
 
@@ -190,7 +190,7 @@ def test_corrupt_image_stops_with_its_path(root: Path) -> None:
 def test_many_corrupt_images_are_counted(tmp_path: Path) -> None:
     root = image_folder(tmp_path, train=9)
     damage(root, 7)
-    with pytest.raises(MisconfigurationException, match=r"7 corrupt images .*4\.png.*; and 2 more\. .*on_corrupt=skip"):
+    with pytest.raises(UserError, match=r"7 corrupt images .*4\.png.*; and 2 more\. .*on_corrupt=skip"):
         module(root).setup("fit")
 
 
@@ -205,13 +205,13 @@ def test_corrupt_images_are_skipped_and_counted(root: Path) -> None:
     assert torch.equal(data.train_set.images.pixels, whole[2:])
     assert data.train_set.images.targets.tolist() == [0] * 3 + [1] * 5
     assert data.statistics == pixel_statistics(whole[2:])
-    with pytest.raises(MisconfigurationException, match="2 corrupt images"):
+    with pytest.raises(UserError, match="2 corrupt images"):
         module(root).setup("fit")
 
 
 def test_a_class_of_corrupt_images_alone(root: Path) -> None:
     damage(root, 5)
-    with pytest.raises(MisconfigurationException, match=r"all 5 images in .*cat are corrupt"):
+    with pytest.raises(UserError, match=r"all 5 images in .*cat are corrupt"):
         module(root, on_corrupt="skip").setup("fit")
     assert list((root / ".descent_cache").iterdir()) == []
 
@@ -251,7 +251,7 @@ def test_root_is_a_file(tmp_path: Path) -> None:
 
 def test_no_class_folders(tmp_path: Path) -> None:
     save_image(tmp_path / "train" / "0.png")
-    with pytest.raises(MisconfigurationException, match=r"train has no class folders, found 0\.png"):
+    with pytest.raises(UserError, match=r"train has no class folders, found 0\.png"):
         _ = module(tmp_path).class_names
 
 
@@ -259,20 +259,20 @@ def test_one_class_only(root: Path) -> None:
     for file in (root / "train" / "dog").iterdir():
         file.unlink()
     (root / "train" / "dog").rmdir()
-    with pytest.raises(MisconfigurationException, match="has one class only, cat"):
+    with pytest.raises(UserError, match="has one class only, cat"):
         _ = module(root).class_names
 
 
 def test_empty_class_folder(root: Path) -> None:
     (root / "train" / "eel").mkdir()
     (root / "train" / "eel" / "list.csv").touch()
-    with pytest.raises(MisconfigurationException, match=r"train/eel has no images, found list\.csv: add some"):
+    with pytest.raises(UserError, match=r"train/eel has no images, found list\.csv: add some"):
         module(root).setup("fit")
 
 
 def test_class_of_test_that_was_not_trained(root: Path) -> None:
     save_image(root / "test" / "eel" / "0.png")
-    with pytest.raises(MisconfigurationException, match=r"test has classes that .*train has not: eel"):
+    with pytest.raises(UserError, match=r"test has classes that .*train has not: eel"):
         module(root).setup("test")
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import CropFlip, ImageDataModule
 from datamodules.memory.normalisation import Normaliser, pixel_statistics
 from datamodules.memory.order import PlainOrder
+from foundation.errors import UserError
 from tests.datamodules.support import MadeUp, Recorder, made_up, quiet_trainer
 
 Seen = list[tuple[str, int, Tensor, Tensor]]
@@ -192,24 +192,24 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 
 def test_batch_larger_than_the_data() -> None:
     data = MadeUp(batch_size=91)
-    with pytest.raises(MisconfigurationException, match="batch_size 91 is larger than the training data, 90 images"):
+    with pytest.raises(UserError, match="batch_size 91 is larger than the training data, 90 images"):
         quiet_trainer(max_epochs=1).fit(Recorder(), data)
 
 
 def test_share_that_leaves_a_class_without_a_sample() -> None:
-    with pytest.raises(MisconfigurationException, match=r"class 'class 0' has 2 images: .* 0 for validation"):
+    with pytest.raises(UserError, match=r"class 'class 0' has 2 images: .* 0 for validation"):
         quiet_trainer(max_epochs=1).fit(Recorder(), MadeUp(train=4, batch_size=1))
 
 
 @pytest.mark.parametrize(("kind", "stage"), [("train", "fit"), ("val", "fit"), ("test", "test"), ("predict", "test")])
 def test_loader_before_setup(kind: str, stage: str) -> None:
-    with pytest.raises(MisconfigurationException, match=rf"call setup\('{stage}'\) first"):
+    with pytest.raises(UserError, match=rf"call setup\('{stage}'\) first"):
         getattr(MadeUp(), f"{kind}_dataloader")()
 
 
 def test_mean_of_the_wrong_length() -> None:
     data = MadeUp(mean=[0.5], std=[0.5])
-    with pytest.raises(MisconfigurationException, match="mean and std have 1 value, the images 3 channels"):
+    with pytest.raises(UserError, match="mean and std have 1 value, the images 3 channels"):
         quiet_trainer(max_epochs=1).fit(Recorder(), data)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.multiprocessing.spawn import start_processes
 
 from datamodules import CropFlip
 from datamodules.memory.order import EpochOrder
+from foundation.errors import UserError
 from tests.datamodules.memory.test_resume import SaveEverywhere
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
@@ -137,7 +137,7 @@ def test_fewer_images_than_processes() -> None:
     module = data()
     module.setup("fit")
     module.trainer = Many()  # type: ignore[assignment]
-    with pytest.raises(MisconfigurationException, match="11 validation images cannot be shared out to 12 processes"):
+    with pytest.raises(UserError, match="11 validation images cannot be shared out to 12 processes"):
         module.val_dataloader()
 
 
@@ -145,5 +145,5 @@ def test_batch_larger_than_a_share() -> None:
     module = data()
     module.setup("fit")
     module.trainer = Many()  # type: ignore[assignment]
-    with pytest.raises(MisconfigurationException, match="the training data, 7 images for each of 12 processes"):
+    with pytest.raises(UserError, match="the training data, 7 images for each of 12 processes"):
         module.train_dataloader()

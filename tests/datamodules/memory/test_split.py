@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.memory.split import stratified_split
+from foundation.errors import UserError
 
 NAMES = ["a", "b", "c"]
 TARGETS = torch.tensor([0] * 100 + [1] * 40 + [2] * 15)
@@ -40,10 +40,10 @@ def test_not_the_first_or_last_of_a_class() -> None:
     ],
 )
 def test_class_without_a_sample(share: float, message: str) -> None:
-    with pytest.raises(MisconfigurationException, match=message):
+    with pytest.raises(UserError, match=message):
         stratified_split(TARGETS, share, 0, NAMES)
 
 
 def test_class_of_one_image() -> None:
-    with pytest.raises(MisconfigurationException, match=r"class 'b' has 1 image: .* change val_share"):
+    with pytest.raises(UserError, match=r"class 'b' has 1 image: .* change val_share"):
         stratified_split(torch.tensor([0, 0, 1]), 0.5, 0, ["a", "b"])

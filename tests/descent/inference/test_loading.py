@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 
 from datamodules import BreastCancerDataModule, DigitsDataModule
@@ -22,6 +21,7 @@ from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.prediction.prediction import image_format
 from descent.inference.scoring import Scorer
 from descent.runs.summary import uses_of
+from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor
 from lightning_modules.networks import SmallCNN
 from tests.descent.helpers import refused
@@ -36,16 +36,16 @@ def trained(module: Any, data: Any = None) -> Trained:
 def test_modules_that_do_not_choose() -> None:
     network = torch.nn.Linear(4, 3)
     numbers, labels = Regressor(network, torch.optim.SGD), MultilabelClassifier(network, torch.optim.SGD, num_labels=3)
-    with pytest.raises(MisconfigurationException, match=r"best\.ckpt is of Regressor, which gives neither classes nor"):
+    with pytest.raises(UserError, match=r"best\.ckpt is of Regressor, which gives neither classes nor"):
         answering(trained(numbers))
     assert answering(trained(labels)) is labels
-    with pytest.raises(MisconfigurationException, match=r"of MultilabelClassifier, which does not choose one class: "):
+    with pytest.raises(UserError, match=r"of MultilabelClassifier, which does not choose one class: "):
         choosing(trained(labels))
 
 
 def test_data_without_images() -> None:
     module = BinaryClassifier(torch.nn.Linear(30, 1), torch.optim.SGD)
-    with pytest.raises(MisconfigurationException, match="trained on BreastCancerDataModule, which holds no images"):
+    with pytest.raises(UserError, match="trained on BreastCancerDataModule, which holds no images"):
         image_format(trained(module, BreastCancerDataModule()))
 
 

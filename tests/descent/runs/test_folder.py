@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from descent.runs.folder import Run, claim, newest_run, resolve_checkpoint, run_of
+from foundation.errors import UserError
 
 
 def finished(number: int, names: tuple[str, ...] = ("best", "last")) -> Run:
@@ -59,7 +59,7 @@ def test_a_run_without_best_gives_its_last() -> None:
 def test_best_and_last_of_a_config() -> None:
     run = finished(3)
     assert resolve_checkpoint("last", "best", run) == run.checkpoint("last")
-    with pytest.raises(MisconfigurationException, match="--ckpt_path best needs a run: give its config"):
+    with pytest.raises(UserError, match="--ckpt_path best needs a run: give its config"):
         resolve_checkpoint("best", "best", None)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import cli
-from descent.studies import compare
+from descent import compare
 from descent.studies.running.ledger import StorageError
 from descent.studies.running.one_run import RunOrder, execute
 from descent.studies.running.recorder import StudyError
 from descent.studies.study_config import read_study
+from foundation.errors import UserError
 from tests.descent.studies.toy import toy_study
 
 ROOT = Path(__file__).parents[3]
@@ -58,7 +58,7 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path: Path, capsys: py
     assert again is not None
     assert "trial" not in capsys.readouterr().out.partition("\n")[2]
     pd.testing.assert_frame_equal(first.table, again.table)
-    with pytest.raises(MisconfigurationException, match="was begun with another seeds: take a new folder"):
+    with pytest.raises(UserError, match="was begun with another seeds: take a new folder"):
         compare(toy_study(tmp_path, seeds=5), out=tmp_path / "out", verbose=False)
 
 
@@ -103,7 +103,7 @@ def test_candidates_that_crash_or_diverge_are_rows_of_the_report(tmp_path: Path)
     assert table.loc["wild", "diverged"] == 4
     page = (tmp_path / "out" / "report.html").read_text()
     assert "broken crashed in every run: RuntimeError: the toy is broken" in page
-    assert "odd crashed in every run: MisconfigurationException: mishap must not be refuse." in page
+    assert "odd crashed in every run: UserError: mishap must not be refuse." in page
     assert "wild diverged in every tuning trial" in page
 
 
@@ -119,7 +119,7 @@ def test_what_is_wrong_with_the_whole_study_ends_it(tmp_path: Path) -> None:
 def test_a_typing_error_in_a_candidate_is_told_before_anything_runs(tmp_path: Path) -> None:
     study = toy_study(tmp_path)
     study["candidates"]["fast"] = {"model.optimizr": "x"}
-    with pytest.raises(MisconfigurationException, match=r"candidate fast: unknown key model\.optimizr"):
+    with pytest.raises(UserError, match=r"candidate fast: unknown key model\.optimizr"):
         compare(study, out=tmp_path / "out", verbose=False)
     assert not (tmp_path / "out").exists()
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import cli
-from descent.studies import compare
+from descent import compare
 from tests.descent.studies.toy import toy_study
 
 ROOT = Path(__file__).parents[3]

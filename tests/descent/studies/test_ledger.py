@@ -13,7 +13,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from descent.studies import compare
+from descent import compare
 from descent.studies.running.ledger import MAX_DEATHS, Ledger
 from tests.descent.studies.synthetic import outcome
 from tests.descent.studies.toy import toy_study

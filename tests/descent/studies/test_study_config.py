@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from descent.studies.config_overlay import lay, load_experiment, look_up
 from descent.studies.study_config import read_study
+from foundation.errors import UserError
 from tests.descent.studies.synthetic import OPTIMIZERS, study
 
 
@@ -31,14 +31,14 @@ from tests.descent.studies.synthetic import OPTIMIZERS, study
     ],
 )
 def test_a_bad_study_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(MisconfigurationException, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         study(**changes)
     assert "\n" not in str(caught.value)
 
 
 def test_losses_are_not_judged_by_their_own_values() -> None:
     losses = {"focal": {"model.loss": "losses/focal.yaml"}, "CE": {"model.loss": "losses/cross_entropy.yaml"}}
-    with pytest.raises(MisconfigurationException, match="val/loss is each loss's own value, and focal, CE set model"):
+    with pytest.raises(UserError, match="val/loss is each loss's own value, and focal, CE set model"):
         study(candidates=losses, baseline="CE", metric="val/loss", mode="min")
     assert study(candidates=losses, baseline="CE").metric == "val/accuracy"
 
@@ -49,17 +49,17 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config not found: quickstrat.yaml. Did you mean quickstart.yaml"):
         load_experiment("quickstrat.yaml")
     (tmp_path / "s.yaml").write_text("a: [1")
-    with pytest.raises(MisconfigurationException, match=r"s\.yaml is not valid YAML"):
+    with pytest.raises(UserError, match=r"s\.yaml is not valid YAML"):
         read_study(tmp_path / "s.yaml")
     (tmp_path / "s.yaml").write_text("just words")
-    with pytest.raises(MisconfigurationException, match="holds no study"):
+    with pytest.raises(UserError, match="holds no study"):
         read_study(tmp_path / "s.yaml")
 
 
 def test_a_key_to_tune_must_be_there_and_positive() -> None:
-    with pytest.raises(MisconfigurationException, match=r"candidate AdamW: search.model.optimizer.lrr is not set;"):
+    with pytest.raises(UserError, match=r"candidate AdamW: search.model.optimizer.lrr is not set;"):
         study(search={"model.optimizer.lrr": 10}).defaults("AdamW")
-    with pytest.raises(MisconfigurationException, match=r"momentum needs a default > 0 to search around, found 0.0"):
+    with pytest.raises(UserError, match=r"momentum needs a default > 0 to search around, found 0.0"):
         study(search={"model.optimizer.momentum": 10}).defaults("SGD")
     assert study().defaults("SGD") == {"model.optimizer.lr": 0.1}
 

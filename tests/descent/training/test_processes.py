@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.checkpointing.reading import last_valid
 from callbacks.distributed.rank_guard import RankGuard
@@ -20,6 +19,7 @@ from descent.runs.folder import claim
 from descent.training.connection_errors import explain_loss
 from descent.training.processes import count_of, with_launched_processes
 from descent.training.trainer import Trainer
+from foundation.errors import UserError
 from foundation.processes import rank_of_process
 from tests.descent.helpers import SHORT, refused
 
@@ -115,7 +115,7 @@ def test_what_torchrun_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
         "torchrun has started 2 processes on each of 3 nodes, the config says devices 4 and num_nodes 1: leave both"
     )
-    with pytest.raises(MisconfigurationException, match=message):
+    with pytest.raises(UserError, match=message):
         with_launched_processes({"devices": 4})
     assert rank_of_process() == 4
     monkeypatch.delenv("DESCENT_RUN_FOLDER", raising=False)
@@ -155,7 +155,7 @@ def test_mistakes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
         rf"devices asks for 1000 processes on the CPU, this machine has {cores} cores", refused(words, capsys)
     )
     monkeypatch.setenv("DESCENT_TIMEOUT", "soon")
-    with pytest.raises(MisconfigurationException, match="DESCENT_TIMEOUT must be a number of seconds ≥ 1, got 'soon'"):
+    with pytest.raises(UserError, match="DESCENT_TIMEOUT must be a number of seconds ≥ 1, got 'soon'"):
         Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins import MixedPrecision
@@ -24,6 +23,7 @@ from callbacks.learning_rate.sweep import LRSweep
 from callbacks.reporting.predictions import PredictionTable
 from cli import main
 from datamodules import DigitsDataModule
+from foundation.errors import UserError
 from foundation.trial_fit import private_fit
 from lightning_modules import GAN
 from lightning_modules.losses import HingeAdversarialLoss, LeastSquaresLoss, NonSaturatingLoss
@@ -300,7 +300,7 @@ def test_images_come_in_minus_one_to_one_whatever_the_data_normalises_with(tmp_p
     ],
 )
 def test_says_what_takes_the_place_of_the_trainers_flags(flags: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(MisconfigurationException, match=message):
+    with pytest.raises(UserError, match=message):
         trainer(tmp_path, **flags).fit(made(), data())
 
 
@@ -320,10 +320,10 @@ def test_refuses_what_is_out_of_range(options: dict[str, Any], message: str) -> 
 def test_refuses_networks_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Linear must say how many numbers it takes, as latent_size"):
         GAN(nn.Linear(8, 8), nn.Linear(8, 1), ADAM, ADAM)
-    with pytest.raises(MisconfigurationException, match=r"makes images of \(1, 8, 8\) .* the data's are of \(1, 32"):
+    with pytest.raises(UserError, match=r"makes images of \(1, 8, 8\) .* the data's are of \(1, 32"):
         trainer(tmp_path).fit(made(), data(size=32))
     blind = GAN(DCGANGenerator(1, 8, 4, 8), nn.Flatten(), ADAM, ADAM)
-    with pytest.raises(MisconfigurationException, match=r"Flatten gives \(2, 64\) for 2 images; expected \(2,\)"):
+    with pytest.raises(UserError, match=r"Flatten gives \(2, 64\) for 2 images; expected \(2,\)"):
         trainer(tmp_path).fit(blind, data())
 
 

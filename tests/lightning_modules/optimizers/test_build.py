@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import schedulefree
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.plugins import MixedPrecision
 from timm.optim.lion import Lion
 from timm.optim.muon import Muon
 from torch import nn
 
+from foundation.errors import UserError
 from lightning_modules.optimizers import ParameterGroups, build_optimizer, check_hyperparameters
 from tests.lightning_modules.schedulers.support import Scheduled, fit
 
@@ -49,14 +49,12 @@ def test_an_optimizer_that_has_parameters_already_is_refused() -> None:
 
 def test_no_trainable_parameters() -> None:
     frozen = nn.Linear(2, 2).requires_grad_(False)
-    with pytest.raises(
-        MisconfigurationException, match=r"Linear has no trainable parameters: nothing can be optimized"
-    ):
+    with pytest.raises(UserError, match=r"Linear has no trainable parameters: nothing can be optimized"):
         build_optimizer(partial(torch.optim.SGD, lr=0.1), frozen)
 
 
 def test_what_the_optimizer_itself_refuses_is_one_line() -> None:
-    with pytest.raises(MisconfigurationException, match=r"SGD: Nesterov momentum requires a momentum"):
+    with pytest.raises(UserError, match=r"SGD: Nesterov momentum requires a momentum"):
         build_optimizer(partial(torch.optim.SGD, lr=0.1, nesterov=True), nn.Linear(2, 2))
 
 

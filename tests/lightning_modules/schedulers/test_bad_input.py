@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.optim import lr_scheduler
 
+from foundation.errors import UserError
 from lightning_modules.schedulers import (
     Cosine,
     Cyclic,
@@ -142,7 +142,7 @@ LONG = r"is not shorter than the run of 100 steps\. Train longer, shorten it, or
 )
 def test_a_schedule_that_does_not_fit_the_run_is_refused(scheduler: Any, horizon: Horizon, message: str) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
-    with pytest.raises(MisconfigurationException, match=message):
+    with pytest.raises(UserError, match=message):
         build_schedule(scheduler, optimizer, horizon)
 
 
@@ -162,9 +162,7 @@ def test_a_rehearsal_cuts_what_does_not_fit(scheduler: Any) -> None:
     ],
 )
 def test_momentum_that_is_not_there_cannot_be_cycled(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
-    with pytest.raises(
-        MisconfigurationException, match=r"cycles momentum, and (SGD|Adagrad) has none here: set cycle_mom"
-    ):
+    with pytest.raises(UserError, match=r"cycles momentum, and (SGD|Adagrad) has none here: set cycle_mom"):
         build_schedule(scheduler, optimizer, HORIZON)
 
 

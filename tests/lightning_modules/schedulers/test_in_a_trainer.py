@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim import lr_scheduler
 
+from foundation.errors import UserError
 from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, Warmup, build_schedule
 from lightning_modules.schedulers.monitor import check_mode
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
@@ -48,7 +48,7 @@ def test_the_horizon_follows_an_accumulation_plan(tmp_path: Path) -> None:
 
 
 def test_a_run_without_an_end_is_refused_where_the_length_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(MisconfigurationException, match=r"Cosine needs the length of the run.*trainer\.max_epochs"):
+    with pytest.raises(UserError, match=r"Cosine needs the length of the run.*trainer\.max_epochs"):
         fit(Scheduled(Cosine()), tmp_path, max_epochs=-1)
 
 
@@ -113,18 +113,18 @@ def test_warmup_before_a_plateau(tmp_path: Path) -> None:
 
 def test_an_unlogged_monitor_stops_the_run_at_the_sanity_check(tmp_path: Path) -> None:
     module, rates = Scheduled(Plateau(monitor="val/los")), Rates()
-    with pytest.raises(MisconfigurationException, match=r"'val/los', which is not logged\. Did you mean 'val/loss'\?"):
+    with pytest.raises(UserError, match=r"'val/los', which is not logged\. Did you mean 'val/loss'\?"):
         fit(module, tmp_path, rates)
     assert rates.lr == []
 
 
 def test_a_plateau_without_validation_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MisconfigurationException, match=r"monitors 'val/loss', and this run does not validate"):
+    with pytest.raises(UserError, match=r"monitors 'val/loss', and this run does not validate"):
         fit(Scheduled(Plateau()), tmp_path, limit_val_batches=0)
 
 
 def test_a_run_that_ends_before_its_first_validation_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(MisconfigurationException, match=r"does not validate.*trainer\.check_val_every_n_epoch below"):
+    with pytest.raises(UserError, match=r"does not validate.*trainer\.check_val_every_n_epoch below"):
         fit(Scheduled(Plateau()), tmp_path, check_val_every_n_epoch=5, max_epochs=3)
 
 
@@ -140,7 +140,7 @@ def test_a_run_that_ends_before_its_first_validation_is_refused(tmp_path: Path) 
     ],
 )
 def test_a_mode_the_wrong_way_round_is_refused(monitor: str, mode: Any, message: str) -> None:
-    with pytest.raises(MisconfigurationException, match=message):
+    with pytest.raises(UserError, match=message):
         check_mode(monitor, mode)
     check_mode("val/elbo", mode)  # unknown: the user knows best
 

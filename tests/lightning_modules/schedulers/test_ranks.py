@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.multiprocessing.spawn import start_processes
 
+from foundation.errors import UserError
 from lightning_modules.schedulers import Cosine, Plateau, observe_plateaus
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
@@ -56,7 +56,7 @@ def run(rank: int, folder: str) -> None:
         strategy = DDPStrategy(cluster_environment=StartedElsewhere(), process_group_backend="gloo")
         try:
             fit(module, Path(folder), rates, strategy=strategy, devices=2, max_epochs=4, num_sanity_val_steps=0)
-        except MisconfigurationException as error:
+        except UserError as error:
             found["message"] = str(error)
         found[name] = rates.lr
         found[f"{name} steps"] = module.horizon.steps

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from foundation.errors import UserError
 from lightning_modules import ImageClassifier
 from lightning_modules.schedulers import Cosine
 from lightning_modules.tasks.image_classifier import check_network
@@ -160,13 +160,11 @@ def test_predictions_are_probabilities(tmp_path: Path) -> None:
 
 class TestRefusals:
     def test_wrong_number_of_outputs(self) -> None:
-        with pytest.raises(
-            MisconfigurationException, match=r"Linear gives \(2, 1, 4, 3\) for 2 images; the data has 7"
-        ):
+        with pytest.raises(UserError, match=r"Linear gives \(2, 1, 4, 3\) for 2 images; the data has 7"):
             check_network(nn.Linear(4, 3), (1, 4, 4), CLASSES)
 
     def test_wrong_channels(self) -> None:
-        with pytest.raises(MisconfigurationException, match=r"Conv2d does not take images of shape \(1, 4, 4\)"):
+        with pytest.raises(UserError, match=r"Conv2d does not take images of shape \(1, 4, 4\)"):
             check_network(nn.Conv2d(3, 8, 3), (1, 4, 4), CLASSES)
 
     def test_checking_leaves_no_trace(self) -> None:
@@ -182,19 +180,17 @@ class TestRefusals:
 
     def test_number_of_classes_that_contradicts(self, tmp_path: Path) -> None:
         module = ImageClassifier(network(), SGD, num_classes=3)
-        with pytest.raises(MisconfigurationException, match="num_classes is 3 in the module, but the data has 7"):
+        with pytest.raises(UserError, match="num_classes is 3 in the module, but the data has 7"):
             trainer(tmp_path).fit(module, Blobs())
 
     def test_unknown_number_of_classes(self, tmp_path: Path) -> None:
         loader = Blobs().train_dataloader()
-        with pytest.raises(
-            MisconfigurationException, match=r"number of classes is unknown: give ImageClassifier\(num_cl"
-        ):
+        with pytest.raises(UserError, match=r"number of classes is unknown: give ImageClassifier\(num_cl"):
             trainer(tmp_path).fit(ImageClassifier(network(), SGD), loader)
 
     def test_nothing_to_train(self, tmp_path: Path) -> None:
         frozen = network().requires_grad_(False)
-        with pytest.raises(MisconfigurationException, match="Sequential has no trainable parameters"):
+        with pytest.raises(UserError, match="Sequential has no trainable parameters"):
             trainer(tmp_path).fit(ImageClassifier(frozen, SGD), Blobs())
 
     def test_arguments_that_the_optimizer_refuses(self) -> None:
@@ -206,5 +202,5 @@ class TestRefusals:
         run.fit(ImageClassifier(network(), SGD), Blobs())
         run.save_checkpoint(tmp_path / "it.ckpt")
         other = ImageClassifier(nn.Sequential(nn.Flatten(), nn.Linear(16, CLASSES)), SGD)
-        with pytest.raises(MisconfigurationException, match=r"of another network than Sequential.*network\.1\.weight"):
+        with pytest.raises(UserError, match=r"of another network than Sequential.*network\.1\.weight"):
             trainer(tmp_path).validate(other, Blobs(), ckpt_path=tmp_path / "it.ckpt", verbose=False)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from sklearn.metrics import f1_score, r2_score, roc_auc_score
@@ -23,6 +22,7 @@ from datamodules import (
     ShapeLabelsDataModule,
     ShapeMasksDataModule,
 )
+from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor, Segmenter
 from lightning_modules.losses import DiceLoss, ProbabilityBCELoss, SigmoidFocalLoss
 from lightning_modules.networks import MLP, SmallCNN, UNet
@@ -118,7 +118,7 @@ def test_a_network_that_ends_in_a_sigmoid() -> None:
     module = BinaryClassifier(network, SGD, ProbabilityBCELoss(), network_output="probabilities")
     x = torch.randn(8, 30)
     torch.testing.assert_close(module.readable(module(x))["probability_of_yes"], network(x)[:, 0])
-    with pytest.raises(MisconfigurationException, match=r"SigmoidFocalLoss wants logits.*take its last sigmoid away"):
+    with pytest.raises(UserError, match=r"SigmoidFocalLoss wants logits.*take its last sigmoid away"):
         BinaryClassifier(network, SGD, SigmoidFocalLoss(), network_output="probabilities")(x)
 
 
@@ -206,14 +206,14 @@ def test_yes_or_no_of_each_pixel(loss: nn.Module, outputs: int) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(module: Any, data: Any, message: str, tmp_path: Path) -> None:
-    with pytest.raises(MisconfigurationException, match=message):
+    with pytest.raises(UserError, match=message):
         quiet(tmp_path, max_epochs=1).fit(module, data)
 
 
 def test_numbers_of_classes_must_be_known(tmp_path: Path) -> None:
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(4, 3, 8, 8), torch.zeros(4)))
     for kind in (Segmenter, MultilabelClassifier):
-        with pytest.raises(MisconfigurationException, match=f"is unknown: give {kind.__name__}"):
+        with pytest.raises(UserError, match=f"is unknown: give {kind.__name__}"):
             quiet(tmp_path, max_epochs=1).fit(kind(SmallCNN(3, 3), SGD), loader)
 
 
