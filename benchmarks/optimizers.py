@@ -36,8 +36,8 @@ from torch import nn
 from descent.commands.show.parts import optimizers
 from foundation.factories import arguments_of, class_of
 from foundation.figure_style import COLORS, grid, save
-from lightning_modules.optimizers import RealSteps, build_optimizer
-from lightning_modules.schedulers import Cosine, Horizon, Warmup, build_schedule
+from lightning_modules.optimizers import TakenSteps, build_optimizer
+from lightning_modules.schedulers import Cosine, RunLength, Warmup, build_schedule
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet18": lambda: torchvision.models.resnet18(num_classes=10),
@@ -117,8 +117,8 @@ def with_gradients(module: nn.Module) -> nn.Module:
 
 def our_step(optimizer: Any) -> Step:
     """What the base module does at a step."""
-    steps = RealSteps(optimizer)
-    config = build_schedule(Warmup(Cosine(), fraction=0.05), optimizer, Horizon(100_000, 100, 1000))
+    steps = TakenSteps(optimizer)
+    config = build_schedule(Warmup(Cosine(), fraction=0.05), optimizer, RunLength(100_000, 100, 1000))
     assert config is not None
     schedule = config["scheduler"]
 

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from cli import main
-from descent.training.step_overhead import cuda_asked_once
+from descent.training.step_overhead import gpu_checked_once
 from lightning_modules.networks import MLP, ResNet8
 
 BATCH = {"mlp": 64, "resnet8": 250}
@@ -106,7 +106,7 @@ class Plain(pl.LightningModule):
 
 def bare(task: str, samples: int, epochs: int, folder: Path) -> float:
     """A loop by hand, as where Lightning was never imported."""
-    with cuda_asked_once():
+    with gpu_checked_once():
         return _bare(task, samples, epochs)
 
 
@@ -135,7 +135,7 @@ def nothing_on(task: str, samples: int, epochs: int, folder: Path) -> float:
 
 def nothing_on_without_nvml(task: str, samples: int, epochs: int, folder: Path) -> float:
     """The same, without Lightning's question to NVML in each step: a cost that only machines without a driver have."""
-    with cuda_asked_once():
+    with gpu_checked_once():
         return nothing_on(task, samples, epochs, folder)
 
 

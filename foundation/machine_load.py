@@ -8,11 +8,11 @@ ALONE = 0.1
 """Others may use up to this share of one core while a run is timed."""
 
 
-class OthersLoad:
+class MachineLoad:
     """How many cores others kept busy, from the kernel's counters, between two moments.
 
     Example:
-        >>> load = OthersLoad()
+        >>> load = MachineLoad()
         >>> cores = load.cores()
         >>> cores is None or cores >= 0
         True

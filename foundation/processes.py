@@ -32,7 +32,7 @@ def launched_by_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def first_to_say(text: str) -> bool:
+def is_first_to_say(text: str) -> bool:
     """Whether no other process of the run has said this; also where that cannot be found out.
 
     The processes' own store counts; the process that holds it may be gone already.

@@ -12,7 +12,7 @@ from descent.profiling.clock import PARTS
 from descent.profiling.machine_peak import machine_peak
 from descent.profiling.measurement import Measured
 from foundation.files import strict_json
-from foundation.machine_load import OthersLoad
+from foundation.machine_load import MachineLoad
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,7 +122,7 @@ def profile_step(run: Profiled, tries: bool = True) -> StepProfile:
         run: What to profile.
         tries: Whether to try what could be changed.
     """
-    load = OthersLoad()
+    load = MachineLoad()
     measured = run.measure()
     device = run.trainer.strategy.root_device
     dtype = dtype_of(str(run.trainer.precision))

@@ -13,7 +13,7 @@ from descent.runs.folder import resolve_checkpoint, run_of
 from descent.training.command_line import DescentCLI
 from descent.training.connection_errors import explain_loss
 from foundation.errors import UserError
-from foundation.processes import first_to_say, process_name
+from foundation.processes import is_first_to_say, process_name
 
 TRACEBACK_SWITCH = "DESCENT_TRACEBACK"
 
@@ -85,7 +85,7 @@ def fail(error: BaseException, text: str | None = None) -> NoReturn:
     text = text or " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, OSError) and error.filename and str(error.filename) not in text:
         text = f"{text}: {error.filename}"
-    if first_to_say(text):
+    if is_first_to_say(text):
         print(f"error{process_name()}: {text}", file=sys.stderr)
     raise SystemExit(2) from None
 

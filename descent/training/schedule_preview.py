@@ -11,7 +11,7 @@ from descent.runs.folder import Run
 from foundation.errors import UserError
 from foundation.processes import say
 from lightning_modules.schedulers.preview import Preview, preview
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.validations import validations_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def schedules_of_run(
     trainer.num_sanity_val_steps = 0
     with contextlib.suppress(_BeforeTheFirstStep):
         trainer.fit(model, datamodule=data)
-    horizon = Horizon.from_trainer(trainer)
+    run_length = RunLength.from_trainer(trainer)
     configs = {id(config.scheduler.optimizer): vars(config) for config in trainer.lr_scheduler_configs}
     previews = []
     for optimizer in trainer.optimizers:
@@ -54,7 +54,7 @@ def schedules_of_run(
         validations = validations_of(trainer) if monitored else []
         if validations is None:
             raise UserError("A plateau can't be replayed: when this run validates isn't known before.")
-        previews.append(preview(optimizer, config, horizon, validations, monitored))
+        previews.append(preview(optimizer, config, run_length, validations, monitored))
     return previews
 
 

@@ -13,7 +13,7 @@ SWITCH = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
 @contextmanager
-def cuda_asked_once() -> Iterator[None]:
+def gpu_checked_once() -> Iterator[None]:
     """Without a GPU, have torch remember that there is none.
 
     Every `optimizer.step` of torch asks whether a GPU is there. Lightning has it ask NVML, so that asking does not

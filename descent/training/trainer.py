@@ -14,7 +14,7 @@ from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
 from callbacks.reporting.progress import EpochBar, EpochLines
 from descent.training.processes import listed, prepare_processes, with_launched_processes
-from descent.training.step_overhead import NoProfiler, cuda_asked_once, idle_hooks_skipped
+from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
 from foundation.errors import UserError
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
 
@@ -64,7 +64,7 @@ class Trainer(LightningTrainer):
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """As Lightning's, without the calls that reach nothing."""
-        with idle_hooks_skipped(self.callbacks), cuda_asked_once():  # type: ignore[attr-defined]
+        with idle_hooks_skipped(self.callbacks), gpu_checked_once():  # type: ignore[attr-defined]
             super().fit(*args, **kwargs)
 
     def show_schedule(

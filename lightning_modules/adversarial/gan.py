@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from foundation.counter_random import mix
 from foundation.errors import UserError
 from foundation.images import as_bytes
-from lightning_modules.adversarial.optimized_network import Player
+from lightning_modules.adversarial.optimized_network import OptimizedNetwork
 from lightning_modules.adversarial.sliced_wasserstein import SlicedWasserstein
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.base.task import trial_output
@@ -22,7 +22,7 @@ from lightning_modules.losses.adversarial import AdversarialLoss, NonSaturatingL
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.group_table import rates_of
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 
 OWN_NAMES = {"gradient_clip_val": "gradient_clip_val", "accumulate_grad_batches": "accumulate"}
 
@@ -122,8 +122,8 @@ class GAN(EpochModule):
         generator_optimizer: OptimizerCallable,
         discriminator_optimizer: OptimizerCallable,
         loss: AdversarialLoss | None = None,
-        generator_scheduler: Recipe | LRSchedulerCallable | None = None,
-        discriminator_scheduler: Recipe | LRSchedulerCallable | None = None,
+        generator_scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
+        discriminator_scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: Literal["norm", "value"] = "norm",
         accumulate: int = 1,
@@ -147,8 +147,10 @@ class GAN(EpochModule):
         self.clip_val, self.clip_algorithm, self.accumulate = gradient_clip_val, gradient_clip_algorithm, accumulate
         self.channels_last = channels_last
         self.players = (
-            Player("generator", generator, generator_optimizer, generator_scheduler, generator_parameter_groups),
-            Player(
+            OptimizedNetwork(
+                "generator", generator, generator_optimizer, generator_scheduler, generator_parameter_groups
+            ),
+            OptimizedNetwork(
                 "discriminator",
                 discriminator,
                 discriminator_optimizer,

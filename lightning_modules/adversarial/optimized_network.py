@@ -9,13 +9,13 @@ from torch import nn
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.optimizers.taken_steps import RealSteps
+from lightning_modules.optimizers.taken_steps import TakenSteps
 from lightning_modules.schedulers.build import build_schedule
-from lightning_modules.schedulers.factory import Recipe
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.factory import ScheduleFactory
+from lightning_modules.schedulers.run_length import RunLength
 
 
-class Player:
+class OptimizedNetwork:
     """Builds the optimizer and schedule of a network, and steps the schedule as Lightning would.
 
     Args:
@@ -31,21 +31,21 @@ class Player:
         name: str,
         network: nn.Module,
         optimizer: OptimizerCallable,
-        scheduler: Recipe | LRSchedulerCallable | None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None,
         groups: ParameterGroups | None,
     ) -> None:
         check_hyperparameters(optimizer)
         self.name, self.network, self.make_optimizer = name, network, optimizer
         self.make_schedule, self.groups = scheduler, groups
         self.taken = 0  # steps that a resumed run had taken
-        self.steps: RealSteps | None = None
+        self.steps: TakenSteps | None = None
         self.schedule: dict[str, Any] | None = None
 
     def build(self, trainer: Trainer) -> dict[str, Any]:
         """Make optimizer and schedule, over the run's actual length; Lightning's config of both."""
         optimizer = build_optimizer(self.make_optimizer, self.network, self.groups)
-        self.steps, self.taken = RealSteps(optimizer, self.taken), 0
-        self.schedule = build_schedule(self.make_schedule, optimizer, Horizon.from_trainer(trainer))
+        self.steps, self.taken = TakenSteps(optimizer, self.taken), 0
+        self.schedule = build_schedule(self.make_schedule, optimizer, RunLength.from_trainer(trainer))
         if self.schedule is None:
             return {"optimizer": optimizer}
         # the rest would be ignored with a warning: in manual optimization `advance` steps

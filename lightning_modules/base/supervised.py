@@ -13,16 +13,16 @@ from foundation.errors import UserError
 from foundation.factories import class_of
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
-from lightning_modules.losses.input_contract import expectation
+from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.group_table import rates_of
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.optimizers.taken_steps import RealSteps
+from lightning_modules.optimizers.taken_steps import TakenSteps
 from lightning_modules.schedulers.build import build_schedule
-from lightning_modules.schedulers.factory import Recipe
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.factory import ScheduleFactory
+from lightning_modules.schedulers.run_length import RunLength
 
 
 class SupervisedModule(EpochModule):
@@ -50,7 +50,7 @@ class SupervisedModule(EpochModule):
     clip_divisor: Tensor | None = None
     """The norm that clipping by norm divided by: torch's, which on a CPU is less exact for very large tensors."""
 
-    real_steps: RealSteps | None = None
+    taken_steps: TakenSteps | None = None
     """Counts the optimizer steps that were really taken; a gradient scaler skips those that overflow."""
 
     def __init__(
@@ -58,7 +58,7 @@ class SupervisedModule(EpochModule):
         network: nn.Module,
         loss: nn.Module,
         optimizer: OptimizerCallable,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         parameter_groups: ParameterGroups | None = None,
     ) -> None:
@@ -100,7 +100,7 @@ class SupervisedModule(EpochModule):
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _check_soft_targets(self, augmentation: str) -> None:
-        expected = expectation(self.loss)
+        expected = input_contract(self.loss)
         if expected is not None and not expected.soft:
             raise UserError(
                 f"{type(self.loss).__name__} takes class numbers, and {augmentation} makes shares of classes: choose "
@@ -136,9 +136,9 @@ class SupervisedModule(EpochModule):
 
     def skipped_steps(self) -> dict[str, float]:
         """`skipped_steps`: optimizer steps left out so far; always under a scaler, else where there are any."""
-        if self.real_steps is None:
+        if self.taken_steps is None:
             return {}
-        skipped = self.real_steps.skipped(self.trainer.global_step)
+        skipped = self.taken_steps.skipped(self.trainer.global_step)
         scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         return {"skipped_steps": float(skipped)} if scaled or skipped else {}
 
@@ -174,8 +174,8 @@ class SupervisedModule(EpochModule):
         """Make the optimizer over all trainable parameters, and its schedule over the run's actual length."""
         optimizer = build_optimizer(self.optimizer, self, self.parameter_groups)
         resumed, self._steps_taken = self._steps_taken, None
-        self.real_steps = RealSteps(optimizer, taken=self.trainer.global_step if resumed is None else resumed)
-        schedule = build_schedule(self.scheduler, optimizer, Horizon.from_trainer(self.trainer))
+        self.taken_steps = TakenSteps(optimizer, taken=self.trainer.global_step if resumed is None else resumed)
+        schedule = build_schedule(self.scheduler, optimizer, RunLength.from_trainer(self.trainer))
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": cast(LRSchedulerConfigType, schedule)}
@@ -197,15 +197,15 @@ class SupervisedModule(EpochModule):
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
         """Step the schedule, unless every optimizer step since it was last stepped was left out."""
-        if self.real_steps is None or self.real_steps.advanced():
+        if self.taken_steps is None or self.taken_steps.advanced():
             super().lr_scheduler_step(scheduler, metric)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the sums of an unfinished epoch, over all processes, and the count of steps that were really taken."""
-        if self.real_steps is not None:
-            checkpoint["steps_taken"] = self.real_steps.taken
+        if self.taken_steps is not None:
+            checkpoint["steps_taken"] = self.taken_steps.taken
         super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

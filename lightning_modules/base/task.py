@@ -43,7 +43,7 @@ def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(output.shape)
 
 
-class MeasuredModule(SupervisedModule):
+class Task(SupervisedModule):
     """What the tasks share beside training: metrics over every sample of validation and test, a trial of the network.
 
     A task says in `make_metrics` what it measures, in `measured` what the metrics are given, and in `check_output`
@@ -98,8 +98,8 @@ class MeasuredModule(SupervisedModule):
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """What a person wants of the network's output, one entry a sample."""
         inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
-        return self.readable(self(inputs))
+        return self.prediction_columns(self(inputs))
 
     @abstractmethod
-    def readable(self, output: Tensor) -> dict[str, Tensor]:
+    def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
         """Tensors `(B, …)` by name, made of the network's output."""

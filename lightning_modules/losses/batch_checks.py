@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_modules.losses.input_contract import Expectation, expectation
+from lightning_modules.losses.input_contract import InputContract, input_contract
 
 
 class Finding(NamedTuple):
@@ -26,7 +26,7 @@ class Finding(NamedTuple):
     text: str
 
 
-Check = Callable[[nn.Module, Expectation, Tensor, Tensor], Iterator[Finding]]
+Check = Callable[[nn.Module, InputContract, Tensor, Tensor], Iterator[Finding]]
 
 
 def examine(
@@ -46,7 +46,7 @@ def examine(
         >>> [finding.certain for finding in examine(nn.CrossEntropyLoss(), logits, classes)]
         [True]
     """
-    expected = expectation(loss)
+    expected = input_contract(loss)
     if expected is None or output.numel() == 0:
         return []
     output, target = output.detach().float().cpu(), target.detach().cpu()
@@ -57,14 +57,14 @@ def examine(
     return [finding for check in doubtful for finding in check(loss, expected, output, target)]
 
 
-def _finite(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _finite(loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor) -> Iterator[Finding]:
     for name, tensor in (("targets", target), ("network's outputs", output)):
         wrong = int((~tensor.isfinite()).sum())
         if wrong:
             yield Finding(True, f"{wrong} of {tensor.numel()} {name} in the first batch are NaN or infinite.")
 
 
-def _shapes(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _shapes(loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor) -> Iterator[Finding]:
     shapes = f"outputs {tuple(output.shape)} against targets {tuple(target.shape)}"
     name = type(loss).__name__
     if expected.over == "elements":
@@ -87,7 +87,7 @@ def name_is_ours(loss: nn.Module) -> bool:
     return type(loss).__module__.startswith("lightning_modules.")
 
 
-def _labels(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _labels(loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor) -> Iterator[Finding]:
     if expected.over != "classes" or target.is_floating_point():
         return
     classes = output.shape[1]
@@ -116,7 +116,7 @@ def _one_more(wrong: list[int], classes: int) -> str:
     return ""
 
 
-def _range(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _range(loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor) -> Iterator[Finding]:
     name, low, high = type(loss).__name__, output.min().item(), output.max().item()
     if expected.output == "probabilities" and (low < 0 or high > 1):
         yield Finding(True, f"{name} wants probabilities and the network gives {low:.3g} to {high:.3g}, as logits are: "
@@ -126,7 +126,9 @@ def _range(loss: nn.Module, expected: Expectation, output: Tensor, target: Tenso
                             f"{high:.3g}: choose losses/cross_entropy.yaml, which takes logits.")  # fmt: skip
 
 
-def _already_probabilities(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _already_probabilities(
+    loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor
+) -> Iterator[Finding]:
     low, high = output.min().item(), output.max().item()
     if expected.output != "logits" or low < 0 or high > 1 or output.numel() < 8:
         return
@@ -143,7 +145,7 @@ def _already_probabilities(loss: nn.Module, expected: Expectation, output: Tenso
                              "sigmoid away, or choose losses/bce.yaml.")  # fmt: skip
 
 
-def _soft_targets(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _soft_targets(loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor) -> Iterator[Finding]:
     if expected.over == "classes" and target.is_floating_point() and output.shape == target.shape:
         sums = target.sum(dim=1)
         if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
@@ -151,13 +153,13 @@ def _soft_targets(loss: nn.Module, expected: Expectation, output: Tensor, target
                                  "not 1. For labels that may go together choose losses/bce_logits.yaml.")  # fmt: skip
 
 
-def _one_target(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _one_target(loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor) -> Iterator[Finding]:
     if len(target) >= 8 and (target == target.flatten()[0]).all():
         yield Finding(False, f"all targets of the first batch are {target.flatten()[0].item():g}: are the training "
                              "data shuffled, and read right?")  # fmt: skip
 
 
-def _level(loss: nn.Module, expected: Expectation, output: Tensor, target: Tensor) -> Iterator[Finding]:
+def _level(loss: nn.Module, expected: InputContract, output: Tensor, target: Tensor) -> Iterator[Finding]:
     """Compare the plain cross-entropy, whatever the loss makes of it, with that of a guess."""
     if expected.output != "logits":
         return

@@ -14,7 +14,7 @@ from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLo
 from lightning_modules.losses.sigmoid_focal import SigmoidFocalLoss
 
 
-class Expectation(NamedTuple):
+class InputContract(NamedTuple):
     """What a loss wants.
 
     Args:
@@ -28,21 +28,21 @@ class Expectation(NamedTuple):
     soft: bool = True
 
 
-_CLASSES = Expectation("logits", "classes")
-_ELEMENTS = Expectation("logits", "elements")
-_NUMBERS = Expectation("numbers", "elements")
-_KNOWN: dict[type[nn.Module], Expectation] = {
+_CLASSES = InputContract("logits", "classes")
+_ELEMENTS = InputContract("logits", "elements")
+_NUMBERS = InputContract("numbers", "elements")
+_KNOWN: dict[type[nn.Module], InputContract] = {
     nn.CrossEntropyLoss: _CLASSES,
     WeightedCrossEntropyLoss: _CLASSES,
     SoftmaxFocalLoss: _CLASSES,
-    nn.MultiMarginLoss: Expectation("logits", "classes", soft=False),
-    nn.NLLLoss: Expectation("log_probabilities", "classes", soft=False),
+    nn.MultiMarginLoss: InputContract("logits", "classes", soft=False),
+    nn.NLLLoss: InputContract("log_probabilities", "classes", soft=False),
     nn.BCEWithLogitsLoss: _ELEMENTS,
     nn.MultiLabelSoftMarginLoss: _ELEMENTS,
     SigmoidCrossEntropyLoss: _ELEMENTS,
     SigmoidFocalLoss: _ELEMENTS,
-    nn.BCELoss: Expectation("probabilities", "elements"),
-    ProbabilityBCELoss: Expectation("probabilities", "elements"),
+    nn.BCELoss: InputContract("probabilities", "elements"),
+    ProbabilityBCELoss: InputContract("probabilities", "elements"),
     nn.MSELoss: _NUMBERS,
     nn.L1Loss: _NUMBERS,
     nn.HuberLoss: _NUMBERS,
@@ -52,18 +52,18 @@ _KNOWN: dict[type[nn.Module], Expectation] = {
 }
 
 
-def expectation(loss: nn.Module) -> Expectation | None:
+def input_contract(loss: nn.Module) -> InputContract | None:
     """What a loss wants, or None where that is not known.
 
-    A loss of your own says so by an attribute `expects = Expectation(…)`.
+    A loss of your own says so by an attribute `expects = InputContract(…)`.
 
     Example:
-        >>> expectation(nn.CrossEntropyLoss())
-        Expectation(output='logits', over='classes', soft=True)
+        >>> input_contract(nn.CrossEntropyLoss())
+        InputContract(output='logits', over='classes', soft=True)
     """
     own = getattr(loss, "expects", None)
-    if isinstance(own, Expectation):
+    if isinstance(own, InputContract):
         return own
     if isinstance(loss, TverskyLoss):
-        return Expectation("logits", "classes", soft=False) if loss.mode == "multiclass" else _ELEMENTS
+        return InputContract("logits", "classes", soft=False) if loss.mode == "multiclass" else _ELEMENTS
     return next((_KNOWN[kind] for kind in type(loss).__mro__ if kind in _KNOWN), None)

@@ -48,7 +48,7 @@ def inner(optimizer: Any) -> Any:
     return getattr(optimizer, "optimizer", optimizer)
 
 
-class RealSteps:
+class TakenSteps:
     """Counts the steps that an optimizer really took.
 
     A GradScaler leaves `optimizer.step()` out when a gradient is not finite, and Lightning steps the schedule all the
@@ -62,7 +62,7 @@ class RealSteps:
     Example:
         >>> import torch
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-        >>> steps = RealSteps(optimizer)
+        >>> steps = TakenSteps(optimizer)
         >>> optimizer.step()
         >>> steps.advanced(), steps.advanced(), steps.skipped(attempts=3)
         (True, False, 2)

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from lightning_modules.schedulers.factory import Recipe
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.factory import ScheduleFactory
+from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.torch_class import build_torch_class
 
 
 def build_schedule(
-    scheduler: Recipe | Callable[..., Any] | None, optimizer: Optimizer, horizon: Horizon
+    scheduler: ScheduleFactory | Callable[..., Any] | None, optimizer: Optimizer, run_length: RunLength
 ) -> dict[str, Any] | None:
     """Build the schedule of a run, whatever way it was chosen.
 
@@ -21,7 +21,7 @@ def build_schedule(
         scheduler: a recipe; a torch scheduler class with its arguments but without its optimizer
             (`functools.partial`, which is how LightningCLI hands it over); or `None` for a constant rate.
         optimizer: the optimizer to be scheduled.
-        horizon: the length of the run.
+        run_length: the length of the run.
 
     Returns:
         Lightning's `lr_scheduler` config, or `None`.
@@ -30,12 +30,12 @@ def build_schedule(
         >>> import torch
         >>> from lightning_modules.schedulers import Cosine
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-        >>> config = build_schedule(Cosine(), optimizer, Horizon(steps=100, epochs=10, steps_per_epoch=10))
+        >>> config = build_schedule(Cosine(), optimizer, RunLength(steps=100, epochs=10, steps_per_epoch=10))
         >>> config["interval"], config["scheduler"].get_last_lr()
         ('step', [0.1])
     """
     if scheduler is None:
         return None
-    if isinstance(scheduler, Recipe):
-        return scheduler.build(optimizer, horizon)
-    return build_torch_class(scheduler, optimizer, horizon)
+    if isinstance(scheduler, ScheduleFactory):
+        return scheduler.build(optimizer, run_length)
+    return build_torch_class(scheduler, optimizer, run_length)

@@ -8,11 +8,11 @@ from typing import Literal
 from torch.optim import Optimizer
 
 from foundation.argument_checks import check_at_least, check_momentum, check_positive, check_share
-from lightning_modules.schedulers.run_length import Horizon, Span
-from lightning_modules.schedulers.step_schedule import Curve, linear, require_momentum
+from lightning_modules.schedulers.run_length import Duration, RunLength
+from lightning_modules.schedulers.step_schedule import StepSchedule, linear, require_momentum
 
 
-class Cyclic(Curve):
+class Cyclic(StepSchedule):
     r"""The rate runs up from `low_factor` × the base rate to the base rate and down again, cycle after cycle.
 
     Args:
@@ -32,9 +32,9 @@ class Cyclic(Curve):
         ValueError: an argument is outside its range, or not exactly one length is given.
 
     Example:
-        >>> horizon = Horizon(steps=100, epochs=10, steps_per_epoch=10)
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
         >>> cyclic = Cyclic(fraction=0.2, low_factor=0.5)
-        >>> [cyclic.factor(step, horizon) for step in (0, 10, 15, 20)]
+        >>> [cyclic.factor(step, run_length) for step in (0, 10, 15, 20)]
         [0.5, 1.0, 0.75, 0.5]
 
     Reference: Smith. Cyclical Learning Rates for Training Neural Networks. 2017.
@@ -53,7 +53,7 @@ class Cyclic(Curve):
         base_momentum: float = 0.85,
         max_momentum: float = 0.95,
     ) -> None:
-        self.span = Span("Cyclic", steps, epochs, fraction)
+        self.span = Duration("Cyclic", steps, epochs, fraction)
         if mode not in ("triangular", "triangular2", "exp_range"):
             raise ValueError(f"mode must be triangular, triangular2 or exp_range, got {mode!r}.")
         if not 0 < up < 1:
@@ -70,30 +70,30 @@ class Cyclic(Curve):
         self.base_momentum = base_momentum
         self.max_momentum = max_momentum
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Refuse a cycle that is longer than the run, and an optimizer without the momentum that is to be cycled."""
-        self.span.resolve(horizon)
+        self.span.resolve(run_length)
         if self.cycle_momentum:
             require_momentum("Cyclic", optimizer)
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the share of the base rate at `step`."""
-        return linear(self.low_factor, 1.0, self._height(step, horizon))
+        return linear(self.low_factor, 1.0, self._height(step, run_length))
 
-    def momentum(self, step: int, horizon: Horizon) -> float | None:
+    def momentum(self, step: int, run_length: RunLength) -> float | None:
         """Return the momentum at `step`."""
         if not self.cycle_momentum:
             return None
-        return linear(self.max_momentum, self.base_momentum, self._height(step, horizon))
+        return linear(self.max_momentum, self.base_momentum, self._height(step, run_length))
 
-    def _height(self, step: int, horizon: Horizon) -> float:
-        cycle, place = divmod(step / self.span.exact(horizon), 1.0)
+    def _height(self, step: int, run_length: RunLength) -> float:
+        cycle, place = divmod(step / self.span.exact(run_length), 1.0)
         height = place / self.up if place <= self.up else (1 - place) / (1 - self.up)
         scale = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": self.gamma**step}
         return height * scale[self.mode]
 
 
-class OneCycle(Curve):
+class OneCycle(StepSchedule):
     r"""From $\eta_0/d$ up to the base rate $\eta_0$ in the first `pct_start` of the run, then down to $\eta_0/(d f)$.
 
     The peak is the optimizer's own learning rate, group by group, so that one number is tuned (torch's class takes a
@@ -112,8 +112,8 @@ class OneCycle(Curve):
         ValueError: an argument is outside its range.
 
     Example:
-        >>> horizon = Horizon(steps=101, epochs=1, steps_per_epoch=101)
-        >>> [round(OneCycle(pct_start=0.4).factor(step, horizon), 6) for step in (0, 39, 100)]
+        >>> run_length = RunLength(steps=101, epochs=1, steps_per_epoch=101)
+        >>> [round(OneCycle(pct_start=0.4).factor(step, run_length), 6) for step in (0, 39, 100)]
         [0.04, 0.999756, 4e-06]
 
     Reference: Smith, Topin. Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates. 2018.
@@ -145,25 +145,25 @@ class OneCycle(Curve):
         self.base_momentum = base_momentum
         self.max_momentum = max_momentum
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Refuse a run of unknown length, and an optimizer without the momentum that is to be cycled."""
-        horizon.known_steps("OneCycle")
+        run_length.known_steps("OneCycle")
         if self.cycle_momentum:
             require_momentum("OneCycle", optimizer)
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the share of the base rate at `step`."""
         first = 1 / self.div_factor
-        return self._cycle(step, horizon, first, 1.0, first / self.final_div_factor)
+        return self._cycle(step, run_length, first, 1.0, first / self.final_div_factor)
 
-    def momentum(self, step: int, horizon: Horizon) -> float | None:
+    def momentum(self, step: int, run_length: RunLength) -> float | None:
         """Return the momentum at `step`."""
         if not self.cycle_momentum:
             return None
-        return self._cycle(step, horizon, self.max_momentum, self.base_momentum, self.max_momentum)
+        return self._cycle(step, run_length, self.max_momentum, self.base_momentum, self.max_momentum)
 
-    def _cycle(self, step: int, horizon: Horizon, first: float, peak: float, last: float) -> float:
-        end = max(1, horizon.known_steps("OneCycle") - 1)
+    def _cycle(self, step: int, run_length: RunLength, first: float, peak: float, last: float) -> float:
+        end = max(1, run_length.known_steps("OneCycle") - 1)
         top = self.pct_start * (end + 1) - 1
         step = min(step, end)
         if top > 0 and step <= top:

@@ -8,24 +8,24 @@ from itertools import pairwise
 from torch.optim import Optimizer
 
 from foundation.argument_checks import check_positive, check_share
-from lightning_modules.schedulers.run_length import Horizon, Span
-from lightning_modules.schedulers.step_schedule import Curve, linear
+from lightning_modules.schedulers.run_length import Duration, RunLength
+from lightning_modules.schedulers.step_schedule import StepSchedule, linear
 
 
-class Constant(Curve):
+class Constant(StepSchedule):
     r"""The learning rate stays what the optimizer was given: $\eta_t = \eta_0$.
 
     Example:
-        >>> Constant().factor(7, Horizon(steps=10, epochs=1, steps_per_epoch=10))
+        >>> Constant().factor(7, RunLength(steps=10, epochs=1, steps_per_epoch=10))
         1.0
     """
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return 1."""
         return 1.0
 
 
-class ExponentialDecay(Curve):
+class ExponentialDecay(StepSchedule):
     r"""The rate falls by the same factor in every epoch, or smoothly down to a given end.
 
     $\eta_t = \eta_0 \gamma^{\lfloor t / n \rfloor}$ with $n$ steps in an epoch, or $\eta_t = \eta_0 e^{t / T}$ with
@@ -39,10 +39,10 @@ class ExponentialDecay(Curve):
         ValueError: an argument is outside its range, or not exactly one is given.
 
     Example:
-        >>> horizon = Horizon(steps=100, epochs=10, steps_per_epoch=10)
-        >>> [round(ExponentialDecay(gamma=0.5).factor(step, horizon), 3) for step in (9, 10, 25)]
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+        >>> [round(ExponentialDecay(gamma=0.5).factor(step, run_length), 3) for step in (9, 10, 25)]
         [1.0, 0.5, 0.25]
-        >>> [round(ExponentialDecay(end_factor=0.01).factor(step, horizon), 3) for step in (0, 50, 100)]
+        >>> [round(ExponentialDecay(end_factor=0.01).factor(step, run_length), 3) for step in (0, 50, 100)]
         [1.0, 0.1, 0.01]
     """
 
@@ -57,19 +57,19 @@ class ExponentialDecay(Curve):
         self.gamma = gamma
         self.end_factor = end_factor
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Refuse a run, or an epoch, of unknown length."""
-        self.factor(0, horizon)
+        self.factor(0, run_length)
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the share of the base rate at `step`."""
         if self.gamma is not None:
-            return self.gamma ** (step // horizon.in_steps(1, "ExponentialDecay"))
+            return self.gamma ** (step // run_length.in_steps(1, "ExponentialDecay"))
         assert self.end_factor is not None
-        return self.end_factor ** min(1.0, step / max(1, horizon.known_steps("ExponentialDecay")))
+        return self.end_factor ** min(1.0, step / max(1, run_length.known_steps("ExponentialDecay")))
 
 
-class Milestones(Curve):
+class Milestones(StepSchedule):
     r"""Multiply the rate by `gamma` at each milestone: $\eta_t = \eta_0 \gamma^{n}$, $n$ milestones being past.
 
     They are counted from the start of the run, a warm-up included, as papers do.
@@ -84,8 +84,8 @@ class Milestones(Curve):
         ValueError: an argument is outside its range, or not exactly one list is given.
 
     Example:
-        >>> horizon = Horizon(steps=100, epochs=10, steps_per_epoch=10)
-        >>> [round(Milestones(fractions=[0.5, 0.75]).factor(step, horizon), 4) for step in (49, 50, 75)]
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+        >>> [round(Milestones(fractions=[0.5, 0.75]).factor(step, run_length), 4) for step in (49, 50, 75)]
         [1.0, 0.1, 0.01]
 
     Reference: He et al. Deep Residual Learning for Image Recognition. 2016 (drops at 1/2 and 3/4 of the run).
@@ -106,24 +106,24 @@ class Milestones(Curve):
         unit, values = chosen[0]
         if not values or any(low >= high for low, high in pairwise(values)):
             raise ValueError(f"Milestones must be given in rising order, at least one, got {values}.")
-        self.spans = [Span("Milestones", **{unit: value}) for value in values]  # type: ignore[arg-type]
+        self.spans = [Duration("Milestones", **{unit: value}) for value in values]  # type: ignore[arg-type]
         check_positive("gamma", gamma)
         self.gamma = gamma
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Refuse a milestone that the run does not reach."""
-        self.places(horizon)
+        self.places(run_length)
 
-    def places(self, horizon: Horizon) -> list[int]:
+    def places(self, run_length: RunLength) -> list[int]:
         """Return the milestones in optimizer steps."""
-        return [span.resolve(horizon) for span in self.spans]
+        return [span.resolve(run_length) for span in self.spans]
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the share of the base rate at `step`."""
-        return self.gamma ** bisect_right(self.places(horizon), step + horizon.start)
+        return self.gamma ** bisect_right(self.places(run_length), step + run_length.start)
 
 
-class StepDecay(Curve):
+class StepDecay(StepSchedule):
     r"""Multiply the rate by `gamma` after every interval: $\eta_t = \eta_0 \gamma^{\lfloor t / k \rfloor}$.
 
     $k$ is the interval in steps. It is counted from the start of the run, a warm-up included, as papers do.
@@ -138,28 +138,28 @@ class StepDecay(Curve):
         ValueError: an argument is outside its range, or not exactly one interval is given.
 
     Example:
-        >>> horizon = Horizon(steps=90, epochs=9, steps_per_epoch=10)
-        >>> [round(StepDecay(epochs=3).factor(step, horizon), 4) for step in (0, 29, 30, 60)]
+        >>> run_length = RunLength(steps=90, epochs=9, steps_per_epoch=10)
+        >>> [round(StepDecay(epochs=3).factor(step, run_length), 4) for step in (0, 29, 30, 60)]
         [1.0, 1.0, 0.1, 0.01]
     """
 
     def __init__(
         self, steps: int | None = None, epochs: float | None = None, fraction: float | None = None, gamma: float = 0.1
     ) -> None:
-        self.span = Span("StepDecay", steps, epochs, fraction)
+        self.span = Duration("StepDecay", steps, epochs, fraction)
         check_positive("gamma", gamma)
         self.gamma = gamma
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Refuse an interval that is longer than the run."""
-        self.span.resolve(horizon)
+        self.span.resolve(run_length)
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the share of the base rate at `step`."""
-        return self.gamma ** ((step + horizon.start + 0.5) // self.span.exact(horizon))  # the nearest step drops
+        return self.gamma ** ((step + run_length.start + 0.5) // self.span.exact(run_length))  # the nearest step drops
 
 
-class Polynomial(Curve):
+class Polynomial(StepSchedule):
     r"""The rate falls as a power of what is left of the run: $\eta_t = \eta_0 (e + (1 - e)(1 - t / T)^p)$.
 
     Args:
@@ -170,8 +170,8 @@ class Polynomial(Curve):
         ValueError: an argument is outside its range.
 
     Example:
-        >>> horizon = Horizon(steps=100, epochs=10, steps_per_epoch=10)
-        >>> [Polynomial(power=2.0).factor(step, horizon) for step in (0, 50, 100)]
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+        >>> [Polynomial(power=2.0).factor(step, run_length) for step in (0, 50, 100)]
         [1.0, 0.25, 0.0]
     """
 
@@ -181,11 +181,11 @@ class Polynomial(Curve):
         self.power = power
         self.end_factor = end_factor
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Refuse a run of unknown length."""
-        horizon.known_steps("Polynomial")
+        run_length.known_steps("Polynomial")
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the share of the base rate at `step`."""
-        share = min(1.0, step / max(1, horizon.known_steps("Polynomial")))
+        share = min(1.0, step / max(1, run_length.known_steps("Polynomial")))
         return linear(self.end_factor, 1.0, (1 - share) ** self.power)

@@ -7,12 +7,12 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.run_length import RunLength
 
 
-class Recipe(ABC):
+class ScheduleFactory(ABC):
     """A schedule without its optimizer and its length: both are given to `build`, when the trainer knows them."""
 
     @abstractmethod
-    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+    def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's `lr_scheduler` config: the scheduler with its interval, frequency and monitor."""

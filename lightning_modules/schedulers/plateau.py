@@ -10,8 +10,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from foundation.argument_checks import check_at_least
-from lightning_modules.schedulers.factory import Recipe
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.factory import ScheduleFactory
+from lightning_modules.schedulers.run_length import RunLength
 
 
 class PlateauSchedule(LRScheduler):
@@ -72,7 +72,7 @@ def plateau_config(scheduler: PlateauSchedule) -> dict[str, Any]:
     }
 
 
-class Plateau(Recipe):
+class Plateau(ScheduleFactory):
     r"""Multiply the rate by `factor` when `monitor` has not improved in more than `patience` validations.
 
     $\eta \leftarrow \max(f \eta, \eta_\text{min})$ once `patience` + 1 validations in a row were not better
@@ -95,7 +95,7 @@ class Plateau(Recipe):
     Example:
         >>> import torch
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-        >>> config = Plateau(patience=0).build(optimizer, Horizon(steps=3, epochs=3, steps_per_epoch=1))
+        >>> config = Plateau(patience=0).build(optimizer, RunLength(steps=3, epochs=3, steps_per_epoch=1))
         >>> for loss in (1.0, 1.0):
         ...     config["scheduler"].observe(loss)
         >>> optimizer.param_groups[0]["lr"]
@@ -137,7 +137,7 @@ class Plateau(Recipe):
         self.cooldown = cooldown
         self.min_lr = min_lr
 
-    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+    def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's config of the plateau; `observe_plateaus` feeds it."""
         inner = ReduceLROnPlateau(
             optimizer,

@@ -11,7 +11,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.step_schedule import momentum_key
 
 QUANTITIES = ("lr", "momentum", "weight_decay")
@@ -41,7 +41,7 @@ class Preview:
 def preview(
     optimizer: Optimizer,
     config: dict[str, Any] | None,
-    horizon: Horizon,
+    run_length: RunLength,
     validations: Sequence[int] = (),
     values: Sequence[float] = (),
 ) -> Preview:
@@ -50,7 +50,7 @@ def preview(
     Args:
         optimizer: the optimizer, whose groups the schedule sets; it takes no step.
         config: Lightning's `lr_scheduler` config of it, as `build_schedule` gives; `None` for a constant rate.
-        horizon: the length of the run.
+        run_length: the length of the run.
         validations: the steps after which the run validates, rising.
         values: what a plateau monitors, one value for each validation; it sees nothing more when they are used up.
 
@@ -61,21 +61,21 @@ def preview(
         >>> import torch
         >>> from lightning_modules.schedulers import Plateau, build_schedule
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-        >>> horizon = Horizon(steps=6, epochs=3, steps_per_epoch=2)
-        >>> plateau = build_schedule(Plateau(patience=0), optimizer, horizon)
-        >>> preview(optimizer, plateau, horizon, validations=[2, 4, 6], values=[1.0, 1.0]).groups["0"]["lr"]
+        >>> run_length = RunLength(steps=6, epochs=3, steps_per_epoch=2)
+        >>> plateau = build_schedule(Plateau(patience=0), optimizer, run_length)
+        >>> preview(optimizer, plateau, run_length, validations=[2, 4, 6], values=[1.0, 1.0]).groups["0"]["lr"]
         [0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
     """
-    seen = Preview(horizon.steps_per_epoch)
+    seen = Preview(run_length.steps_per_epoch)
     due = deque(zip(validations, values, strict=False))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")  # no optimizer step is taken, on purpose
-        for done in range(horizon.known_steps("A preview")):
+        for done in range(run_length.known_steps("A preview")):
             while config is not None and due and due[0][0] <= done:
                 seen.observed += observe(config, due.popleft()[1])
             record(optimizer, seen)
             if config is not None:
-                advance(config, done + 1, horizon)
+                advance(config, done + 1, run_length)
     if config is not None:
         seen.observed += sum(observe(config, value) for _, value in due)
     return seen
@@ -93,11 +93,11 @@ def record(optimizer: Optimizer, seen: Preview) -> None:
                 quantities.setdefault(quantity, []).append(float(value))
 
 
-def advance(config: dict[str, Any], step: int, horizon: Horizon) -> None:
+def advance(config: dict[str, Any], step: int, run_length: RunLength) -> None:
     """Step the scheduler where Lightning would after optimizer step `step`, counted from 1."""
     if isinstance(config["scheduler"], ReduceLROnPlateau):
         return
-    unit = 1 if config.get("interval") == "step" else horizon.in_steps(1, "A schedule by epoch")
+    unit = 1 if config.get("interval") == "step" else run_length.in_steps(1, "A schedule by epoch")
     if step % (unit * config.get("frequency", 1)) == 0:
         config["scheduler"].step()
 

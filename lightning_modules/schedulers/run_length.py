@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Horizon:
+class RunLength:
     """The length of a run, counted in optimizer steps.
 
     Args:
         steps: optimizer steps in the whole run; `None` when the run has no known end.
         epochs: passes over the training data, a fraction where `max_steps` cuts the last one; `None` when unknown.
         steps_per_epoch: optimizer steps in one epoch; `None` when an epoch has no fixed length.
-        start: steps that came before this horizon began (a warm-up).
+        start: steps that came before this run length began (a warm-up).
         rehearsal: a `fast_dev_run`, in which a length that does not fit is cut instead of refused.
 
     Example:
-        >>> Horizon(steps=100, epochs=10, steps_per_epoch=10).after(20)
-        Horizon(steps=80, epochs=8.0, steps_per_epoch=10, start=20, rehearsal=False)
+        >>> RunLength(steps=100, epochs=10, steps_per_epoch=10).after(20)
+        RunLength(steps=80, epochs=8.0, steps_per_epoch=10, start=20, rehearsal=False)
     """
 
     steps: int | None
@@ -38,7 +38,7 @@ class Horizon:
     rehearsal: bool = False
 
     @classmethod
-    def from_trainer(cls, trainer: Trainer) -> Horizon:
+    def from_trainer(cls, trainer: Trainer) -> RunLength:
         """Ask the trainer, which knows accumulation, devices, `max_steps`, `max_epochs` and `limit_train_batches`.
 
         Loads the training data if it is not loaded yet, so call it from `configure_optimizers` or later.
@@ -57,7 +57,7 @@ class Horizon:
         epochs = steps / per_epoch if steps is not None and per_epoch else None
         return cls(steps, epochs, per_epoch, rehearsal=rehearsal)
 
-    def after(self, steps: int) -> Horizon:
+    def after(self, steps: int) -> RunLength:
         """Return what is left of the run after its first `steps`."""
         left = None if self.steps is None else max(0, self.steps - steps)
         epochs = left / self.steps_per_epoch if left is not None and self.steps_per_epoch else None
@@ -100,7 +100,7 @@ def planned_steps(trainer: Trainer, plan: GradientAccumulationScheduler) -> int:
 
 
 @dataclass(frozen=True)
-class Span:
+class Duration:
     """A length, given in exactly one of three units.
 
     Args:
@@ -113,7 +113,7 @@ class Span:
         ValueError: none or several are given, or one is out of range.
 
     Example:
-        >>> Span("Warmup", fraction=0.1).resolve(Horizon(steps=200, epochs=2, steps_per_epoch=100))
+        >>> Duration("Warmup", fraction=0.1).resolve(RunLength(steps=200, epochs=2, steps_per_epoch=100))
         20
     """
 
@@ -135,11 +135,11 @@ class Span:
         if self.fraction is not None and not self.fraction < 1:
             raise ValueError(f"fraction must be in (0, 1), got {self.fraction}.")
 
-    def resolve(self, horizon: Horizon) -> int:
+    def resolve(self, run_length: RunLength) -> int:
         """Return the length in whole optimizer steps, at least one; raises as `exact` does."""
-        return max(1, round(self.exact(horizon)))
+        return max(1, round(self.exact(run_length)))
 
-    def exact(self, horizon: Horizon) -> float:
+    def exact(self, run_length: RunLength) -> float:
         """Return the length in optimizer steps, not rounded.
 
         Raises:
@@ -147,12 +147,12 @@ class Span:
                 shorter than the run.
         """
         if self.fraction is not None:
-            return self.fraction * (horizon.start + horizon.known_steps(self.who))
-        steps = self.steps if self.steps is not None else horizon.in_steps(self.epochs or 0, self.who)
-        run = None if horizon.steps is None else horizon.start + horizon.steps
+            return self.fraction * (run_length.start + run_length.known_steps(self.who))
+        steps = self.steps if self.steps is not None else run_length.in_steps(self.epochs or 0, self.who)
+        run = None if run_length.steps is None else run_length.start + run_length.steps
         if run is None or steps < run:
             return steps
-        if horizon.rehearsal:
+        if run_length.rehearsal:
             return run
         raise UserError(
             f"{self.who}: {self} ({steps} steps) is not shorter than the run of {run} steps. Train longer, shorten it,"

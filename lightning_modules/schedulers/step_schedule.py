@@ -10,45 +10,45 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from foundation.errors import UserError
-from lightning_modules.schedulers.factory import Recipe
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.factory import ScheduleFactory
+from lightning_modules.schedulers.run_length import RunLength
 
 
-class Curve(Recipe):
-    """A schedule whose learning rate is base rate × `factor(step, horizon)`; it remembers nothing."""
+class StepSchedule(ScheduleFactory):
+    """A schedule whose learning rate is base rate × `factor(step, run_length)`; it remembers nothing."""
 
     @abstractmethod
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the learning rate of optimizer step `step` (from 0), as a multiple of each group's base rate."""
 
-    def momentum(self, step: int, horizon: Horizon) -> float | None:
+    def momentum(self, step: int, run_length: RunLength) -> float | None:
         """Return the momentum of optimizer step `step`, or `None` where the schedule leaves momentum alone."""
         return None
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Raise UserError where the schedule does not fit the optimizer or the run."""
 
-    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+    def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's config of this schedule, followed step by step."""
-        self.check(optimizer, horizon)
-        return {"scheduler": CurveSchedule(optimizer, self, horizon), "interval": "step", "frequency": 1}
+        self.check(optimizer, run_length)
+        return {"scheduler": StepScheduleLR(optimizer, self, run_length), "interval": "step", "frequency": 1}
 
 
-class CurveSchedule(LRScheduler):
+class StepScheduleLR(LRScheduler):
     """Sets every group's learning rate (and momentum) to what a curve says for the current step.
 
     Its state is the number of steps done and the base rates. The curve is not part of it, so a run that is resumed
     with another length follows the curve of the new length from that step on, and says so.
     """
 
-    def __init__(self, optimizer: Optimizer, curve: Curve, horizon: Horizon) -> None:
+    def __init__(self, optimizer: Optimizer, curve: StepSchedule, run_length: RunLength) -> None:
         self.curve = curve
-        self.horizon = horizon
+        self.run_length = run_length
         super().__init__(optimizer)
 
     def get_lr(self) -> list[Any]:
         """Return the learning rate of each group at the current step."""
-        factor = self.curve.factor(self.last_epoch, self.horizon)
+        factor = self.curve.factor(self.last_epoch, self.run_length)
         return [base * factor for base in self.base_lrs]
 
     def step(self, epoch: int | None = None) -> None:
@@ -57,21 +57,21 @@ class CurveSchedule(LRScheduler):
         self._set_momentum()
 
     def _set_momentum(self) -> None:
-        momentum = self.curve.momentum(self.last_epoch, self.horizon)
+        momentum = self.curve.momentum(self.last_epoch, self.run_length)
         if momentum is not None:
             set_momentum(self.optimizer, momentum)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state: plain numbers, so that `weights_only=True` loads it."""
         kept = ("last_epoch", "_step_count", "base_lrs", "_last_lr")
-        return {key: getattr(self, key) for key in kept} | {"total_steps": self.horizon.steps}
+        return {key: getattr(self, key) for key in kept} | {"total_steps": self.run_length.steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state, on the curve of this run's own length."""
         saved = dict(state_dict)
         total = saved.pop("total_steps")
         self.__dict__.update(saved)
-        if total == self.horizon.steps:
+        if total == self.run_length.steps:
             return
         before, rates = self._last_lr, self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
@@ -79,7 +79,7 @@ class CurveSchedule(LRScheduler):
         self._last_lr = rates
         self._set_momentum()
         rank_zero_info(
-            f"{type(self.curve).__name__}: saved in a run of {total} steps, now {self.horizon.steps}. The learning"
+            f"{type(self.curve).__name__}: saved in a run of {total} steps, now {self.run_length.steps}. The learning"
             f" rate of step {self.last_epoch} goes from {before[0]:.3g} to {rates[0]:.3g} and follows the new curve."
         )
 

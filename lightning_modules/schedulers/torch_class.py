@@ -12,9 +12,9 @@ from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLR
 
 from foundation.errors import UserError
 from foundation.factories import arguments_of, class_of, name_of
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.plateau import PlateauSchedule, plateau_config
-from lightning_modules.schedulers.run_length import Horizon
+from lightning_modules.schedulers.run_length import RunLength
 
 LENGTHS: dict[type[LRScheduler], str] = {
     lr_scheduler.StepLR: "step_size",
@@ -37,14 +37,14 @@ OURS = {
 }
 
 
-def check_lengths(scheduler: LRScheduler, interval: str, horizon: Horizon) -> None:
+def check_lengths(scheduler: LRScheduler, interval: str, run_length: RunLength) -> None:
     """Refuse a typed length that the run contradicts, and warn of one that ends early where that shows.
 
     Raises:
         UserError: the length is longer than the run, or a one-cycle is not exactly as long.
     """
-    run = horizon.steps if interval == "step" else horizon.epochs
-    if run is None or horizon.rehearsal:
+    run = run_length.steps if interval == "step" else run_length.epochs
+    if run is None or run_length.rehearsal:
         return
     kind = type(scheduler)
     length, name = typed_length(scheduler)
@@ -76,7 +76,7 @@ DEFAULT_MONITOR = "val/loss"
 
 
 def build_torch_class(
-    scheduler: Callable[..., Any], optimizer: Optimizer, horizon: Horizon, interval: str | None = None
+    scheduler: Callable[..., Any], optimizer: Optimizer, run_length: RunLength, interval: str | None = None
 ) -> dict[str, Any]:
     """Build a scheduler class that arrives without its optimizer.
 
@@ -87,7 +87,7 @@ def build_torch_class(
     Args:
         scheduler: the class, or a `functools.partial` of it.
         optimizer: the optimizer to be scheduled.
-        horizon: the length of the run.
+        run_length: the length of the run.
         interval: `step` or `epoch`, to overrule the above.
 
     Returns:
@@ -98,13 +98,13 @@ def build_torch_class(
         inner = scheduler(optimizer)
         return plateau_config(PlateauSchedule(optimizer, inner, given.get("monitor", DEFAULT_MONITOR)))
     if lacks_total_steps(kind, given):
-        given["total_steps"] = horizon.known_steps(name_of(scheduler))
+        given["total_steps"] = run_length.known_steps(name_of(scheduler))
         build: Callable[..., Any] = RunLongOneCycle if kind is OneCycleLR else kind
         built = build(optimizer, **given)
         return {"scheduler": built, "interval": "step", "frequency": 1}
     built = scheduler(optimizer)
     interval = interval or ("step" if isinstance(built, BY_STEP) else "epoch")
-    check_lengths(built, interval, horizon)
+    check_lengths(built, interval, run_length)
     return {"scheduler": built, "interval": interval, "frequency": 1}
 
 
@@ -129,7 +129,7 @@ class RunLongOneCycle(OneCycleLR):
         super().load_state_dict({key: value for key, value in state_dict.items() if key not in own})
 
 
-class TorchSchedule(Recipe):
+class TorchSchedule(ScheduleFactory):
     """A torch scheduler class by path, with the interval at which it is stepped.
 
     Without this recipe a bare torch class is stepped by epoch, OneCycleLR and CyclicLR by optimizer step.
@@ -145,7 +145,7 @@ class TorchSchedule(Recipe):
         >>> import functools, torch
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
         >>> halve = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=50)
-        >>> TorchSchedule(halve, interval="step").build(optimizer, Horizon(100, 10, 10))["interval"]
+        >>> TorchSchedule(halve, interval="step").build(optimizer, RunLength(100, 10, 10))["interval"]
         'step'
     """
 
@@ -155,6 +155,6 @@ class TorchSchedule(Recipe):
         self.scheduler = scheduler
         self.interval = interval
 
-    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+    def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's config of the class, stepped at the interval."""
-        return build_torch_class(self.scheduler, optimizer, horizon, self.interval)
+        return build_torch_class(self.scheduler, optimizer, run_length, self.interval)

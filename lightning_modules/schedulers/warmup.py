@@ -10,10 +10,10 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from foundation.argument_checks import check_share
 from lightning_modules.schedulers.build import build_schedule
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.plateau import PlateauSchedule
-from lightning_modules.schedulers.run_length import Horizon, Span
-from lightning_modules.schedulers.step_schedule import Curve, linear
+from lightning_modules.schedulers.run_length import Duration, RunLength
+from lightning_modules.schedulers.step_schedule import StepSchedule, linear
 
 
 class WarmedSchedule(LRScheduler):
@@ -79,7 +79,7 @@ class WarmedSchedule(LRScheduler):
         self.__dict__.update(own)
 
 
-class Warmup(Recipe):
+class Warmup(ScheduleFactory):
     r"""The rate rises linearly to the first rate of `scheduler`, which then runs over what is left.
 
     $$\eta_t = \eta_0 \left(s + (1 - s)\, t / w\right) \quad (t < w)$$
@@ -99,12 +99,12 @@ class Warmup(Recipe):
 
     Example:
         >>> from lightning_modules.schedulers import Cosine
-        >>> horizon = Horizon(steps=100, epochs=10, steps_per_epoch=10)
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
         >>> warmup = Warmup(Cosine(), fraction=0.1, start_factor=0.1)
         >>> import torch
         >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        >>> scheduler = warmup.build(optimizer, horizon)["scheduler"]
-        >>> [round(scheduler.curve.factor(step, horizon), 3) for step in (0, 5, 10, 55, 100)]
+        >>> scheduler = warmup.build(optimizer, run_length)["scheduler"]
+        >>> [round(scheduler.curve.factor(step, run_length), 3) for step in (0, 5, 10, 55, 100)]
         [0.1, 0.55, 1.0, 0.5, 0.0]
 
     Reference: Goyal et al. Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour. 2017.
@@ -112,50 +112,50 @@ class Warmup(Recipe):
 
     def __init__(
         self,
-        scheduler: Recipe | LRSchedulerCallable,
+        scheduler: ScheduleFactory | LRSchedulerCallable,
         steps: int | None = None,
         epochs: float | None = None,
         fraction: float | None = None,
         start_factor: float = 0.01,
     ) -> None:
-        self.span = Span("Warmup", steps, epochs, fraction)
+        self.span = Duration("Warmup", steps, epochs, fraction)
         check_share("start_factor", start_factor)
         self.scheduler = scheduler
         self.start_factor = start_factor
 
-    def build(self, optimizer: Optimizer, horizon: Horizon) -> dict[str, Any]:
+    def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's config of the warm-up and what follows it."""
-        warmup = self.span.resolve(horizon)
-        if isinstance(self.scheduler, Curve):
-            return WarmedCurve(self.scheduler, warmup, self.start_factor).build(optimizer, horizon)
-        config = build_schedule(self.scheduler, optimizer, horizon.after(warmup))
+        warmup = self.span.resolve(run_length)
+        if isinstance(self.scheduler, StepSchedule):
+            return WarmedStepSchedule(self.scheduler, warmup, self.start_factor).build(optimizer, run_length)
+        config = build_schedule(self.scheduler, optimizer, run_length.after(warmup))
         assert config is not None
         by_epoch = config["interval"] == "epoch"
-        every = horizon.in_steps(1, "Warmup before a schedule by epoch") if by_epoch else 1
+        every = run_length.in_steps(1, "Warmup before a schedule by epoch") if by_epoch else 1
         inner = config["scheduler"]
         warmed = WarmedSchedule(optimizer, inner, warmup, self.start_factor, every)
         return config | {"scheduler": warmed, "interval": "step"}
 
 
-class WarmedCurve(Curve):
+class WarmedStepSchedule(StepSchedule):
     """A warm-up and a curve are again a curve: the first a line, the second moved to the warm-up's end."""
 
-    def __init__(self, inner: Curve, warmup: int, start_factor: float) -> None:
+    def __init__(self, inner: StepSchedule, warmup: int, start_factor: float) -> None:
         self.inner = inner
         self.warmup = warmup
         self.start_factor = start_factor
 
-    def check(self, optimizer: Optimizer, horizon: Horizon) -> None:
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
         """Let the inner curve check itself against what the warm-up leaves."""
-        self.inner.check(optimizer, horizon.after(self.warmup))
+        self.inner.check(optimizer, run_length.after(self.warmup))
 
-    def factor(self, step: int, horizon: Horizon) -> float:
+    def factor(self, step: int, run_length: RunLength) -> float:
         """Return the share of the base rate at `step`."""
-        rest = horizon.after(self.warmup)
+        rest = run_length.after(self.warmup)
         if step < self.warmup:
             return self.inner.factor(0, rest) * linear(self.start_factor, 1.0, step / self.warmup)
         return self.inner.factor(step - self.warmup, rest)
 
-    def momentum(self, step: int, horizon: Horizon) -> float | None:
+    def momentum(self, step: int, run_length: RunLength) -> float | None:
         """Return the inner curve's momentum, its first value while the rate warms up."""
-        return self.inner.momentum(max(0, step - self.warmup), horizon.after(self.warmup))
+        return self.inner.momentum(max(0, step - self.warmup), run_length.after(self.warmup))

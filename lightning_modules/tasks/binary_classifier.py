@@ -9,14 +9,14 @@ from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Sco
 
 from foundation.argument_checks import require_between, require_choice
 from foundation.errors import UserError
-from lightning_modules.base.task import MeasuredModule
+from lightning_modules.base.task import Task
 from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLoss
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.tasks.binary_output import KINDS, Kind, convert, one_logit, wanted
 
 
-class BinaryClassifier(MeasuredModule):
+class BinaryClassifier(Task):
     """Answer a yes-or-no question; logs loss, accuracy, F1 of yes and the area under the ROC curve.
 
     Args:
@@ -39,7 +39,7 @@ class BinaryClassifier(MeasuredModule):
         network: nn.Module,
         optimizer: OptimizerCallable,
         loss: nn.Module | None = None,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         network_output: Kind = "logits",
         threshold: float = 0.5,
@@ -93,7 +93,7 @@ class BinaryClassifier(MeasuredModule):
         """Probabilities and whole targets."""
         return self._probability(output), (target > 0.5).long()
 
-    def readable(self, output: Tensor) -> dict[str, Tensor]:
+    def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
         """Class `(B,)`, 0 or 1, and the probability of class 1 `(B,)`."""
         yes = self._probability(output)
         return {"class": (yes >= self.threshold).long(), "probability_of_yes": yes}

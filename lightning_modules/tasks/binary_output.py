@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from foundation.errors import UserError
-from lightning_modules.losses.input_contract import expectation
+from lightning_modules.losses.input_contract import input_contract
 
 Kind = Literal["logits", "probabilities"]
 KINDS: tuple[Kind, ...] = ("logits", "probabilities")
@@ -28,7 +28,7 @@ def wanted(loss: nn.Module, given: Kind) -> Kind:
     Raises:
         UserError: The network gives probabilities and the loss wants logits.
     """
-    expected = expectation(loss)
+    expected = input_contract(loss)
     if expected is None or expected.output == given:
         return given
     if given == "probabilities":

@@ -11,7 +11,7 @@ from foundation.errors import UserError
 from lightning_modules.base.supervised import SupervisedModule
 from lightning_modules.base.task import trial_output
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 
 
 class ImageClassifier(SupervisedModule):
@@ -32,7 +32,7 @@ class ImageClassifier(SupervisedModule):
         network: nn.Module,
         optimizer: OptimizerCallable,
         loss: nn.Module | None = None,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         num_classes: int | None = None,
         parameter_groups: ParameterGroups | None = None,

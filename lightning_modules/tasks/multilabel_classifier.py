@@ -9,14 +9,14 @@ from torchmetrics.classification import MultilabelAccuracy, MultilabelExactMatch
 
 from foundation.argument_checks import require_between, require_choice
 from foundation.errors import UserError
-from lightning_modules.base.task import MeasuredModule
+from lightning_modules.base.task import Task
 from lightning_modules.losses.sigmoid_cross_entropy import SigmoidCrossEntropyLoss
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.tasks.binary_output import KINDS, Kind, convert, wanted
 
 
-class MultilabelClassifier(MeasuredModule):
+class MultilabelClassifier(Task):
     """Say for each of K labels whether it applies; logs loss, accuracy, F1 (mean over labels) and exact matches.
 
     Args:
@@ -40,7 +40,7 @@ class MultilabelClassifier(MeasuredModule):
         network: nn.Module,
         optimizer: OptimizerCallable,
         loss: nn.Module | None = None,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         num_labels: int | None = None,
         network_output: Kind = "logits",
@@ -108,7 +108,7 @@ class MultilabelClassifier(MeasuredModule):
         """Probabilities and whole targets."""
         return self._probability(output), (target > 0.5).long()
 
-    def readable(self, output: Tensor) -> dict[str, Tensor]:
+    def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
         """Which labels apply `(B, K)` bool, and the probability of each `(B, K)`."""
         probabilities = self._probability(output)
         return {"labels": probabilities >= self.threshold, "probability": probabilities}

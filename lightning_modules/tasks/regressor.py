@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
 from foundation.errors import UserError
-from lightning_modules.base.task import MeasuredModule
+from lightning_modules.base.task import Task
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 
 
-class Regressor(MeasuredModule):
+class Regressor(Task):
     """Predict a number; logs loss, RMSE, MAE and R², all but the loss in the target's own unit.
 
     Args:
@@ -36,7 +36,7 @@ class Regressor(MeasuredModule):
         network: nn.Module,
         optimizer: OptimizerCallable,
         loss: nn.Module | None = None,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         standardize: bool = True,
         parameter_groups: ParameterGroups | None = None,
@@ -88,7 +88,7 @@ class Regressor(MeasuredModule):
         """Predictions in the target's unit."""
         return self._in_units(output), target
 
-    def readable(self, output: Tensor) -> dict[str, Tensor]:
+    def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
         """The number `(B,)`, in the target's unit."""
         return {"prediction": self._in_units(output)}
 

@@ -8,15 +8,15 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
 
 from foundation.errors import UserError
-from lightning_modules.base.task import MeasuredModule
+from lightning_modules.base.task import Task
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
-from lightning_modules.losses.input_contract import expectation
+from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import Recipe
+from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.tasks.binary_output import convert, one_logit, wanted
 
 
-class Segmenter(MeasuredModule):
+class Segmenter(Task):
     """Say of each pixel which of K classes it shows; logs loss, accuracy, intersection over union and Dice.
 
     With two classes and a loss over yes-or-no questions (binary Dice, binary cross-entropy) the pixels of class 1 are
@@ -38,7 +38,7 @@ class Segmenter(MeasuredModule):
         network: nn.Module,
         optimizer: OptimizerCallable,
         loss: nn.Module | None = None,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         num_classes: int | None = None,
         ignore_index: int = 255,
@@ -48,7 +48,7 @@ class Segmenter(MeasuredModule):
         super().__init__(network, loss, optimizer, scheduler, channels_last, parameter_groups)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        expected = expectation(self.loss)
+        expected = input_contract(self.loss)
         self.binary = expected is not None and expected.over == "elements"
 
     def setup(self, stage: str) -> None:
@@ -111,7 +111,7 @@ class Segmenter(MeasuredModule):
         given = wanted(self.loss, "logits")
         return (convert(output.float(), given, "probabilities") >= 0.5).long()
 
-    def readable(self, output: Tensor) -> dict[str, Tensor]:
+    def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
         """Class of each pixel `(B, H, W)`."""
         return {"mask": self.mask(output)}
 

@@ -24,7 +24,7 @@ from lightning_modules.losses import (
     WeightedCrossEntropyLoss,
 )
 from lightning_modules.losses.batch_checks import examine, examine_inputs
-from lightning_modules.losses.input_contract import Expectation
+from lightning_modules.losses.input_contract import InputContract
 from lightning_modules.networks import MLP
 
 G = torch.Generator().manual_seed(0)
@@ -127,7 +127,7 @@ def test_a_loss_of_ones_own_says_what_it_expects() -> None:
 
     assert examine(Own(), ONE[:, None], ONE) == []  # nothing is known of it
     own: Any = Own()
-    own.expects = Expectation("numbers", "elements")
+    own.expects = InputContract("numbers", "elements")
     assert examine(own, ONE[:, None], ONE)
 
 

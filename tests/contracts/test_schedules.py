@@ -24,12 +24,12 @@ from lightning_modules.schedulers import (
     Cosine,
     Cyclic,
     ExponentialDecay,
-    Horizon,
     Milestones,
     OneCycle,
     Plateau,
     Polynomial,
-    Recipe,
+    RunLength,
+    ScheduleFactory,
     StableDecay,
     StepDecay,
     TorchSchedule,
@@ -38,7 +38,7 @@ from lightning_modules.schedulers import (
     build_schedule,
 )
 
-HORIZON = Horizon(steps=60, epochs=6, steps_per_epoch=10)
+HORIZON = RunLength(steps=60, epochs=6, steps_per_epoch=10)
 LOSSES = [1.0, 0.9, 0.9, 0.95, 0.9, 0.91]  # one validation at the end of each epoch
 BASE = (0.1, 0.4)
 
@@ -267,6 +267,8 @@ def test_every_recipe_is_in_the_table() -> None:
     recipes = {
         kind
         for name in schedulers.__all__
-        if isinstance(kind := getattr(schedulers, name), type) and issubclass(kind, Recipe) and not isabstract(kind)
+        if isinstance(kind := getattr(schedulers, name), type)
+        and issubclass(kind, ScheduleFactory)
+        and not isabstract(kind)
     }
-    assert recipes == {type(scheduler) for scheduler, _ in SCHEDULES.values() if isinstance(scheduler, Recipe)}
+    assert recipes == {type(scheduler) for scheduler, _ in SCHEDULES.values() if isinstance(scheduler, ScheduleFactory)}

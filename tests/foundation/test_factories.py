@@ -14,14 +14,14 @@ from torch.optim import lr_scheduler
 
 from foundation.factories import arguments_of, class_of, name_of
 from lightning_modules.optimizers import ParameterGroups, build_optimizer
-from lightning_modules.schedulers import Horizon, Recipe, Warmup, build_schedule
+from lightning_modules.schedulers import RunLength, ScheduleFactory, Warmup, build_schedule
 
 
 class Module:
     def __init__(
         self,
         optimizer: OptimizerCallable,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         parameter_groups: ParameterGroups | None = None,
     ) -> None:
         self.optimizer = optimizer
@@ -40,7 +40,7 @@ def parse(*arguments: str) -> Module:
 def built_schedule(*arguments: str) -> tuple[dict[str, Any], torch.optim.Optimizer]:
     module = parse("optimizer=torch.optim.AdamW", *arguments)
     optimizer = build_optimizer(module.optimizer, torch.nn.Linear(2, 2))
-    config = build_schedule(module.scheduler, optimizer, Horizon(100, 10, 10))
+    config = build_schedule(module.scheduler, optimizer, RunLength(100, 10, 10))
     assert config is not None
     return config, optimizer
 

@@ -15,7 +15,7 @@ from callbacks import PredictionTable, RankGuard, ScaledRate
 from callbacks.distributed.rank_facts import differences
 from datamodules import DigitsDataModule
 from foundation.errors import UserError
-from foundation.processes import first_to_say
+from foundation.processes import is_first_to_say
 from lightning_modules import ImageClassifier
 from tests.datamodules.support import quiet_trainer
 from tests.ranks.processes import ddp, in_processes
@@ -86,7 +86,7 @@ def trials(rank: int, count: int, folder: str) -> dict[str, Any]:
         "data": said_by(lambda: fit(batch_size=16 + rank)),
         "scaled": scaled.optimizers[0].param_groups[0]["lr"],
         "table": str(table.path),
-        "spoke": first_to_say("the same words"),
+        "spoke": is_first_to_say("the same words"),
     }
 
 

@@ -7,7 +7,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 
 from descent.presets import SHIPPED
 from descent.training.parser import Parser
-from lightning_modules.schedulers import Recipe
+from lightning_modules.schedulers import ScheduleFactory
 
 
 class Parts:
@@ -21,7 +21,7 @@ class Parts:
     def __init__(
         self,
         optimizer: OptimizerCallable | None = None,
-        scheduler: Recipe | LRSchedulerCallable | None = None,
+        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
     ) -> None:
         self.optimizer = optimizer
         self.scheduler = scheduler

@@ -45,16 +45,16 @@ def panel(axes: "Axes", name: str, scheduler: Any, epochs: int) -> None:
     """Draw one schedule, and the momentum where the schedule moves it."""
     import torch
 
-    from lightning_modules.schedulers import Horizon, build_schedule
+    from lightning_modules.schedulers import RunLength, build_schedule
     from lightning_modules.schedulers.preview import preview
 
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
-    horizon = Horizon(epochs * STEPS_PER_EPOCH, epochs, STEPS_PER_EPOCH)
-    config = build_schedule(scheduler, optimizer, horizon)
+    run_length = RunLength(epochs * STEPS_PER_EPOCH, epochs, STEPS_PER_EPOCH)
+    config = build_schedule(scheduler, optimizer, run_length)
     ends = [STEPS_PER_EPOCH * (epoch + 1) for epoch in range(epochs)]
     losses = [validation_loss(epoch / epochs) for epoch in range(epochs)]
-    values = preview(optimizer, config, horizon, ends, losses).groups["0"]
-    time = [step / STEPS_PER_EPOCH for step in range(horizon.steps or 0)]
+    values = preview(optimizer, config, run_length, ends, losses).groups["0"]
+    time = [step / STEPS_PER_EPOCH for step in range(run_length.steps or 0)]
     axes.plot(time, values["lr"], color=COLORS[0], label="learning rate")
     axes.set(title=name, ylim=(-0.05, 1.05), xlim=(0, epochs))
     if len(set(values["momentum"])) > 1:

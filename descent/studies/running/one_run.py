@@ -24,7 +24,7 @@ from descent.studies.running.recorder import Recorder, StudyError
 from descent.training.command_line import DescentCLI
 from foundation.errors import UserError
 from foundation.hardware import effective_precision
-from foundation.machine_load import ALONE, OthersLoad
+from foundation.machine_load import ALONE, MachineLoad
 
 Outcome = dict[str, Any]
 """What is stored of a run: JSON, in which what is not finite is `None`."""
@@ -106,7 +106,7 @@ def execute(order: RunOrder) -> Outcome:
         KeyboardInterrupt: Ctrl+C.
     """
     recorder = Recorder(order.metric)
-    load, started = OthersLoad(), time.monotonic()
+    load, started = MachineLoad(), time.monotonic()
     status, message, test = DONE, "", {}
     with _threads(order.threads), _silent():
         try:

@@ -110,8 +110,8 @@ def test_a_step_is_skipped(tmp_path: Path, fault: str) -> None:
     assert read_black_box(tmp_path / "black_box.pt")["step"] == 6  # the first one is kept
     assert all(value.isfinite().all() for value in trained.state_dict().values())
     # It counts as skipped everywhere, nowhere as a step with a norm of 0, and the schedule does not advance.
-    assert trained.real_steps is not None
-    assert trained.real_steps.taken == 6  # type: ignore[union-attr]
+    assert trained.taken_steps is not None
+    assert trained.taken_steps.taken == 6  # type: ignore[union-attr]
     assert trained.trainer.lr_scheduler_configs[0].scheduler.last_epoch == 6
     record = norms.records[0]
     assert [math.isfinite(norm) for norm in record.norms] == [True] * 6 + [False] * 14

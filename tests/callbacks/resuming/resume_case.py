@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from callbacks import DurableCheckpoint, DurableCheckpointIO, ExactResume
 from datamodules import CropFlip, DigitsDataModule
-from lightning_modules.schedulers import Horizon, Plateau, observe_plateaus
+from lightning_modules.schedulers import Plateau, RunLength, observe_plateaus
 
 
 class Case(LightningModule):
@@ -53,15 +53,15 @@ class Case(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
-        horizon = Horizon.from_trainer(self.trainer)
-        assert horizon.steps is not None
+        run_length = RunLength.from_trainer(self.trainer)
+        assert run_length.steps is not None
         schedules = [
             {
-                "scheduler": torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=horizon.steps),
+                "scheduler": torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=run_length.steps),
                 "interval": "step",
             },
             {"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.9), "interval": "epoch"},
-            Plateau(factor=0.7, patience=0, threshold=0.5).build(optimizer, horizon),
+            Plateau(factor=0.7, patience=0, threshold=0.5).build(optimizer, run_length),
         ]
         return [optimizer], schedules
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.schedulers import Constant, Cosine, Horizon, Recipe, build_schedule
+from lightning_modules.schedulers import Constant, Cosine, RunLength, ScheduleFactory, build_schedule
 from tests.lightning_modules.optimizers.conformance import preset
 
 STEPS = 200
@@ -40,7 +40,7 @@ def validation_loss(network: nn.Module) -> float:
         return float(nn.functional.mse_loss(network(inputs[800:]), targets[800:]))
 
 
-def trained(name: str, lr: float, scheduler: Recipe | None = None) -> tuple[float, float]:
+def trained(name: str, lr: float, scheduler: ScheduleFactory | None = None) -> tuple[float, float]:
     """Validation loss after 200 full-batch epochs, and how far the farthest weight went."""
     torch.manual_seed(0)
     inputs, targets = data()
@@ -49,7 +49,7 @@ def trained(name: str, lr: float, scheduler: Recipe | None = None) -> tuple[floa
     optimizer: Any = preset(name)(network.parameters())
     for group in optimizer.param_groups:
         group.update(lr=lr, weight_decay=1e-6)
-    config = build_schedule(scheduler or Constant(), optimizer, Horizon(STEPS, STEPS, 1))
+    config = build_schedule(scheduler or Constant(), optimizer, RunLength(STEPS, STEPS, 1))
     assert config is not None
     if hasattr(optimizer, "train"):
         optimizer.train()

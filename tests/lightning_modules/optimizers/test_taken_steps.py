@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
-from lightning_modules.optimizers import RealSteps
+from lightning_modules.optimizers import TakenSteps
 from lightning_modules.schedulers import Cosine, Plateau, Warmup
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
@@ -44,17 +44,17 @@ def test_a_skipped_step_does_not_advance_the_schedule(tmp_path: Path) -> None:
     taken = sum(moved.steps)
     assert trainer.global_step == 20
     assert 0 < taken < 20
-    assert module.real_steps.skipped(trainer.global_step) == 20 - taken
+    assert module.taken_steps.skipped(trainer.global_step) == 20 - taken
     scheduler: Any = trainer.lr_scheduler_configs[0].scheduler
     assert scheduler.last_epoch == taken
     done = [0, *accumulate(moved.steps)][:20]
-    assert rates.lr == pytest.approx([0.1 * Cosine().factor(step, module.horizon) for step in done])
+    assert rates.lr == pytest.approx([0.1 * Cosine().factor(step, module.run_length) for step in done])
 
 
 def test_without_an_overflow_nothing_is_skipped(tmp_path: Path) -> None:
     module, rates = Scheduled(Warmup(Plateau(), steps=5)), Rates()
     trainer = fit(module, tmp_path, rates, plugins=[scaled(1.0)])
-    assert module.real_steps.skipped(trainer.global_step) == 0
+    assert module.taken_steps.skipped(trainer.global_step) == 0
 
 
 def test_a_schedule_by_epoch_goes_on_though_steps_were_skipped(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_schedule_by_epoch_goes_on_though_steps_were_skipped(tmp_path: Path) -
 def test_a_fused_optimizer_that_skips_on_the_device_is_counted_too(fused: bool) -> None:
     weight = nn.Parameter(torch.ones(2))
     optimizer = torch.optim.AdamW([weight], lr=0.1, fused=fused)
-    steps, scaler = RealSteps(optimizer), torch.amp.GradScaler("cpu", init_scale=2.0)
+    steps, scaler = TakenSteps(optimizer), torch.amp.GradScaler("cpu", init_scale=2.0)
     advanced = []
     for gradient in (1.0, float("inf"), 1.0):
         scaler.scale(weight.sum()).backward()
@@ -85,8 +85,8 @@ def test_a_fused_optimizer_that_skips_on_the_device_is_counted_too(fused: bool) 
 def test_the_count_survives_a_resume() -> None:
     weight = nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([weight], lr=0.1)
-    steps = RealSteps(optimizer)
+    steps = TakenSteps(optimizer)
     optimizer.step()
-    again = RealSteps(torch.optim.SGD([weight], lr=0.1), taken=steps.taken)
+    again = TakenSteps(torch.optim.SGD([weight], lr=0.1), taken=steps.taken)
     assert again.skipped(attempts=4) == 3
     assert not again.advanced()

@@ -12,15 +12,15 @@ from lightning.pytorch.callbacks import Callback, Checkpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_modules.optimizers import RealSteps
-from lightning_modules.schedulers import Horizon, Recipe, build_schedule, check_monitor, observe_plateaus
+from lightning_modules.optimizers import TakenSteps
+from lightning_modules.schedulers import RunLength, ScheduleFactory, build_schedule, check_monitor, observe_plateaus
 
 
 class Scheduled(LightningModule):
     """Linear regression that wires a schedule as a module of the product does."""
 
     def __init__(
-        self, scheduler: Recipe | Callable[..., Any] | None, lr: float = 0.1, losses: list[float] | None = None
+        self, scheduler: ScheduleFactory | Callable[..., Any] | None, lr: float = 0.1, losses: list[float] | None = None
     ) -> None:
         super().__init__()
         self.net = nn.Linear(4, 1)
@@ -32,16 +32,16 @@ class Scheduled(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.SGD(self.parameters(), lr=self.lr, momentum=0.9)
-        self.real_steps = RealSteps(optimizer)
-        self.horizon = Horizon.from_trainer(self.trainer)
-        config = build_schedule(self.scheduler, optimizer, self.horizon)
+        self.taken_steps = TakenSteps(optimizer)
+        self.run_length = RunLength.from_trainer(self.trainer)
+        config = build_schedule(self.scheduler, optimizer, self.run_length)
         return optimizer if config is None else {"optimizer": optimizer, "lr_scheduler": config}
 
     def on_train_start(self) -> None:
         check_monitor(self.trainer)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        if self.real_steps.advanced():
+        if self.taken_steps.advanced():
             super().lr_scheduler_step(scheduler, metric)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:

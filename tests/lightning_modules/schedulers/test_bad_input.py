@@ -15,11 +15,11 @@ from lightning_modules.schedulers import (
     Cosine,
     Cyclic,
     ExponentialDecay,
-    Horizon,
     Milestones,
     OneCycle,
     Plateau,
     Polynomial,
+    RunLength,
     StableDecay,
     StepDecay,
     TorchSchedule,
@@ -28,8 +28,8 @@ from lightning_modules.schedulers import (
     build_schedule,
 )
 
-HORIZON = Horizon(steps=100, epochs=10, steps_per_epoch=10)
-ENDLESS = Horizon(steps=None, epochs=None, steps_per_epoch=None)
+HORIZON = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+ENDLESS = RunLength(steps=None, epochs=None, steps_per_epoch=None)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ LONG = r"is not shorter than the run of 100 steps\. Train longer, shorten it, or
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "horizon", "message"),
+    ("scheduler", "run_length", "message"),
     [
         (Warmup(Cosine(), steps=100), HORIZON, r"Warmup: steps: 100 \(100 steps\) " + LONG),
         (Warmup(Plateau(), epochs=12), HORIZON, r"Warmup: epochs: 12 \(120 steps\) " + LONG),
@@ -140,16 +140,16 @@ LONG = r"is not shorter than the run of 100 steps\. Train longer, shorten it, or
         ),
     ],
 )
-def test_a_schedule_that_does_not_fit_the_run_is_refused(scheduler: Any, horizon: Horizon, message: str) -> None:
+def test_a_schedule_that_does_not_fit_the_run_is_refused(scheduler: Any, run_length: RunLength, message: str) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
     with pytest.raises(UserError, match=message):
-        build_schedule(scheduler, optimizer, horizon)
+        build_schedule(scheduler, optimizer, run_length)
 
 
 @pytest.mark.parametrize("scheduler", [Warmup(Cosine(), steps=500), StepDecay(epochs=30), Milestones(epochs=[30])])
 def test_a_rehearsal_cuts_what_does_not_fit(scheduler: Any) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    config = build_schedule(scheduler, optimizer, Horizon(1, 1, 1, rehearsal=True))
+    config = build_schedule(scheduler, optimizer, RunLength(1, 1, 1, rehearsal=True))
     assert config is not None
 
 

@@ -14,7 +14,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim import lr_scheduler
 
 from foundation.errors import UserError
-from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, Warmup, build_schedule
+from lightning_modules.schedulers import Cosine, OneCycle, Plateau, RunLength, Warmup, build_schedule
 from lightning_modules.schedulers.monitor import check_mode
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
@@ -35,7 +35,7 @@ def test_the_horizon_is_the_number_of_steps_taken(
 ) -> None:
     module, rates = Scheduled(Cosine()), Rates()
     fit(module, tmp_path, rates, **options)
-    assert (module.horizon.steps, module.horizon.steps_per_epoch) == (steps, per_epoch)
+    assert (module.run_length.steps, module.run_length.steps_per_epoch) == (steps, per_epoch)
     expected = [0.05 * (1 + math.cos(math.pi * step / steps)) for step in range(steps)]
     assert rates.lr == pytest.approx(expected)
 
@@ -43,7 +43,7 @@ def test_the_horizon_is_the_number_of_steps_taken(
 def test_the_horizon_follows_an_accumulation_plan(tmp_path: Path) -> None:
     module, rates = Scheduled(Cosine()), Rates()
     fit(module, tmp_path, rates, GradientAccumulationScheduler({0: 1, 1: 3, 2: 5}), max_epochs=4)
-    assert module.horizon == Horizon(10 + 4 + 2 + 2, 4, None)
+    assert module.run_length == RunLength(10 + 4 + 2 + 2, 4, None)
     assert rates.lr == pytest.approx([0.05 * (1 + math.cos(math.pi * step / 18)) for step in range(18)])
 
 
@@ -161,7 +161,7 @@ def test_a_plateau_on_a_training_value_needs_no_validation(tmp_path: Path) -> No
 def test_the_base_rates_of_several_groups_keep_their_ratio() -> None:
     weights = [torch.zeros(1, requires_grad=True) for _ in range(2)]
     optimizer = torch.optim.SGD([{"params": weights[:1], "lr": 0.1}, {"params": weights[1:], "lr": 0.4}])
-    config = build_schedule(Warmup(Cosine(), steps=3), optimizer, Horizon(10, 1, 10))
+    config = build_schedule(Warmup(Cosine(), steps=3), optimizer, RunLength(10, 1, 10))
     assert config is not None
     for _ in range(9):
         optimizer.step()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, Warmup, build_schedule
+from lightning_modules.schedulers import Cosine, OneCycle, Plateau, RunLength, Warmup, build_schedule
 from lightning_modules.schedulers.preview import preview
 from lightning_modules.schedulers.validations import validations_of
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
@@ -46,8 +46,8 @@ def test_the_preview_is_what_the_run_does(scheduler: Any, options: dict[str, Any
     validations = validations_of(trainer)
     assert validations is not None
     assert len(validations) == int(module.validations)
-    config = build_schedule(scheduler, optimizer, module.horizon)
-    seen = preview(optimizer, config, module.horizon, validations, LOSSES).groups["0"]
+    config = build_schedule(scheduler, optimizer, module.run_length)
+    seen = preview(optimizer, config, module.run_length, validations, LOSSES).groups["0"]
     assert seen["lr"] == rates.lr
     assert seen["momentum"] == rates.momentum
     assert set(seen["weight_decay"]) == {0.0}
@@ -56,7 +56,7 @@ def test_the_preview_is_what_the_run_does(scheduler: Any, options: dict[str, Any
 def test_lightnings_own_plateau_is_replayed_too() -> None:
     optimizer = torch.optim.Adagrad([torch.zeros(1, requires_grad=True)], lr=0.1)
     config = {"scheduler": lr_scheduler.ReduceLROnPlateau(optimizer, patience=0), "monitor": "val/loss"}
-    seen = preview(optimizer, config, Horizon(4, 4, 1), [1, 2, 3, 4], [1.0, 1.0])
+    seen = preview(optimizer, config, RunLength(4, 4, 1), [1, 2, 3, 4], [1.0, 1.0])
     assert seen.groups["0"]["lr"] == pytest.approx([0.1, 0.1, 0.01, 0.01])
     assert seen.observed == 2
     assert "momentum" not in seen.groups["0"]

@@ -59,7 +59,7 @@ def run(rank: int, folder: str) -> None:
         except UserError as error:
             found["message"] = str(error)
         found[name] = rates.lr
-        found[f"{name} steps"] = module.horizon.steps
+        found[f"{name} steps"] = module.run_length.steps
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch.optim import lr_scheduler
 
-from lightning_modules.schedulers import Cosine, Horizon, OneCycle, Plateau, StepDecay, Warmup, build_schedule
+from lightning_modules.schedulers import Cosine, OneCycle, Plateau, RunLength, StepDecay, Warmup, build_schedule
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
 LOSSES = [1.0, 1.0, 1.0, 0.5]
@@ -72,7 +72,7 @@ def test_more_epochs_extend_the_schedule_and_say_so(
 def test_the_message_names_both_rates(caplog: pytest.LogCaptureFixture) -> None:
     def build(steps: int) -> tuple[torch.optim.Optimizer, Any]:
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-        config = build_schedule(Cosine(), optimizer, Horizon(steps, steps / 10, 10))
+        config = build_schedule(Cosine(), optimizer, RunLength(steps, steps / 10, 10))
         assert config is not None
         return optimizer, config["scheduler"]
 

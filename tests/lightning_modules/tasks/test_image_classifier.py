@@ -126,8 +126,8 @@ def test_skipped_steps_leave_the_schedule_alone(tmp_path: Path) -> None:
     module = ImageClassifier(network(), SGD, scheduler=Cosine())
     run = trainer(tmp_path, max_epochs=4, plugins=[MixedPrecision("16-mixed", device="cpu", scaler=scaler)])
     run.fit(module, Blobs())
-    assert module.real_steps is not None
-    taken = module.real_steps.taken
+    assert module.taken_steps is not None
+    taken = module.taken_steps.taken
     assert 0 < taken < run.global_step == 12
     assert run.lr_scheduler_configs[0].scheduler.last_epoch == taken
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())

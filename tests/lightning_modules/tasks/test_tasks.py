@@ -110,14 +110,14 @@ def test_a_loss_on_probabilities_gets_probabilities() -> None:
     x, y = torch.randn(8, 30), torch.randint(2, (8,))
     torch.testing.assert_close(probabilities(x), logits(x).sigmoid())
     torch.testing.assert_close(probabilities.criterion(probabilities(x), y), logits.criterion(logits(x), y))
-    torch.testing.assert_close(probabilities.readable(probabilities(x)), logits.readable(logits(x)))
+    torch.testing.assert_close(probabilities.prediction_columns(probabilities(x)), logits.prediction_columns(logits(x)))
 
 
 def test_a_network_that_ends_in_a_sigmoid() -> None:
     network = nn.Sequential(MLP(1, 30), nn.Sigmoid())
     module = BinaryClassifier(network, SGD, ProbabilityBCELoss(), network_output="probabilities")
     x = torch.randn(8, 30)
-    torch.testing.assert_close(module.readable(module(x))["probability_of_yes"], network(x)[:, 0])
+    torch.testing.assert_close(module.prediction_columns(module(x))["probability_of_yes"], network(x)[:, 0])
     with pytest.raises(UserError, match=r"SigmoidFocalLoss wants logits.*take its last sigmoid away"):
         BinaryClassifier(network, SGD, SigmoidFocalLoss(), network_output="probabilities")(x)
 
@@ -150,7 +150,7 @@ def test_the_targets_statistics_travel_in_the_checkpoint(tmp_path: Path) -> None
     trainer.save_checkpoint(tmp_path / "it.ckpt")
     again = Regressor.load_from_checkpoint(tmp_path / "it.ckpt", network=MLP(1, 10), optimizer=SGD)
     x = torch.randn(4, 10)
-    torch.testing.assert_close(again.readable(again(x)), module.readable(module(x)))
+    torch.testing.assert_close(again.prediction_columns(again(x)), module.prediction_columns(module(x)))
 
 
 def test_multilabel_metrics_are_scikit_learns(tmp_path: Path) -> None:
