@@ -32,7 +32,7 @@ Check = Callable[[nn.Module, InputContract, Tensor, Tensor], Iterator[Finding]]
 def examine(
     loss: nn.Module, output: Tensor, target: Tensor, untrained: bool = True, shuffled: bool = True
 ) -> list[Finding]:
-    """Mistakes in one batch: a certain one, else all doubtful ones; nothing about a loss that `expectation` lacks.
+    """Mistakes in one batch: a certain one, else all doubtful ones; nothing about a loss that `input_contract` lacks.
 
     Args:
         loss: The loss.
