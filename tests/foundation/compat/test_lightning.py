@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
 
 from foundation.compat.lightning import (
@@ -24,7 +24,12 @@ from foundation.compat.lightning import (
     trainer_of,
 )
 
-QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu",
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "logger": False,
+}
 
 
 def test_a_module_has_the_trainer_that_fits_it_and_none_before(tmp_path: Path) -> None:
@@ -91,7 +96,12 @@ def test_the_script_launcher_of_a_strategy_is_replaced() -> None:
 
 def test_a_launcher_starts_a_process_for_each_further_device(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    monkeypatch.setattr("subprocess.Popen", lambda command, env, **_: started.append(env["LOCAL_RANK"]) or object())
+
+    def start(command: list[str], env: dict[str, str], **options: Any) -> object:
+        started.append(env["LOCAL_RANK"])
+        return object()
+
+    monkeypatch.setattr("subprocess.Popen", start)
     for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
         monkeypatch.setenv(name, "0")
     launcher = ScriptLauncher(LightningEnvironment(), num_processes=3, num_nodes=1)

@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch._C._distributed_c10d import TCPStore
 from torch.optim import SGD, lr_scheduler
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -100,7 +101,7 @@ def test_a_summary_is_written_into_the_writers_own_file(tmp_path: Path) -> None:
 
 def refused(**options: Any) -> str:
     with pytest.raises(Exception) as error:
-        dist.TCPStore("127.0.0.1", timeout=timedelta(seconds=1), **options)
+        TCPStore("127.0.0.1", timeout=timedelta(seconds=1), **options)
     return " ".join(str(error.value).split())
 
 
