@@ -48,17 +48,6 @@ def declines_fused(optimizer: Callable[..., Any]) -> bool:
     return not given.get("fused") and (given.get("fused") is False or given.get("foreach") is not None)
 
 
-def leave_unscaling_to_the_scaler(optimizer: Optimizer) -> None:
-    """Make a gradient scaler treat a fused optimizer like any other.
-
-    A fused optimizer offers to unscale the gradients inside its step. Lightning then does not clip, even in bf16-mixed
-    where nothing is scaled, and only the device knows whether a step was skipped. Without that offer the scaler
-    unscales before the step and skips it after an overflow; the step is still fused.
-    """
-    if getattr(optimizer, "_step_supports_amp_scaling", False):
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-
-
 def implementation_of(optimizer: Optimizer) -> str:
     """Return in words which implementation an optimizer uses."""
     group = optimizer.param_groups[0]
