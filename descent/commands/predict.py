@@ -68,7 +68,7 @@ def _write(predictions: Any, folder: Path, network: str, other_files: int) -> No
     write_table(predictions, folder / "predictions.csv")
     write_failures(predictions.failures, folder / "corrupt.csv")
     with replacing(folder / "predictions.html") as part:
-        part.write_text(prediction_page(predictions, "Predictions", network), "utf-8", "backslashreplace")
+        part.write_text(prediction_page(predictions, network), "utf-8", "backslashreplace")
     if other_files:
         say(f"skipped files without an image's file extension: {other_files:,}")
     if predictions.failures:

@@ -40,22 +40,11 @@ def load_image(path: str) -> Image.Image:
     return read_upright(path, "RGB", 2 * THUMBNAIL_SIDE)
 
 
+@dataclass
 class Budget:
-    """The bytes of images that a page may still take up.
+    """The size of all images together, in bytes of base64 text, that a page may still use."""
 
-    Args:
-        left: Bytes of base64 text, ≥ 0.
-    """
-
-    def __init__(self, left: int = 3_500_000) -> None:
-        self.left = left
-
-    def take(self, count: int) -> bool:
-        """Reserve ``count`` bytes; False if there are not that many left."""
-        if count > self.left:
-            return False
-        self.left -= count
-        return True
+    left: int = 3_500_000
 
 
 def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
@@ -67,8 +56,9 @@ def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
     items = []
     for thumbnail in thumbnails:
         source = _data_uri(thumbnail.load())
-        if not budget.take(len(source)):
+        if len(source) > budget.left:
             break
+        budget.left -= len(source)
         first, *others = (html.escape(line) for line in thumbnail.lines)
         caption = f"<strong>{first}</strong>" + "".join(f"<br>{line}" for line in others)
         if thumbnail.path:
@@ -96,14 +86,11 @@ def probability_text(probability: float) -> str:
 
 
 def corrupt_files(failures: dict[str, str]) -> list[Section]:
-    """Make the section that lists the files that could not be decoded; no section if there are none.
-
-    Args:
-        failures: Reason by path.
-    """
+    """Make the section that lists the files that could not be decoded, given as reasons by path, if there are any."""
     if not failures:
         return []
     lines = [f"{path}: {reason}" for path, reason in failures.items()]
     if len(lines) > MAX_FAILURES:
         lines[MAX_FAILURES:] = [f"… and {len(failures) - MAX_FAILURES:,} more"]
-    return [section("corrupt", "Corrupt files", details(f"{len(failures):,} files", "\n".join(lines)))]
+    count = "1 file" if len(failures) == 1 else f"{len(failures):,} files"
+    return [section("corrupt", "Corrupt files", details(count, "\n".join(lines)))]

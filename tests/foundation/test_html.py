@@ -71,7 +71,7 @@ def evaluation(folder: Path) -> str:
         lambda row: Image.open(file), {"b.png": "cut off"},
     )  # fmt: skip
     found = Evaluation(outputs, list(COLOURS), fit_temperature(log_probabilities, targets))
-    return evaluation_page(found, "Evaluation", "runs/a/0/checkpoints/best.ckpt", ["Measured on images."])
+    return evaluation_page(found, "runs/a/0/checkpoints/best.ckpt", ["Measured on images."])
 
 
 def predictions(folder: Path, count: int = 70) -> str:
@@ -79,7 +79,7 @@ def predictions(folder: Path, count: int = 70) -> str:
     probability = torch.rand(count, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
     answers = Predictions(probability.indices, probability.values)
     found = FilePredictions(paths, answers, {"x <i>.png": "broken"}, list(COLOURS))
-    return prediction_page(found, "Predictions", "best.ckpt")
+    return prediction_page(found, "best.ckpt")
 
 
 @pytest.mark.chromium
@@ -131,7 +131,7 @@ def test_thousands_of_images_make_a_page_of_bounded_size(tmp_path: Path) -> None
     file = str(image(tmp_path / "a.png", 0, 0))
     probability = torch.rand(5000, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
     found = FilePredictions([file] * 5000, Predictions(probability.indices, probability.values), {}, list(COLOURS))
-    page = prediction_page(found, "Predictions", "n")
+    page = prediction_page(found, "n")
     assert page.count("<img") == 240 + 48
     assert len(page) < 5_000_000
     assert re.search(r"80 of 1,\d{3} images, evenly spaced from most to least confident\.", page)
@@ -141,7 +141,7 @@ def test_hundreds_of_classes_have_sixty_galleries(tmp_path: Path) -> None:
     file = str(image(tmp_path / "a.png", 0, 0))
     choice = torch.arange(300).div(2, rounding_mode="floor").clamp(max=120)
     answers = Predictions(torch.stack([choice, choice + 1], dim=1), torch.full((300, 2), 0.5))
-    page = prediction_page(FilePredictions([file] * 300, answers, {}, [f"c{i}" for i in range(200)]), "T", "n")
+    page = prediction_page(FilePredictions([file] * 300, answers, {}, [f"c{i}" for i in range(200)]), "n")
     assert page.count('<h2 id="class-') == 60
     assert "Only the 60 classes with the most images have a gallery." in page
     assert '<h2 id="class-59">c120</h2>' in page, "the largest is among them"
@@ -152,7 +152,7 @@ def test_labels_that_do_not_exclude_one_another(tmp_path: Path) -> None:
     top = every.topk(2)
     paths = [str(image(tmp_path / f"{i}.png", i, i)) for i in range(2)]
     answers = Predictions(top.indices, top.values, every >= 0.5, every)
-    page = prediction_page(FilePredictions(paths, answers, {}, list(COLOURS)), "T", "n")
+    page = prediction_page(FilePredictions(paths, answers, {}, list(COLOURS)), "n")
     assert "blue + green" in page
     assert "no label" in page
     assert page.count("<img") == 3, "an image stands under each of its labels"

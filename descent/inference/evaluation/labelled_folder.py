@@ -75,10 +75,9 @@ def _check_class_folders(folder: Path, names: list[str], class_names: Sequence[s
     splits = [name for name in unknown if name in SPLITS]
     if splits:
         raise UserError(f"{folder} contains {', '.join(splits)}: did you mean --images {folder / splits[-1]}?")
-    hints = [f"{name}{_suggestion(name, class_names)}" for name in unknown[:5]]
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    hints = [f"{name}{_suggestion(name, class_names)}" for name in unknown[:10]] + unknown[10:]
     raise UserError(
-        f"{folder} has folders of classes that the network does not know: {', '.join(hints)}{more}. "
+        f"{folder} has folders of classes that the network does not know: {_first_ten(hints)}. "
         f"Its classes are {_first_ten(class_names)}. Rename or remove the folders."
     )
 

@@ -18,15 +18,8 @@ MAX_TABLE_CLASSES = 20
 """Up to this many classes the confusion matrix is a table, with more a figure."""
 
 
-def evaluation_page(found: Evaluation, title: str, network: str, remarks: Sequence[str] = ()) -> str:
-    """Make the page's HTML.
-
-    Args:
-        found: The evaluation.
-        title: The page's title.
-        network: Name of the network, for the subtitle.
-        remarks: Further sentences for the top of the page.
-    """
+def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()) -> str:
+    """Make the page's HTML, with the network's name as subtitle and further remarks at the top."""
     notes = [*remarks, *_frequent_confusion(found), calibration_sentence(found)]
     lead = f'<p class="verdict" id="verdict">{escaped(accuracy_sentence(found))}</p>'
     lead += f'<ul class="remarks">{"".join(f"<li>{escaped(text)}</li>" for text in notes)}</ul>'
@@ -37,7 +30,7 @@ def evaluation_page(found: Evaluation, title: str, network: str, remarks: Sequen
         _mistakes(found),
         *corrupt_files(found.predictions.failures),
     ]
-    return document(title, network, lead, sections)
+    return document("Evaluation", network, lead, sections)
 
 
 def accuracy_sentence(found: Evaluation) -> str:

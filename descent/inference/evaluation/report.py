@@ -10,19 +10,16 @@ from foundation.files import replacing, strict_json
 
 
 def write_evaluation(found: Evaluation, folder: Path, network: str, remarks: Sequence[str] = ()) -> str:
-    """Write `evaluation.html`, `evaluation.json`, `classes.csv`, `confusion.csv`, `answers.csv`.
+    """Write `evaluation.html`, `evaluation.json`, `classes.csv`, `confusion.csv`, `answers.csv` into a folder.
 
     Args:
         found: The evaluation.
-        folder: The output folder; created if it does not exist.
+        folder: Created if it does not exist.
         network: Name of the network, e.g. its checkpoint.
         remarks: Further sentences for the page and the JSON.
 
     Returns:
         The text of evaluation.json.
-
-    Raises:
-        OSError: The folder is not writable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = found.class_names
@@ -32,7 +29,7 @@ def write_evaluation(found: Evaluation, folder: Path, network: str, remarks: Seq
     write_csv(folder / "confusion.csv", ["true class", *names], rows)
     write_csv(folder / "answers.csv", ["sample", "true_class", "class", "probability"], _samples(found))
     text = strict_json({"checkpoint": network, "remarks": list(remarks)} | found.summary()) + "\n"
-    page = evaluation_page(found, "Evaluation", network, remarks)
+    page = evaluation_page(found, network, remarks)
     for name, content in (("evaluation.json", text), ("evaluation.html", page)):
         with replacing(folder / name) as part:
             part.write_text(content, "utf-8", "backslashreplace")

@@ -25,14 +25,8 @@ LEAST_CONFIDENT = 48
 NO_LABEL = "no label"
 
 
-def prediction_page(found: FilePredictions, title: str, network: str) -> str:
-    """Make the page's HTML.
-
-    Args:
-        found: The predictions.
-        title: The page's title.
-        network: Name of the network, for the subtitle.
-    """
+def prediction_page(found: FilePredictions, network: str) -> str:
+    """Make the page's HTML, with the network's name in the subtitle."""
     groups = _groups(found)
     budget = Budget()
     total = len(found.paths)
@@ -47,7 +41,7 @@ def prediction_page(found: FilePredictions, title: str, network: str) -> str:
         sections.append(section("others", "Other classes", note(text)))
     corrupt = f", {len(found.failures):,} could not be decoded" if found.failures else ""
     lead = note("predictions.csv lists every image with its predictions and their probabilities.")
-    return document(title, f"{_images(total)}{corrupt}; {network}", lead, sections)
+    return document("Predictions", f"{_images(total)}{corrupt}; {network}", lead, sections)
 
 
 def _groups(found: FilePredictions) -> dict[str, list[int]]:

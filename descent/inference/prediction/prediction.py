@@ -38,12 +38,7 @@ class FilePredictions:
 
 
 def predict_files(trained: TrainedNetwork, module: Classifier, paths: list[str]) -> FilePredictions:
-    """Classify image files; other processes decode the next files while the network computes.
-
-    Args:
-        trained: The network.
-        module: Its module, see `require_classifier`.
-        paths: The files.
+    """Classify image files with the network's module; other processes decode files while it computes.
 
     Raises:
         UserError: The network does not take images, or no file could be decoded.

@@ -196,13 +196,13 @@ def test_words_that_do_not_fit(colours: TrainedRun, capsys: pytest.CaptureFixtur
     assert "--images: expected one argument" in line("--ckpt_path", run, "--images")
 
 
-def test_many_classes_are_a_image_and_names_are_text() -> None:
+def test_many_classes_are_a_figure_and_names_are_escaped() -> None:
     logits, targets = made_up(400, classes=30)
     names = [f"<b>{number}" for number in range(30)]
     outputs = LabelledPredictions(
         logits.log_softmax(1), logits.argmax(1), targets, [str(i) for i in range(400)], None, {}
     )
-    page = evaluation_page(Evaluation(outputs, names), "T", "n")
+    page = evaluation_page(Evaluation(outputs, names), "n")
     assert "<b>" not in page
     assert 'id="map"' in page
     assert "<img" not in page
