@@ -33,7 +33,7 @@ def copy(tmp_path: Path) -> Iterator[Path]:
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [LINTER, "--config", "pyproject.toml", "--no-cache"]
+    command = [str(LINTER), "--config", "pyproject.toml", "--no-cache"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

@@ -18,7 +18,7 @@ from callbacks.diagnostics.layer_statistics import (
 from callbacks.diagnostics.page import diagnostics_page
 from callbacks.gradients.measure import current_scale, layer_norms
 from foundation.compat.torch import unscales_in_its_step
-from foundation.tensorboard import tensorboards
+from foundation.trainer_logs import tensorboards
 
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
 

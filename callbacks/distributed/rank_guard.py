@@ -10,11 +10,7 @@ from torch import Tensor
 
 from callbacks.distributed.agreement import let_end
 from callbacks.distributed.rank_facts import bits_of_rate, bits_of_weights, differences, facts_of
-from foundation.errors import UserError
-
-
-class RanksDisagreeError(UserError):
-    """Processes that should hold the same hold something different; the message says what, and on which rank."""
+from foundation.errors import RanksDisagreeError, check_ranks_agree
 
 
 class RankGuard(Callback):
@@ -149,12 +145,7 @@ class RankGuard(Callback):
         everyone: list[Any] = [None] * trainer.world_size
         dist.all_gather_object(everyone, mine)
         for name, *values in zip(names, *everyone, strict=True):
-            if len({f"{value!r}" for value in values}) > 1:
-                raise RanksDisagreeError(
-                    f"{name!r} differs between processes ({', '.join(f'{value:.6g}' for value in values)} on ranks 0-"
-                    f"{len(values) - 1}), and decisions follow it: log it with sync_dist=True, or as a torchmetrics "
-                    "metric."
-                )
+            check_ranks_agree(name, values, "and decisions follow it")
 
 
 def followed(trainer: Trainer) -> list[str]:

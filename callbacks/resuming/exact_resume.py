@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.resuming.open_epoch import load_gradients, load_open_sums, open_gradients, open_sums
 from foundation.random_streams import seed_all
+from foundation.trainer_logs import is_logged
 
 KEY = "exact_resume"
 
@@ -169,12 +170,6 @@ class ExactResume(Callback):
             )
         if trainer.is_global_zero:
             load_open_sums(pl_module, saved.get("sums", {}))
-
-
-def is_logged(trainer: Trainer, steps: int) -> bool:
-    """Whether Lightning writes a row when this many optimizer steps are taken."""
-    every: int = trainer.log_every_n_steps or 0  # type: ignore[attr-defined]
-    return every > 0 and steps % every == 0
 
 
 def conditions_of(trainer: Trainer) -> dict[str, Any]:

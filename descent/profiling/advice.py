@@ -20,7 +20,7 @@ from descent.allocator import SWITCH
 from descent.profiling.measurement import Measured, profiled_fit
 from foundation.errors import UserError
 from foundation.factories import name_of
-from foundation.hardware import cores, cpu_has_bf16
+from foundation.hardware import cpu_has_bf16, usable_cores
 from lightning_modules.networks.amx_convolution import cpu_has_amx, plain_convolutions, use_amx_convolution
 from lightning_modules.optimizers.implementation import declines_fused
 
@@ -135,7 +135,7 @@ def _trials(run: Profiled, base: Measured) -> Iterator[Trial]:
     waits = base.share("waiting for data")
     workers = getattr(run.data, "num_workers", None)
     if waits > 0.15 and workers is not None:
-        more = max(2 * workers, min(cores(), 4))
+        more = max(2 * workers, min(usable_cores(), 4))
         text = f"batches wait for data {waits:.0%} of the time: raise --data.num_workers from {workers} to {more}"
         yield Trial(text, {"data": run.data_with(num_workers=more)})
     convolves = any(isinstance(part, (nn.Conv2d, nn.ConvTranspose2d)) for part in run.module.modules())
@@ -146,9 +146,9 @@ def _trials(run: Profiled, base: Measured) -> Iterator[Trial]:
     if str(run.trainer.precision).startswith("32") and (not run.on_cpu or cpu_has_bf16()):
         text = "bf16 autocast is not used, and this device has bf16: --trainer.precision bf16-mixed"
         yield Trial(text, {"strategy": _strategy_in_bf16(run.trainer)})
-    if run.on_cpu and base.threads < cores():
-        text = f"{base.threads} of {cores()} cores compute: OMP_NUM_THREADS={cores()}"
-        yield Trial(text, threads=cores())
+    if run.on_cpu and base.threads < usable_cores():
+        text = f"{base.threads} of {usable_cores()} cores compute: OMP_NUM_THREADS={usable_cores()}"
+        yield Trial(text, threads=usable_cores())
     offers_amx = getattr(getattr(run.module, "network", None), "amx_convolution", False)  # then it is used already
     plain = 0 if offers_amx else plain_convolutions(run.module)
     if plain and run.on_cpu and cpu_has_amx() and "bf16" in str(run.trainer.precision):
@@ -188,8 +188,8 @@ def _untried(run: Profiled, base: Measured) -> Iterator[Advice]:
             f"the allocator is off ({SWITCH}=system): {base.faults:,.0f} page faults a step, {base.system:.0%} of the "
             f"time is the system's: unset {SWITCH}"
         )
-    if run.on_cpu and base.threads > cores():
-        yield Advice(f"{base.threads} threads share {cores()} cores: OMP_NUM_THREADS={cores()}")
+    if run.on_cpu and base.threads > usable_cores():
+        yield Advice(f"{base.threads} threads share {usable_cores()} cores: OMP_NUM_THREADS={usable_cores()}")
     if base.share("logging") > 0.05:
         every = run.trainer.log_every_n_steps  # type: ignore[attr-defined]
         yield Advice(

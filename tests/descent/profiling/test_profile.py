@@ -137,14 +137,14 @@ def test_slow_data_is_seen() -> None:
 
 
 def test_nothing_is_advised_where_nothing_applies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advice, "cores", lambda: 1)
+    monkeypatch.setattr(advice, "usable_cores", lambda: 1)
     monkeypatch.delenv(SWITCH, raising=False)
     good = measured(forward=1.0, backward=2.0)
     assert advice_for(good, module(nn.Sequential(nn.Conv2d(1, 2, 3))), precision="bf16-mixed") == []
 
 
 def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advice, "cores", lambda: 8)
+    monkeypatch.setattr(advice, "usable_cores", lambda: 8)
     monkeypatch.setattr(advice, "cpu_has_bf16", lambda: True)
     monkeypatch.setenv(SWITCH, "system")
     bad = measured(forward=1.0, backward=1.0, logging=0.5, callbacks=1.5)
@@ -188,7 +188,7 @@ def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], mon
             tried.append(model)
         return measured(forward=1.0)
 
-    monkeypatch.setattr(advice, "cores", lambda: 1)
+    monkeypatch.setattr(advice, "usable_cores", lambda: 1)
     monkeypatch.setattr(run, "measure", measure)
     texts = [str(each) for each in advise(run, measured(forward=1.0))[1]]
     assert any(text.startswith("AdamW could be fused, and the config says otherwise: leave out its") for text in texts)
@@ -197,7 +197,7 @@ def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], mon
 
 
 def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advice, "cores", lambda: 1)
+    monkeypatch.setattr(advice, "usable_cores", lambda: 1)
     monkeypatch.setattr(advice, "cpu_has_bf16", lambda: False)
     rates = iter([100.0, 400.0, 100.0, 100.0])  # without and with the change, twice
     run = Profiled(module(), DigitsDataModule(), trainer(), steps=3, seconds=1)
