@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from descent.runs.settings_table import METRICS
 from foundation.compat.lightning import CSVLoggerWithWriter, MetricsWriter
 from foundation.compat.torch import write_summary
+from foundation.files import replacing
 
 CHARTS = {
     "train and validation": {
@@ -63,12 +64,10 @@ def rewind(path: Path, step: int | None) -> list[str]:
 
 
 def _replace(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", newline="") as file:
+    with replacing(path) as new, new.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    temporary.replace(path)
 
 
 class RunCSVLogger(CSVLoggerWithWriter):

@@ -10,7 +10,7 @@ from lightning.pytorch.cli import SaveConfigCallback
 from descent.runs.folder import CONFIG
 from descent.runs.loggers import RunTensorBoardLogger
 from descent.runs.settings_table import settings
-from foundation.files import save_whole
+from foundation.files import replace_text
 
 
 class SaveConfig(SaveConfigCallback):
@@ -25,7 +25,7 @@ class SaveConfig(SaveConfigCallback):
         if not trainer.is_global_zero:
             return
         text = self.parser.dump(self.config, skip_none=False)
-        save_whole(folder / CONFIG, text)
+        replace_text(folder / CONFIG, text)
         for logger in trainer.loggers:  # into TensorBoard as text, and as the run's row in its table
             if isinstance(logger, RunTensorBoardLogger):
                 logger.log_text("config", text)

@@ -9,7 +9,6 @@ from torch import nn
 from torchvision import models
 
 from foundation.argument_checks import check_at_least_one
-from lightning_modules.networks.amx_convolution import use_long_rows
 
 
 class TimmNetwork(nn.Module):
@@ -35,6 +34,8 @@ class TimmNetwork(nn.Module):
         torch.Size([2, 7])
     """
 
+    amx_convolution = True
+
     def __init__(
         self,
         name: str,
@@ -57,7 +58,6 @@ class TimmNetwork(nn.Module):
             raise ConnectionError(_no_weights(name, error)) from error
         except (TypeError, RuntimeError) as error:  # an unknown option; an unknown tag after the dot
             raise ValueError(f"timm cannot build {name!r}: {error}") from error
-        use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of a batch of images."""
@@ -92,6 +92,8 @@ class TorchvisionNetwork(nn.Module):
         torch.Size([2, 7])
     """
 
+    amx_convolution = True
+
     def __init__(
         self,
         name: str,
@@ -113,7 +115,6 @@ class TorchvisionNetwork(nn.Module):
         self.model = _torchvision_model(name, pretrained, num_classes, options or {})
         if in_channels != 3:
             _replace_first_convolution(self.model, in_channels)
-        use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of a batch of images."""

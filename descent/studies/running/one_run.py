@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import math
 import re
 import tempfile
 import time
@@ -24,6 +23,7 @@ from descent.studies.running.recorder import Recorder, StudyError
 from descent.training.command_line import DescentCLI
 from foundation.compat.jsonargparse_messages import FIRST_ERROR_OF_UNION
 from foundation.errors import UserError
+from foundation.files import finite
 from foundation.hardware import effective_precision
 from foundation.machine_load import ALONE, MachineLoad
 
@@ -122,7 +122,7 @@ def execute(order: RunOrder) -> Outcome:
         except Exception as error:
             status, message = CRASHED, f"{type(error).__name__}: {reason(error)}"
     others = load.cores()
-    return _finite(
+    return finite(
         {
             "status": status,
             "message": message,
@@ -204,11 +204,3 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
