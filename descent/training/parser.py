@@ -3,12 +3,17 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 
 from descent import presets
+from descent.training.mistakes import TRACEBACK_SWITCH
 from descent.training.parse_errors import explain
+from foundation.errors import UserError
 
 
 class Parser(LightningArgumentParser):
@@ -16,6 +21,9 @@ class Parser(LightningArgumentParser):
 
     short_help: str | None = None
     """Text of `--help`; the full list of options is `--help_all`."""
+
+    raises = False
+    """Whether a mistake raises `UserError` instead of being printed and ending the process."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("parser_mode", presets.register())
@@ -27,9 +35,12 @@ class Parser(LightningArgumentParser):
         parser = getattr(ex, "subcommand_parser", None) or self
         if not self.exit_on_error:
             super().error(message, ex)
-        if os.environ.get("DESCENT_TRACEBACK"):
+        if os.environ.get(TRACEBACK_SWITCH):
             sys.stderr.write(message + "\n")
-        sys.stderr.write(f"error: {explain(message, known_keys(parser))}\n")
+        text = explain(message, known_keys(parser))
+        if self.raises:
+            raise UserError(text) from ex
+        sys.stderr.write(f"error: {text}\n")
         self.exit(2)
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
@@ -62,3 +73,15 @@ def known_keys(parser: argparse.ArgumentParser) -> list[str]:
         if isinstance(action, argparse._SubParsersAction):
             keys |= set(action.choices)
     return sorted(key for key in keys if key)
+
+
+@contextmanager
+def explained_constructor_errors() -> Iterator[None]:
+    """Turn an error that a constructor raises into a `UserError`: the config gave it a wrong value."""
+    try:
+        yield
+    except (OSError, UserError, MisconfigurationException):
+        raise
+    except Exception as error:
+        text = explain(str(error), [])
+        raise UserError(text or f"{type(error).__name__} while the config's classes were made") from error

@@ -17,11 +17,11 @@ from foundation.errors import UserError
 from foundation.processes import launched_by_torchrun
 
 
-def listed(plugins: Any) -> list[Any]:
-    """Plugins as a list, however they were given."""
-    if plugins is None:
+def as_list(given: Any) -> list[Any]:
+    """Return plugins or callbacks as a list, also where a single one or none is given."""
+    if given is None:
         return []
-    return list(plugins) if isinstance(plugins, Sequence) and not isinstance(plugins, str) else [plugins]
+    return list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
 
 
 def with_launched_processes(flags: dict[str, Any]) -> dict[str, Any]:

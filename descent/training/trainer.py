@@ -13,7 +13,7 @@ from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
 from callbacks.reporting.progress import EpochBar, EpochLines
-from descent.training.processes import listed, prepare_processes, with_launched_processes
+from descent.training.processes import as_list, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
 from foundation.errors import UserError
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
@@ -46,7 +46,7 @@ class Trainer(LightningTrainer):
         self.profiled: StepProfile | None = None  # what `profile` found
         kwargs = with_launched_processes(kwargs)
         if kwargs.get("sync_batchnorm"):
-            kwargs["plugins"] = [*listed(kwargs.get("plugins")), BatchNormSync()]
+            kwargs["plugins"] = [*as_list(kwargs.get("plugins")), BatchNormSync()]
         if kwargs.get("profiler") is None:
             kwargs["profiler"] = NoProfiler()
         callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])

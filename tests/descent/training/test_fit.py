@@ -102,7 +102,7 @@ def test_measures_and_predicts_with_a_checkpoint(capsys: pytest.CaptureFixture[s
 
 def test_untrained_networks_are_announced(capsys: pytest.CaptureFixture[str]) -> None:
     run(["test", *SHORT[1:]])
-    assert "test: no --ckpt_path is given: this is the network as it is initialised" in capsys.readouterr().err
+    assert "test: no --ckpt_path is given, so the network has its initial, untrained weights" in capsys.readouterr().err
 
 
 def test_the_whole_config_can_be_printed_and_used(capsys: pytest.CaptureFixture[str]) -> None:
