@@ -1,4 +1,4 @@
-"""The argument parser: errors of one or two lines, help that fits a screen."""
+"""The argument parser: a mistake gives an error of one line, `--help` a text that fits on a screen."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from foundation.errors import UserError
 
 
 class Parser(LightningArgumentParser):
-    """LightningCLI's parser with messages and help for people."""
+    """LightningCLI's parser with short error messages and a short help."""
 
     short_help: str | None = None
     """Text of `--help`; the full list of options is `--help_all`."""
@@ -31,7 +31,7 @@ class Parser(LightningArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong in one or two lines and exit with 2."""
+        """Print the mistake in one line and exit with code 2."""
         parser = getattr(ex, "subcommand_parser", None) or self
         if not self.exit_on_error:
             super().error(message, ex)
@@ -44,16 +44,16 @@ class Parser(LightningArgumentParser):
         self.exit(2)
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
-        """The short help where there is one."""
+        """Return the short help where there is one, else the full help."""
         return self.short_help or super().format_help(formatter)
 
     def show_all_options(self) -> None:
-        """Offer `--help_all`, which prints what `--help` leaves out."""
+        """Add `--help_all`, which prints the options that `--help` leaves out."""
         self.add_argument("--help_all", action=HelpAll, help="Show every option and exit.")
 
 
 class HelpAll(argparse.Action):
-    """Prints the full help."""
+    """Print the full help and exit."""
 
     def __init__(self, option_strings: list[str], dest: str = argparse.SUPPRESS, **kwargs: Any) -> None:
         super().__init__(
@@ -61,13 +61,13 @@ class HelpAll(argparse.Action):
         )
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
-        """Print and leave."""
+        """Print and exit."""
         sys.stdout.write(LightningArgumentParser.format_help(parser))  # type: ignore[arg-type]
         parser.exit()
 
 
 def known_keys(parser: argparse.ArgumentParser) -> list[str]:
-    """Keys that a parser takes, subcommands' included."""
+    """List the keys that a parser accepts, including subcommands."""
     keys = {action.dest for action in parser._actions if action.dest not in ("help", argparse.SUPPRESS)}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -84,4 +84,4 @@ def explained_constructor_errors() -> Iterator[None]:
         raise
     except Exception as error:
         text = explain(str(error), [])
-        raise UserError(text or f"{type(error).__name__} while the config's classes were made") from error
+        raise UserError(text or f"{type(error).__name__} while building the classes of the config") from error

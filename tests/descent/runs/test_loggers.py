@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cli import main
-from descent.runs.settings_table import settings
+from descent.runs.saved_config import settings
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_two_processes(tmp_path: Path) -> None:
 def test_the_same_command_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["fit", *SMALL, "--trainer.default_root_dir", str(tmp_path), "--experiment", "job", "--ckpt_path", "last"]
     cli.main([*words, "--trainer.max_epochs", "1"])
-    assert "no checkpoint to go on from yet, this run begins at the beginning" in capsys.readouterr().err
+    assert "no checkpoint to resume from, so this run starts at step 0" in capsys.readouterr().err
     cli.main([*words, "--trainer.max_epochs", "2"])
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["0"]
     assert read_checkpoint(tmp_path / "job/0/checkpoints/last.ckpt")["epoch"] == 1

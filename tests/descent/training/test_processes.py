@@ -81,7 +81,7 @@ def test_words_for_real_errors() -> None:
         port = taken.getsockname()[1]
         assert f"port {port} on this machine is in use" in said_by(port, is_master=True)
     assert f"the first process does not answer at 127.0.0.1, port {port}, within 1800 s" in said_by(port)
-    assert "1 of 2 processes came within 1800 s: start the others" in said_by(0, is_master=True)
+    assert "1 of 2 processes joined within 1800 s: start the others" in said_by(0, is_master=True)
 
 
 def said_by(port: int, is_master: bool = False) -> str:
@@ -113,7 +113,7 @@ def test_what_torchrun_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_launched_processes({"devices": "auto"}) == {"devices": 2, "num_nodes": 3}
     assert with_launched_processes({"devices": 2, "num_nodes": 3}) == {"devices": 2, "num_nodes": 3}
     message = (
-        "torchrun has started 2 processes on each of 3 nodes, the config says devices 4 and num_nodes 1: leave both"
+        "torchrun has started 2 processes on each of 3 nodes, but the config has devices 4 and num_nodes 1: remove both"
     )
     with pytest.raises(UserError, match=message):
         with_launched_processes({"devices": 4})
@@ -152,7 +152,7 @@ def test_mistakes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     cores = os.cpu_count()
     words = [*SHORT, "--trainer.devices=1000"]
     assert re.search(
-        rf"devices asks for 1000 processes on the CPU, this machine has {cores} cores", refused(words, capsys)
+        rf"devices asks for 1000 processes on the CPU, but this machine has {cores} cores", refused(words, capsys)
     )
     monkeypatch.setenv("DESCENT_TIMEOUT", "soon")
     with pytest.raises(UserError, match="DESCENT_TIMEOUT must be a number of seconds ≥ 1, got 'soon'"):

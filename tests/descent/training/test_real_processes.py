@@ -52,7 +52,9 @@ def test_a_port_in_use(bound: socket.socket) -> None:
     bound.listen()
     port = bound.getsockname()[1]
     (line,) = errors(fit(["--trainer.devices=2"], port, seconds=2))
-    assert line.startswith(f"error: port {port} on this machine is in use: another run, or what is left of one")
+    assert line.startswith(
+        f"error: port {port} on this machine is in use, by another run or by a process left from one"
+    )
 
 
 def test_a_first_process_that_is_not_there(bound: socket.socket) -> None:
