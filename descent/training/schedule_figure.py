@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+Line = tuple[str, dict[str, list[float]], Preview]
+"""A parameter group: its name, its values by quantity, and the preview that it belongs to."""
+
 NAMES = {"lr": "learning rate", "momentum": "momentum", "weight_decay": "weight decay"}
 
 
@@ -34,15 +37,7 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
     heights = [2.0 if quantity == "lr" else 1.0 for quantity in shown]
     panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for axes, quantity in zip(panels, shown, strict=True):
-        for index, (name, values, _) in enumerate(lines):
-            if quantity in values:
-                style = ("-", "--", ":", "-.")[index % 4]
-                label = "planned" if len(lines) == 1 else name
-                axes.plot(values[quantity], style, color=COLORS[index % len(COLORS)], label=label)
-        axes.set_ylabel(NAMES[quantity])
-        highest = max(max(values[quantity]) for _, values, _ in lines if quantity in values) or 1.0
-        axes.set_ylim(-0.04 * highest, 1.08 * highest)
-        axes.grid(alpha=0.3)
+        draw_quantity(axes, quantity, lines)
     if real is not None:
         draw_logged_rates(panels[0], real)
     if len(panels[0].get_lines()) > 1:
@@ -51,6 +46,19 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
     add_epochs(panels[0], previews)
     describe(lines)
     return save(figure, folder, "schedule")
+
+
+def draw_quantity(axes: "Axes", quantity: str, lines: list[Line]) -> None:
+    """Draw a line per parameter group."""
+    for index, (name, values, _) in enumerate(lines):
+        if quantity in values:
+            style = ("-", "--", ":", "-.")[index % 4]
+            label = "planned" if len(lines) == 1 else name
+            axes.plot(values[quantity], style, color=COLORS[index % len(COLORS)], label=label)
+    highest = max(max(values[quantity]) for _, values, _ in lines if quantity in values) or 1.0
+    axes.set_ylabel(NAMES[quantity])
+    axes.set_ylim(-0.04 * highest, 1.08 * highest)
+    axes.grid(alpha=0.3)
 
 
 def named(previews: list[Preview]) -> list[Preview]:
@@ -79,7 +87,7 @@ def add_epochs(axes: "Axes", previews: list[Preview]) -> None:
         top.set_xlabel("epoch")
 
 
-def describe(lines: list[tuple[str, dict[str, list[float]], Preview]]) -> None:
+def describe(lines: list[Line]) -> None:
     """Print each group's first, highest and last learning rate."""
     width = max(len(name) for name, _, _ in lines)
     for name, values, seen in lines:

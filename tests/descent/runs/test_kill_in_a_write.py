@@ -1,4 +1,4 @@
-"""What a run's folder needs to go on is never half written: a kill in the midst of a write leaves the file before it."""
+"""A kill during a write leaves the previous file, so that a run can always be resumed."""
 
 import csv
 from pathlib import Path
@@ -11,7 +11,7 @@ from foundation.files import save_whole
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
+    """Stands for SIGKILL: no `except Exception` catches it."""
 
 
 def test_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
