@@ -28,12 +28,13 @@ from descent.training.help import HELP
 from descent.training.parser import Parser, explained_constructor_errors
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
+from foundation.compat.lightning_cli import CommandLine
 from foundation.files import strict_json
 from foundation.hardware import effective_precision
 from foundation.processes import rank_of_process, say
 
 
-class DescentCLI(LightningCLI):
+class DescentCLI(CommandLine):
     """LightningCLI: module, network, loss, optimizer, scheduler and data are chosen by class path or preset.
 
     `descent.training.build` builds the same objects without running a command.
@@ -73,22 +74,15 @@ class DescentCLI(LightningCLI):
         """Add the arguments of a run that belong neither to trainer, module nor data."""
         add_run_arguments(parser)
 
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+    def prepare_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
+        """Give the subcommand its short help, and `--help_all`."""
         assert isinstance(parser, Parser)
         parser.show_all_options()
         parser.short_help = HELP.get(subcommand)
-        return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that both `args` and `sys.argv` are given, which is always so here."""
         self.config = parser.parse_args(args)
-
-    def _parse_ckpt_path(self) -> None:
-        """Do nothing: Lightning would let a checkpoint's hyper-parameters override the command line.
-
-        `run_command` puts the run's config.yaml before what is typed.
-        """
 
     # -- from config to run --------------------------------------------------------------------------------------------
 

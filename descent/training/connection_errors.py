@@ -3,6 +3,8 @@
 import os
 import re
 
+from foundation.compat.torch import NO_ANSWER_FROM_MASTER, PORT_IN_USE, PROCESS_GONE, PROCESS_SILENT, PROCESSES_MISSING
+
 TIMEOUT_VARIABLE = "DESCENT_TIMEOUT"
 DEFAULT_TIMEOUT = 1800  # seconds; the default of torch and Lightning
 
@@ -40,13 +42,11 @@ GONE = (
     "checkpoint is complete: resume with --ckpt_path last."
 )
 RULES = {
-    r"port: (\d+),.*EADDRINUSE": IN_USE,
-    r"timed out after \d+ms while trying to connect to \(([^,]+), (\d+)\)": NO_MASTER,
-    r"waiting for clients\. (\d+)/(\d+) clients joined": MISSING,
-    r"gloo.*Timed out waiting|Watchdog caught collective operation timeout|wait timeout after \d+ms": SILENT,
-    r"gloo.*(?:Connection (?:closed|reset) by peer|Broken pipe|Socket closed|Software caused|connect)": GONE,
-    r"NCCL.*(?:remote process exited|ncclRemoteError|Connection|aborted)": GONE,
-    r"Connection was likely closed|Broken pipe|Connection reset by peer|failed to recv": GONE,
+    PORT_IN_USE: IN_USE,
+    NO_ANSWER_FROM_MASTER: NO_MASTER,
+    PROCESSES_MISSING: MISSING,
+    PROCESS_SILENT: SILENT,
+    PROCESS_GONE: GONE,
 }
 """Pattern of an error of torch, and the line to print; `{0}` is the pattern's first group. The first match counts."""
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch.distributed as dist
-from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+
+from foundation.compat.lightning import ScriptLauncher
 
 POLL_INTERVAL = 0.5  # seconds
 GRACE = 10.0  # seconds in which the first process may end by itself, with its own error message
 
 
-class WatchedLauncher(_SubprocessScriptLauncher):
+class WatchedLauncher(ScriptLauncher):
     """Start one process per device; stop all of them when one fails.
 
     Lightning's own launcher checks every 5 s and then kills the first process at once, so that its error message and
@@ -35,9 +35,9 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         """
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
-            self._call_children_scripts()
+            self.start_other_processes()
             threading.Thread(target=watch, args=(self.procs, self.over), daemon=True, name="watch").start()
-        _set_num_threads_if_needed(num_processes=self.num_processes)
+        self.share_cores()
         try:
             return function(*args, **kwargs)
         except BaseException:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from descent.presets import nearest
+from foundation.compat import jsonargparse_messages as patterns
 
 LIMIT = 600
 
@@ -23,10 +24,10 @@ def explain(message: str, keys: Iterable[str]) -> str:
         keys: Keys that the parser accepts, for "Did you mean …?".
     """
     text = message.strip()
-    path = ".".join(re.findall(r'Parser key "([^"]+)"', text))
+    path = ".".join(re.findall(patterns.KEY, text))
     for pattern, explainer in RULES:
         found = re.search(pattern, text)
-        if found and (line := explainer(Mistake(found[1], found, path, list(keys), text))):
+        if found and (line := explainer(Mistake(found, path, list(keys), text))):
             return line[:LIMIT]
     return re.sub(r"\s+", " ", text)[:LIMIT]
 
@@ -56,22 +57,26 @@ class Mistake:
     """A parse error that matches a pattern.
 
     Args:
-        name: First group of the pattern.
         found: The match.
         path: Dotted key of the value.
         keys: Keys that the parser accepts.
         text: The whole message.
     """
 
-    name: str
     found: re.Match[str]
     path: str
     keys: list[str]
     text: str
 
+    @property
+    def name(self) -> str:
+        """The first group of the pattern."""
+        return str(self.found[1])
+
+    @property
     def given(self) -> str:
-        """Return the value that was given."""
-        values = re.findall(r"Given value: ([^\n]*)", self.text)
+        """The value that was given."""
+        values = re.findall(patterns.GIVEN_VALUE, self.text)
         return str(values[0]) if values else "something else"
 
 
@@ -82,7 +87,7 @@ def _unrecognized(mistake: Mistake) -> str:
 
 def _not_accepted(mistake: Mistake) -> str:
     name, path = mistake.name, mistake.path
-    classes = re.findall(r"class_path '([\w.]+)'", mistake.text)
+    classes = re.findall(patterns.CLASS_PATH, mistake.text)
     if not classes:
         return f"unknown key {name} in {path or 'the config'}.{suggest(name, [k.split('.')[-1] for k in mistake.keys])}"
     arguments = members(classes[-1])
@@ -92,10 +97,8 @@ def _not_accepted(mistake: Mistake) -> str:
 
 def _union(mistake: Mistake) -> str:
     """Return the error that a constructor raised, among the types that were tried; empty if there is none."""
-    other = re.compile(
-        r"Expected |Problem with given|does not correspond|Errors:|Subtypes:|Given value|Parser key|Does not v"
-    )
-    reasons = [line.strip(" -") for line in mistake.name.splitlines() if line.strip() and not other.search(line)]
+    lines = [line.strip(" -") for line in mistake.name.splitlines() if line.strip()]
+    reasons = [line for line in lines if not re.search(patterns.PROSE_OF_UNION, line)]
     if not reasons:
         return ""
     return (f"{mistake.path}: " if mistake.path else "") + re.sub(r"\s+", " ", reasons[-1])
@@ -109,7 +112,7 @@ def _required(mistake: Mistake) -> str:
             "e.g. --model.network networks/small_cnn.yaml --model.optimizer optimizers/adamw.yaml "
             "--data data/digits.yaml."
         )
-    classes = re.findall(r"class_path(?:=| )'([\w.]+)'", mistake.text)
+    classes = re.findall(patterns.CLASS_PATH_OF_NAMESPACE, mistake.text)
     owner = next((owner for owner in classes if "ImageClassifier" not in owner), path)
     return f"{path}: {owner} needs {name}; give it as --{path}.{name.split(',')[0]} VALUE or in the config."
 
@@ -120,9 +123,9 @@ def _no_attribute(mistake: Mistake) -> str:
 
 
 def _wrong_type(mistake: Mistake) -> str:
-    types = re.findall(r"Expected an? <class '([\w.]+)'>", mistake.text)
+    types = re.findall(patterns.EXPECTED_TYPE, mistake.text)
     names = ["null" if name == "NoneType" else name for name in types if not name.startswith("lightning")]
-    given = re.sub(r"\. Got value:.*", "", mistake.given())
+    given = re.sub(r"\. Got value:.*", "", mistake.given)
     return f"{mistake.path} must be {' or '.join(dict.fromkeys(names)) or 'of another type'}, got {given}."
 
 
@@ -136,27 +139,20 @@ def _not_found(mistake: Mistake) -> str:
 
 
 RULES: list[tuple[str, Callable[[Mistake], str]]] = [
-    (r"[Uu]nrecognized arguments: (.+)", _unrecognized),
-    (r"Option '([^']+)' is not accepted", _not_accepted),
-    (r"[Kk]ey ['\"]([\w.]+)['\"] is not expected", _not_accepted),
-    (r"does not accept option '([\w.]+)'", lambda m: f"unknown key {m.name}.{suggest(m.name, m.keys)}"),
+    (patterns.UNRECOGNIZED, _unrecognized),
+    (patterns.NOT_ACCEPTED, _not_accepted),
+    (patterns.OPTION_NOT_ACCEPTED, lambda m: f"unknown key {m.name}.{suggest(m.name, m.keys)}"),
+    (patterns.INVALID_YAML, lambda m: f"the config is not valid YAML: {' '.join(m.name.split())}"),
+    (patterns.REQUIRED, _required),
+    (patterns.NO_ATTRIBUTE, _no_attribute),
     (
-        r"Problems parsing config: (.+(?:\n.+)*)",
-        lambda m: "the config is not valid YAML: " + re.sub(r"\s+", " ", m.name),
-    ),
-    (r"the following arguments are required: ([\w, ]+)", _required),
-    (r"module '([\w.]+)' has no attribute '(\w+)'", _no_attribute),
-    (
-        r"No module named '([\w.]+)'",
+        patterns.NO_MODULE,
         lambda m: f"{m.path}: no module named {m.name}. A class of your own is looked up in the working folder.",
     ),
-    (
-        r"[Ii]mport path ([\w.]+) does not correspond to a subclass of (\w+)",
-        lambda m: f"{m.path}: {m.name} is not a subclass of {m.found[2]}.",
-    ),
-    (r"Expected a typing\.Literal\[(.+?)\]", lambda m: f"{m.path} must be one of {m.name}; got {m.given()}."),
-    (r"Subtypes: .*\n\s*Errors:\n((?:.*\n)*?)\s*Given value", _union),
-    (r"Expected an? <class '(int|float|bool|str|dict|list)'>", _wrong_type),
-    (r"Expected a dot import path string: (\S+)", _not_found),
+    (patterns.NOT_A_SUBCLASS, lambda m: f"{m.path}: {m.name} is not a subclass of {m.found[2]}."),
+    (patterns.NOT_A_CHOICE, lambda m: f"{m.path} must be one of {m.name}; got {m.given}."),
+    (patterns.ERRORS_OF_SUBTYPES, _union),
+    (patterns.NOT_OF_TYPE, _wrong_type),
+    (patterns.NOT_AN_IMPORT_PATH, _not_found),
 ]
 """Pattern of an error of jsonargparse, and the function that writes the line. The first that writes one counts."""

@@ -13,6 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from descent import presets
 from descent.training.mistakes import TRACEBACK_SWITCH
 from descent.training.parse_errors import explain
+from foundation.compat.argument_parsers import argument_names
 from foundation.errors import UserError
 
 
@@ -37,7 +38,7 @@ class Parser(LightningArgumentParser):
             super().error(message, ex)
         if os.environ.get(TRACEBACK_SWITCH):
             sys.stderr.write(message + "\n")
-        text = explain(message, known_keys(parser))
+        text = explain(message, sorted(argument_names(parser)))
         if self.raises:
             raise UserError(text) from ex
         sys.stderr.write(f"error: {text}\n")
@@ -64,15 +65,6 @@ class HelpAll(argparse.Action):
         """Print and exit."""
         sys.stdout.write(LightningArgumentParser.format_help(parser))  # type: ignore[arg-type]
         parser.exit()
-
-
-def known_keys(parser: argparse.ArgumentParser) -> list[str]:
-    """List the keys that a parser accepts, including subcommands."""
-    keys = {action.dest for action in parser._actions if action.dest not in ("help", argparse.SUPPRESS)}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            keys |= set(action.choices)
-    return sorted(key for key in keys if key)
 
 
 @contextmanager

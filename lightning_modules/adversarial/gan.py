@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
+from foundation.compat.lightning import let_ddp_find_unused_parameters, trainer_of
 from foundation.counter_random import mix
 from foundation.errors import UserError
 from foundation.images import as_bytes
@@ -176,13 +177,11 @@ class GAN(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Lay out the weights; see that the networks fit the data; tell DDP that each turn leaves a network out."""
-        options = getattr(
-            getattr(self._trainer, "strategy", None), "_ddp_kwargs", {}
-        )  # no public way where the strategy is given by name
-        options.setdefault("find_unused_parameters", True)
+        trainer = trainer_of(self)
+        let_ddp_find_unused_parameters(getattr(trainer, "strategy", None))
         if self.channels_last:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        data: Any = getattr(self._trainer, "datamodule", None)
+        data: Any = getattr(trainer, "datamodule", None)
         if hasattr(data, "channels") and hasattr(data, "image_size"):
             check_networks(self.generator, self.discriminator, self.latent_size, (data.channels, *data.image_size))
 

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
+from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.epoch_means import EpochMeans
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
@@ -141,5 +142,5 @@ class EpochModule(LightningModule):
 
     @property
     def _continues_a_fit(self) -> bool:
-        trainer = self._trainer  # none while `load_from_checkpoint` makes the module
+        trainer = trainer_of(self)
         return trainer is not None and trainer.state.fn == TrainerFn.FITTING

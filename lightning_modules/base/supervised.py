@@ -9,6 +9,7 @@ from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLR
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from foundation.factories import class_of
 from lightning_modules.base.epoch_module import EpochModule
@@ -93,7 +94,7 @@ class SupervisedModule(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Lay out the weights; see that the loss takes what the data gives."""
-        augmentation = getattr(getattr(self._trainer, "datamodule", None), "augmentation", None)
+        augmentation = getattr(getattr(trainer_of(self), "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
             self._check_soft_targets(type(augmentation).__name__)
         if self.channels_last:

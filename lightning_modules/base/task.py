@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.supervised import SupervisedModule
 
@@ -67,7 +68,7 @@ class Task(SupervisedModule):
     def setup(self, stage: str) -> None:
         """Try the network on the data's shape, make the metrics."""
         super().setup(stage)
-        data: Any = getattr(self._trainer, "datamodule", None)
+        data: Any = getattr(trainer_of(self), "datamodule", None)
         self.class_names = getattr(data, "class_names", self.class_names)
         if hasattr(data, "channels") and hasattr(data, "image_size"):
             self.check_output(trial_output(self.network, (data.channels, *data.image_size)), data)

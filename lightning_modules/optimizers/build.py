@@ -9,11 +9,12 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 
+from foundation.compat.torch import leave_unscaling_to_the_scaler
 from foundation.errors import UserError
 from foundation.factories import name_of
 from lightning_modules.optimizers.group_table import group_table
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
-from lightning_modules.optimizers.implementation import choose_implementation, leave_unscaling_to_the_scaler
+from lightning_modules.optimizers.implementation import choose_implementation
 from lightning_modules.optimizers.parameter_groups import ParameterGroups, network_of
 
 

@@ -48,17 +48,6 @@ def declines_fused(optimizer: Callable[..., Any]) -> bool:
     return not given.get("fused") and (given.get("fused") is False or given.get("foreach") is not None)
 
 
-def leave_unscaling_to_the_scaler(optimizer: Optimizer) -> None:
-    """Let a gradient scaler treat a fused optimizer as any other.
-
-    A fused optimizer offers to unscale the gradients inside its step. Lightning then refuses to clip, even in
-    bf16-mixed where nothing is scaled, and whether a step was skipped is known to the device alone. Withdrawn, the
-    scaler unscales before the step and leaves it out after an overflow; the step is still fused.
-    """
-    if getattr(optimizer, "_step_supports_amp_scaling", False):
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-
-
 def implementation_of(optimizer: Optimizer) -> str:
     """Say in words how an optimizer's step runs."""
     group = optimizer.param_groups[0]

@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from descent.studies.config_overlay import Config
 from descent.studies.running.recorder import Recorder, StudyError
 from descent.training.build import Built, build, parse_config
+from foundation.compat.jsonargparse_messages import FIRST_ERROR_OF_UNION
 from foundation.machine_load import ALONE, MachineLoad
 
 Outcome = dict[str, Any]
@@ -140,7 +141,7 @@ def _silent() -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """What a run died of, in a line; of what jsonargparse lists only what a constructor said."""
     text = " ".join(str(error).split())
-    said = re.search(r"Subtypes: .*? Errors: - (.*?)(?: - Expected| Given value|$)", text)
+    said = re.search(FIRST_ERROR_OF_UNION, text)
     return (said[1] if said else text)[:300]
 
 
