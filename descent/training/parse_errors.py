@@ -48,8 +48,18 @@ def members(dotted: str) -> list[str]:
         if target is None:
             return []
         passed_by_descent = {"params", "optimizer"} if module.startswith("torch.optim") else set()
-        parameters = inspect.signature(target).parameters.values()
-        return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in passed_by_descent]
+        return [name for name in argument_names(target) if name not in passed_by_descent]
+
+
+def argument_names(target: Callable[..., object]) -> list[str]:
+    """Return the names of a function's or class's arguments, with those that `**kwargs` passes to a base class."""
+    names: dict[str, None] = {}
+    for each in inspect.getmro(target) if inspect.isclass(target) else (target,):
+        parameters = inspect.signature(each).parameters.values()
+        names |= {p.name: None for p in parameters if p.kind is not p.VAR_KEYWORD}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""fused, foreach or one tensor at a time: which of torch's implementations of an optimizer runs."""
+"""Choose between torch's implementations of an optimizer: fused, foreach or one tensor at a time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FUSED_ON = ("cpu", "cuda")
 
 
 def choose_implementation(optimizer: Callable[..., Any], parameters: Iterable[torch.Tensor]) -> dict[str, bool]:
-    """Return `fused=True` where the optimizer, its arguments and the parameters allow it, else nothing.
+    """Return `fused=True` if the optimizer, its arguments and the parameters allow it, else nothing.
 
-    torch itself never chooses fused, which is the fastest on a GPU and on a CPU too. A choice in the config stands.
+    torch itself never chooses fused, which is the fastest on GPUs and CPUs. A choice in the config is kept.
 
     Args:
-        optimizer: an optimizer class without its parameters.
-        parameters: what it will optimize.
+        optimizer: An optimizer class without its parameters.
+        parameters: The parameters to optimize.
     """
     given = arguments_of(optimizer)
     if "fused" not in inspect.signature(class_of(optimizer)).parameters:
@@ -35,7 +35,7 @@ def choose_implementation(optimizer: Callable[..., Any], parameters: Iterable[to
 
 
 def declines_fused(optimizer: Callable[..., Any]) -> bool:
-    """Whether torch has a fused implementation of an optimizer, and what it was given rules it out.
+    """Return whether an optimizer has a fused implementation that its arguments switch off.
 
     Example:
         >>> from functools import partial
@@ -49,7 +49,7 @@ def declines_fused(optimizer: Callable[..., Any]) -> bool:
 
 
 def implementation_of(optimizer: Optimizer) -> str:
-    """Say in words how an optimizer's step runs."""
+    """Return in words which implementation an optimizer uses."""
     group = optimizer.param_groups[0]
     if group.get("fused"):
         return "fused"
