@@ -154,9 +154,9 @@ def test_bad_arguments() -> None:
         WeightedCrossEntropyLoss([1.0, -1.0])
     with pytest.raises(ValueError, match=r"alpha must be finite, ≥ 0 and not all 0, got 0\.0"):
         SoftmaxFocalLoss(alpha=0.0)
-    with pytest.raises(ValueError, match=r"class_weights must be one number a class, got shape \(0,\)"):
+    with pytest.raises(ValueError, match=r"class_weights must be one number per class, got shape \(0,\)"):
         WeightedCrossEntropyLoss([])
-    with pytest.raises(ValueError, match="class_weights must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="class_weights must have one number per class: got 2 numbers for 3 classes"):
         WeightedCrossEntropyLoss([1.0, 2.0])(torch.zeros(1, 3), torch.tensor([0]))
-    with pytest.raises(ValueError, match="alpha must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="alpha must have one number per class: got 2 numbers for 3 classes"):
         SoftmaxFocalLoss(alpha=[1.0, 2.0])(torch.zeros(1, 3), torch.tensor([0]))

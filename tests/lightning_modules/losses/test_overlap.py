@@ -144,7 +144,7 @@ def test_bad_input() -> None:
         JaccardLoss()(torch.zeros(2, 3, 4), torch.zeros(2, 5).long())
     with pytest.raises(ValueError, match="class numbers from 0 to 2, got 3"):
         JaccardLoss()(torch.zeros(2, 3, 4), torch.full((2, 4), 3))
-    with pytest.raises(ValueError, match="class_weights must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="class_weights must have one number per class: got 2 numbers for 3 classes"):
         JaccardLoss(class_weights=[1.0, 2.0])(torch.zeros(2, 3, 4), torch.zeros(2, 4).long())
 
 

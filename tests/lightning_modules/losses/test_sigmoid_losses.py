@@ -170,7 +170,7 @@ def test_bad_input() -> None:
         SigmoidFocalLoss(alpha=1.5)
     with pytest.raises(ValueError, match="gamma must be ≥ 0, got -2"):
         SigmoidFocalLoss(gamma=-2)
-    with pytest.raises(ValueError, match="pos_weight must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="pos_weight must have one number per class: got 2 numbers for 3 classes"):
         SigmoidCrossEntropyLoss(pos_weight=[1.0, 2.0])(torch.zeros(1, 3), torch.zeros(1, 3))
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\], got -0\.1"):
         SigmoidCrossEntropyLoss(label_smoothing=-0.1)
