@@ -72,7 +72,18 @@ def _inside(shape: int, count: int, size: int, g: torch.Generator) -> Tensor:
 
 
 class ShapesDataModule(ImageDataModule):
-    """Base class of the generated shapes: training, validation and test images are drawn with seeds of their own."""
+    """Base class of the generated shapes; training, validation and test images are drawn with different seeds.
+
+    Args:
+        pictures: Number of training images, ≥ 10; validation and test have a quarter as many each.
+        size: Height and width, ≥ 8.
+        rarity: ≥ 1: squares are shown this many times less often than discs, triangles as many times less again.
+        data_seed: Seed of the images, ≥ 0.
+        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
 
     channels = 3
     image_size = (32, 32)
@@ -113,15 +124,8 @@ class ShapeMasksDataModule(ShapesDataModule, MaskDataModule):
     """Discs, squares and triangles on a noisy background; the target is the class of each pixel.
 
     Args:
-        pictures: Number of training images, ≥ 10; validation and test have a quarter as many each.
-        size: Height and width, ≥ 8.
-        rarity: ≥ 1: squares are shown this many times less often than discs, triangles as many times less again.
-        data_seed: Seed of the images, ≥ 0.
         foreground: Distinguish only shape and background: two classes instead of four.
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`; the augmentation moves the mask too.
-
-    Raises:
-        ValueError: If an argument is outside its range.
+        kwargs: See :class:`ShapesDataModule`; the augmentation moves the mask too.
 
     Example:
         >>> data = ShapeMasksDataModule(pictures=40, batch_size=8)
@@ -148,15 +152,7 @@ class ShapeMasksDataModule(ShapesDataModule, MaskDataModule):
 class ShapeLabelsDataModule(ShapesDataModule):
     """Discs, squares and triangles on a noisy background; the target says which of them are there: none, some or all.
 
-    Args:
-        pictures: Number of training images, ≥ 10; validation and test have a quarter as many each.
-        size: Height and width, ≥ 8.
-        rarity: ≥ 1: squares are shown this many times less often than discs, triangles as many times less again.
-        data_seed: Seed of the images, ≥ 0.
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
-
-    Raises:
-        ValueError: If an argument is outside its range.
+    Its arguments are those of :class:`ShapesDataModule`.
 
     Example:
         >>> data = ShapeLabelsDataModule(pictures=40, batch_size=8)

@@ -1,4 +1,7 @@
-"""Two tables that are bundled with scikit-learn: breast cancer (classes) and diabetes (a number)."""
+"""Two tables that are bundled with scikit-learn: breast cancer (classes) and diabetes (a number).
+
+Their arguments are those of :class:`~datamodules.memory.data_module.ImageDataModule`.
+"""
 
 import torch
 
@@ -9,9 +12,6 @@ class BreastCancerDataModule(TableDataModule):
     """569 tumours, 30 measurements each, 212 malignant (class 1) and 357 benign (class 0).
 
     A fixed fifth of each class is the test set (113 rows); ``val_share`` of the rest is for validation.
-
-    Args:
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Example:
         >>> data = BreastCancerDataModule(batch_size=50)
@@ -40,9 +40,6 @@ class DiabetesDataModule(NumberTable):
 
     A fixed fifth is the test set (88 rows); ``val_share`` of the rest is for validation. A linear model explains about
     half of the variance, and little more is possible.
-
-    Args:
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Example:
         >>> data = DiabetesDataModule(batch_size=50)

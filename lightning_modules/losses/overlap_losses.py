@@ -114,6 +114,38 @@ class TverskyLoss(ReducedLoss):
         return tversky_loss(output, target, *settings, self.class_weights, self.ignore_index, self.reduction)
 
 
+class _EqualCostLoss(TverskyLoss):
+    """Base class of Dice and Jaccard: the Tversky loss with the same cost for false positives and false negatives.
+
+    Args:
+        mode: `multiclass`: each pixel has one class; `multilabel`: any number of them; `binary`: there is one class.
+        smooth: s ≥ 0, in pixels; above 0 if absent classes are penalized.
+        per_image: Compute the overlap of each image separately, instead of over the whole batch.
+        absent: `penalize` or `ignore` classes that have no pixel in the target.
+        class_weights: One number per class, ≥ 0; 0 leaves a class out, such as the background.
+        ignore_index: Target that means "not labelled".
+        reduction: `mean`, `sum` or `none`.
+
+    Raises:
+        ValueError: As `TverskyLoss`.
+    """
+
+    cost: float
+
+    def __init__(
+        self,
+        mode: Mode = "multiclass",
+        smooth: float = 1.0,
+        per_image: bool = False,
+        absent: Absent = "penalize",
+        class_weights: Sequence[float] | None = None,
+        ignore_index: int | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__(self.cost, self.cost, mode, smooth, per_image, absent, class_weights, ignore_index, reduction)
+        self.smooth = self.cost * smooth  # Dice has 2 Σpy + s where Tversky has Σpy + s
+
+
 def dice_loss(
     output: Tensor,
     target: Tensor,
@@ -137,20 +169,11 @@ def dice_loss(
     )
 
 
-class DiceLoss(TverskyLoss):
+class DiceLoss(_EqualCostLoss):
     r"""Dice loss 1 − (2 Σpy + s) / (Σp + Σy + s) of each class, averaged over the classes.
 
     It is the Tversky loss with both costs ½ and half the smoothing; symbols, shapes and errors are those of
     `TverskyLoss`. The function is `dice_loss`.
-
-    Args:
-        mode: `multiclass`: each pixel has one class; `multilabel`: any number of them; `binary`: there is one class.
-        smooth: s ≥ 0, in pixels; above 0 if absent classes are penalized.
-        per_image: Compute the overlap of each image separately, instead of over the whole batch.
-        absent: `penalize` or `ignore` classes that have no pixel in the target.
-        class_weights: One number per class, ≥ 0; 0 leaves a class out, such as the background.
-        ignore_index: Target that means "not labelled".
-        reduction: `mean`, `sum` or `none`.
 
     Example:
         >>> import torch
@@ -162,18 +185,7 @@ class DiceLoss(TverskyLoss):
         segmentation, 2016 (there with squares in the denominator, here without).
     """
 
-    def __init__(
-        self,
-        mode: Mode = "multiclass",
-        smooth: float = 1.0,
-        per_image: bool = False,
-        absent: Absent = "penalize",
-        class_weights: Sequence[float] | None = None,
-        ignore_index: int | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(0.5, 0.5, mode, smooth, per_image, absent, class_weights, ignore_index, reduction)
-        self.smooth = smooth / 2  # Tversky's ratio is Dice's with half of everything above and below the line
+    cost = 0.5
 
 
 def jaccard_loss(
@@ -199,20 +211,11 @@ def jaccard_loss(
     )
 
 
-class JaccardLoss(TverskyLoss):
+class JaccardLoss(_EqualCostLoss):
     r"""Jaccard loss 1 − (Σpy + s) / (Σp + Σy − Σpy + s) of each class, averaged over the classes.
 
     It is one minus the soft intersection over union: the Tversky loss with both costs 1, whose symbols, shapes and
     errors it shares. The function is `jaccard_loss`.
-
-    Args:
-        mode: `multiclass`: each pixel has one class; `multilabel`: any number of them; `binary`: there is one class.
-        smooth: s ≥ 0, in pixels; above 0 if absent classes are penalized.
-        per_image: Compute the overlap of each image separately, instead of over the whole batch.
-        absent: `penalize` or `ignore` classes that have no pixel in the target.
-        class_weights: One number per class, ≥ 0; 0 leaves a class out, such as the background.
-        ignore_index: Target that means "not labelled".
-        reduction: `mean`, `sum` or `none`.
 
     Example:
         >>> import torch
@@ -223,14 +226,4 @@ class JaccardLoss(TverskyLoss):
         Rahman, Wang: Optimizing intersection-over-union in deep neural networks for image segmentation, 2016.
     """
 
-    def __init__(
-        self,
-        mode: Mode = "multiclass",
-        smooth: float = 1.0,
-        per_image: bool = False,
-        absent: Absent = "penalize",
-        class_weights: Sequence[float] | None = None,
-        ignore_index: int | None = None,
-        reduction: Reduction = "mean",
-    ) -> None:
-        super().__init__(1.0, 1.0, mode, smooth, per_image, absent, class_weights, ignore_index, reduction)
+    cost = 1.0
