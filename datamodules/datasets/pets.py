@@ -16,6 +16,7 @@ from datamodules.memory.images import Images
 from datamodules.memory.masks import MaskDataModule
 from datamodules.memory.split import stratified_split
 from foundation.argument_checks import require_between, require_choice
+from foundation.compat.torchvision import pet_archives
 from foundation.errors import UserError
 from foundation.files import replacing
 
@@ -117,11 +118,10 @@ def complete(folder: Path) -> bool:
 
 def fetch(folder: Path) -> None:
     """Download, unpack into a temporary folder and move, so that an interruption leaves no incomplete folder."""
-    from torchvision.datasets import OxfordIIITPet
     from torchvision.datasets.utils import download_url, extract_archive
 
     folder.mkdir(parents=True, exist_ok=True)
-    for url, md5 in OxfordIIITPet._RESOURCES:  # addresses and checksums, for which torchvision has no public name
+    for url, md5 in pet_archives():
         archive = folder / url.rpartition("/")[2]
         download_url(url, str(folder), md5=md5)  # does nothing if the archive exists
         with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as temporary:

@@ -9,6 +9,7 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, DistributedSampler
 
 from datamodules.memory.images import Batch, ImageDataset
+from foundation.compat.lightning_messages import FEW_WORKERS
 
 
 class ImageLoader(DataLoader[Batch]):
@@ -51,7 +52,7 @@ def image_loader(
         drop_last: Leave out an incomplete last batch.
     """
     if num_workers < 2:  # Lightning recommends more; it cannot know that a batch is one copy within memory
-        warnings.filterwarnings("ignore", message=".*_dataloader' does not have many workers")
+        warnings.filterwarnings("ignore", message=FEW_WORKERS)
     return ImageLoader(
         dataset,
         batch_size=batch_size,
