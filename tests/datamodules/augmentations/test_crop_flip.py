@@ -1,4 +1,4 @@
-"""Crop and flip: torchvision's images with torchvision's probabilities, decided by (seed, epoch, row)."""
+"""Crop and flip: the distribution of torchvision's, as a function of (seed, epoch, row)."""
 
 import itertools
 

@@ -23,7 +23,7 @@ def test_values_equal_the_formula(channels_last: bool, channels_last_input: bool
     assert result.is_contiguous(memory_format=form)
 
 
-def test_input_stays_and_sizes_may_change() -> None:
+def test_input_is_unchanged_and_sizes_may_differ() -> None:
     normaliser, images = Normaliser(STATISTICS), made_up(3, size=6).pixels.permute(0, 3, 1, 2)
     before = images.clone()
     large = normaliser(images)
