@@ -9,6 +9,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 
+import callbacks
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.checkpointing.io import DurableCheckpointIO
 from callbacks.checkpointing.reading import step_of
@@ -36,6 +37,9 @@ from foundation.hardware import effective_precision
 from foundation.processes import rank_of_process, say
 
 DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
+
+for _name in callbacks.__all__:  # a config may name one without its package once it is imported
+    getattr(callbacks, _name)
 
 
 class DescentCLI(LightningCLI):
