@@ -41,7 +41,7 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     Raises:
         UserError: The file holds no config: the module was made in Python.
     """
-    from callbacks.non_finite.file import read_black_box, replay
+    from callbacks.non_finite.replay import read_black_box, replay
     from descent.training.command_line import DescentCLI
 
     class Rebuilt(DescentCLI):
@@ -56,7 +56,7 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     content = read_black_box(path)
     if content["config"] is None:
         raise UserError(
-            f"{path} holds no config, the module was made in Python: callbacks.non_finite.file.replay(path, module)."
+            f"{path} holds no config, the module was made in Python: callbacks.non_finite.replay.replay(path, module)."
         )
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "config.yaml")

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 
 from callbacks import PredictionTable, RankGuard, ScaledRate
-from callbacks.distributed.rank_facts import differences
+from callbacks.distributed.fingerprint import differences
 from datamodules import DigitsDataModule
 from foundation.errors import UserError
 from foundation.processes import is_first_to_say
@@ -109,7 +109,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         ),
         (
             "followed",
-            r"^'val/own' differs between processes \(1, 2 on ranks 0-1\), and decisions follow it: log it with",
+            r"^'val/own' differs between processes \(1, 2 on ranks 0-1\), and callbacks or schedules monitor it: log it with",
         ),
         (
             "data",
