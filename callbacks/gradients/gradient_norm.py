@@ -86,7 +86,7 @@ class GradientNorm(Callback):
         if self.by_layer and self._logs_now(trainer):
             norms = layer_norms(pl_module, optimizer)
             step.layers = {name: _unscaled(norm, step, optimizer) for name, norm in norms.items()}
-        self._record_of(trainer, optimizer).open = step
+        self._record_of(trainer, optimizer).current = step
 
     def _after_step(self, module: LightningModule, record: NormRecord) -> Any:
         def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
