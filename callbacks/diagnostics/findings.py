@@ -29,10 +29,8 @@ def _rows_of(table: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
 
 
 def _medians(table: "pd.DataFrame", quantity: str) -> dict[str, float]:
-    return {
-        str(layer): float(rows["value"].median())
-        for layer, rows in _rows_of(table, quantity).groupby("layer", sort=False)
-    }
+    by_layer = _rows_of(table, quantity).groupby("layer", sort=False)
+    return {str(layer): float(rows["value"].median()) for layer, rows in by_layer}
 
 
 def _dead(table: "pd.DataFrame") -> list[str]:
@@ -58,7 +56,8 @@ def _large_updates(table: "pd.DataFrame") -> list[str]:
     worst = max(large, key=lambda layer: ratios[layer])
     return [
         f"{len(large)} of {len(ratios)} layers change by more than {LARGE_UPDATE:.0%} of their size in a step (most: "
-        f"{worst}, {ratios[worst]:.0%}): the learning rate is too high; about 0.1 % is usual. Try a tenth, or descent find-lr."
+        f"{worst}, {ratios[worst]:.0%}): the learning rate is too high; about 0.1 % is usual. Try a tenth, or descent "
+        "find-lr."
     ]
 
 
