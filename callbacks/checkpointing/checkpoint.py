@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
@@ -17,10 +16,11 @@ from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
 from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric
 from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS, last_valid
 from callbacks.checkpointing.timing import SaveTiming
+from foundation.compat.lightning import CheckpointWithLast
 from foundation.files import remove_leftovers
 
 
-class DurableCheckpoint(ModelCheckpoint):
+class DurableCheckpoint(CheckpointWithLast):
     """Keep ``best.ckpt``, ``last.ckpt`` and the ``previous.ckpt`` before it in ``<run>/checkpoints``.
 
     A checkpoint is saved at the end of an epoch, after validation, and optionally every few steps or minutes. It is
@@ -260,8 +260,8 @@ class DurableCheckpoint(ModelCheckpoint):
     def _folder_of(self, trainer: Trainer) -> Path:
         return Path(self.configured_dirpath or Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints")
 
-    def _find_last_checkpoints(self, trainer: Trainer) -> set[str]:
-        """What ``ckpt_path="last"`` means: the newest valid file, past a damaged one."""
+    def last_checkpoints(self, trainer: Trainer) -> set[str]:
+        """Return the file for ``ckpt_path="last"``: the newest one that is not damaged."""
         found, remark = last_valid(self._folder_of(trainer))
         if found is not None and remark:
             rank_zero_warn(remark)

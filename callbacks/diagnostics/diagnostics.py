@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from callbacks.diagnostics.findings import findings
 from callbacks.diagnostics.layer_statistics import RECTIFIERS, activation_statistics, active_units, relative_update
 from callbacks.diagnostics.page import diagnostics_page
-from callbacks.gradients.measure import current_scale, layer_norms, unscales_in_step
+from callbacks.gradients.measure import current_scale, layer_norms
+from foundation.compat.torch import unscales_in_its_step
 from foundation.tensorboard import tensorboards
 
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
@@ -79,7 +80,7 @@ class Diagnostics(Callback):
         """Keep the weights and measure the gradients of a sampled step."""
         if not self._hooks:
             return
-        scale = current_scale(trainer, pl_module.device) if unscales_in_step(optimizer) else None
+        scale = current_scale(trainer, pl_module.device) if unscales_in_its_step(optimizer) else None
         for name, norm in layer_norms(pl_module, optimizer).items():
             self._sampled[name, "gradient"] = norm if scale is None else norm / scale
         self._before |= {name: [p.detach().clone() for p in own] for name, own in own_parameters(pl_module).items()}

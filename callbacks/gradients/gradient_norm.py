@@ -17,9 +17,9 @@ from callbacks.gradients.measure import (
     scaler_of,
     total_norm,
     total_norms,
-    unscales_in_step,
 )
 from callbacks.gradients.record import NormRecord, Step, means
+from foundation.compat.torch import unscales_in_its_step
 from lightning_modules.optimizers.clipping import Norms
 from lightning_modules.optimizers.taken_steps import dropped_norm, inner
 
@@ -221,4 +221,4 @@ def _set_norms(step: Step, norms: Norms, optimizer: Optimizer) -> None:
 
 def _unscaled(norm: Tensor, step: Step, optimizer: Optimizer) -> Tensor:
     """Divide by the scaler's scale if the gradients still carry it."""
-    return norm / step.scale if step.scale is not None and unscales_in_step(optimizer) else norm
+    return norm / step.scale if step.scale is not None and unscales_in_its_step(optimizer) else norm

@@ -83,8 +83,3 @@ def current_scale(trainer: Trainer, device: torch.device) -> Tensor | None:
     """Return the scaler's scale, `()`, on the device; `None` without one. `get_scale()` would wait for the device."""
     scaler = scaler_of(trainer)
     return None if scaler is None else scaler.scale(torch.ones((), device=device)).detach()
-
-
-def unscales_in_step(optimizer: Optimizer) -> bool:
-    """Return whether the optimizer unscales inside its step, as fused ones do, so that gradients stay scaled before."""
-    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))  # the attribute that the scaler itself reads

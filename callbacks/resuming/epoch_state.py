@@ -7,6 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from foundation.compat.torchmetrics import set_update_count
+
 
 def gradients_of(module: nn.Module) -> dict[str, Tensor]:
     """Copy the gradients by parameter name."""
@@ -44,7 +46,7 @@ def restore_metrics(module: LightningModule, saved: dict[str, Any]) -> None:
         if name in saved:
             for key, value in saved[name]["state"].items():
                 setattr(metric, key, value)
-            metric._update_count = saved[name]["updates"]  # torchmetrics has no public way to say it was updated
+            set_update_count(metric, saved[name]["updates"])
 
 
 def _copy(value: Any) -> Any:

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.distributed.async_max import AsyncMax, wait_briefly
+from foundation.compat.lightning import process_timeout
 
 
 class Preemption(Callback):
@@ -83,7 +84,7 @@ class Preemption(Callback):
         """Let a signal from here on wait for the next save."""
         self._install_handlers()
         self.training, self.ending, self.saves_before = True, 0, -1
-        self.signal_max = AsyncMax(trainer.world_size > 1, getattr(trainer.strategy, "_timeout", None))
+        self.signal_max = AsyncMax(trainer.world_size > 1, process_timeout(trainer.strategy))
         if find_saver(trainer) is None:
             rank_zero_warn("Preemption has nothing to save with: add callbacks.DurableCheckpoint to the callbacks.")
 

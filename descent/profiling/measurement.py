@@ -23,7 +23,7 @@ from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.preemption import Preemption
 from descent.profiling.clock import StepClock
 from descent.runs.loggers import run_loggers
-from foundation.trial_fit import trial_fit, trainer_options
+from foundation.trial_fit import trainer_options, trial_fit
 
 WARM_UP = 3  # steps: memory formats are chosen, buffers made
 ENDING = (EarlyStopping, Preemption, LRFinder, BlackBox)
