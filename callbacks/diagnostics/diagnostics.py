@@ -13,7 +13,7 @@ from callbacks.diagnostics.layer_statistics import RECTIFIERS, activation_statis
 from callbacks.diagnostics.page import diagnostics_page
 from callbacks.gradients.measure import current_scale, layer_norms
 from foundation.compat.torch import unscales_in_its_step
-from foundation.tensorboard import tensorboards
+from foundation.loggers import tensorboards
 
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
 

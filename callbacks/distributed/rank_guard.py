@@ -10,11 +10,7 @@ from torch import Tensor
 
 from callbacks.distributed.async_max import wait_briefly
 from callbacks.distributed.fingerprint import differences, float_bits, run_settings, weight_checksums
-from foundation.errors import UserError
-
-
-class RanksDisagreeError(UserError):
-    """Ranks differ in something that must be equal; the message says in what, and which ranks."""
+from foundation.ranks import RanksDisagreeError, check_equal_on_ranks
 
 
 class RankGuard(Callback):
@@ -149,12 +145,7 @@ class RankGuard(Callback):
         everyone: list[Any] = [None] * trainer.world_size
         dist.all_gather_object(everyone, mine)
         for name, *values in zip(names, *everyone, strict=True):
-            if len({f"{value!r}" for value in values}) > 1:
-                raise RanksDisagreeError(
-                    f"{name!r} differs between processes ({', '.join(f'{value:.6g}' for value in values)} on ranks 0-"
-                    f"{len(values) - 1}), and callbacks or schedules monitor it: log it with "
-                    "sync_dist=True, or as a torchmetrics metric."
-                )
+            check_equal_on_ranks(name, values, "callbacks or schedules monitor it")
 
 
 def monitored(trainer: Trainer) -> list[str]:

@@ -20,6 +20,7 @@ from callbacks.gradients.measure import (
 )
 from callbacks.gradients.record import NormRecord, Step, means
 from foundation.compat.torch import unscales_in_its_step
+from foundation.loggers import is_logging_step
 from lightning_modules.optimizers.clipping import Norms
 from lightning_modules.optimizers.taken_steps import dropped_norm, inner
 
@@ -83,7 +84,7 @@ class GradientNorm(Callback):
         step = Step(scale=current_scale(trainer, pl_module.device) if self._scaled else None)
         if not self._shared:
             _set_norms(step, total_norms(optimizer, self._clipping == "norm"), optimizer)
-        if self.by_layer and self._logs_now(trainer):
+        if self.by_layer and is_logging_step(trainer, self.batches + 1):
             norms = layer_norms(pl_module, optimizer)
             step.layers = {name: _unscaled(norm, step, optimizer) for name, norm in norms.items()}
         self._record_of(trainer, optimizer).current = step
@@ -134,15 +135,11 @@ class GradientNorm(Callback):
                 self._finish(pl_module, trainer.optimizers[number], record, skipped=self._scaled)
         if (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch:
             return  # within an accumulation window: no step, and the trainer does not log
-        due = self._logs_now(trainer)
+        due = is_logging_step(trainer, self.batches + 1)
         self.batches += 1
         if due:
             self._read(trainer, pl_module)
             pl_module.log_dict(self._logged(), on_step=True, on_epoch=False)
-
-    def _logs_now(self, trainer: Trainer) -> bool:
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return bool(every) and (self.batches + 1) % every == 0
 
     def _read(self, trainer: Trainer, module: LightningModule) -> None:
         kind, clip = clipping_of(trainer, module)

@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from foundation.images import contact_sheet, is_image_batch
-from foundation.tensorboard import tensorboards
+from foundation.loggers import tensorboards
 
 
 class FirstImages(Callback):

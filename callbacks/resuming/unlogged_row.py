@@ -4,6 +4,8 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
+from foundation.loggers import is_logging_step
+
 
 class UnloggedRow:
     """Find the metrics of the present step or epoch that no logger has yet: those that changed since `note_*`."""
@@ -18,7 +20,7 @@ class UnloggedRow:
 
     def note_batch_start(self, trainer: Trainer) -> None:
         """Remember what is logged before a step whose metrics Lightning will log."""
-        if is_logged(trainer, trainer.global_step + 1):
+        if is_logging_step(trainer, trainer.global_step + 1):
             self.before_step = dict(trainer.logged_metrics)
 
     def note_epoch_end(self, trainer: Trainer) -> None:
@@ -28,7 +30,7 @@ class UnloggedRow:
     def find(self, trainer: Trainer) -> dict[str, Any]:
         """Return `metrics` and `step` of the epoch's row, or in mid-epoch of the step just taken; empty if none."""
         before = self.before_epoch_end
-        if before is None and trainer.training and is_logged(trainer, trainer.global_step):
+        if before is None and trainer.training and is_logging_step(trainer, trainer.global_step):
             before = self.before_step
         if before is None:
             return {}
@@ -46,9 +48,3 @@ def log_row(trainer: Trainer, row: dict[str, Any]) -> None:
             holds = getattr(logger, "holds", None)
             if holds is None or not holds(metrics, step):
                 logger.log_metrics(metrics, step)
-
-
-def is_logged(trainer: Trainer, steps: int) -> bool:
-    """Return whether Lightning logs a row after this many optimizer steps."""
-    every: int = trainer.log_every_n_steps or 0  # type: ignore[attr-defined]
-    return every > 0 and steps % every == 0
