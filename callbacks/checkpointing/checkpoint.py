@@ -103,7 +103,7 @@ class DurableCheckpoint(CheckpointWithLast):
         if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0
             rank_zero_warn(
-                f"This run has no validation, so the checkpoint cannot follow {self.monitor!r}: there will be {LAST},"
+                f"This run has no validation, so the checkpoint cannot monitor {self.monitor!r}: there will be {LAST},"
                 f" but no {BEST}. Give it validation data, or a value that training logs: monitor='train/loss'."
             )
 

@@ -31,7 +31,7 @@ def check_is_logged(monitor: str, logged: Iterable[str]) -> None:
         return
     close = difflib.get_close_matches(monitor, keys, n=2)
     hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"logged are: {', '.join(keys) or 'none'}."
-    raise UserError(f"the checkpoint has monitor={monitor!r}, which nobody logs; {hint}")
+    raise UserError(f"the checkpoint monitors {monitor!r}, which is not logged; {hint}")
 
 
 class Ranking:

@@ -176,9 +176,9 @@ def test_it_warns_once_changes_no_weight_and_removes_its_hook(tmp_path: Path) ->
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             trainer(tmp_path, *callbacks).fit(module, loader(scale=100.0), loader(scale=100.0))
-        said = [str(warning.message) for warning in caught if "Preflight" in str(warning.message)]
-        assert len(said) == len(set(said))
-        assert any("inputs range" in text for text in said) == bool(callbacks)
+        warned = [str(warning.message) for warning in caught if "Preflight" in str(warning.message)]
+        assert len(warned) == len(set(warned))
+        assert any("inputs range" in text for text in warned) == bool(callbacks)
         assert not module.loss._forward_pre_hooks
         results.append([parameter.detach().clone() for parameter in module.parameters()])
     for without, with_it in zip(*results, strict=True):
@@ -221,10 +221,10 @@ def test_a_validation_batch_of_one_class_does_not_warn(tmp_path: Path) -> None:
     """An image folder is read class by class, and validation data are not shuffled."""
     labels = torch.arange(48) // 16
     data = TensorDataset(torch.randn(48, 4, generator=G), labels)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer(tmp_path, Preflight()).fit(classifier(), loader(), DataLoader(data, batch_size=16))
-    assert not [str(w.message) for w in said if "all targets" in str(w.message)]
+    assert not [str(w.message) for w in caught if "all targets" in str(w.message)]
 
 
 def test_small_logits_of_one_sign_are_not_mistaken_for_a_sigmoid() -> None:

@@ -128,7 +128,7 @@ def test_best_model_of_a_validation_in_mid_epoch_is_saved(tmp_path: Path) -> Non
 
 
 def test_a_run_without_validation_warns(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"no validation, so the checkpoint cannot follow 'val/loss'"):
+    with pytest.warns(UserWarning, match=r"no validation, so the checkpoint cannot monitor 'val/loss'"):
         fit(tmp_path, DurableCheckpoint(), limit_val_batches=0)
     assert names(tmp_path / "checkpoints") == ["last.ckpt", "previous.ckpt"]
 
@@ -136,7 +136,7 @@ def test_a_run_without_validation_warns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sanity", [0, 1])
 def test_validation_monitor_that_is_not_logged(tmp_path: Path, sanity: int) -> None:
     module = Line()
-    with pytest.raises(UserError, match=r"'val/lose', which nobody logs; did you mean 'val/loss'"):
+    with pytest.raises(UserError, match=r"'val/lose', which is not logged; did you mean 'val/loss'"):
         fit(tmp_path, DurableCheckpoint(monitor="val/lose"), module, num_sanity_val_steps=sanity)
     assert module.validations == 1 - sanity
 

@@ -85,9 +85,9 @@ def run(rank: int, folder: str) -> None:
     os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0")
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    said = [watched(Path(folder, str(scaled)), scaled) for scaled in (False, True)]
-    said += [poisoned(Path(folder, "poisoned"), action) for action in ("stop", "skip")]
-    Path(folder, f"{rank}.json").write_text(json.dumps(said))
+    results = [watched(Path(folder, str(scaled)), scaled) for scaled in (False, True)]
+    results += [poisoned(Path(folder, "poisoned"), action) for action in ("stop", "skip")]
+    Path(folder, f"{rank}.json").write_text(json.dumps(results))
     torch.distributed.destroy_process_group()
 
 
