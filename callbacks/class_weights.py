@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
+from foundation.argument_checks import check_momentum, require_choice
 from foundation.compat.torch import has_buffer
 from foundation.errors import UserError
 
@@ -38,10 +39,8 @@ class ClassWeights(Callback):
     """
 
     def __init__(self, method: Method = "inverse", beta: float = 0.999) -> None:
-        if method not in ("inverse", "effective"):
-            raise ValueError(f"method must be 'inverse' or 'effective', got {method!r}.")
-        if not 0 <= beta < 1:
-            raise ValueError(f"beta must be in [0, 1), got {beta:g}.")
+        require_choice("method", method, ("inverse", "effective"))
+        check_momentum("beta", beta)
         self.method, self.beta = method, beta
         self.weighted_loss: nn.Module | None = None
 

@@ -16,6 +16,7 @@ from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
 from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric
 from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS, last_valid
 from callbacks.checkpointing.timing import SaveTiming
+from foundation.argument_checks import require_choice
 from foundation.compat.lightning import CheckpointWithLast
 from foundation.files import remove_leftovers
 
@@ -62,8 +63,7 @@ class DurableCheckpoint(CheckpointWithLast):
         dirpath: str | Path | None = None,
         background: bool = False,
     ) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError(f"mode must be 'min' or 'max', got {mode!r}.")
+        require_choice("mode", mode, ("min", "max"))
         if save_top_k < -1 or (save_top_k not in (0, 1) and monitor is None):
             raise ValueError(f"save_top_k must be ≥ -1, and 0 or 1 without a monitor, got {save_top_k}.")
         super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True)

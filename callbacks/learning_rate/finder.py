@@ -14,6 +14,7 @@ from callbacks.learning_rate.scaling import scale_rates
 from callbacks.learning_rate.search import LRSearch, smoothed_repeats
 from callbacks.learning_rate.suggestions import Floats, Method, divergence, spaced_rates, suggest
 from callbacks.learning_rate.sweep import LRSweep, is_distributed
+from foundation.argument_checks import check_at_least
 from foundation.errors import UserError
 from foundation.trial_fit import trainer_options, trial_fit
 
@@ -86,11 +87,9 @@ def find_lr(
     per_group = [pick * relative for relative in sweeps[0].relative]
     search = LRSearch(rates, losses, curve, band, suggestions, method, pick, per_group)
     if confirm:
-        for rate in (pick / 3, pick, 3 * pick):
-            constant = np.full(confirm_steps, rate)
-            short = passes.sweep(constant, repeats).losses
-            tail = short[-max(int(CONFIRM_SHARE * confirm_steps), 1) :]
-            search.confirmation[rate] = float(tail.mean()) if len(short) == confirm_steps else float("inf")
+        search.confirmation = {
+            rate: passes.final_loss(rate, confirm_steps, repeats) for rate in (pick / 3, pick, 3 * pick)
+        }
     if folder is not None and not (is_distributed() and dist.get_rank()):
         search.save(Path(folder))
         if preset := module_preset(search, module):
@@ -102,12 +101,9 @@ def check_range(low: float, high: float, steps: int, repeats: int, seed: int) ->
     """Check the arguments of a range test."""
     if not 0 < low < high:
         raise ValueError(f"low must be > 0 and below high, got low {low:g} and high {high:g}.")
-    if steps < 20:
-        raise ValueError(f"steps must be ≥ 20, got {steps}.")
-    if repeats < 1:
-        raise ValueError(f"repeats must be ≥ 1, got {repeats}.")
-    if seed < 0:
-        raise ValueError(f"seed must be ≥ 0, got {seed}.")
+    check_at_least("steps", steps, 20)
+    check_at_least("repeats", repeats, 1)
+    check_at_least("seed", seed, 0)
 
 
 @dataclass(frozen=True)
@@ -130,6 +126,11 @@ class SweepSettings:
         options = self.options | trainer_options(self.trainer)
         trial_fit(self.module, self.data, sweep, self.seed + number, **options)
         return sweep
+
+    def final_loss(self, rate: float, steps: int, repeat: int) -> float:
+        """Train at a constant rate; return the mean of the last losses, infinity if the loss diverges."""
+        losses = self.sweep(np.full(steps, rate), repeat).losses
+        return float(losses[-max(int(CONFIRM_SHARE * steps), 1) :].mean()) if len(losses) == steps else float("inf")
 
 
 class LRFinder(Callback):

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from callbacks.gradients.measure import scaler_of, total_norm
 from callbacks.non_finite.replay import write_black_box
 from callbacks.non_finite.trace import NonFiniteOrigin, non_finite, tensors_in, trace_step
+from foundation.argument_checks import require_choice
 from foundation.errors import UserError
 from foundation.random_streams import random_state
 from foundation.trial_fit import trainer_options
@@ -50,8 +51,7 @@ class BlackBox(Callback):
     def __init__(
         self, action: Literal["stop", "skip"] = "stop", activations: bool = False, path: str | Path | None = None
     ) -> None:
-        if action not in ("stop", "skip"):
-            raise ValueError(f"action must be stop or skip, got {action!r}.")
+        require_choice("action", action, ("stop", "skip"))
         self.action, self.activations, self.path = action, activations, path
         self.found: list[tuple[int, NonFiniteOrigin | None]] = []
         """Optimizer step and origin of each non-finite step."""

@@ -102,7 +102,7 @@ def test_user_errors(tmp_path: Path) -> None:
 
 
 def test_arguments() -> None:
-    with pytest.raises(ValueError, match="method must be 'inverse' or 'effective', got 'squared'"):
+    with pytest.raises(ValueError, match="method must be one of inverse, effective; got 'squared'"):
         ClassWeights("squared")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"beta must be in \[0, 1\), got 1"):
         ClassWeights(beta=1)

@@ -176,7 +176,7 @@ def test_rules(rule: Any, tuned_at: int | None, rate: float, caplog: pytest.LogC
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match="rule must be none, linear or sqrt, got 'cubic'"):
+    with pytest.raises(ValueError, match="rule must be one of none, linear, sqrt; got 'cubic'"):
         ScaledRate("cubic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="tuned_at must be ≥ 1, got 0"):
         ScaledRate(tuned_at=0)

@@ -154,7 +154,7 @@ def test_an_overflow_under_a_scaler_is_not_reported(tmp_path: Path) -> None:
 
 
 def test_error_messages(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="action must be stop or skip, got 'go on'"):
+    with pytest.raises(ValueError, match="action must be one of stop, skip; got 'go on'"):
         BlackBox(action="go on")  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError, match=r"no black box at .*BlackBox writes"):
         replay(tmp_path / "none.pt", module())
