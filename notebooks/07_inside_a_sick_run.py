@@ -36,7 +36,7 @@ sick, diagnostics = train(bias=-20.0)
 history(sick.log_dir)[["train/loss", "val/accuracy"]]
 
 # %%
-print("\n".join(diagnostics.said))
+print("\n".join(diagnostics.findings))
 
 # %% [markdown]
 # Repaired: the biases begin at zero.
