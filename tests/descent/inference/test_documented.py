@@ -36,7 +36,7 @@ def test_what_is_documented_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             image(Path("images", name, f"{i}.png"), number, i)
         image(Path("labelled", name, "1.jpg"), number, 100)
     image(Path("new_images", "a.png"), 0, 200)
-    part = README.partition("## From a folder of images to a network in use")[2].partition("\n## ")[0]
+    part = README.partition("## Your own images, in four commands")[2].partition("\n## ")[0]
     assert [command.split()[0] for command in commands(part)] == ["fit", "evaluate", "predict", "export"]
     for command in commands(part):
         cli.main([*shlex.split(command), *(SHORT if command.startswith("fit") else [])])
