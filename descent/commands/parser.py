@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from descent.allocator import tune_allocator
+from foundation.compat.argument_parsers import option_strings
 from foundation.errors import UserError
 
 
@@ -83,7 +84,6 @@ class LightParser(argparse.ArgumentParser):
         text = message.removeprefix("argument ")
         if text.startswith("unrecognized arguments: "):
             first = text.removeprefix("unrecognized arguments: ").split()[0]
-            known = [option for action in self._actions for option in action.option_strings]
-            text = f"unknown argument {first}.{suggest(first.partition('=')[0], known)}"
+            text = f"unknown argument {first}.{suggest(first.partition('=')[0], option_strings(self))}"
         print(f"error: {text}{'' if text[-1] in '.?' else '.'} ({self.prog} --help)", file=sys.stderr)
         raise SystemExit(2)

@@ -65,8 +65,8 @@ class _Loaded(DescentCLI):
         if names and "class_names" in arguments and arguments.class_names is None:
             arguments.class_names = names
 
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
+    def run_subcommand(self, subcommand: str) -> None:
+        """Run nothing."""
 
 
 def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
