@@ -13,7 +13,7 @@ from descent.studies.statistics.intervals import Floats, Interval, t_interval
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    r"""Apply Holm's correction: with the corrected p-values, at most 5 % of *studies* report a false difference at 0.05.
+    r"""Apply Holm's correction: with the corrected p-values, at most 5 % of *studies* claim a false difference at 0.05.
 
     $$\tilde p_{(i)} = \max_{j \le i} \min\{1, (m - j + 1)\, p_{(j)}\}, \qquad p_{(1)} \le \dots \le p_{(m)}$$
 
