@@ -1,6 +1,8 @@
 """Compare candidates (losses, optimizers, schedules, …) fairly: equal tuning, paired seeds, tests, a report.
 
-`comparison.py` runs a study from beginning to end; open it first. The protocol:
+`comparison.py` runs a study from beginning to end; open it first.
+
+The protocol of a study:
 
 1. **Config** (`study_config.py`): a base experiment, the keys that each candidate sets in it, the metric, and the keys
    to tune.

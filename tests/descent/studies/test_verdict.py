@@ -57,7 +57,7 @@ def test_the_edge_and_foreign_load_are_said() -> None:
     for run in study.outcomes.values():
         run["alone"] = False
     del study.__dict__["timed"]
-    assert "no seconds are reported" in " ".join(remarks(study, None))
+    assert "Timings are omitted" in " ".join(remarks(study, None))
 
 
 def test_target_is_the_median_of_the_baseline_and_what_misses_it_is_censored() -> None:
