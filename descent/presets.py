@@ -71,11 +71,10 @@ def _resolve_all(value: Any, folder: Path) -> Any:
 def load(text: str) -> Any:
     """YAML as jsonargparse reads it, with the presets' paths in it resolved."""
     import jsonargparse
-    from jsonargparse._loaders_dumpers import yaml_load
 
     if text == "None":  # what jsonargparse 4.53 makes of a null that is typed for an argument of an argument
         return None
-    value = yaml_load(text)
+    value = jsonargparse.get_loader("yaml")(text)
     if not isinstance(value, (dict, list)):
         return value
     return _resolve_all(value, Path(jsonargparse.typing.Path(".", mode="d").absolute))

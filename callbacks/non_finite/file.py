@@ -1,6 +1,5 @@
 """The file of a step that was not finite: everything that is needed to repeat it."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from lightning.pytorch import LightningModule
 
 from callbacks.non_finite.trace import Fault, trace_step
 from foundation.errors import UserError
+from foundation.files import replacing
 
 KEYS = {"fault", "batches", "random", "buffers", "state_dict", "precision", "accumulate_grad_batches", "config"}
 
@@ -21,9 +21,8 @@ def write_black_box(path: Path, content: dict[str, Any]) -> None:
     plain["fault"] = asdict(content["fault"]) if content["fault"] is not None else None
     plain["random"] = [{**state, "numpy": _plain(state["numpy"])} for state in content["random"]]
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    torch.save(plain, temporary)
-    os.replace(temporary, path)  # noqa: PTH105
+    with replacing(path) as new:
+        torch.save(plain, new)
 
 
 def _plain(state: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from datamodules.folder.parallel_decoding import decode_all
 from datamodules.folder.places import locked
 from datamodules.folder.tree import Tree
 from foundation.errors import UserError
-from foundation.files import PART, replacing
+from foundation.files import replacing
 
 OnCorrupt = Literal["stop", "skip"]
 _SHOWN = 5
@@ -36,7 +36,7 @@ def build(cache: ImageCache, source: Path, tree: Tree, form: ImageFormat, on_cor
         entry = cache.read()
         if entry is not None and entry.digest == tree.digest and not (entry.skipped and on_corrupt == "stop"):
             return entry
-        for leftover in cache.folder.glob(f"{cache.name}*{PART}") if alone else ():  # of a process that was killed
+        for leftover in cache.folder.glob(f".{cache.name}*.tmp") if alone else ():  # of a process that was killed
             leftover.unlink(missing_ok=True)
         start = time.perf_counter()
         with replacing(cache.pixel_file(tree.digest)) as part:

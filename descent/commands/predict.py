@@ -43,23 +43,21 @@ def main(args: list[str]) -> Any:
 
 
 def _predict(known: argparse.Namespace, rest: list[str]) -> Any:
-    from descent.inference.answers import answering
-    from descent.inference.loading import load_trained
+    from descent.inference.classifiers import require_classifier
+    from descent.inference.loading import load_trained_network
     from descent.inference.prediction.image_files import find_images
     from descent.inference.prediction.prediction import predict_files
-    from descent.inference.prediction.progress import counted
 
     found = find_images(known.images)
-    trained = load_trained(known.ckpt_path, rest)
-    module = answering(trained)
-    with counted("Classifying", len(found.paths)) as done:
-        predictions = predict_files(trained, module, found.paths, done)
+    trained = load_trained_network(known.ckpt_path, rest)
+    module = require_classifier(trained)
+    predictions = predict_files(trained, module, found.paths)
     folder = known.out or trained.folder("predictions")
-    _write(predictions, folder, f"{trained.checkpoint}", found.strangers)
+    _write(predictions, folder, f"{trained.checkpoint}", found.other_files)
     return predictions
 
 
-def _write(predictions: Any, folder: Path, network: str, strangers: int) -> None:
+def _write(predictions: Any, folder: Path, network: str, other_files: int) -> None:
     from descent.inference.prediction.page import prediction_page
     from descent.inference.prediction.table import write_failures, write_table
     from descent.runs.summary import shown
@@ -70,9 +68,9 @@ def _write(predictions: Any, folder: Path, network: str, strangers: int) -> None
     write_table(predictions, folder / "predictions.csv")
     write_failures(predictions.failures, folder / "corrupt.csv")
     with replacing(folder / "predictions.html") as part:
-        part.write_text(prediction_page(predictions, "Predictions", network), "utf-8", "backslashreplace")
-    if strangers:
-        say(f"files left out that are no images by their ending: {strangers:,}")
+        part.write_text(prediction_page(predictions, network), "utf-8", "backslashreplace")
+    if other_files:
+        say(f"skipped files without an image's file extension: {other_files:,}")
     if predictions.failures:
         path, said = next(iter(predictions.failures.items()))
         say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {said}")

@@ -1,12 +1,13 @@
 """Where the time of a training step goes, by what Lightning tells a profiler and by hooks on network and loss."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch.profilers import Profiler
+
+from foundation.compat.lightning_messages import profiled_callback, profiled_step
 
 PARTS = (
     "waiting for data",
@@ -21,14 +22,14 @@ PARTS = (
     "callbacks",
     "Lightning's loop",
 )
-_BY_END = {
-    "train_dataloader_next": "waiting for data",
-    "batch_to_device": "transfer and augmentation",
-    "training_step": "rest of training_step",
+_OF_STEP = {
+    "next batch": "waiting for data",
+    "transfer": "transfer and augmentation",
+    "training step": "rest of training_step",
     "backward": "backward",
-    "configure_gradient_clipping": "clipping",
-    "optimizer_step": "optimizer",
-    "optimizer_zero_grad": "optimizer",
+    "clipping": "clipping",
+    "optimizer step": "optimizer",
+    "zero grad": "optimizer",
 }
 
 
@@ -74,8 +75,7 @@ class StepClock(Profiler):
         if not self._under_way:
             return
         _, began = self._under_way.pop()
-        if action_name.startswith("[Callback]"):
-            name = re.split(r"[.{]", action_name.removeprefix("[Callback]"))[0]
+        if name := profiled_callback(action_name):
             self.callbacks[name] += self._since - max(began, self._reset_at)  # type: ignore[assignment]
 
     def charge(self) -> None:
@@ -114,6 +114,7 @@ def part_of(action: str) -> str | None:
     """
     if action in PARTS:
         return action
-    if action.startswith("[Callback]"):
+    if profiled_callback(action):
         return "callbacks"
-    return _BY_END.get(action.rpartition(".")[2])
+    step = profiled_step(action)
+    return None if step is None else _OF_STEP[step]

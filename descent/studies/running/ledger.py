@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from descent.studies.running.one_run import CRASHED, Outcome
+from foundation.compat.optuna import record_heartbeat
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING)
 MAX_DEATHS = 11
@@ -171,7 +172,7 @@ class Ledger:
             lock.close()
             raise optuna.TrialPruned  # another worker has it
         if not self.serverless:  # before the worker's name: a named worker without any heartbeat would never be dead
-            trial.storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
+            record_heartbeat(trial)
         trial.set_user_attr("worker", self.worker)
         lock.close()  # the choice is stored: others may choose while this run runs
         try:

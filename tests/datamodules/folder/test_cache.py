@@ -130,7 +130,7 @@ def interrupted(root: Path, number: signal.Signals) -> int:
     command = [sys.executable, "-c", SLOW, str(root)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         deadline = time.monotonic() + 240
-        while not list((root / ".descent_cache").glob("*.part")):
+        while not list((root / ".descent_cache").glob("*.tmp")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.killpg(process.pid, number)
@@ -190,7 +190,7 @@ def test_filesystem_without_locks(root: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("fcntl.flock", refuse)
     (root / ".descent_cache").mkdir()
-    (root / ".descent_cache" / "train-8x8-RGB-crop-0.u8.1.part").touch()
+    (root / ".descent_cache" / ".train-8x8-RGB-crop-0.u8.host.1.0a0a0a0a.tmp").touch()
     assert len(opened(root).targets) == 10
     assert names(root / ".descent_cache") == ["train.json", "train.part", "train.u8"]  # it may be another's, at work
 
