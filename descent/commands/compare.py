@@ -69,7 +69,7 @@ def as_json(result: Any) -> str:
     import json
 
     table = json.loads(result.table.reset_index().to_json(orient="records"))
-    found = {"verdict": result.verdict, "metric": result.tables.metric, "ties": result.tables.letters}
+    found = {"verdict": result.verdict, "metric": result.analysis.metric, "ties": result.analysis.letters}
     return json.dumps(found | {"table": table, "report": str(result.folder / "report.html")}, indent=2)
 
 

@@ -1,4 +1,4 @@
-"""One run of a study: made by the command line's own machinery from a merged config, trained, measured."""
+"""One run of a study: build it from a config as the command line does, train, and record the outcome."""
 
 import contextlib
 import logging
@@ -23,21 +23,21 @@ from foundation.files import finite
 from foundation.machine_load import ALONE, MachineLoad
 
 Outcome = dict[str, Any]
-"""What is stored of a run: JSON, in which what is not finite is `None`."""
+"""What is stored of a run: JSON values, `None` in place of infinite values and NaN."""
 
 DONE, DIVERGED, CRASHED = "done", "diverged", "crashed"
 
 
 @dataclass(frozen=True)
 class RunOrder:
-    """What is to be run.
+    """Everything that determines a run.
 
     Args:
-        config: The whole config.
-        seed: Of weights, batches, augmentation, dropout.
-        metric: Of the validation.
-        test: Whether to open the test data after the last step.
-        threads: Of torch; `None` leaves them.
+        config: The complete config.
+        seed: Seed of weights, batches, augmentation and dropout.
+        metric: The validation metric to record.
+        test: Whether to compute the test metrics after training.
+        threads: Number of torch threads; `None` leaves torch's setting.
     """
 
     config: Config
@@ -48,24 +48,24 @@ class RunOrder:
 
 
 QUIET = {"enable_progress_bar": False, "enable_checkpointing": False, "num_sanity_val_steps": 0}
-"""Options of the trainer of a study's run, which leaves no files and prints nothing."""
+"""Trainer options of a study's run: no files, no output."""
 
 
 def check_config(config: Config) -> None:
-    """Parse a config as a run would.
+    """Parse a config as a run does.
 
     Raises:
-        UserError: What the command line says of it.
+        UserError: The config is not valid; the message is that of the command line.
     """
     _parsed(config, 0)
 
 
 def execute(order: RunOrder) -> Outcome:
-    """Train as ordered; whatever goes wrong with this one candidate is an outcome, not an error.
+    """Train, and return the outcome; an error of this one candidate is an outcome too, with status `crashed`.
 
     Raises:
-        StudyError: Something is wrong with the study as a whole: no validation data, no such metric.
-        KeyboardInterrupt: Ctrl+C.
+        StudyError: The study as a whole cannot continue: there is no validation data, or no such metric.
+        KeyboardInterrupt: Ctrl+C was pressed.
     """
     recorder = Recorder(order.metric)
     load, started = MachineLoad(), time.monotonic()
@@ -113,12 +113,12 @@ def _parsed(config: Config, seed: int) -> Namespace:
 def _fit(run: Built) -> None:
     try:
         run.trainer.fit(run.module, datamodule=run.data)
-    except SystemExit as stop:  # what Lightning makes of Ctrl+C
+    except SystemExit as stop:  # Lightning turns Ctrl+C into it
         raise KeyboardInterrupt from stop
 
 
 def _test(run: Built) -> dict[str, float]:
-    """The test metrics; empty where module or data have no test."""
+    """Compute the test metrics; none if the module has no test step or the data no test set."""
     if not is_overridden("test_step", run.module, LightningModule) or not is_overridden("test_dataloader", run.data):
         return {}
     measured = run.trainer.test(run.module, datamodule=run.data, verbose=False)
@@ -127,7 +127,7 @@ def _test(run: Built) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """What a run says of itself would be said a hundred times."""
+    """Suppress warnings and log messages, which every run of the study would repeat."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -139,7 +139,7 @@ def _silent() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """What a run died of, in a line; of what jsonargparse lists only what a constructor said."""
+    """Return an error's message in one line; from jsonargparse's list only what the constructor said."""
     text = " ".join(str(error).split())
     said = re.search(FIRST_ERROR_OF_UNION, text)
     return (said[1] if said else text)[:300]
