@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from foundation.factories import class_of
-from foundation.trainer_logs import is_logged
+from foundation.loggers import is_logging_step
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
@@ -24,8 +24,8 @@ from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.taken_steps import TakenSteps
 from lightning_modules.schedulers.build import build_schedule
-from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.run_length import RunLength
+from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
 
 class SupervisedModule(EpochModule):
@@ -130,7 +130,7 @@ class SupervisedModule(EpochModule):
         loss = self.criterion(output, target)
         self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
         # self.log takes longer than a step of a small network, so call it only when the trainer would write it.
-        if is_logged(self.trainer, self.trainer.global_step + 1):
+        if is_logging_step(self.trainer, self.trainer.global_step + 1):
             rates: dict[str, Tensor | float] = {**self.learning_rates(), **self.skipped_steps()}
             self.log_dict({"train/loss_step": loss.detach(), **rates}, on_step=True, on_epoch=False)
         return loss

@@ -9,15 +9,15 @@ from foundation.argument_checks import check_at_least_one
 class ResNet18Cifar(ResNet):
     r"""torchvision's ResNet-18 with the CIFAR stem: a 3×3 convolution of stride 1 and no max-pooling.
 
-    The stem for ImageNet (7×7, stride 2, then max-pooling) would leave 8 × 8 of 32 × 32 pixels before the first block.
-    Everything behind the stem, and with it every other key of `state_dict`, is torchvision's.
+    The stem for ImageNet (7×7, stride 2, then max-pooling) would reduce 32 × 32 pixels to 8 × 8 before the first block.
+    Everything after the stem is torchvision's, with the same keys in `state_dict`.
 
     Args:
-        num_classes: number of logits, ≥ 1.
-        in_channels: channels of an image, ≥ 1 (1 is grey, 3 is RGB).
+        num_classes: Number of logits, ≥ 1.
+        in_channels: Channels of an image, ≥ 1 (1 is grey, 3 is RGB).
 
     Shape:
-        `(B, in_channels, H, W)` → `(B, num_classes)`, made for H = W = 32.
+        `(B, in_channels, H, W)` → `(B, num_classes)`, designed for H = W = 32.
 
     Raises:
         ValueError: An argument is below 1.

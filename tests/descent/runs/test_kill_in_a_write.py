@@ -1,4 +1,4 @@
-"""What a run's folder needs to go on is never half written: a kill in the midst of a write leaves the file before it."""
+"""A kill during a write leaves the previous file, so that a run can always be resumed."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ from foundation.files import replace_text, temporary_beside
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
+    """Stands for SIGKILL: no `except Exception` catches it."""
 
 
 def ended_process() -> int:
