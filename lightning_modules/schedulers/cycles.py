@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch.optim import Optimizer
 
-from foundation.argument_checks import check_at_least, check_momentum, check_positive, check_share
+from foundation.argument_checks import check_at_least, check_fraction, check_momentum, check_positive, check_share
 from lightning_modules.schedulers.run_length import Duration, RunLength
 from lightning_modules.schedulers.step_schedule import StepSchedule, linear, require_momentum
 
@@ -102,8 +102,7 @@ class Cyclic(StepSchedule):
         self.duration = Duration("Cyclic", steps, epochs, fraction)
         if mode not in ("triangular", "triangular2", "exp_range"):
             raise ValueError(f"mode must be triangular, triangular2 or exp_range, got {mode!r}.")
-        if not 0 < up < 1:
-            raise ValueError(f"up must be in (0, 1), got {up}.")
+        check_fraction("up", up)
         check_share("low_factor", low_factor)
         check_positive("gamma", gamma)
         check_momentum("base_momentum", base_momentum)
@@ -176,8 +175,7 @@ class OneCycle(StepSchedule):
         base_momentum: float = 0.85,
         max_momentum: float = 0.95,
     ) -> None:
-        if not 0 < pct_start < 1:
-            raise ValueError(f"pct_start must be in (0, 1), got {pct_start}.")
+        check_fraction("pct_start", pct_start)
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be cos or linear, got {anneal_strategy!r}.")
         check_at_least("div_factor", div_factor, 1)

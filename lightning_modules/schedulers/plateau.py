@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from foundation.argument_checks import check_at_least
+from foundation.argument_checks import check_at_least, check_fraction
 from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
@@ -119,8 +119,7 @@ class Plateau(ScheduleFactory):
             raise ValueError(f"mode must be min or max, got {mode!r}.")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold_mode must be rel or abs, got {threshold_mode!r}.")
-        if not 0 < factor < 1:
-            raise ValueError(f"factor must be in (0, 1), got {factor}.")
+        check_fraction("factor", factor)
         numbers = {"patience": patience, "threshold": threshold, "cooldown": cooldown, "min_lr": min_lr}
         for name, value in numbers.items():
             check_at_least(name, value, 0)
