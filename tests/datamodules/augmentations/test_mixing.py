@@ -230,7 +230,7 @@ def save_at_two(path: Path) -> Callable[..., None]:
 
 def test_a_loss_that_takes_only_class_numbers_raises(tmp_path: Path) -> None:
     module = ImageClassifier(SmallCNN(10, 1, 4), SGD, nn.MultiMarginLoss())
-    with pytest.raises(UserError, match=r"MultiMarginLoss takes class numbers, and MixUp makes shares"):
+    with pytest.raises(UserError, match=r"MultiMarginLoss takes class numbers, but MixUp gives shares"):
         fit(module, DigitsDataModule(augmentation=MixUp()), tmp_path)
 
 
