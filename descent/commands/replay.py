@@ -35,13 +35,13 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     Raises:
         UserError: The file holds no config: the module was made in Python.
     """
-    from callbacks.non_finite.file import read_black_box, replay
+    from callbacks.non_finite.replay import read_black_box, replay
     from descent.training.build import build, parse_config
 
     content = read_black_box(path)
     if content["config"] is None:
         raise UserError(
-            f"{path} holds no config, the module was made in Python: callbacks.non_finite.file.replay(path, module)."
+            f"{path} holds no config, the module was made in Python: callbacks.non_finite.replay.replay(path, module)."
         )
     built = build(parse_config(["--config", content["config"]], "fit"), command="fit")
     return replay(path, built.module, accelerator=accelerator), content["fault"]

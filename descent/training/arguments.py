@@ -2,6 +2,7 @@
 
 from lightning.pytorch.cli import LightningArgumentParser
 
+import callbacks
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 
 DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
@@ -21,6 +22,8 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
         default=True,
         help="Check the first batch for mistakes: probabilities for logits, targets that broadcast, …",
     )
+    for name in callbacks.__all__:  # jsonargparse accepts a class by its bare name only if it is imported
+        getattr(callbacks, name)
     parser.add_lightning_class_args(DurableCheckpoint, "checkpoint")
     parser.set_defaults({"model": DEFAULT_MODULE, "trainer.default_root_dir": "runs"})
     links = {"network.init_args.num_classes": "num_classes", "network.init_args.in_channels": "channels"}

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from foundation.factories import class_of
+from foundation.loggers import is_logging_step
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
@@ -129,7 +130,7 @@ class SupervisedModule(EpochModule):
         loss = self.criterion(output, target)
         self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
         # self.log takes longer than a step of a small network, so call it only when the trainer would write it.
-        if (self.trainer.global_step + 1) % self._log_every_n_steps == 0:
+        if is_logging_step(self.trainer, self.trainer.global_step + 1):
             rates: dict[str, Tensor | float] = {**self.learning_rates(), **self.skipped_steps()}
             self.log_dict({"train/loss_step": loss.detach(), **rates}, on_step=True, on_epoch=False)
         return loss

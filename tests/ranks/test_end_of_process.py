@@ -11,7 +11,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from callbacks.distributed.agreement import Agreement, let_end
+from callbacks.distributed.async_max import AsyncMax, wait_briefly
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.resuming.preemption import Preemption
 from tests.ranks.processes import PATIENCE, in_processes
@@ -25,19 +25,19 @@ for _ in range(2):
     atexit.register(ctypes.PyDLL(None).usleep, 900_000)
 from datetime import timedelta
 import torch
-from callbacks.distributed.agreement import Agreement
+from callbacks.distributed.async_max import AsyncMax
 from foundation.processes import end_process
 
 rank = int(sys.argv[1])
 torch.distributed.init_process_group("gloo", init_method=f"file://{sys.argv[2]}/meet", rank=rank, world_size=2)
-agreement = Agreement(several=True, timeout=timedelta(seconds=60))
-agreement.largest(rank)
+maximum = AsyncMax(distributed=True, timeout=timedelta(seconds=60))
+maximum.reduce(rank)
 torch.distributed.barrier()
 if rank:
-    time.sleep(0.5)  # rank 0 is exiting by now
-agreement.largest(rank)
-agreement.close()
-del agreement  # as at the end of a command, where nothing refers to it
+    time.sleep(0.5)  # rank 0 is at its end by now
+maximum.reduce(rank)
+maximum.close()
+del maximum  # as at the end of a command, where nothing holds it
 end_process()
 names = [open(f"/proc/self/task/{number}/comm").read().strip() for number in os.listdir("/proc/self/task")]
 print(names.count("pt_gloo_runloop"), torch.distributed.is_initialized())
@@ -68,16 +68,16 @@ def test_waiting_ends_at_the_timeout(tmp_path: Path) -> None:
 
 
 def one_is_silent(rank: int, count: int, folder: str) -> tuple[str, float]:
-    """Rank 1 never sends its number; rank 0 waits 0.2 s for the exchange to end, and then the timeout."""
-    agreement = Agreement(several=True, timeout=timedelta(seconds=1))
+    """Rank 1 never says a number; rank 0 gives it a moment, and then the seconds that were stated."""
+    maximum = AsyncMax(distributed=True, timeout=timedelta(seconds=1))
     text, shortly = "", 0.0
     if rank == 0:
-        agreement.largest(15)
+        maximum.reduce(15)
         began = time.monotonic()
-        let_end(cast(Any, agreement.pending)[0], 0.2)
+        wait_briefly(cast(Any, maximum.pending)[0], 0.2)
         shortly = time.monotonic() - began
         with pytest.raises(RuntimeError) as ended:
-            agreement.largest(15)
+            maximum.reduce(15)
         text = str(ended.value)
     torch.distributed.barrier()
     return text, shortly
@@ -97,7 +97,7 @@ class Work:
 def test_a_failed_run_waits_for_its_exchange(kind: type[Preemption | RankGuard]) -> None:
     callback, work, answer = kind(), Work(), torch.tensor(0)
     if isinstance(callback, Preemption):
-        callback.agreement.pending = work, answer
+        callback.signal_max.pending = work, answer
     else:
         callback.pending = work, answer, answer
     callback.on_exception(cast(Trainer, None), cast(LightningModule, None), ValueError("a full disk"))

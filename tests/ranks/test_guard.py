@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 
 from callbacks import PredictionTable, RankGuard, ScaledRate
-from callbacks.distributed.rank_facts import differences
+from callbacks.distributed.fingerprint import differences
 from datamodules import DigitsDataModule
 from foundation.errors import UserError
 from foundation.processes import is_first_to_say
@@ -109,7 +109,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         ),
         (
             "followed",
-            r"^'val/own' differs between processes \(1, 2 on ranks 0-1\), and decisions follow it: log it with",
+            r"^'val/own' differs between processes \(1, 2 on ranks 0-1\), and callbacks or schedules monitor it: log it with",
         ),
         (
             "data",
@@ -176,7 +176,7 @@ def test_rules(rule: Any, tuned_at: int | None, rate: float, caplog: pytest.LogC
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match="rule must be none, linear or sqrt, got 'cubic'"):
+    with pytest.raises(ValueError, match="rule must be one of none, linear, sqrt; got 'cubic'"):
         ScaledRate("cubic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="tuned_at must be ≥ 1, got 0"):
         ScaledRate(tuned_at=0)

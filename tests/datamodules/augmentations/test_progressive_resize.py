@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datamodules import Chain, CropFlip, ProgressiveResize, ShapeMasksDataModule
 from foundation.errors import UserError
-from foundation.trial_fit import private_fit
+from foundation.trial_fit import trial_fit
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
 
@@ -91,7 +91,7 @@ def test_a_private_trial_uses_the_first_size() -> None:
             sides.append(batch[0].shape[-1])
             trainer.should_stop = trainer.current_epoch == 1
 
-    private_fit(model, data, Look(), seed=0, devices=1, accelerator="cpu")
+    trial_fit(model, data, Look(), seed=0, devices=1, accelerator="cpu")
     assert set(sides) == {2}
     assert not data.endless
 

@@ -54,7 +54,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("stopped")
     code, errors = ended_by(signal.SIGTERM, root)
     assert code == 143, errors
-    assert "SIGTERM: saving at the next safe point" in errors
+    assert "SIGTERM: saving after this step" in errors
     assert "Traceback" not in errors
     return root / "e" / "0"
 
@@ -100,7 +100,7 @@ def test_a_damaged_checkpoint_is_skipped(run: Path, whole: Path, how: str, capsy
     reason = {"cut": "cut short", "flipped": "does not match the hash", "gone": "is missing"}[how]
     said = capsys.readouterr().err
     assert reason in said
-    assert "Going on from previous.ckpt" in said or "Going on from best.ckpt" in said
+    assert "Using previous.ckpt" in said or "Using best.ckpt" in said
     assert same(run, whole)
 
 
