@@ -36,7 +36,7 @@ failing, diagnostics = train(bias=-20.0)
 history(failing.log_dir)[["train/loss", "val/accuracy"]]
 
 # %%
-print("\n".join(diagnostics.said))
+print("\n".join(diagnostics.findings))
 
 # %% [markdown]
 # The repair: initialize the biases with zero.
