@@ -1,49 +1,44 @@
-"""`descent evaluate`: how good a trained network is, on labelled images of one's own or the run's test data."""
+"""`descent evaluate`: how good a trained classifier is, on labelled images of your own or the run's test data."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from descent.commands.parser import carry_out, parse, parser
+from descent.commands.parser import CommandParser, run
 from foundation.errors import UserError
 
 USAGE = """\
 usage: descent evaluate --ckpt_path PATH [--images FOLDER] [options]
 
-Measures a classifier: accuracy with its interval, confusion matrix, precision and recall of each
-class, calibration and a temperature fitted on the validation data, the surest mistakes. Writes
-evaluation.html, evaluation.json, classes.csv, confusion.csv and answers.csv.
+Evaluates a classifier: accuracy with a confidence interval, confusion matrix, precision and recall
+of each class, calibration with a temperature fitted on the validation data, and the mistakes that
+it was most confident of. Writes evaluation.html, evaluation.json, classes.csv, confusion.csv and
+answers.csv.
 
-  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
-                          newest run)
+  --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
+                          folder (its newest run)
   --images FOLDER         FOLDER/<class>/…, with the run's classes (default: the run's test data)
   --out FOLDER            where to write (default: evaluation/ in the run's folder)
-  --json                  print evaluation.json as well, for programs
+  --json                  print evaluation.json and nothing else, for programs
   --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
                           --trainer.accelerator gpu, …
 """
 
 
 def main(args: list[str]) -> Any:
-    """Run the command.
+    """Evaluate a checkpoint.
 
     Args:
-        args: What stands on the command line after `descent evaluate`.
-
-    Raises:
-        SystemExit: With 2 after a mistake, said in one line; with 130 after Ctrl+C.
+        args: What the command line has after `descent evaluate`.
     """
-    if not args or "-h" in args or "--help" in args:
-        print(USAGE, end="")
-        return None
-    made = parser("evaluate")
-    made.add_argument("--images", type=Path)
-    made.add_argument("--json", action="store_true")
-    known, rest = parse(made, args)
-    return carry_out(lambda: _evaluate(known, rest))
+    parser = CommandParser("evaluate", USAGE)
+    parser.add_checkpoint()
+    parser.add_json()
+    parser.add_argument("--images", type=Path)
+    return run(_evaluate, *parser.parse_with_overrides(args))
 
 
-def _evaluate(known: argparse.Namespace, rest: list[str]) -> Any:
+def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.answers import choosing
     from descent.inference.evaluation.evaluation import Evaluation
     from descent.inference.evaluation.page import calibration_remark, verdict
@@ -51,23 +46,23 @@ def _evaluate(known: argparse.Namespace, rest: list[str]) -> Any:
     from descent.inference.loading import load_trained
     from descent.runs.summary import shown
 
-    trained = load_trained(known.ckpt_path, rest)
+    trained = load_trained(options.ckpt_path, overrides)
     module = choosing(trained)
-    outputs, remarks = _outputs(trained, module, known.images)
-    temperature, why = _temperature(trained, module)
-    found = Evaluation(outputs, trained.class_names, temperature)
-    folder = known.out or trained.folder("evaluation")
-    text = write_evaluation(found, folder, str(trained.checkpoint), [*remarks, *why])
-    if known.json:
+    outputs, remarks = _outputs(trained, module, options.images)
+    temperature, reasons = _temperature(trained, module)
+    evaluation = Evaluation(outputs, trained.class_names, temperature)
+    folder = options.out or trained.folder("evaluation")
+    text = write_evaluation(evaluation, folder, str(trained.checkpoint), [*remarks, *reasons])
+    if options.json:
         print(text, end="")
-        return found
-    print(verdict(found))
-    print(calibration_remark(found))
-    print(f"page        {shown(folder / 'evaluation.html')}\nnumbers     {shown(folder / 'evaluation.json')}")
-    return found
+    else:
+        print(verdict(evaluation), calibration_remark(evaluation), sep="\n")
+        print(f"page        {shown(folder / 'evaluation.html')}\nnumbers     {shown(folder / 'evaluation.json')}")
+    return evaluation
 
 
 def _outputs(trained: Any, module: Any, images: Path | None) -> tuple[Any, list[str]]:
+    """Outputs on the labelled images or the run's test data, and what the report should say about them."""
     from descent.inference.evaluation.labelled_folder import find_labelled
     from descent.inference.evaluation.outputs import outputs_of_files, outputs_of_test
     from descent.inference.prediction.progress import counted
@@ -85,15 +80,15 @@ def _outputs(trained: Any, module: Any, images: Path | None) -> tuple[Any, list[
     if files.strangers:
         remarks.append(f"Files left out that are no images by their ending: {files.strangers:,}.")
     if outputs.failures:
-        path, said = next(iter(outputs.failures.items()))
-        remarks.append(f"Files that could not be decoded: {len(outputs.failures):,}, e.g. {path}: {said}")
+        path, reason = next(iter(outputs.failures.items()))
+        remarks.append(f"Files that could not be decoded: {len(outputs.failures):,}, e.g. {path}: {reason}")
     for remark in remarks[1:]:
         say(remark)
     return outputs, remarks
 
 
 def _temperature(trained: Any, module: Any) -> tuple[Any, list[str]]:
-    """Fitted on the validation data; where that cannot be opened, what is in the way."""
+    """The temperature fitted on the validation data, or the reason why there is none."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from descent.inference.evaluation.calibration import fit_temperature

@@ -23,9 +23,9 @@ SUBJECTS = {
     "schedule": "descent.training.schedule_preview",
     "schedulers": "descent.commands.show.schedulers",
 }
-"""What `descent show` draws, with the module whose first line describes it; `schedule` is a training command."""
+"""What `descent show` draws, with the module that draws it; `schedule` is a training command (`show_schedule`)."""
 
 
 def commands() -> list[str]:
-    """Every command, as one types it."""
+    """Return every command's name as the user types it."""
     return sorted(name.replace("_", "-") for name in (*TRAINING, *LIGHT) if name != "show_schedule")

@@ -1,33 +1,40 @@
-"""Value and gradient of the losses: by error, by probability, by overlap."""
+"""`descent show losses`: value and gradient of the losses for regression, classification and segmentation."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from descent.commands.parser import LightParser
+from descent.commands.parser import CommandParser
 from foundation.figure_style import COLORS, grid, save
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+USAGE = """\
+usage: descent show losses [--out FOLDER]
+
+Draws value and gradient of the losses: losses_regression (by error), losses_classification (by the
+probability of the true class) and losses_overlap (segmentation), each as PNG and SVG.
+
+  --out FOLDER   where to write (default: the working folder)
+"""
 Curve = Callable[["Tensor"], "Tensor"]
-"""A point of the axis for each sample → the loss of each."""
+"""Maps points of the x axis to the loss of a sample at each point."""
 
 
 def main(args: list[str]) -> None:
-    """Draw `losses_regression`, `losses_classification` and `losses_overlap`, PNG and SVG.
+    """Draw the figures.
 
     Args:
-        args: `--out FOLDER`.
+        args: What the command line has after `descent show losses`.
     """
-    parser = LightParser("descent show losses", __doc__)
-    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
-    given = parser.parse_args(args)
-    draw(given.out)
+    parser = CommandParser("show losses", USAGE)
+    parser.add_argument("--out", type=Path, default=Path())
+    draw(parser.parse_args(args).out)
 
 
 def draw(out: Path) -> list[Path]:
-    """Draw all three; the figures' paths."""
+    """Draw the three figures and return their paths."""
     import torch
 
     error = torch.linspace(-3, 3, 601)
@@ -35,12 +42,19 @@ def draw(out: Path) -> list[Path]:
     return [
         family(out, "losses_regression", regression(), error, "error, prediction minus target", (-0.2, 5)),
         family(out, "losses_classification", classification(), p, "probability of the true class", (-0.2, 5)),
-        family(out, "losses_overlap", overlap(), p, "probability in the object; outside a tenth of it", (-0.05, 1.05)),
+        family(
+            out,
+            "losses_overlap",
+            overlap(),
+            p,
+            "foreground probability (background: a tenth of it)",
+            (-0.05, 1.05),
+        ),
     ]
 
 
 def regression() -> dict[str, Curve]:
-    """By error; a sample each, its target 1 for the logarithmic loss and 0 for the others."""
+    """Return the losses of one sample by its error; the target is 1 for the logarithmic loss and 0 for the others."""
     import torch
     import torch.nn.functional as F
 
@@ -60,7 +74,7 @@ def regression() -> dict[str, Curve]:
 
 
 def classification() -> dict[str, Curve]:
-    """By the probability of the true class; the other of the two classes has the rest."""
+    """Return the losses of one sample of two classes by the probability of the true class."""
     import torch
 
     from lightning_modules.losses import cross_entropy, probability_bce, softmax_focal_loss
@@ -83,7 +97,7 @@ def classification() -> dict[str, Curve]:
 
 
 def overlap() -> dict[str, Curve]:
-    """A square of 100 pixels among 1,000, given a probability p; of the other pixels a tenth of p strays."""
+    """Return the losses of a mask: 100 of 1,000 pixels are foreground and get p, the others get p / 10."""
     import torch
 
     from lightning_modules.losses import dice_loss, jaccard_loss, tversky_loss
@@ -110,7 +124,7 @@ def overlap() -> dict[str, Curve]:
 def family(
     out: Path, name: str, curves: Mapping[str, Curve], x: "Tensor", label: str, limits: tuple[float, float]
 ) -> Path:
-    """Draw a family: its values, and beside them its gradients by the same axis."""
+    """Draw the values of several losses, and beside them their gradients."""
     import torch
 
     by_logit = "classification" in name
@@ -125,7 +139,7 @@ def family(
         for axes, line in ((values, value.detach()), (slopes, slope)):
             axes.plot(x, line, style, color=COLORS[number % len(COLORS)], label=title, linewidth=1.6)
     values.set(title="value", xlabel=label, ylim=limits)
-    slopes.set(title="gradient by the logit" if by_logit else "gradient", xlabel=label)
+    slopes.set(title="gradient with respect to the logit" if by_logit else "gradient", xlabel=label)
     if not by_logit:
         slopes.set_ylim(-4 if limits[1] > 2 else -3.5, 4 if limits[1] > 2 else 0.1)
     for axes in (values, slopes):

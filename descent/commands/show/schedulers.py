@@ -1,35 +1,44 @@
-"""Every shipped schedule over a run, the learning rate as a share of the optimizer's."""
+"""`descent show schedulers`: the learning rate of every schedule over a run."""
 
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from descent.commands.parser import LightParser
+from descent.commands.parser import CommandParser
 from foundation.figure_style import COLORS, grid, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+USAGE = """\
+usage: descent show schedulers [options]
+
+Draws every shipped schedule: the learning rate relative to the optimizer's, over a whole run.
+Writes schedulers.png and .svg.
+
+  --epochs N     length of the run (default 100)
+  --out FOLDER   where to write (default: the working folder)
+"""
 STEPS_PER_EPOCH = 20
 
 
 def main(args: list[str]) -> None:
-    """Draw `schedulers.png` and `.svg`.
+    """Draw the figure.
 
     Args:
-        args: `--epochs N`, `--out FOLDER`.
+        args: What the command line has after `descent show schedulers`.
     """
-    parser = LightParser("descent show schedulers", __doc__)
-    parser.add_argument("--epochs", type=int, default=100, help="length of the run that is drawn (100)")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
-    given = parser.parse_args(args)
-    if given.epochs < 1:
-        parser.error(f"--epochs must be ≥ 1, got {given.epochs}")
-    draw(given.epochs, given.out)
+    parser = CommandParser("show schedulers", USAGE)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=Path())
+    options = parser.parse_args(args)
+    if options.epochs < 1:
+        parser.error(f"--epochs must be ≥ 1, got {options.epochs}")
+    draw(options.epochs, options.out)
 
 
 def draw(epochs: int, out: Path) -> Path:
-    """Draw every preset in a panel of its own; the figure's path."""
+    """Draw every preset in its own panel and return the figure's path."""
     from descent.commands.show.parts import schedulers
 
     presets = schedulers()
@@ -37,12 +46,12 @@ def draw(epochs: int, out: Path) -> Path:
     for axes, (name, scheduler) in zip(panels, presets.items(), strict=True):
         panel(axes, name, scheduler, epochs)
     figure.supxlabel("epoch")
-    figure.supylabel("learning rate, share of the optimizer's")
+    figure.supylabel("learning rate relative to the optimizer's")
     return save(figure, out, "schedulers")
 
 
 def panel(axes: "Axes", name: str, scheduler: Any, epochs: int) -> None:
-    """Draw one schedule, and the momentum where the schedule moves it."""
+    """Draw one schedule, and the momentum if the schedule changes it."""
     import torch
 
     from lightning_modules.schedulers import RunLength, build_schedule
@@ -61,14 +70,14 @@ def panel(axes: "Axes", name: str, scheduler: Any, epochs: int) -> None:
         axes.plot(time, values["momentum"], color=COLORS[1], linestyle="--", linewidth=1, label="momentum")
         axes.legend(frameon=False, fontsize=7, loc="best")
     if config is not None and getattr(config["scheduler"], "monitor", None):
-        label = f"{config['monitor']}, made up"
+        label = f"{config['monitor']}, synthetic"
         axes.plot(time[::STEPS_PER_EPOCH], losses, color=COLORS[2], linestyle=":", label=label)
         axes.legend(frameon=False, fontsize=7, loc="upper right")
     axes.grid(alpha=0.3)
 
 
 def validation_loss(share: float) -> float:
-    """A validation loss for a plateau to watch: four times it falls and stays, in two digits as one reads it."""
+    """Return a synthetic validation loss for `plateau`: four times it falls and stays, rounded to two digits."""
     stair = min(3, int(4 * share))
     before, after = (1.0 if stair == 0 else 0.25 + 0.6 * 0.5**stair), 0.25 + 0.3 * 0.5**stair
     return round(after + (before - after) * math.exp(-40 * (share - stair / 4)), 2)

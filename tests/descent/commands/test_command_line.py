@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cli import main
-from descent.commands.completion import BASH, ZSH, completions, options
+from descent.commands.candidates import candidates, options
+from descent.commands.completion import BASH, ZSH
 from descent.commands.presets import kinds
 from descent.commands.table import LIGHT, TRAINING, commands
 from descent.presets import names
@@ -126,7 +127,7 @@ def test_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
 )  # fmt: skip
 def test_what_can_come_next(line: str, expected: set[str]) -> None:
     Path("runs").mkdir()
-    assert set(completions(line.split())) == expected
+    assert set(candidates(line.split())) == expected
 
 
 def test_a_key_press_does_not_wait_for_torch(tmp_path: Path) -> None:

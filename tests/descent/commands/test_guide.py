@@ -42,7 +42,10 @@ def test_says_what_tasks_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["guide", "elephants"])
     assert left.value.code == 2
-    assert "nothing about elephants; the tasks are: one class of several, yes or no" in capsys.readouterr().err
+    assert (
+        "nothing about elephants; the tasks are: multi-class classification, binary classification"
+        in capsys.readouterr().err
+    )
 
 
 def test_show_losses_draws_three_figures(tmp_path: Path) -> None:

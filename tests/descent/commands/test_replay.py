@@ -43,7 +43,7 @@ def test_run_and_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     cli.main(["replay", str(file), "--accelerator", "cpu"])
     said = capsys.readouterr().out.splitlines()
     assert said[-2:] == [
-        "kept      NaN first in the output of network.drop (Dropout)",
+        "saved     NaN first in the output of network.drop (Dropout)",
         "replayed  NaN first in the output of network.drop (Dropout)",
     ]
 

@@ -78,7 +78,7 @@ def test_gradient_descent_on_the_quadratic_is_what_theory_says() -> None:
     start = vectors.T @ torch.tensor(path[0], dtype=torch.float64)
     shrunk = torch.tensor([(1 - 0.01) ** 20, (1 - 0.5) ** 20]).double() * start
     assert losses[20] == pytest.approx(float((values * shrunk**2).sum() / 2))
-    assert show_optimizers.end_of([1.0, float("nan")]) == float("inf")
+    assert show_optimizers.final_loss([1.0, float("nan")]) == float("inf")
 
 
 def test_the_plan_of_a_run_and_what_it_did_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

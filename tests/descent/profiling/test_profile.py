@@ -16,13 +16,12 @@ from callbacks import GradientNorm
 from datamodules import DigitsDataModule
 from descent import presets
 from descent.allocator import SWITCH
-from descent.profiling import advice
-from descent.profiling import clock as step_clock
-from descent.profiling.advice import Profiled, advise
-from descent.profiling.clock import PARTS, StepClock
-from descent.profiling.machine_peak import machine_peak
-from descent.profiling.measurement import Measured, profiled_fit
+from descent.profiling import advice, step_profiler
+from descent.profiling.advice import ProfiledRun, advise
+from descent.profiling.measurement import StepTiming, time_steps
+from descent.profiling.peak import peak_flops
 from descent.profiling.profile import StepProfile
+from descent.profiling.step_profiler import PARTS, StepProfiler
 from descent.training.trainer import Trainer
 from foundation.random_streams import random_state
 from lightning_modules import ImageClassifier
@@ -41,26 +40,26 @@ def trainer(**options: Any) -> Trainer:
 
 def test_each_moment_is_charged_to_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(100))
-    monkeypatch.setattr(step_clock.time, "perf_counter", lambda: float(next(now)))  # type: ignore[attr-defined]
-    clock = StepClock()
-    with clock.profile("run_training_batch"):  # no part of its own
-        with clock.profile("[LightningModule]ImageClassifier.optimizer_step"):
-            with clock.profile("[Strategy]SingleDeviceStrategy.training_step"), clock.profile("forward"):
+    monkeypatch.setattr(step_profiler.time, "perf_counter", lambda: float(next(now)))  # type: ignore[attr-defined]
+    profiler = StepProfiler()
+    with profiler.profile("run_training_batch"):  # no part of its own
+        with profiler.profile("[LightningModule]ImageClassifier.optimizer_step"):
+            with profiler.profile("[Strategy]SingleDeviceStrategy.training_step"), profiler.profile("forward"):
                 pass
-            with clock.profile("[Strategy]SingleDeviceStrategy.backward"):
+            with profiler.profile("[Strategy]SingleDeviceStrategy.backward"):
                 pass
-        with clock.profile("[Callback]GradientNorm{'a': 1.5}.on_train_batch_end"):
+        with profiler.profile("[Callback]GradientNorm{'a': 1.5}.on_train_batch_end"):
             pass
     # A look at the clock is a second later than the one before.
-    assert clock.seconds == {
+    assert profiler.seconds == {
         "Lightning's loop": 4, "optimizer": 3, "rest of training_step": 2, "forward": 1, "backward": 1, "callbacks": 1,
     }  # fmt: skip
-    assert clock.callbacks == {"GradientNorm": 1}
-    assert set(clock.seconds) <= set(PARTS)
+    assert profiler.callbacks == {"GradientNorm": 1}
+    assert set(profiler.seconds) <= set(PARTS)
 
 
 def test_operations_and_parts_of_a_linear_layer() -> None:
-    found = profiled_fit(
+    found = time_steps(
         module(), DigitsDataModule(batch_size=32), trainer(callbacks=[GradientNorm()]), steps=4, seconds=60
     )  # fmt: skip
     assert (found.steps, found.samples) == (4, 32)
@@ -75,7 +74,7 @@ def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     model, data, run = module(), DigitsDataModule(), trainer()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     attributes, state = set(vars(data)), random_state()
-    profiled_fit(model, data, run, steps=3, seconds=60)
+    time_steps(model, data, run, steps=3, seconds=60)
     assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
     assert set(vars(data)) == attributes
     assert data.train_set is None
@@ -94,7 +93,7 @@ def test_an_exception_ends_the_count_of_operations() -> None:
             raise RuntimeError("in the midst of a step")
 
     with pytest.raises(RuntimeError, match="in the midst of a step"):
-        profiled_fit(module(Failing(64, 10), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
+        time_steps(module(Failing(64, 10), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
     assert torch.utils._python_dispatch._get_current_dispatch_mode() is None
 
 
@@ -118,18 +117,18 @@ class SlowData(DigitsDataModule):
         return batch
 
 
-def advice_for(measured: Measured, model: LightningModule, **options: Any) -> list[str]:
-    run = Profiled(model, DigitsDataModule(), trainer(**options), steps=3, seconds=1)
+def advice_for(measured: StepTiming, model: LightningModule, **options: Any) -> list[str]:
+    run = ProfiledRun(model, DigitsDataModule(), trainer(**options), steps=3, seconds=1)
     return [str(each) for each in advise(run, measured, tries=False)[0]]
 
 
-def measured(**seconds: float) -> Measured:
+def measured(**seconds: float) -> StepTiming:
     spent = {name.replace("_", " "): value for name, value in seconds.items()}
-    return Measured(steps=10, samples=64, seconds=spent, flops=10**6, faults=5000, system=0.4)
+    return StepTiming(steps=10, samples=64, seconds=spent, flops=10**6, faults=5000, system=0.4)
 
 
 def test_slow_data_is_seen() -> None:
-    run = Profiled(module(), SlowData(), trainer(), steps=5, seconds=60)
+    run = ProfiledRun(module(), SlowData(), trainer(), steps=5, seconds=60)
     found = run.measure()
     assert found.share("waiting for data") > 0.3
     texts = [str(each) for each in advise(run, found, tries=False)[0]]
@@ -179,10 +178,10 @@ def test_short_rows_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model = module()
     model.optimizer = partial(torch.optim.AdamW, lr=1e-3, **given)
-    run = Profiled(model, DigitsDataModule(), trainer(), steps=3, seconds=1)
+    run = ProfiledRun(model, DigitsDataModule(), trainer(), steps=3, seconds=1)
     tried: list[LightningModule] = []
 
-    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> Measured:
+    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> StepTiming:
         if "adjust" in changed:
             changed["adjust"](model)
             tried.append(model)
@@ -191,7 +190,7 @@ def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], mon
     monkeypatch.setattr(advice, "cores", lambda: 1)
     monkeypatch.setattr(run, "measure", measure)
     texts = [str(each) for each in advise(run, measured(forward=1.0))[1]]
-    assert any(text.startswith("AdamW could be fused, and the config says otherwise: leave out its") for text in texts)
+    assert any(text.startswith("AdamW could be fused, but the config prevents it: leave out its") for text in texts)
     assert tried
     assert choose_implementation(model.optimizer, [torch.zeros(1)]) == {"fused": True}
 
@@ -200,12 +199,12 @@ def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(advice, "cores", lambda: 1)
     monkeypatch.setattr(advice, "cpu_has_bf16", lambda: False)
     rates = iter([100.0, 400.0, 100.0, 100.0])  # without and with the change, twice
-    run = Profiled(module(), DigitsDataModule(), trainer(), steps=3, seconds=1)
+    run = ProfiledRun(module(), DigitsDataModule(), trainer(), steps=3, seconds=1)
     seen: list[Any] = []
 
-    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> Measured:
+    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> StepTiming:
         seen.append(data)
-        return Measured(1, 100, {"forward": 100 / next(rates)})
+        return StepTiming(1, 100, {"forward": 100 / next(rates)})
 
     monkeypatch.setattr(run, "measure", measure)
     found, useless = advise(run, measured(forward=1.0, optimizer=1.0))
@@ -220,7 +219,7 @@ def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) 
 def test_work_of_others_is_said() -> None:
     found = measured(forward=1.0)
     peaks = {"fp32": {"matrix product": 1e9}}
-    line = "other processes kept 1.4 cores busy meanwhile: measure again when they are done"
+    line = "other processes kept 1.4 cores busy: measure again when they have finished"
     assert StepProfile(found, "fp32", peaks, "cpu", [], [], others=1.4).lines()[-1] == line
     for others in (None, 0.1):
         assert "other processes" not in "\n".join(
@@ -229,7 +228,7 @@ def test_work_of_others_is_said() -> None:
 
 
 def test_the_peak_counts_operations() -> None:
-    found = machine_peak(torch.device("cpu"), "fp32", seconds=0.02)
+    found = peak_flops(torch.device("cpu"), "fp32", seconds=0.02)
     assert all(1e8 < value < 1e14 for value in found.values())
 
 
