@@ -1,6 +1,6 @@
 # make fit    install, train the quickstart on handwritten digits, test it on held-out scans
 # make test   install, run the tests
-# make lint   install, ruff and mypy
+# make lint   install, ruff, import-linter and mypy
 .DEFAULT_GOAL := help
 .PHONY: help install fit test lint format clean
 
@@ -31,6 +31,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy .
 
 format: $(STAMP)
