@@ -9,7 +9,8 @@ from typing import Any
 
 from descent.commands.parser import options_in
 from descent.commands.presets import kinds
-from descent.commands.table import LIGHT, SUBJECTS, commands
+from descent.commands.show.show import SUBJECTS
+from descent.commands.table import LIGHT, commands
 from descent.presets import names, shipped
 from descent.training.help import HELP
 
@@ -77,7 +78,7 @@ def _values(option: str, command: str, typed: str) -> list[str] | None:
 
 
 def _positional(command: str, typed: str) -> list[str]:
-    choices = {"show": list(SUBJECTS), "presets": kinds(), "completion": ["bash", "zsh"]}
+    choices = {"show": SUBJECTS, "presets": kinds(), "completion": ["bash", "zsh"]}
     return choices.get(command) or (files(typed, ANY_FILE) if command in ("inspect", "replay") else [])
 
 

@@ -30,11 +30,7 @@ work.
 
 
 def main(args: list[str]) -> Any:
-    """Run a study.
-
-    Args:
-        args: What the command line has after `descent compare`.
-    """
+    """Run a study; `args` are the words after `descent compare`."""
     parser = CommandParser("compare", USAGE)
     parser.add_argument("-c", "--config")
     parser.add_argument("--budget")

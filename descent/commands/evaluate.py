@@ -26,11 +26,7 @@ answers.csv.
 
 
 def main(args: list[str]) -> Any:
-    """Evaluate a checkpoint.
-
-    Args:
-        args: What the command line has after `descent evaluate`.
-    """
+    """Evaluate a checkpoint; `args` are the words after `descent evaluate`."""
     parser = CommandParser("evaluate", USAGE)
     parser.add_checkpoint()
     parser.add_json()

@@ -29,11 +29,7 @@ EXACT = ["--trainer.precision=32-true", "--trainer.accelerator=cpu"]
 
 
 def main(args: list[str]) -> Any:
-    """Export a checkpoint.
-
-    Args:
-        args: What the command line has after `descent export`.
-    """
+    """Export a checkpoint; `args` are the words after `descent export`."""
     parser = CommandParser("export", USAGE)
     parser.add_checkpoint()
     parser.add_argument("--to")

@@ -101,11 +101,7 @@ GUIDE = [
 
 
 def main(args: list[str]) -> None:
-    """Print the guide.
-
-    Args:
-        args: What the command line has after `descent guide`.
-    """
+    """Print the guide; `args` are the words after `descent guide`."""
     parser = CommandParser("guide", USAGE)
     parser.add_argument("words", nargs="*")
     parser.add_json()

@@ -34,11 +34,7 @@ CONTENTS = {
 
 
 def main(args: list[str]) -> None:
-    """Print what a checkpoint contains.
-
-    Args:
-        args: What the command line has after `descent inspect`.
-    """
+    """Print what a checkpoint contains; `args` are the words after `descent inspect`."""
     parser = CommandParser("inspect", USAGE)
     parser.add_argument("checkpoint")
     parser.add_argument("--layers", action="store_true")

@@ -25,11 +25,7 @@ Without --images the command predicts the run's own test images: see descent pre
 
 
 def main(args: list[str]) -> Any:
-    """Classify image files.
-
-    Args:
-        args: What the command line has after `descent predict`, `--images` among it.
-    """
+    """Classify image files; `args` are the words after `descent predict`."""
     parser = CommandParser("predict", USAGE)
     parser.add_checkpoint()
     parser.add_argument("--images", nargs="+", action="extend")

@@ -20,11 +20,7 @@ Lists the shipped presets, one line each.
 
 
 def main(args: list[str]) -> None:
-    """Print every shipped preset with the first sentence of its comment.
-
-    Args:
-        args: What the command line has after `descent presets`.
-    """
+    """Print every preset with the first sentence of its comment; `args` are the words after `descent presets`."""
     parser = CommandParser("presets", USAGE)
     parser.add_argument("kinds", nargs="*")
     parser.add_json()

@@ -19,10 +19,7 @@ where the first such value appears. Exit code 0: the same as in the run; 1: not.
 
 
 def main(args: list[str]) -> None:
-    """Repeat the step and print what was found.
-
-    Args:
-        args: What the command line has after `descent replay`.
+    """Repeat the step and print what was found; `args` are the words after `descent replay`.
 
     Raises:
         SystemExit: With 1 if the fault was not reproduced.

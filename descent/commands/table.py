@@ -17,14 +17,6 @@ LIGHT = {
 }
 """Commands that need no trainer, with the module whose `main(args)` runs them."""
 
-SUBJECTS = {
-    "losses": "descent.commands.show.losses",
-    "optimizers": "descent.commands.show.optimizers",
-    "schedule": "descent.training.schedule_preview",
-    "schedulers": "descent.commands.show.schedulers",
-}
-"""What `descent show` draws, with the module that draws it; `schedule` is a training command (`show_schedule`)."""
-
 
 def commands() -> list[str]:
     """Return every command's name as the user types it."""

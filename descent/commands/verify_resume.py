@@ -47,10 +47,7 @@ AREAS = {
 
 
 def main(args: list[str]) -> None:
-    """Train, kill, resume and compare.
-
-    Args:
-        args: What the command line has after `descent verify-resume`.
+    """Train, kill, resume and compare; `args` are the words after `descent verify-resume`.
 
     Raises:
         SystemExit: With 0 if the runs are the same, else with 1.

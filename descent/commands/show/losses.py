@@ -2,65 +2,42 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from descent.commands.parser import CommandParser
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
 from foundation.figure_style import COLORS, grid, save
+from lightning_modules.losses import (
+    cross_entropy,
+    dice_loss,
+    jaccard_loss,
+    msle,
+    probability_bce,
+    softmax_focal_loss,
+    tversky_loss,
+)
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-USAGE = """\
-usage: descent show losses [--out FOLDER]
-
-Draws value and gradient of the losses: losses_regression (by error), losses_classification (by the
-probability of the true class) and losses_overlap (segmentation), each as PNG and SVG.
-
-  --out FOLDER   where to write (default: the working folder)
-"""
-Curve = Callable[["Tensor"], "Tensor"]
+Curve = Callable[[Tensor], Tensor]
 """Maps points of the x axis to the loss of a sample at each point."""
-
-
-def main(args: list[str]) -> None:
-    """Draw the figures.
-
-    Args:
-        args: What the command line has after `descent show losses`.
-    """
-    parser = CommandParser("show losses", USAGE)
-    parser.add_argument("--out", type=Path, default=Path())
-    draw(parser.parse_args(args).out)
 
 
 def draw(out: Path) -> list[Path]:
     """Draw the three figures and return their paths."""
-    import torch
-
     error = torch.linspace(-3, 3, 601)
     p = torch.linspace(0.005, 0.995, 496)
     return [
         family(out, "losses_regression", regression(), error, "error, prediction minus target", (-0.2, 5)),
         family(out, "losses_classification", classification(), p, "probability of the true class", (-0.2, 5)),
-        family(
-            out,
-            "losses_overlap",
-            overlap(),
-            p,
-            "foreground probability (background: a tenth of it)",
-            (-0.05, 1.05),
-        ),
+        family(out, "losses_overlap", overlap(), p, "foreground probability; background: a tenth", (-0.05, 1.05)),
     ]
 
 
 def regression() -> dict[str, Curve]:
     """Return the losses of one sample by its error; the target is 1 for the logarithmic loss and 0 for the others."""
-    import torch
-    import torch.nn.functional as F
 
-    from lightning_modules.losses import msle
-
-    def against_zero(loss: Callable[..., "Tensor"], **options: Any) -> Curve:
+    def against_zero(loss: Callable[..., Tensor], **options: Any) -> Curve:
         return lambda e: loss(e, torch.zeros_like(e), reduction="none", **options)
 
     return {
@@ -75,12 +52,9 @@ def regression() -> dict[str, Curve]:
 
 def classification() -> dict[str, Curve]:
     """Return the losses of one sample of two classes by the probability of the true class."""
-    import torch
 
-    from lightning_modules.losses import cross_entropy, probability_bce, softmax_focal_loss
-
-    def on_logits(loss: Callable[..., "Tensor"], **options: Any) -> Curve:
-        def curve(p: "Tensor") -> "Tensor":
+    def on_logits(loss: Callable[..., Tensor], **options: Any) -> Curve:
+        def curve(p: Tensor) -> Tensor:
             logits = torch.stack([torch.zeros_like(p), torch.logit(p)], dim=1)
             return loss(logits, torch.ones(len(p), dtype=torch.int64), reduction="none", **options)
 
@@ -98,15 +72,11 @@ def classification() -> dict[str, Curve]:
 
 def overlap() -> dict[str, Curve]:
     """Return the losses of a mask: 100 of 1,000 pixels are foreground and get p, the others get p / 10."""
-    import torch
-
-    from lightning_modules.losses import dice_loss, jaccard_loss, tversky_loss
-
     target = torch.zeros(1, 1000, dtype=torch.int64)
     target[:, :100] = 1
 
-    def on_mask(loss: Callable[..., "Tensor"], **options: Any) -> Curve:
-        def curve(p: "Tensor") -> "Tensor":
+    def on_mask(loss: Callable[..., Tensor], **options: Any) -> Curve:
+        def curve(p: Tensor) -> Tensor:
             logits = torch.logit(torch.where(target.bool(), p[:, None], p[:, None] / 10))
             masks = target.expand(len(p), -1)
             return loss(logits, masks, mode="binary", per_image=True, reduction="none", **options)[:, 0]
@@ -122,11 +92,9 @@ def overlap() -> dict[str, Curve]:
 
 
 def family(
-    out: Path, name: str, curves: Mapping[str, Curve], x: "Tensor", label: str, limits: tuple[float, float]
+    out: Path, name: str, curves: Mapping[str, Curve], x: Tensor, label: str, limits: tuple[float, float]
 ) -> Path:
     """Draw the values of several losses, and beside them their gradients."""
-    import torch
-
     by_logit = "classification" in name
     figure, (values, slopes) = grid(2, columns=2, size=(5.0, 3.6))
     for number, (title, curve) in enumerate(curves.items()):

@@ -3,53 +3,25 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from descent.commands.parser import CommandParser
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from descent.commands.show import parts
 from foundation.figure_style import COLORS, grid, save
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from torch import Tensor
-
-USAGE = """\
-usage: descent show optimizers [options]
-
-Draws the path of every shipped optimizer down an ill-conditioned quadratic (a narrow valley), each
-at its own best learning rate: optimizers.png and .svg.
-
-  --condition K   ratio of the largest to the smallest curvature (default 50)
-  --steps N       steps of each optimizer (default 100)
-  --out FOLDER    where to write (default: the working folder)
-"""
 START = (-1.6, 1.0)
 ANGLE = 0.5  # radians: a valley along an axis would be too easy for optimizers that scale each coordinate
 NOTES = {"muon": " (its fallback: no matrix)"}
 RATES = [10 ** (exponent / 6) for exponent in range(-24, 7)]  # 1e-4 to 10
 
 
-def main(args: list[str]) -> None:
-    """Draw the figure.
-
-    Args:
-        args: What the command line has after `descent show optimizers`.
-    """
-    parser = CommandParser("show optimizers", USAGE)
-    parser.add_argument("--condition", type=float, default=50.0)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--out", type=Path, default=Path())
-    options = parser.parse_args(args)
-    if options.condition < 1 or options.steps < 1:
-        parser.error(f"--condition and --steps must be ≥ 1, got {options.condition:g} and {options.steps}")
-    draw(options.condition, options.steps, options.out)
-
-
 def draw(condition: float, steps: int, out: Path) -> Path:
     """Draw each optimizer's path in its own panel and all losses in the last; return the figure's path."""
-    from descent.commands.show.parts import optimizers
-
-    presets = optimizers()
+    presets = parts.optimizers()
     figure, panels = grid(len(presets) + 1, size=(3.2, 2.6))
     losses_of_all = last_panel(figure, panels.pop(), len(presets))
     for index, (axes, (name, optimizer)) in enumerate(zip(panels, presets.items(), strict=True)):
@@ -64,7 +36,7 @@ def draw(condition: float, steps: int, out: Path) -> Path:
     return save(figure, out, "optimizers")
 
 
-def last_panel(figure: "Figure", panel: "Axes", before: int) -> "Axes":
+def last_panel(figure: Figure, panel: Axes, before: int) -> Axes:
     """Return the panel for all losses, which fills the rest of the last row."""
     cells = panel.get_gridspec()
     assert cells is not None
@@ -75,10 +47,8 @@ def last_panel(figure: "Figure", panel: "Axes", before: int) -> "Axes":
     return axes
 
 
-def hessian(condition: float) -> "Tensor":
+def hessian(condition: float) -> Tensor:
     """Return the matrix H of the loss ½ wᵀ H w: curvature 1 along the valley, `condition` across it."""
-    import torch
-
     sin, cos = math.sin(ANGLE), math.cos(ANGLE)
     rotation = torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float64)
     return rotation @ torch.diag(torch.tensor([1.0, condition]).double()) @ rotation.T
@@ -102,8 +72,6 @@ def descend(
     optimizer: Callable[..., Any], rate: float, condition: float, steps: int
 ) -> tuple[list[tuple[float, ...]], list[float]]:
     """Return path and losses of an optimizer at one rate, practically without weight decay."""
-    import torch
-
     matrix = hessian(condition)
     weights = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     built = optimizer([weights])
@@ -122,10 +90,8 @@ def descend(
     return path, losses
 
 
-def contour(axes: "Axes", condition: float) -> None:
+def contour(axes: Axes, condition: float) -> None:
     """Draw the loss as contour lines."""
-    import torch
-
     across, up = torch.meshgrid(torch.linspace(-2, 1, 120), torch.linspace(-1.1, 1.4, 120), indexing="xy")
     points = torch.stack([across, up], dim=-1).double()
     height = torch.einsum("...i,ij,...j->...", points, hessian(condition), points) / 2

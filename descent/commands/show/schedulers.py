@@ -2,46 +2,22 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from descent.commands.parser import CommandParser
+import torch
+from matplotlib.axes import Axes
+
+from descent.commands.show import parts
 from foundation.figure_style import COLORS, grid, save
+from lightning_modules.schedulers import RunLength, build_schedule
+from lightning_modules.schedulers.preview import preview
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-USAGE = """\
-usage: descent show schedulers [options]
-
-Draws every shipped schedule: the learning rate relative to the optimizer's, over a whole run.
-Writes schedulers.png and .svg.
-
-  --epochs N     length of the run (default 100)
-  --out FOLDER   where to write (default: the working folder)
-"""
 STEPS_PER_EPOCH = 20
-
-
-def main(args: list[str]) -> None:
-    """Draw the figure.
-
-    Args:
-        args: What the command line has after `descent show schedulers`.
-    """
-    parser = CommandParser("show schedulers", USAGE)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--out", type=Path, default=Path())
-    options = parser.parse_args(args)
-    if options.epochs < 1:
-        parser.error(f"--epochs must be ≥ 1, got {options.epochs}")
-    draw(options.epochs, options.out)
 
 
 def draw(epochs: int, out: Path) -> Path:
     """Draw every preset in its own panel and return the figure's path."""
-    from descent.commands.show.parts import schedulers
-
-    presets = schedulers()
+    presets = parts.schedulers()
     figure, panels = grid(len(presets), columns=5, size=(2.9, 2.2))
     for axes, (name, scheduler) in zip(panels, presets.items(), strict=True):
         panel(axes, name, scheduler, epochs)
@@ -50,13 +26,8 @@ def draw(epochs: int, out: Path) -> Path:
     return save(figure, out, "schedulers")
 
 
-def panel(axes: "Axes", name: str, scheduler: Any, epochs: int) -> None:
+def panel(axes: Axes, name: str, scheduler: Any, epochs: int) -> None:
     """Draw one schedule, and the momentum if the schedule changes it."""
-    import torch
-
-    from lightning_modules.schedulers import RunLength, build_schedule
-    from lightning_modules.schedulers.preview import preview
-
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
     run_length = RunLength(epochs * STEPS_PER_EPOCH, epochs, STEPS_PER_EPOCH)
     config = build_schedule(scheduler, optimizer, run_length)

@@ -1,10 +1,10 @@
-"""`descent show`: draw losses, optimizers, schedules, or the schedule of a run."""
+"""`descent show`: draw the losses, optimizers and schedules that are shipped, or the schedule of a run."""
 
 import importlib
+from pathlib import Path
 from typing import Any
 
-from descent.commands.parser import refuse
-from descent.commands.table import SUBJECTS
+from descent.commands.parser import CommandParser, refuse
 from descent.training.parse_errors import suggest
 
 USAGE = """\
@@ -12,25 +12,42 @@ usage: descent show SUBJECT [options]
 
 Draws a figure, as PNG and SVG.
 
-  descent show losses               value and gradient of every loss
-  descent show optimizers           path of every optimizer down a narrow valley
+  descent show losses               value and gradient of the losses for regression, classification
+                                    and segmentation
+  descent show optimizers           path of every optimizer down an ill-conditioned quadratic (a
+                                    narrow valley), each at its own best learning rate
+    --condition K                   ratio of the largest to the smallest curvature (default 50)
+    --steps N                       steps of each optimizer (default 100)
+  descent show schedulers           every schedule: the learning rate over a whole run
+    --epochs N                      length of the run (default 100)
   descent show schedule -c CONFIG   learning rate at every step of a run, before or after the run
-  descent show schedulers           learning rate of every schedule
+                                    (descent show schedule --help)
 
-descent show SUBJECT --help tells more.
+  --out FOLDER                      where to write (default: the working folder)
 """
+OPTIONS: dict[str, dict[str, float]] = {
+    "losses": {},
+    "optimizers": {"condition": 50.0, "steps": 100},
+    "schedulers": {"epochs": 100},
+}
+"""The options of each subject with their defaults; the module of the subject's name draws it."""
+SUBJECTS = sorted([*OPTIONS, "schedule"])  # `cli.py` runs `show schedule` as a training command
 
 
 def main(args: list[str]) -> Any:
-    """Draw a subject.
-
-    Args:
-        args: What the command line has after `descent show`: the subject and its options.
-    """
+    """Draw a subject; `args` are the words after `descent show`."""
     if not args or args[0] in ("-h", "--help"):
         print(USAGE, end="")
         return None
-    module = SUBJECTS.get(args[0])
-    if module is None:
-        refuse(f"unknown subject {args[0]}: show takes {', '.join(SUBJECTS)}.{suggest(args[0], SUBJECTS)}")
-    return importlib.import_module(module).main(args[1:])
+    subject, *words = args
+    if subject not in OPTIONS:
+        refuse(f"unknown subject {subject}: show takes {', '.join(SUBJECTS)}.{suggest(subject, SUBJECTS)}")
+    parser = CommandParser(f"show {subject}", USAGE)
+    parser.add_argument("--out", type=Path, default=Path())
+    for name, default in OPTIONS[subject].items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    options = vars(parser.parse_args(words))
+    for name in OPTIONS[subject]:
+        if options[name] < 1:
+            parser.error(f"--{name} must be ≥ 1, got {options[name]:g}")
+    return importlib.import_module(f"descent.commands.show.{subject}").draw(**options)
