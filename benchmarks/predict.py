@@ -24,41 +24,41 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from descent.inference.answers import answering, answers_of, joined
-from descent.inference.loading import load_trained
+from descent.inference.classifiers import concatenate, predictions_from_output, require_classifier
+from descent.inference.loading import load_trained_network
 from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.prediction.image_files import find_images
 from descent.inference.prediction.prediction import image_format, predict_files
-from descent.inference.scoring import Scorer
+from descent.inference.predictor import Predictor
 from foundation.hardware import usable_cores
 
 
 def contestants(checkpoint: str, images: str, count: int) -> dict[str, Callable[[], Any]]:
     """What is timed, by name; each does the same images once."""
-    trained = load_trained(checkpoint, [])
-    module, scorer, form = answering(trained), Scorer(trained), image_format(trained)
+    trained = load_trained_network(checkpoint, [])
+    module, predictor, form = require_classifier(trained), Predictor(trained), image_format(trained)
     paths = find_images([images]).paths[:count]
     size: int = trained.data.eval_batch_size  # type: ignore[attr-defined]
     decoded = [batch.pixels for batch in decoded_batches(paths, form, size)]
-    normal = [_normalised(scorer, pixels) for pixels in decoded]
+    normal = [_normalised(predictor, pixels) for pixels in decoded]
 
     @torch.inference_mode()
     def network() -> None:
         for images in normal:
-            with scorer.precision.forward_context():
+            with predictor.precision.forward_context():
                 module.network(images)
 
     return {
         "network": network,
-        "decoded": lambda: joined([answers_of(module, scorer.images(pixels)) for pixels in decoded]),
+        "decoded": lambda: concatenate([predictions_from_output(module, predictor.forward_pixels(p)) for p in decoded]),
         "files": lambda: predict_files(trained, module, paths),
         "decoding": lambda: list(decoded_batches(paths, form, size)),
     }
 
 
-def _normalised(scorer: Scorer, pixels: Tensor) -> Tensor:
+def _normalised(predictor: Predictor, pixels: Tensor) -> Tensor:
     nothing = torch.zeros(len(pixels), dtype=torch.int64)
-    images: Tensor = scorer.data.on_after_batch_transfer((pixels.permute(0, 3, 1, 2), nothing, nothing), 0)[0]
+    images: Tensor = predictor.data.on_after_batch_transfer((pixels.permute(0, 3, 1, 2), nothing, nothing), 0)[0]
     return images
 
 

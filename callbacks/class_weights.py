@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
+from foundation.compat.torch import has_buffer
 from foundation.errors import UserError
 
 Method = Literal["inverse", "effective"]
@@ -47,7 +48,10 @@ class ClassWeights(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Count the labels and weigh; the same for every stage, so that losses compare."""
         loss: Any = getattr(pl_module, "loss", None)
-        name = next((name for name in ("class_weights", "weight") if name in getattr(loss, "_buffers", {})), None)
+        name = next(
+            (name for name in ("class_weights", "weight") if isinstance(loss, nn.Module) and has_buffer(loss, name)),
+            None,
+        )
         if name is None:
             raise UserError(
                 f"{type(loss).__name__} takes no class weights: choose losses/cross_entropy_weighted.yaml, "

@@ -71,11 +71,10 @@ def _resolve_all(value: Any, folder: Path) -> Any:
 def load(text: str) -> Any:
     """Load YAML as jsonargparse does, and resolve the paths of presets in it."""
     import jsonargparse
-    from jsonargparse._loaders_dumpers import yaml_load
 
     if text == "None":  # jsonargparse 4.53 passes this for a null on the command line two levels deep
         return None
-    value = yaml_load(text)
+    value = jsonargparse.get_loader("yaml")(text)
     if not isinstance(value, (dict, list)):
         return value
     return _resolve_all(value, Path(jsonargparse.typing.Path(".", mode="d").absolute))

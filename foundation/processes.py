@@ -42,8 +42,10 @@ def is_first_to_say(text: str) -> bool:
     if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
         return True
     try:
+        from foundation.compat.torch import processes_store
+
         key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return int(dist.distributed_c10d._get_default_store().add(f"said/{key}", 1)) == 1
+        return int(processes_store().add(f"said/{key}", 1)) == 1
     except RuntimeError:
         return True
 

@@ -15,7 +15,7 @@ from datamodules.augmentations.base import Augmentation
 from descent.commands.presets import summary
 from descent.presets import SHIPPED, names, shipped
 from descent.training.parser import Parser
-from lightning_modules import ImageClassifier
+from lightning_modules.base.supervised import SupervisedModule
 from lightning_modules.optimizers import ParameterGroups
 
 KINDS = {"networks": "network", "losses": "loss", "optimizers": "optimizer", "schedulers": "scheduler"}
@@ -30,12 +30,12 @@ OTHERS: dict[str, type] = {
 
 @cache
 def parser(kind: str) -> Parser:
-    """A parser of one part alone, typed as ImageClassifier's argument is: the whole module's takes ten times as long."""
+    """A parser of one part alone, typed as the module's argument is: a parser of the whole module takes ten times as long."""
 
     class Holder:
         def __init__(self, part: Any) -> None: ...
 
-    own = OTHERS.get(kind) or inspect.signature(ImageClassifier).parameters[KINDS[kind]].annotation
+    own = OTHERS.get(kind) or inspect.signature(SupervisedModule).parameters[KINDS[kind]].annotation
     Holder.__init__.__annotations__["part"] = own
     made = Parser(exit_on_error=False)
     made.add_class_arguments(Holder, "holder", sub_configs=True)

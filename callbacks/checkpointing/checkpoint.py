@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
@@ -17,6 +16,7 @@ from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpoint
 from callbacks.checkpointing.metadata import KEY, facts_of_moment, facts_of_run
 from callbacks.checkpointing.ranking import Ranking, belongs_to_validation, refuse_unlogged
 from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS, last_valid
+from foundation.compat.lightning import CheckpointWithLast
 from foundation.files import remove_leftovers
 
 
@@ -45,7 +45,7 @@ def is_stopping(trainer: Trainer) -> bool:
     return bool(trainer.should_stop or (trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps))
 
 
-class DurableCheckpoint(ModelCheckpoint):
+class DurableCheckpoint(CheckpointWithLast):
     """Keep ``best.ckpt``, ``last.ckpt`` and the ``previous.ckpt`` before it in ``<run>/checkpoints``.
 
     A save happens at the end of an epoch, after validation, and besides, where asked, every so many steps or minutes.
@@ -287,7 +287,7 @@ class DurableCheckpoint(ModelCheckpoint):
     def _folder_of(self, trainer: Trainer) -> Path:
         return Path(self.configured_dirpath or Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints")
 
-    def _find_last_checkpoints(self, trainer: Trainer) -> set[str]:
+    def last_checkpoints(self, trainer: Trainer) -> set[str]:
         """What ``ckpt_path="last"`` means: the newest valid file, past a damaged one."""
         found, remark = last_valid(self._folder_of(trainer))
         if found is not None and remark:

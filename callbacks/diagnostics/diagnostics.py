@@ -16,7 +16,8 @@ from callbacks.diagnostics.layer_statistics import (
     relative_update,
 )
 from callbacks.diagnostics.page import diagnostics_page
-from callbacks.gradients.measure import current_scale, keeps_scaled, layer_norms
+from callbacks.gradients.measure import current_scale, layer_norms
+from foundation.compat.torch import unscales_in_its_step
 from foundation.tensorboard import tensorboards
 
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
@@ -83,7 +84,7 @@ class Diagnostics(Callback):
         """Keep the weights and measure the gradients of a sampled step."""
         if not self._hooks:
             return
-        scale = current_scale(trainer, pl_module.device) if keeps_scaled(optimizer) else None
+        scale = current_scale(trainer, pl_module.device) if unscales_in_its_step(optimizer) else None
         for name, norm in layer_norms(pl_module, optimizer).items():
             self._sampled[name, "gradient"] = norm if scale is None else norm / scale
         self._before |= {name: [p.detach().clone() for p in own] for name, own in own_parameters(pl_module).items()}

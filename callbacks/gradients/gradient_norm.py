@@ -12,7 +12,6 @@ from callbacks.gradients.clipping_report import ClippingReport, clipping_report
 from callbacks.gradients.measure import (
     clipping_of,
     current_scale,
-    keeps_scaled,
     layer_norms,
     scaler_of,
     shares_norm,
@@ -20,6 +19,7 @@ from callbacks.gradients.measure import (
     total_norms,
 )
 from callbacks.gradients.record import NormRecord, Step, means
+from foundation.compat.torch import unscales_in_its_step
 from lightning_modules.optimizers.clipping import Norms
 from lightning_modules.optimizers.taken_steps import dropped_norm, inner
 
@@ -221,4 +221,4 @@ def _note_norms(step: Step, norms: Norms, optimizer: Optimizer) -> None:
 
 def _unscaled(norm: Tensor, step: Step, optimizer: Optimizer) -> Tensor:
     """The true norm where the gradients still carry the scaler's scale."""
-    return norm / step.scale if step.scale is not None and keeps_scaled(optimizer) else norm
+    return norm / step.scale if step.scale is not None and unscales_in_its_step(optimizer) else norm

@@ -83,8 +83,3 @@ def current_scale(trainer: Trainer, device: torch.device) -> Tensor | None:
     """The scaler's scale, `()`, on the device; `None` without a scaler. `get_scale()` would ask the host."""
     scaler = scaler_of(trainer)
     return None if scaler is None else scaler.scale(torch.ones((), device=device)).detach()
-
-
-def keeps_scaled(optimizer: Optimizer) -> bool:
-    """Whether the optimizer unscales inside its own step, so that gradients stay scaled (the fused ones)."""
-    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))  # the attribute that the scaler itself reads

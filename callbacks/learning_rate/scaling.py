@@ -8,10 +8,11 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
 from callbacks.learning_rate.sweep import top_rate
+from foundation.compat.torch import LAST_LR, inner_schedulers
 from foundation.errors import UserError
 
 OF_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr")
-OF_SCHEDULES = ("base_lrs", "max_lrs", "_last_lr", "targets")
+OF_SCHEDULES = ("base_lrs", "max_lrs", LAST_LR, "targets")
 
 
 def scale_rates(trainer: Trainer, rate: float, number: int = 0) -> float:
@@ -57,7 +58,7 @@ def _schedules(trainer: Trainer, optimizer: Optimizer) -> list[Any]:
 
 def _nested(schedule: Any) -> list[Any]:
     """The schedule and those inside it: warmups, SequentialLR, ChainedScheduler."""
-    inside = [getattr(schedule, "inner", None), *getattr(schedule, "_schedulers", [])]
+    inside = [getattr(schedule, "inner", None), *inner_schedulers(schedule)]
     return [schedule, *(inner for child in inside if child is not None for inner in _nested(child))]
 
 

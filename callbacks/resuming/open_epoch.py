@@ -7,6 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from foundation.compat.torchmetrics import set_update_count
+
 
 def open_gradients(module: nn.Module) -> dict[str, Tensor]:
     """Gradients by parameter, where there are any."""
@@ -55,7 +57,7 @@ def load_open_sums(module: LightningModule, saved: dict[str, Any]) -> None:
         if name in saved:
             for key, value in saved[name]["state"].items():
                 setattr(metric, key, value)
-            metric._update_count = saved[name]["updates"]  # torchmetrics has no public way to say it was updated
+            set_update_count(metric, saved[name]["updates"])
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.distributed.agreement import Agreement, let_end
+from foundation.compat.lightning import process_timeout
 
 
 class Preemption(Callback):
@@ -81,7 +82,7 @@ class Preemption(Callback):
         """From here on a signal waits for the next save."""
         self._listen()
         self.training, self.agreed, self.saves_before = True, 0, -1
-        self.agreement = Agreement(trainer.world_size > 1, getattr(trainer.strategy, "_timeout", None))
+        self.agreement = Agreement(trainer.world_size > 1, process_timeout(trainer.strategy))
         if saver_of(trainer) is None:
             rank_zero_warn("Preemption has nothing to save with: add callbacks.DurableCheckpoint to the callbacks.")
 

@@ -15,6 +15,7 @@ from datamodules.datasets.downloads import download_explained
 from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.masks import MaskDataModule
 from datamodules.memory.split import stratified_split
+from foundation.compat.torchvision import pet_archives
 from foundation.errors import UserError
 from foundation.files import replacing
 
@@ -127,11 +128,10 @@ def complete(folder: Path) -> bool:
 
 def fetch(folder: Path) -> None:
     """Unpack beside the place and move, so that whatever breaks, no half folder has the folder's name."""
-    from torchvision.datasets import OxfordIIITPet
     from torchvision.datasets.utils import download_url, extract_archive
 
     folder.mkdir(parents=True, exist_ok=True)
-    for url, md5 in OxfordIIITPet._RESOURCES:  # addresses and checksums, which torchvision gives no public name
+    for url, md5 in pet_archives():
         archive = folder / url.rpartition("/")[2]
         download_url(url, str(folder), md5=md5)  # not where the archive is there already
         with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder) as temporary:

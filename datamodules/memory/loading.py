@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from datamodules.memory.images import Batch, ImageDataset
+from foundation.compat.lightning_messages import FEW_WORKERS
 
 
 class ImageLoader(DataLoader[Batch]):
@@ -50,7 +51,7 @@ def image_loader(
         drop_last: Leave an incomplete last batch out.
     """
     if num_workers < 2:  # Lightning advises more; it cannot know that a batch is one copy within the memory
-        warnings.filterwarnings("ignore", message=".*_dataloader' does not have many workers")
+        warnings.filterwarnings("ignore", message=FEW_WORKERS)
     return ImageLoader(
         dataset,
         batch_size=batch_size,

@@ -21,7 +21,7 @@ written.
                           (pip install 'descent[export]')
   --to torch              model.pt2, for torch.export.load and AOTInductor
   --out FILE              where to write (default: in the run's folder)
-  --images PATH...        compare on these folders and files too, not on random images alone
+  --images PATH...        compare on these images too, not only on synthetic ones
   --KEY VALUE             a key of the run's config
 """
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
@@ -42,41 +42,39 @@ def main(args: list[str]) -> Any:
 
 def _export(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.export.exported_classifier import INPUT, OUTPUT
-    from descent.inference.export.onnx_file import OPSET, check_packages, write_onnx
-    from descent.inference.export.torch_file import write_torch
-    from descent.inference.loading import load_trained
+    from descent.inference.export.formats import OPSET, check_onnx_packages, write_exported
+    from descent.inference.loading import load_trained_network
     from descent.inference.prediction.prediction import image_format
     from descent.runs.summary import shown
 
-    onnx = options.to == "onnx"
-    if onnx:
-        check_packages()
-    trained = load_trained(options.ckpt_path, [*overrides, *EXACT])
+    if options.to == "onnx":
+        check_onnx_packages()
+    trained = load_trained_network(options.ckpt_path, [*overrides, *EXACT])
     file = options.out or trained.folder("").joinpath(f"model{SUFFIXES[options.to]}")
     if file.is_dir():
         raise UserError(f"--out {file} is a folder; give a file, e.g. {file}/model{SUFFIXES[options.to]}.")
     file.parent.mkdir(parents=True, exist_ok=True)
     form = image_format(trained)
-    parity = (write_onnx if onnx else write_torch)(trained, file, _batches(form, options.images))
+    parity = write_exported(trained, file, options.to, _batches(form, options.images))
     height, width, channels = form.shape
-    kind = f"opset {OPSET}" if onnx else "torch.export"
+    kind = f"opset {OPSET}" if options.to == "onnx" else "torch.export"
     print(f"written     {shown(file)} ({kind}, {file.stat().st_size:,} bytes)")
     print(f"takes       {INPUT}: uint8 (batch, {height}, {width}, {channels}), {form.mode}, 0 to 255")
     print(f"gives       {OUTPUT}: float32 (batch, {len(trained.class_names)}) of {', '.join(trained.class_names[:12])}")
     print(
-        f"compared    with the checkpoint on {parity.images:,} images: largest deviation of a probability "
-        f"{parity.deviation:.2g}, another class {parity.other} times"
+        f"compared    with the checkpoint on {parity.images:,} images: largest difference of a probability "
+        f"{parity.max_difference:.2g}, another class for {parity.changed} images"
     )
     return parity
 
 
 def _batches(form: Any, images: list[str]) -> Iterator[Any]:
-    """Random images, then those of the user, as the exported file takes them."""
-    from descent.inference.export.parity import made_up_images
+    """Synthetic images, then those of the user, as the exported file takes them."""
+    from descent.inference.export.parity import synthetic_images
     from descent.inference.prediction.decoding_stream import decoded_batches
     from descent.inference.prediction.image_files import find_images
 
-    yield from made_up_images(form)
+    yield from synthetic_images(form)
     if images:
         paths = find_images(images).paths
         yield from (batch.pixels for batch in decoded_batches(paths, form, 250) if batch.rows)

@@ -33,18 +33,15 @@ def main(args: list[str]) -> Any:
 
 
 def _predict(options: argparse.Namespace, overrides: list[str]) -> Any:
-    from descent.inference.answers import answering
-    from descent.inference.loading import load_trained
+    from descent.inference.classifiers import require_classifier
+    from descent.inference.loading import load_trained_network
     from descent.inference.prediction.image_files import find_images
     from descent.inference.prediction.prediction import predict_files
-    from descent.inference.prediction.progress import counted
 
     found = find_images(options.images)
-    trained = load_trained(options.ckpt_path, overrides)
-    module = answering(trained)
-    with counted("Classifying", len(found.paths)) as done:
-        predictions = predict_files(trained, module, found.paths, done)
-    _write(predictions, options.out or trained.folder("predictions"), str(trained.checkpoint), found.strangers)
+    trained = load_trained_network(options.ckpt_path, overrides)
+    predictions = predict_files(trained, require_classifier(trained), found.paths)
+    _write(predictions, options.out or trained.folder("predictions"), str(trained.checkpoint), found.other_files)
     return predictions
 
 
@@ -59,9 +56,9 @@ def _write(predictions: Any, folder: Path, checkpoint: str, other_files: int) ->
     write_table(predictions, folder / "predictions.csv")
     write_failures(predictions.failures, folder / "corrupt.csv")
     with replacing(folder / "predictions.html") as part:
-        part.write_text(prediction_page(predictions, "Predictions", checkpoint), "utf-8", "backslashreplace")
+        part.write_text(prediction_page(predictions, checkpoint), "utf-8", "backslashreplace")
     if other_files:
-        say(f"files left out that are no images by their ending: {other_files:,}")
+        say(f"skipped files without an image's file extension: {other_files:,}")
     if predictions.failures:
         path, reason = next(iter(predictions.failures.items()))
         say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {reason}")

@@ -1,1 +1,1 @@
-"""What is trained is used: images classified, a network measured, a file for other programs."""
+"""Use a trained network: predict image files, evaluate it, export it. Read `loading.py` and `classifiers.py` first."""

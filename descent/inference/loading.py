@@ -1,4 +1,4 @@
-"""A trained network with its data and trainer, from a checkpoint, without a run."""
+"""Load a trained network, with its data and trainer, from a checkpoint."""
 
 import tempfile
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ ONE_PROCESS = ["--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strate
 
 
 @dataclass
-class Trained:
-    """A network as a checkpoint has it.
+class TrainedNetwork:
+    """A trained network with its data and trainer.
 
     Args:
-        module: With the checkpoint's weights, on the CPU, in evaluation mode.
-        data: Of the run's config, with the checkpoint's mean and standard deviation.
-        trainer: Of the run's config; says device and precision.
-        checkpoint: The file.
-        run: The run that it belongs to, if it lies in one.
-        state: Of the data, in the checkpoint.
+        module: The module with the checkpoint's weights, on the CPU, in evaluation mode.
+        data: The data module of the run's config, with the checkpoint's mean and standard deviation.
+        trainer: The Trainer of the run's config, which determines device and precision.
+        checkpoint: The checkpoint file.
+        run: The run whose folder holds the checkpoint, if any.
+        state: The data module's state in the checkpoint, if any.
     """
 
     module: SupervisedModule
@@ -42,11 +42,11 @@ class Trained:
 
     @property
     def class_names(self) -> list[str]:
-        """Of the data."""
+        """Names of the classes, from the data module."""
         return list(self.data.class_names)  # type: ignore[attr-defined]
 
     def folder(self, name: str) -> Path:
-        """Where a command writes by default: in the run's folder, or else in the working folder."""
+        """Default output folder of a command: inside the run's folder, without a run in the working folder."""
         return (self.run.folder if self.run else Path()) / name
 
 
@@ -65,21 +65,21 @@ class _Loaded(DescentCLI):
         if names and "class_names" in arguments and arguments.class_names is None:
             arguments.class_names = names
 
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
+    def run_subcommand(self, subcommand: str) -> None:
+        """Run nothing."""
 
 
-def load_trained(checkpoint: str, words: list[str]) -> Trained:
-    """Make module, data and trainer as the checkpoint's config says, on one device; load the weights.
+def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
+    """Build module, data and trainer from the checkpoint's config, for one device, and load the weights.
 
     Args:
-        checkpoint: As `--ckpt_path` of `descent test`.
-        words: What else stands on the command line; it beats the config.
+        checkpoint: A checkpoint, a run's folder or an experiment's folder, as for `descent test --ckpt_path`.
+        words: The other arguments of the command line; they override the config.
 
     Raises:
-        UserError: The checkpoint is damaged or of another network, or has no config.
-        OSError: It does not exist.
-        SystemExit: With 2 after a mistake in `words`.
+        UserError: The checkpoint is corrupt, does not fit the network, or has no config.
+        OSError: The checkpoint does not exist.
+        SystemExit: With 2 if `words` has a mistake.
     """
     quiet()
     # The checkpoint comes last: a saved config that is given with -c has a ckpt_path too.
@@ -88,7 +88,7 @@ def load_trained(checkpoint: str, words: list[str]) -> Trained:
         cli = _Loaded(_with_own_config(words, checkpoint, Path(folder)))
     module, data = cli.model, cli.datamodule
     if not isinstance(module, SupervisedModule):
-        raise UserError(f"{type(module).__name__} is no module of Descent: its output is not known.")
+        raise UserError(f"{type(module).__name__} is no SupervisedModule, so the meaning of its output is unknown.")
     module.on_load_checkpoint(cli.checkpoint)
     module.load_state_dict(cli.checkpoint["state_dict"])
     if module.channels_last:
@@ -96,7 +96,7 @@ def load_trained(checkpoint: str, words: list[str]) -> Trained:
     state = cli.checkpoint.get(type(data).__qualname__)
     if state is not None:
         data.load_state_dict(state)
-    return Trained(module.eval(), data, cli.trainer, Path(cli.config["predict"].ckpt_path), cli.run, state)
+    return TrainedNetwork(module.eval(), data, cli.trainer, Path(cli.config["predict"].ckpt_path), cli.run, state)
 
 
 def _with_own_config(words: list[str], checkpoint: str, folder: Path) -> list[str]:
@@ -108,6 +108,6 @@ def _with_own_config(words: list[str], checkpoint: str, folder: Path) -> list[st
         return [command, *rest[:-2], *ONE_PROCESS, *rest[-2:]]
     inside = read_checkpoint(resolve_checkpoint(checkpoint, "best", None), "cpu").get(KEY, {}).get("config")
     if not inside:
-        raise UserError(f"{checkpoint} lies in no run's folder and holds no config: give it with -c.")
+        raise UserError(f"{checkpoint} is not in a run's folder and holds no config: give the config with -c.")
     (folder / "config.yaml").write_text(inside, encoding="utf-8")
     return [command, "--config", str(folder / "config.yaml"), *ONE_PROCESS, *rest]

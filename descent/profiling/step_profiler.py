@@ -1,12 +1,13 @@
 """A Lightning profiler that splits the time of a training step into parts, such as forward and backward."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch.profilers import Profiler
+
+from foundation.compat.lightning_messages import profiled_callback, profiled_step
 
 PARTS = (
     "waiting for data",
@@ -21,15 +22,14 @@ PARTS = (
     "callbacks",
     "Lightning's loop",
 )
-# The part that an action of Lightning belongs to, by the end of the action's name.
-_PART_OF_ACTION = {
-    "train_dataloader_next": "waiting for data",
-    "batch_to_device": "transfer and augmentation",
-    "training_step": "rest of training_step",
+_PART_OF_STEP = {
+    "next batch": "waiting for data",
+    "transfer": "transfer and augmentation",
+    "training step": "rest of training_step",
     "backward": "backward",
-    "configure_gradient_clipping": "clipping",
-    "optimizer_step": "optimizer",
-    "optimizer_zero_grad": "optimizer",
+    "clipping": "clipping",
+    "optimizer step": "optimizer",
+    "zero grad": "optimizer",
 }
 
 
@@ -74,8 +74,7 @@ class StepProfiler(Profiler):
         if not self._running:
             return
         _, started = self._running.pop()
-        if action_name.startswith("[Callback]"):
-            name = re.split(r"[.{]", action_name.removeprefix("[Callback]"))[0]
+        if name := profiled_callback(action_name):
             self.callbacks[name] += self._read_at - max(started, self._reset_at)  # type: ignore[assignment]
 
     def update(self) -> None:
@@ -113,6 +112,7 @@ def part_of(action: str) -> str | None:
     """
     if action in PARTS:
         return action
-    if action.startswith("[Callback]"):
+    if profiled_callback(action):
         return "callbacks"
-    return _PART_OF_ACTION.get(action.rpartition(".")[2])
+    step = profiled_step(action)
+    return None if step is None else _PART_OF_STEP[step]

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from descent.runs.settings_table import METRICS
+from foundation.compat.lightning import CSVLoggerWithWriter, MetricsWriter
+from foundation.compat.torch import write_summary
 
 CHARTS = {
     "train and validation": {
@@ -21,24 +22,25 @@ CHARTS = {
 }
 
 
-class _ContinuedWriter(ExperimentWriter):
+class _ContinuedWriter(MetricsWriter):
     """Lightning's writer deletes what it finds in the folder; this one goes on after it, and is killed without loss."""
 
     def __init__(self, log_dir: str, from_step: int | None) -> None:
         self.from_step = from_step
         super().__init__(log_dir)
 
-    def _check_log_dir_exists(self) -> None:
+    def open_existing(self) -> None:
+        """Continue the file after the checkpoint's step."""
         path = Path(self.metrics_file_path)
         if path.is_file():
             self.metrics_keys = rewind(path, self.from_step)
 
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+    def add_columns(self, names: list[str]) -> None:
         """Add columns; Lightning's own truncates the file first, and a kill then loses every row."""
         path = Path(self.metrics_file_path)
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        _replace(path, fieldnames, rows)
+        _replace(path, names, rows)
 
 
 def rewind(path: Path, step: int | None) -> list[str]:
@@ -69,7 +71,7 @@ def _replace(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
     temporary.replace(path)
 
 
-class RunCSVLogger(CSVLogger):
+class RunCSVLogger(CSVLoggerWithWriter):
     """`metrics.csv` in a run's folder, continued when the run is resumed.
 
     Args:
@@ -82,13 +84,9 @@ class RunCSVLogger(CSVLogger):
         self.from_step = from_step
         super().__init__(save_dir=path.parent, name="", version=path.name)
 
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """The writer, made when it is first needed."""
-        if self._experiment is None:
-            self._experiment = _ContinuedWriter(self.log_dir, self.from_step)
-        return self._experiment
+    def make_writer(self) -> MetricsWriter:
+        """Make the writer that continues the file."""
+        return _ContinuedWriter(self.log_dir, self.from_step)
 
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
@@ -148,16 +146,15 @@ class RunTensorBoardLogger(TensorBoardLogger):
         """The run's row in the table of hyper-parameters; its metrics are those logged, with their last values."""
         from torch.utils.tensorboard.summary import hparams
 
-        writer = self.experiment._get_file_writer()
         about, begun, self._ended = hparams(dict(settings), dict.fromkeys(METRICS, 0.0))
-        writer.add_summary(about)
-        writer.add_summary(begun)
+        write_summary(self.experiment, about)
+        write_summary(self.experiment, begun)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Close the files; a run that was killed stays "running" in the table of hyper-parameters."""
         if self._ended is not None and status == "success":
-            self.experiment._get_file_writer().add_summary(self._ended)
+            write_summary(self.experiment, self._ended)
             self._ended = None
         super().finalize(status)
 

@@ -30,6 +30,7 @@ from descent.training.help import HELP
 from descent.training.parse_errors import explain
 from descent.training.parser import Parser
 from descent.training.trainer import Trainer
+from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
 from foundation.files import strict_json
 from foundation.hardware import effective_precision
@@ -38,7 +39,7 @@ from foundation.processes import rank_of_process, say
 DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
 
 
-class DescentCLI(LightningCLI):
+class DescentCLI(CommandLine):
     """LightningCLI: module, network, loss, optimizer, scheduler and data chosen by class path or preset.
 
     Attributes:
@@ -104,21 +105,15 @@ class DescentCLI(LightningCLI):
                 "data.channels", f"model.init_args.{network}.init_args.channels", apply_on="instantiate"
             )
 
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+    def prepare_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
+        """Give the subcommand its short help, and `--help_all`."""
         assert isinstance(parser, Parser)
         parser.show_all_options()
         parser.short_help = HELP.get(subcommand)
-        return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; Lightning's own also warns that both `args` and `sys.argv` are there, as they always are here."""
         self.config = parser.parse_args(args)
-
-    def _parse_ckpt_path(self) -> None:
-        # Lightning lets a checkpoint's hyper-parameters beat the command line. Here the run's config.yaml is read
-        # first, by main(), and arguments come after it.
-        pass
 
     # -- from config to run --------------------------------------------------------------------------------------------
 
@@ -160,7 +155,7 @@ class DescentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """A trainer that logs into the run's folder and saves durably."""
-        trainer = self._get(self.config_init, "trainer")
+        trainer = self.setting("trainer")
         plugins = trainer.get("plugins") or []
         plugins = list(plugins) if isinstance(plugins, list) else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
@@ -171,7 +166,7 @@ class DescentCLI(LightningCLI):
         kwargs["logger"] = self._loggers(trainer.get("logger"))
         configured = trainer.get("callbacks") or []
         configured = [configured] if isinstance(configured, Callback) else configured  # one preset is no list
-        preflight = [Preflight()] if self._get(self.config_init, "preflight") else []
+        preflight = [Preflight()] if self.setting("preflight") else []
         trainer["callbacks"] = [
             *configured,
             *unless_configured(configured),

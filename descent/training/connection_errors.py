@@ -4,6 +4,8 @@ import os
 import re
 from collections.abc import Callable
 
+from foundation.compat.torch import NO_ANSWER_FROM_MASTER, PORT_IN_USE, PROCESS_GONE, PROCESS_SILENT, PROCESSES_MISSING
+
 TIMEOUT_VARIABLE = "DESCENT_TIMEOUT"
 DEFAULT_TIMEOUT = 1800  # seconds; torch's and Lightning's own
 
@@ -56,13 +58,11 @@ def _gone(found: re.Match[str]) -> str:
 
 
 RULES: list[tuple[str, Callable[[re.Match[str]], str]]] = [
-    (r"port: (\d+),.*EADDRINUSE", _in_use),
-    (r"timed out after \d+ms while trying to connect to \(([^,]+), (\d+)\)", _no_master),
-    (r"waiting for clients\. (\d+)/(\d+) clients joined", _missing),
-    (r"gloo.*Timed out waiting|Watchdog caught collective operation timeout|wait timeout after \d+ms", _silent),
-    (r"gloo.*(Connection (closed|reset) by peer|Broken pipe|Socket closed|Software caused|connect)", _gone),
-    (r"NCCL.*(remote process exited|ncclRemoteError|Connection|aborted)", _gone),
-    (r"(Connection was likely closed|Broken pipe|Connection reset by peer|failed to recv)", _gone),
+    (PORT_IN_USE, _in_use),
+    (NO_ANSWER_FROM_MASTER, _no_master),
+    (PROCESSES_MISSING, _missing),
+    (PROCESS_SILENT, _silent),
+    (PROCESS_GONE, _gone),
 ]
 
 

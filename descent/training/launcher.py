@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch.distributed as dist
-from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+
+from foundation.compat.lightning import ScriptLauncher
 
 EVERY = 0.5  # seconds between two looks
 GRACE = 10.0  # seconds in which the first process may end by itself, with its own words
 
 
-class WatchedLauncher(_SubprocessScriptLauncher):
+class WatchedLauncher(ScriptLauncher):
     """Starts a process a device; stops all of them when one fails.
 
     Lightning's own looks every 5 s and then kills the first process at once: whether it says what is wrong, and with
@@ -32,9 +32,9 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         """Start the others, then go on as the first, each on its share of the cores unless `OMP_NUM_THREADS` is set."""
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
-            self._call_children_scripts()
+            self.start_other_processes()
             threading.Thread(target=watch, args=(self.procs, self.over), daemon=True, name="watch").start()
-        _set_num_threads_if_needed(num_processes=self.num_processes)
+        self.share_cores()
         try:
             return function(*args, **kwargs)
         except BaseException:

@@ -6,6 +6,8 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 
+from foundation.compat import jsonargparse_messages as said
+
 LIMIT = 600
 
 
@@ -20,11 +22,11 @@ def explain(message: str, keys: Iterable[str]) -> str:
         keys: Keys that the parser takes, for a "did you mean".
     """
     text = message.strip()
-    path = ".".join(re.findall(r'Parser key "([^"]+)"', text))
+    path = ".".join(re.findall(said.KEY, text))
     for pattern, words in RULES:
         found = re.search(pattern, text)
-        if found and (said := words(found, path, list(keys), text)):
-            return said[:LIMIT]
+        if found and (line := words(found, path, list(keys), text)):
+            return line[:LIMIT]
     return re.sub(r"\s+", " ", text)[:LIMIT]
 
 
@@ -44,8 +46,18 @@ def members(dotted: str) -> list[str]:
         if target is None:
             return []
         given_later = {"params", "optimizer"} if module.startswith("torch.optim") else set()
-        parameters = inspect.signature(target).parameters.values()
-        return [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in given_later]
+        return [name for name in argument_names(target) if name not in given_later]
+
+
+def argument_names(target: Callable[..., object]) -> list[str]:
+    """Return the names of a function's or class's arguments, with those that `**kwargs` passes to a base class."""
+    names: dict[str, None] = {}
+    for each in inspect.getmro(target) if inspect.isclass(target) else (target,):
+        parameters = inspect.signature(each).parameters.values()
+        names |= {p.name: None for p in parameters if p.kind is not p.VAR_KEYWORD}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return list(names)
 
 
 Words = Callable[[re.Match[str], str, list[str], str], str]
@@ -57,7 +69,7 @@ def _unrecognized(found: re.Match[str], path: str, keys: list[str], text: str) -
 
 
 def _not_accepted(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    classes = re.findall(r"class_path '([\w.]+)'", text)
+    classes = re.findall(said.CLASS_PATH, text)
     name = found[1]
     if not classes:
         return f"unknown key {name} in {path or 'the config'}.{suggest(name, [k.split('.')[-1] for k in keys])}"
@@ -72,25 +84,23 @@ def _unknown_key(found: re.Match[str], path: str, keys: list[str], text: str) ->
 
 def _union(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
     """What a constructor said, among the types that were tried; nothing if that is not there."""
-    vain = re.compile(
-        r"Expected |Problem with given|does not correspond|Errors:|Subtypes:|Given value|Parser key|Does not v"
-    )
-    reasons = [line.strip(" -") for line in found[1].splitlines() if line.strip() and not vain.search(line)]
+    reasons = [
+        line.strip(" -") for line in found[1].splitlines() if line.strip() and not re.search(said.PROSE_OF_UNION, line)
+    ]
     if not reasons:
         return ""
     return (f"{path}: " if path else "") + re.sub(r"\s+", " ", reasons[-1])
 
 
 def _required(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    classes = re.findall(r"class_path='([\w.]+)'|class_path '([\w.]+)'", text)
-    names = [a or b for a, b in classes]
+    classes = re.findall(said.CLASS_PATH_OF_NAMESPACE, text)
     if path in ("", "model", "data"):
         return (
             f"{path or 'the config'} lacks {found[1]}: give a config, e.g. -c configs/quickstart.yaml, or the parts, "
             "e.g. --model.network networks/small_cnn.yaml --model.optimizer optimizers/adamw.yaml "
             "--data data/digits.yaml."
         )
-    owner = next((name for name in names if "ImageClassifier" not in name), path)
+    owner = next((name for name in classes if "ImageClassifier" not in name), path)
     return f"{path}: {owner} needs {found[1]}; give it as --{path}.{found[1].split(',')[0]} VALUE or in the config."
 
 
@@ -107,11 +117,11 @@ def _not_a_subclass(found: re.Match[str], path: str, keys: list[str], text: str)
 
 
 def _wrong_type(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    types = re.findall(r"Expected an? <class '([\w.]+)'>", text)
+    types = re.findall(said.EXPECTED_TYPE, text)
     wanted = " or ".join(
         dict.fromkeys("null" if t == "NoneType" else t for t in types if not t.startswith("lightning"))
     )
-    value = re.findall(r"Given value: ([^\n]*)", text)
+    value = re.findall(said.GIVEN_VALUE, text)
     given = re.sub(r"\. Got value:.*", "", value[0]) if value else "something else"
     return f"{path} must be {wanted or 'of another type'}, got {given}."
 
@@ -128,7 +138,7 @@ def _not_found(found: re.Match[str], path: str, keys: list[str], text: str) -> s
 
 
 def _literal(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    given = re.findall(r"Given value: ([^\n]*)", text)
+    given = re.findall(said.GIVEN_VALUE, text)
     return f"{path} must be one of {found[1]}; got {given[0] if given else 'something else'}."
 
 
@@ -138,17 +148,16 @@ def _yaml(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
 
 
 RULES: list[tuple[str, Words]] = [
-    (r"[Uu]nrecognized arguments: (.+)", _unrecognized),
-    (r"Option '([^']+)' is not accepted", _not_accepted),
-    (r"[Kk]ey ['\"]([\w.]+)['\"] is not expected", _not_accepted),
-    (r"does not accept option '([\w.]+)'", _unknown_key),
-    (r"Problems parsing config: (.+(?:\n.+)*)", _yaml),
-    (r"the following arguments are required: ([\w, ]+)", _required),
-    (r"module '([\w.]+)' has no attribute '(\w+)'", _no_attribute),
-    (r"No module named '([\w.]+)'", _no_module),
-    (r"[Ii]mport path ([\w.]+) does not correspond to a subclass of (\w+)", _not_a_subclass),
-    (r"Expected a typing\.Literal\[(.+?)\]", _literal),
-    (r"Subtypes: .*\n\s*Errors:\n((?:.*\n)*?)\s*Given value", _union),
-    (r"Expected an? <class '(?:int|float|bool|str|dict|list)'>", _wrong_type),
-    (r"Expected a dot import path string: (\S+)", _not_found),
+    (said.UNRECOGNIZED, _unrecognized),
+    (said.NOT_ACCEPTED, _not_accepted),
+    (said.OPTION_NOT_ACCEPTED, _unknown_key),
+    (said.INVALID_YAML, _yaml),
+    (said.REQUIRED, _required),
+    (said.NO_ATTRIBUTE, _no_attribute),
+    (said.NO_MODULE, _no_module),
+    (said.NOT_A_SUBCLASS, _not_a_subclass),
+    (said.NOT_A_CHOICE, _literal),
+    (said.ERRORS_OF_SUBTYPES, _union),
+    (said.NOT_OF_TYPE, _wrong_type),
+    (said.NOT_AN_IMPORT_PATH, _not_found),
 ]

@@ -9,6 +9,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from descent import presets
 from descent.training.parse_errors import explain
+from foundation.compat.argument_parsers import argument_names
 
 
 class Parser(LightningArgumentParser):
@@ -29,7 +30,7 @@ class Parser(LightningArgumentParser):
             super().error(message, ex)
         if os.environ.get("DESCENT_TRACEBACK"):
             sys.stderr.write(message + "\n")
-        sys.stderr.write(f"error: {explain(message, known_keys(parser))}\n")
+        sys.stderr.write(f"error: {explain(message, sorted(argument_names(parser)))}\n")
         self.exit(2)
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
@@ -53,12 +54,3 @@ class HelpAll(argparse.Action):
         """Print and leave."""
         sys.stdout.write(LightningArgumentParser.format_help(parser))  # type: ignore[arg-type]
         parser.exit()
-
-
-def known_keys(parser: argparse.ArgumentParser) -> list[str]:
-    """Keys that a parser takes, subcommands' included."""
-    keys = {action.dest for action in parser._actions if action.dest not in ("help", argparse.SUPPRESS)}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            keys |= set(action.choices)
-    return sorted(key for key in keys if key)

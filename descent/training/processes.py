@@ -6,13 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.strategies import ModelParallelStrategy
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.learning_rate.scaling import ScaledRate
 from descent.training.connection_errors import timeout_seconds
 from descent.training.launcher import WatchedLauncher
+from foundation.compat.lightning import replace_script_launcher, set_process_timeout, shard_over_all_processes
 from foundation.errors import UserError
 from foundation.processes import launched_by_torchrun
 
@@ -73,11 +72,8 @@ def prepare_processes(trainer: Trainer) -> None:
     trainer.callbacks = [*guards, *scaled, *others]  # type: ignore[attr-defined]
     strategy: Any = trainer.strategy
     try:
-        strategy._timeout = timedelta(seconds=timeout_seconds())  # no public way where the strategy is given by name
+        set_process_timeout(strategy, timedelta(seconds=timeout_seconds()))
     except ValueError as error:
         raise UserError(str(error)) from error
-    sizes = (getattr(strategy, "_data_parallel_size", None), getattr(strategy, "_tensor_parallel_size", None))
-    if isinstance(strategy, ModelParallelStrategy) and sizes == ("auto", 1):
-        strategy._data_parallel_size = trainer.world_size  # Lightning takes the number of nodes, which fails
-    if type(strategy.launcher) is _SubprocessScriptLauncher:
-        strategy._launcher = WatchedLauncher(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)
+    shard_over_all_processes(strategy, trainer.world_size)
+    replace_script_launcher(strategy, WatchedLauncher)

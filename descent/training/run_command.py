@@ -12,6 +12,7 @@ from descent import presets
 from descent.runs.folder import resolve_checkpoint, run_of
 from descent.training.command_line import DescentCLI
 from descent.training.connection_errors import explain_loss
+from foundation.compat.lightning_messages import LOG_LINES, LOGGERS, WARNINGS
 from foundation.errors import UserError
 from foundation.processes import is_first_to_say, process_name
 
@@ -90,45 +91,9 @@ def fail(error: BaseException, text: str | None = None) -> NoReturn:
     raise SystemExit(2) from None
 
 
-SAID_TO_EVERYBODY = (
-    "GPU available",
-    "TPU available",
-    "HPU available",
-    "💡 Tip",
-    "Seed set to",
-    "[rank: ",  # the seed's
-    "Initializing distributed",
-    "-" * 100,  # Lightning's banner of the processes
-    "Loading `train_dataloader`",
-    "`weights_only` was not set",
-    "Restoring states from the checkpoint path",
-    "Loaded model weights from",
-    "Restored all states from",
-    "`Trainer.fit` stopped",
-    "You are using the plain ModelCheckpoint",
-    "Using 16bit Automatic Mixed Precision",
-    "Using bfloat16 Automatic Mixed Precision",
-)
-WARNED_TO_EVERYBODY = (
-    ".*does not have many workers.*",  # the data lies in memory: workers would only copy it
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
-    ".*The number of training batches .* is smaller than the logging interval.*",
-    # The modules reduce these by themselves; RankGuard sees to it that what is followed is the same on all ranks.
-    ".*recommended to use `self.log\\('(train|val|test)/(loss|accuracy|accuracy_top5)'.*sync_dist=True.*",
-    ".*Experiment logs directory .* exists and is not empty.*",
-)
-
-
 def quiet() -> None:
     """Leave out what Lightning says in every run and that helps nobody here."""
-    for message in WARNED_TO_EVERYBODY:
+    for message in WARNINGS:
         warnings.filterwarnings("ignore", message=message)
-    for name in (
-        "lightning.pytorch.utilities.rank_zero",
-        "lightning.fabric.utilities.seed",
-        "lightning.fabric.utilities.distributed",
-        "lightning.pytorch",
-        "lightning.fabric",
-    ):
-        logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith(SAID_TO_EVERYBODY))
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith(LOG_LINES))

@@ -1,1 +1,1 @@
-"""Generative adversarial networks; open `gan.py` first."""
+"""Generative adversarial networks (GANs); open `gan.py` first."""

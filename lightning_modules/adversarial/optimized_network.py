@@ -1,4 +1,4 @@
-"""One of two networks that are trained against each other, with its own optimizer, schedule and count of steps."""
+"""One of the two networks of a GAN, with its own optimizer, schedule and count of steps."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ from lightning_modules.schedulers.run_length import RunLength
 
 
 class OptimizedNetwork:
-    """Builds the optimizer and schedule of a network, and steps the schedule as Lightning would.
+    """Build the optimizer and schedule of one network, and step the schedule as Lightning would.
 
     Args:
-        name: In logs and messages.
-        network: Whose parameters are optimized.
-        optimizer: Makes the optimizer.
-        scheduler: Makes the schedule; `None` keeps the rate.
-        groups: Of the parameters; `None` treats all alike.
+        name: Name in logs and messages.
+        network: The network to optimize.
+        optimizer: Creates the optimizer.
+        scheduler: Creates the schedule; `None` keeps the learning rate.
+        groups: Parameter groups; `None` treats all parameters alike.
     """
 
     def __init__(
@@ -37,28 +37,28 @@ class OptimizedNetwork:
         check_hyperparameters(optimizer)
         self.name, self.network, self.make_optimizer = name, network, optimizer
         self.make_schedule, self.groups = scheduler, groups
-        self.taken = 0  # steps that a resumed run had taken
+        self.taken = 0  # steps before the run was resumed
         self.steps: TakenSteps | None = None
         self.schedule: dict[str, Any] | None = None
 
     def build(self, trainer: Trainer) -> dict[str, Any]:
-        """Make optimizer and schedule, over the run's actual length; Lightning's config of both."""
+        """Create optimizer and schedule, over the actual length of the run; return Lightning's config of both."""
         optimizer = build_optimizer(self.make_optimizer, self.network, self.groups)
         self.steps, self.taken = TakenSteps(optimizer, self.taken), 0
         self.schedule = build_schedule(self.make_schedule, optimizer, RunLength.from_trainer(trainer))
         if self.schedule is None:
             return {"optimizer": optimizer}
-        # the rest would be ignored with a warning: in manual optimization `advance` steps
+        # Lightning warns of other keys in manual optimization, where `step_schedule` steps.
         kept = {key: self.schedule[key] for key in ("scheduler", "interval", "frequency")}
         return {"optimizer": optimizer, "lr_scheduler": {**kept, "name": f"lr/{self.name}"}}
 
-    def advance(self, step: int, epoch: int, epoch_ends: bool) -> None:
-        """Step the schedule, unless the gradient scaler skipped every optimizer step since this was last called.
+    def step_schedule(self, step: int, epoch: int, epoch_ends: bool) -> None:
+        """Step the schedule, unless the gradient scaler skipped every optimizer step since the last call.
 
         Args:
-            step: Steps in this epoch, this one included.
-            epoch: Epochs, this one included.
-            epoch_ends: Whether this step was the epoch's last.
+            step: Number of this step in its epoch, from 1.
+            epoch: Number of this epoch, from 1.
+            epoch_ends: Whether this is the last step of the epoch.
         """
         assert self.steps is not None
         if self.schedule is None or not self.steps.advanced():

@@ -1,4 +1,4 @@
-"""Images of the same noise at every validation: how a generator gets on, to be seen."""
+"""A callback that draws generated images at every validation."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from foundation.tensorboard import tensorboards
 
 
 class SampleGrid(Callback):
-    """At every validation makes images of the same noise, a grid of them in TensorBoard and in the run's figures.
+    """Save a grid of images, generated from the same noise at every validation, in TensorBoard and as a file.
 
-    Files are `figures/samples/step_000280.png`; in TensorBoard `samples` has a slider over the steps.
+    Files are `figures/samples/step_000280.png` in the folder of the run; in TensorBoard `samples` has a slider over the
+    steps.
 
     Args:
-        columns: ≥ 1; there are as many rows.
+        columns: Number of columns and of rows, ≥ 1.
 
     Raises:
         ValueError: `columns` is below 1.
@@ -32,11 +33,11 @@ class SampleGrid(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """After the last batch: at the epoch's end an average of the weights has already made room for them."""
+        """Draw after the last batch: at the end of the epoch EMA has already swapped the trained weights back."""
         last = batch_idx + 1 == trainer.num_val_batches[dataloader_idx]
         if not last or trainer.sanity_checking:
             return
-        folder = trainer.log_dir  # a broadcast: every process asks
+        folder = trainer.log_dir  # a broadcast, so every process must call it
         if not trainer.is_global_zero:
             return
         with torch.no_grad():

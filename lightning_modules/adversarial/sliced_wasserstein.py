@@ -1,4 +1,4 @@
-"""How far two sets of images are apart as distributions, cheaply: seen along random directions."""
+"""Sliced Wasserstein distance: a cheap distance between two sets of images."""
 
 import torch
 from torch import Tensor
@@ -11,16 +11,17 @@ _SEED = 0  # the same directions in every run, so that runs can be compared
 class SlicedWasserstein(Metric):
     r"""Sliced Wasserstein-1 distance of real and generated images.
 
-    Each image $x$ becomes one number $\langle\theta, x\rangle$ along each of $K$ random directions of length 1; along
-    each the distance of two sets of the same size is the mean difference of their sorted numbers:
+    Each image $x$ is projected to a number $\langle\theta, x\rangle$ on each of $K$ random directions of length 1; on
+    each the distance of two sets of the same size is the mean difference of their sorted projections:
 
     $$\frac1K \sum_k \frac1n \sum_i \lvert \langle\theta_k, x\rangle_{(i)} - \langle\theta_k, y\rangle_{(i)} \rvert$$
 
-    0 for equal sets; two samples of the same distribution have about $c / \sqrt n$. It sees brightness, colour, coarse
-    shape and their spread, hence a collapse to a few images; not sharpness, as a measure on a trained network does.
+    It is 0 for equal sets, and about $c / \sqrt n$ for two samples of the same distribution. It detects differences in
+    brightness, colour, coarse shape and their spread, hence a collapse to a few images. It does not detect blur, as
+    measures on the features of a trained network do.
 
     Args:
-        directions: $K$ ≥ 1.
+        directions: Number of directions $K$, ≥ 1.
 
     Shape:
         Two batches `(B, …)` of the same size → `()`.
@@ -65,6 +66,6 @@ class SlicedWasserstein(Metric):
         return flat @ self.theta
 
     def compute(self) -> Tensor:
-        """The distance of all that was seen."""
+        """Return the distance over all batches."""
         real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
         return (real.sort(dim=0).values - fake.sort(dim=0).values).abs().mean()

@@ -1,1 +1,1 @@
-"""What every task shares; open `supervised.py` first."""
+"""Base classes of all tasks; open `supervised.py` first."""

@@ -1,4 +1,4 @@
-"""Means over the samples of an epoch, summed on the device."""
+"""Means over the samples of an epoch, accumulated on the device."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,15 +6,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+Reduce = Callable[[Tensor], Tensor]
+"""Sums a tensor over the processes."""
+
 
 class EpochMeans:
-    r"""Means over *samples* of what each batch measures, without asking the host.
+    r"""Accumulate means over *samples* from the means of batches, without synchronising with the device.
 
-    A batch $b$ of $n_b$ samples with batch means $m_b$ contributes $n_b m_b$, so that
+    A batch $b$ of $n_b$ samples with mean $m_b$ contributes $n_b m_b$:
 
     $$\bar m = \frac{\sum_b n_b m_b}{\sum_b n_b}$$
 
-    which the mean of batch means is not, as soon as the last batch is smaller.
+    The plain mean of batch means would give a smaller last batch too much weight.
 
     Sums are kept in float64 (float32 on MPS, which has no float64); nothing leaves the device before `compute`.
 
@@ -34,8 +37,8 @@ class EpochMeans:
         """Add a batch.
 
         Args:
-            count: Number of samples in the batch, ≥ 0.
-            **means: Means over the batch, each of shape `()`. A batch of no samples adds nothing, whatever its means.
+            count: Number of samples in the batch, ≥ 0. A batch without samples adds nothing, whatever its means.
+            **means: Means over the batch, each of shape `()`.
         """
         if count == 0:
             return
@@ -46,42 +49,41 @@ class EpochMeans:
                 self.sums[name] = torch.zeros((), dtype=dtype, device=mean.device)
             self.sums[name].add_(mean.detach(), alpha=count)
 
-    def compute(self, reduce: Callable[[Tensor], Tensor] | None = None) -> dict[str, Tensor]:
-        """Mean of each quantity over all samples so far, as float32 tensors; empty before the first update.
+    def compute(self, reduce: Reduce | None = None) -> dict[str, Tensor]:
+        """Return the mean of each quantity over all samples so far, in float32; empty before the first update.
 
         Args:
-            reduce: Sums a tensor over processes, where there are several.
+            reduce: Sums a tensor over the processes; needed where there are several.
         """
         if not self.sums:
             return {}
-        names = sorted(self.sums)
-        stacked = torch.stack([*(self.sums[name] for name in names), self.sums[names[0]].new_tensor(float(self.count))])
-        if reduce is not None:
-            stacked = reduce(stacked)
-        means = (stacked[:-1] / stacked[-1]).float()
-        return dict(zip(names, means.unbind(), strict=True))
+        sums = self._stacked(reduce)
+        return dict(zip(sorted(self.sums), (sums[:-1] / sums[-1]).float().unbind(), strict=True))
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all batches."""
         self.count = 0
         self.sums = {}
 
-    def state_dict(self, reduce: Callable[[Tensor], Tensor] | None = None) -> dict[str, Any]:
-        """What a checkpoint needs to go on in the middle of an epoch.
+    def state_dict(self, reduce: Reduce | None = None) -> dict[str, Any]:
+        """Return what a checkpoint needs to resume in the middle of an epoch.
 
         Args:
-            reduce: Sums a tensor over processes, where there are several; then all of them have to call this, with the
-                same quantities measured, and one of them alone takes the sums over again.
+            reduce: Sums a tensor over the processes, where there are several. All of them must call this with the
+                same quantities; on resume only one of them may load the state.
         """
-        count, sums = self.count, {name: value.clone() for name, value in self.sums.items()}
-        if reduce is not None and sums:
-            names = sorted(sums)
-            stacked = torch.stack([*(sums[name] for name in names), sums[names[0]].new_tensor(float(count))])
-            *totals, samples = reduce(stacked).unbind()
-            count, sums = int(samples), dict(zip(names, totals, strict=True))
-        return {"count": count, "sums": sums}
+        if reduce is None or not self.sums:
+            return {"count": self.count, "sums": {name: value.clone() for name, value in self.sums.items()}}
+        *sums, count = self._stacked(reduce).unbind()
+        return {"count": int(count), "sums": dict(zip(sorted(self.sums), sums, strict=True))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore a state of `state_dict`."""
         self.count = state["count"]
         self.sums = {name: value.clone() for name, value in state["sums"].items()}
+
+    def _stacked(self, reduce: Reduce | None) -> Tensor:
+        """Return the sums in the order of their names, then the number of samples, over all processes."""
+        sums = [self.sums[name] for name in sorted(self.sums)]
+        stacked = torch.stack([*sums, sums[0].new_tensor(float(self.count))])
+        return stacked if reduce is None else reduce(stacked)

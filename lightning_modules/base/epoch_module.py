@@ -1,4 +1,4 @@
-"""What every task shares about epochs: what is logged at their ends, and sums that a checkpoint carries over."""
+"""Base class that logs at the end of epochs, and keeps the sums of an unfinished epoch in checkpoints."""
 
 import sys
 from collections.abc import Mapping
@@ -9,15 +9,16 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
+from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.epoch_means import EpochMeans
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
 
-LISTED = 5
+MOST_NAMES = 5  # in a message
 
 
 def describe_mismatch(checkpoint_state: Mapping[str, Any], module_state: Mapping[str, Any]) -> str:
-    """Name the layers in which a checkpoint and a network differ; ``""`` where they fit.
+    """Name the layers in which a checkpoint and a network differ; return ``""`` if they match.
 
     Args:
         checkpoint_state: The checkpoint's ``state_dict``.
@@ -39,53 +40,53 @@ def describe_mismatch(checkpoint_state: Mapping[str, Any], module_state: Mapping
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
-    """The shape of a tensor; ``()`` for what has none (extra state)."""
+    """Return the shape of a tensor, or ``()`` for anything else (extra state)."""
     return tuple(getattr(value, "shape", ()))
 
 
 def _capped(names: list[str]) -> str:
-    more = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 class EpochModule(LightningModule):
-    """Logs, for each stage, the means that its steps gather in `means`, and the metrics that a task computes."""
+    """Log at the end of each stage the means that its steps gather in `means`, and the metrics of the task."""
 
     def __init__(self) -> None:
         super().__init__()
         self.means = {"train": EpochMeans(), "val": EpochMeans(), "test": EpochMeans()}
 
-    # -- what a task says of itself ------------------------------------------------------------------------------------
+    # -- overridden by a task ------------------------------------------------------------------------------------------
 
     def metric_names(self) -> set[str]:
-        """Names, without the stage, of what is logged for each epoch: the loss, and what a task adds."""
+        """Return the names, without the stage, of what is logged per epoch: the loss, and what a task adds."""
         return {"loss"}
 
     def compute_metrics(self, stage: str) -> dict[str, Tensor]:
-        """Compute and reset the torchmetrics of `stage` ("val" or "test")."""
+        """Compute and reset the metrics of `stage` ("val" or "test")."""
         return {}
 
     def logged_metrics(self) -> set[str]:
-        """Names of what a run logs for each epoch."""
+        """Return the names of everything logged per epoch."""
         return {"train/loss"} | {f"val/{name}" for name in self.metric_names()}
 
     # -- epochs --------------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
-        """See before the first step that what a plateau monitors will be logged."""
+        """Check that the value a plateau schedule monitors will be logged."""
         check_monitor(self.trainer, self.logged_metrics())
 
     def on_train_epoch_end(self) -> None:
-        """Log the means over the epoch's samples."""
+        """Log the means over the samples of the epoch."""
         self.log_dict({f"train/{name}": mean for name, mean in self._epoch_means("train").items()})
         observe_plateaus(self)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin with nothing measured: an interrupted evaluation leaves sums behind."""
+        """Reset the sums, which an interrupted evaluation leaves behind."""
         self._evaluation_start("val")
 
     def on_test_epoch_start(self) -> None:
-        """Begin with nothing measured."""
+        """Reset the sums."""
         self._evaluation_start("test")
 
     def on_validation_epoch_end(self) -> None:
@@ -101,8 +102,8 @@ class EpochModule(LightningModule):
         self.means[stage].reset()
 
     def _evaluation_end(self, stage: str) -> None:
-        measured = {**self._epoch_means(stage), **self.compute_metrics(stage)}
-        self.log_dict({f"{stage}/{name}": value for name, value in measured.items()})
+        values = {**self._epoch_means(stage), **self.compute_metrics(stage)}
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()})
 
     def _epoch_means(self, stage: str) -> dict[str, Tensor]:
         strategy = self.trainer.strategy
@@ -117,15 +118,15 @@ class EpochModule(LightningModule):
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums of an unfinished epoch, over all processes."""
+        """Save the sums of an unfinished epoch, over all processes."""
         reduce = partial(self.trainer.strategy.reduce, reduce_op="sum") if self.trainer.world_size > 1 else None
         checkpoint["epoch_means"] = {stage: means.state_dict(reduce) for stage, means in self.means.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See that the checkpoint is one of this network; go on with the sums of an unfinished epoch.
+        """Check that the checkpoint fits the network; restore the sums of an unfinished epoch.
 
         Raises:
-            UserError: It is of another network; the message names the layers that differ.
+            UserError: The checkpoint is of another network; the message names the layers that differ.
         """
         mismatch = describe_mismatch(checkpoint["state_dict"], self.state_dict())
         if mismatch:
@@ -133,13 +134,13 @@ class EpochModule(LightningModule):
             assert isinstance(network, nn.Module)
             raise UserError(
                 f"The checkpoint is of another network than {type(network).__name__} as configured: {mismatch}. "
-                "Give the config that it was made with (config.yaml in its run's folder)."
+                "Give the config that it was made with (config.yaml in the folder of its run)."
             )
-        if self.global_rank == 0:  # they were summed over the processes
+        if self.global_rank == 0:  # the sums are over all processes: only one may restore them
             for stage, state in checkpoint.get("epoch_means", {}).items():
                 self.means[stage].load_state_dict(state)
 
     @property
     def _continues_a_fit(self) -> bool:
-        trainer = self._trainer  # none while `load_from_checkpoint` makes the module
+        trainer = trainer_of(self)
         return trainer is not None and trainer.state.fn == TrainerFn.FITTING

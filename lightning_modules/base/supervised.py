@@ -1,4 +1,4 @@
-"""What every supervised task shares: its parts by injection, clipping, and means over samples."""
+"""Base class of supervised training: network, loss, optimizer, schedule, gradient clipping and logged means."""
 
 from typing import Any, cast
 
@@ -9,6 +9,7 @@ from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLR
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from foundation.factories import class_of
 from lightning_modules.base.epoch_module import EpochModule
@@ -28,30 +29,29 @@ from lightning_modules.schedulers.run_length import RunLength
 class SupervisedModule(EpochModule):
     """A network trained on (input, target) pairs.
 
-    A task derives from it, says in `batch_metrics` what it measures cheaply on each training batch, and in
-    `evaluation_metrics` what it measures in validation and test.
+    A task derives from it, computes cheap metrics of each training batch in `batch_metrics`, and updates the metrics of
+    validation and test in `update_metrics`.
 
     Args:
         network: Maps inputs `(B, …)` to raw outputs (logits for the classification losses).
-        loss: Called as `loss(output, target)`, the mean over the batch.
-        optimizer: Makes the optimizer from the parameters. It has no default on purpose: a default class would lend its
-            arguments to another one that is chosen on top of it.
-        scheduler: Makes the learning-rate schedule; lengths that the trainer knows are filled in. `None` keeps the
-            optimizer's rate.
+        loss: Called as `loss(output, target)`; returns the mean over the batch.
+        optimizer: Creates the optimizer from the parameters. It has no default on purpose: if another class were
+            chosen on top of a default, it would inherit the default's arguments.
+        scheduler: Creates the learning-rate schedule; lengths that the trainer knows are filled in. `None` keeps the
+            optimizer's learning rate.
         channels_last: Keep 4-dimensional weights and inputs in the `channels_last` memory format, in which convolutions
             are faster on most hardware. The arithmetic is the same.
-        parameter_groups: Which parameters are decayed, and at which share of the rate each is trained; `None` treats
-            all alike.
+        parameter_groups: Weight decay and learning-rate factors per parameter; `None` treats all parameters alike.
     """
 
     grad_norm: Tensor | None = None
     """Total 2-norm of the last step's gradients before clipping, on the device; `None` before the first step."""
 
     clip_divisor: Tensor | None = None
-    """The norm that clipping by norm divided by: torch's, which on a CPU is less exact for very large tensors."""
+    """The norm that clipping divided by: torch's, which on a CPU is less exact for very large tensors."""
 
     taken_steps: TakenSteps | None = None
-    """Counts the optimizer steps that were really taken; a gradient scaler skips those that overflow."""
+    """Counts the optimizer steps that were taken; a gradient scaler skips those that overflow."""
 
     def __init__(
         self,
@@ -73,27 +73,27 @@ class SupervisedModule(EpochModule):
         self._steps_taken: int | None = None
         self._flat_shards: tuple[Any] | None = None  # in a tuple: a module in an attribute would be a child
 
-    # -- what a task says of itself ------------------------------------------------------------------------------------
+    # -- overridden by a task ------------------------------------------------------------------------------------------
 
     def criterion(self, output: Tensor, target: Tensor) -> Tensor:
-        """The loss of a batch, shape `()`; a task that keeps its targets in another form converts them here."""
+        """Return the loss of a batch, shape `()`; a task converts its targets here if the loss needs another form."""
         if len(output) == 0:
-            return output.float().sum()  # 0, with a gradient of nothing; torch's own losses give NaN
+            return output.float().sum()  # 0 with a gradient; torch's own losses give NaN
         loss: Tensor = self.loss(output, target)
         return loss
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Means over a training batch besides the loss, each of shape `()`, cheap and without asking the host."""
+        """Return further means over a training batch, each of shape `()`, without synchronising with the device."""
         return {}
 
     def update_metrics(self, stage: str, output: Tensor, target: Tensor) -> None:
-        """Update the torchmetrics of `stage` ("val" or "test") with a batch."""
+        """Update the metrics of `stage` ("val" or "test") with a batch."""
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Lay out the weights; see that the loss takes what the data gives."""
-        augmentation = getattr(getattr(self._trainer, "datamodule", None), "augmentation", None)
+        """Set the memory format; check that the loss takes the targets that the data gives."""
+        augmentation = getattr(getattr(trainer_of(self), "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
             self._check_soft_targets(type(augmentation).__name__)
         if self.channels_last:
@@ -103,39 +103,39 @@ class SupervisedModule(EpochModule):
         expected = input_contract(self.loss)
         if expected is not None and not expected.soft:
             raise UserError(
-                f"{type(self.loss).__name__} takes class numbers, and {augmentation} makes shares of classes: choose "
-                "losses/cross_entropy.yaml, losses/focal.yaml or losses/bce_logits.yaml, or leave the mixing out."
+                f"{type(self.loss).__name__} takes class numbers, but {augmentation} gives shares of classes: choose "
+                "losses/cross_entropy.yaml, losses/focal.yaml or losses/bce_logits.yaml, or remove the augmentation."
             )
 
     def configure_model(self) -> None:
-        """Share the weights out to the processes, where the strategy wants it."""
+        """Shard the weights over the processes, if the strategy does so."""
         shard(self, self.network)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Raw outputs of the network."""
+        """Return the raw outputs of the network."""
         if self.channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         output: Tensor = self.network(inputs)
         return output
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Loss of a batch; summed over samples for the epoch, logged every `log_every_n_steps`."""
+        """Return the loss of a batch; add it to the epoch's mean, and log it every `log_every_n_steps`."""
         inputs, target = batch
         output = self(inputs)
         loss = self.criterion(output, target)
         self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
-        # self.log costs more than a small network's step, so it's called only when the trainer would write it.
+        # self.log takes longer than a step of a small network, so call it only when the trainer would write it.
         if (self.trainer.global_step + 1) % self._log_every_n_steps == 0:
             rates: dict[str, Tensor | float] = {**self.learning_rates(), **self.skipped_steps()}
             self.log_dict({"train/loss_step": loss.detach(), **rates}, on_step=True, on_epoch=False)
         return loss
 
     def learning_rates(self) -> dict[str, float]:
-        """Rate that this step uses, by parameter group: `lr`, or `lr/<group>` where there are several groups."""
+        """Return this step's learning rate as `lr`, or as `lr/<group>` if there are several parameter groups."""
         return rates_of([group for optimizer in self.trainer.optimizers for group in optimizer.param_groups])
 
     def skipped_steps(self) -> dict[str, float]:
-        """`skipped_steps`: optimizer steps left out so far; always under a scaler, else where there are any."""
+        """Return the number of skipped optimizer steps so far: always with a gradient scaler, else if there are any."""
         if self.taken_steps is None:
             return {}
         skipped = self.taken_steps.skipped(self.trainer.global_step)
@@ -143,17 +143,17 @@ class SupervisedModule(EpochModule):
         return {"skipped_steps": float(skipped)} if scaled or skipped else {}
 
     def on_train_start(self) -> None:
-        """See before the first step that what a plateau monitors will be logged, and whether weights are in shards."""
+        """Check what a plateau schedule monitors; find out whether FSDP has sharded the weights."""
         super().on_train_start()
         root = flat_shards_of(self)
         self._flat_shards = None if root is None else (root,)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Measure a validation batch."""
+        """Update the loss and metrics of validation."""
         self._evaluation_step("val", batch)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Measure a test batch."""
+        """Update the loss and metrics of the test."""
         self._evaluation_step("test", batch)
 
     def _evaluation_step(self, stage: str, batch: tuple[Tensor, Tensor]) -> None:
@@ -165,13 +165,13 @@ class SupervisedModule(EpochModule):
     # -- optimization --------------------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
-        """Bring along what a schedule-free optimizer needs."""
+        """Add the callback that a schedule-free optimizer needs."""
         from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights, schedule_free
 
         return [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Make the optimizer over all trainable parameters, and its schedule over the run's actual length."""
+        """Create the optimizer of all trainable parameters, and its schedule over the actual length of the run."""
         optimizer = build_optimizer(self.optimizer, self, self.parameter_groups)
         resumed, self._steps_taken = self._steps_taken, None
         self.taken_steps = TakenSteps(optimizer, taken=self.trainer.global_step if resumed is None else resumed)
@@ -186,33 +186,33 @@ class SupervisedModule(EpochModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip as the trainer's flags say; the norm is computed once and kept in `grad_norm`."""
+        """Clip as the trainer's flags say; compute the norm once and keep it in `grad_norm`."""
         if self._flat_shards is not None:
             norms = clip_flat_shards_once(self._flat_shards[0], gradient_clip_val, gradient_clip_algorithm)
         else:
             parameters = optimized_parameters(optimizer)
             norms = clip_gradients_once(parameters, gradient_clip_val, gradient_clip_algorithm)
-        # nn.Module's own setting of an attribute looks at a tensor for long, to find that it is no parameter.
+        # Not setattr: nn.Module's is slow for a tensor that is not a parameter.
         vars(self).update(grad_norm=norms.true, clip_divisor=norms.divisor)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
-        """Step the schedule, unless every optimizer step since it was last stepped was left out."""
+        """Step the schedule, unless every optimizer step since its last step was skipped."""
         if self.taken_steps is None or self.taken_steps.advanced():
             super().lr_scheduler_step(scheduler, metric)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums of an unfinished epoch, over all processes, and the count of steps that were really taken."""
+        """Save the sums of an unfinished epoch, over all processes, and the number of optimizer steps taken."""
         if self.taken_steps is not None:
             checkpoint["steps_taken"] = self.taken_steps.taken
         super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See that the checkpoint is one of this network; go on with its counts and sums.
+        """Check that the checkpoint fits the network; restore its counts and sums.
 
         Raises:
-            UserError: It is of another network; the message names the layers that differ.
+            UserError: The checkpoint is of another network; the message names the layers that differ.
         """
         super().on_load_checkpoint(checkpoint)
         if self._continues_a_fit:

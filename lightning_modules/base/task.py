@@ -1,4 +1,4 @@
-"""A supervised task that is measured with torchmetrics."""
+"""Base class of the tasks: metrics over all samples, a trial run of the network, and predictions."""
 
 from abc import abstractmethod
 from typing import Any, cast
@@ -7,19 +7,20 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.supervised import SupervisedModule
 
 
 def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of what a network gives for two black images; its state, and every random stream, are as before.
+    """Return the shape of a network's output for two black images; its state and every random stream stay unchanged.
 
     Args:
-        network: The network; the images go through it in evaluation mode.
+        network: The network; it is run in evaluation mode.
         shape: `(C, H, W)` of an image.
 
     Raises:
-        UserError: The network refuses the images, or gives no tensor.
+        UserError: The network does not take the images, or does not return a tensor.
     """
     name = type(network).__name__
     parameter = next(network.parameters(), torch.empty(0))
@@ -33,7 +34,7 @@ def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
             f"{name} does not take images of shape {shape} (channels, height, width), which the data gives: "
-            f"{reason[0]} Choose a network for such images, or in_channels / the data's image_size and mode to match."
+            f"{reason[0]} Choose a network for such images, or change in_channels or the data's image_size and mode."
         ) from error
     finally:
         for module, mode in modes:
@@ -44,30 +45,56 @@ def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Task(SupervisedModule):
-    """What the tasks share beside training: metrics over every sample of validation and test, a trial of the network.
+    """A supervised module with metrics over every sample of validation and test, and with named predictions.
 
-    A task says in `make_metrics` what it measures, in `measured` what the metrics are given, and in `check_output`
-    which shape its network must give for two samples.
+    A task creates its metrics in `make_metrics`, converts a batch for them in `metric_inputs`, checks the shape of the
+    network's output in `check_output`, and names what `descent predict` writes in `prediction_columns`.
     """
+
+    batch_metric_names: frozenset[str] = frozenset({"accuracy"})
+    """Names of what `batch_metrics` returns."""
 
     class_names: list[str] | None = None
     metrics: nn.ModuleDict
 
     @abstractmethod
     def make_metrics(self) -> MetricCollection:
-        """What is measured."""
+        """Create the metrics of one stage."""
 
-    def measured(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """What the metrics are given, of what the network gave."""
+    @abstractmethod
+    def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
+        """Return predictions `(B, …)` by name, from what `forward` returns."""
+
+    def metric_inputs(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the metrics are updated with, from what `forward` returns and the targets."""
         return output, target
 
     def check_output(self, shape: tuple[int, ...], data: Any) -> None:
-        """Refuse a network whose output for two samples has a shape that does not fit."""
+        """Raise UserError if `shape`, the network's output for two samples, does not fit the data."""
+
+    def classes_of_data(self, argument: str) -> int:
+        """Return the number of classes (or labels) of the data, else that in the module's own attribute.
+
+        Args:
+            argument: The constructor argument and attribute that holds the module's own number.
+
+        Raises:
+            UserError: Neither the data nor the module knows it.
+        """
+        number: int | None = getattr(getattr(self.trainer, "datamodule", None), "num_classes", None)
+        if number is None:
+            number = getattr(self, argument)
+        if number is None:
+            raise UserError(
+                f"The number of {argument.removeprefix('num_')} is unknown: give {type(self).__name__}({argument}=…), "
+                "or a data module that has num_classes."
+            )
+        return number
 
     def setup(self, stage: str) -> None:
-        """Try the network on the data's shape, make the metrics."""
+        """Try the network on images of the data's shape, and create the metrics."""
         super().setup(stage)
-        data: Any = getattr(self._trainer, "datamodule", None)
+        data: Any = getattr(trainer_of(self), "datamodule", None)
         self.class_names = getattr(data, "class_names", self.class_names)
         if hasattr(data, "channels") and hasattr(data, "image_size"):
             self.check_output(trial_output(self.network, (data.channels, *data.image_size)), data)
@@ -75,15 +102,19 @@ class Task(SupervisedModule):
             self.metrics = nn.ModuleDict({f"{part}_metrics": self.make_metrics() for part in ("val", "test")})
 
     def metric_names(self) -> set[str]:
-        """The loss and the metrics."""
+        """Return the names of the loss and the metrics."""
         return {"loss", *self.make_metrics()}
 
+    def logged_metrics(self) -> set[str]:
+        """Return the names of everything logged per epoch."""
+        return super().logged_metrics() | {f"train/{name}" for name in self.batch_metric_names}
+
     def update_metrics(self, stage: str, output: Tensor, target: Tensor) -> None:
-        """Measure a batch."""
-        self._metrics(stage).update(*self.measured(output, target))
+        """Update the metrics of `stage` with a batch."""
+        self._metrics(stage).update(*self.metric_inputs(output, target))
 
     def compute_metrics(self, stage: str) -> dict[str, Tensor]:
-        """The metrics over every sample of the stage."""
+        """Return the metrics over every sample of the stage, and reset them."""
         values: dict[str, Tensor] = self._metrics(stage).compute()
         self._metrics(stage).reset()
         return values
@@ -96,10 +127,6 @@ class Task(SupervisedModule):
         return cast(MetricCollection, self.metrics[f"{stage}_metrics"])
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        """What a person wants of the network's output, one entry a sample."""
+        """Return the predictions for a batch, one entry per sample."""
         inputs = batch[0] if isinstance(batch, (tuple, list)) else batch
         return self.prediction_columns(self(inputs))
-
-    @abstractmethod
-    def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
-        """Tensors `(B, …)` by name, made of the network's output."""

@@ -7,10 +7,11 @@ import torch.distributed as dist
 from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from foundation.compat.torch import BatchNormOfAnyShape, is_batch_norm
 
 
-class GatheredBatchNorm(_BatchNorm):
+class GatheredBatchNorm(BatchNormOfAnyShape):
     r"""Batch norm whose mean and variance are those of the images of all processes.
 
     With $n_r$ values a channel on process $r$, $\mu = \frac{1}{n} \sum_r \sum_i x_{ri}$ and
@@ -20,9 +21,6 @@ class GatheredBatchNorm(_BatchNorm):
     Shape:
         `(B, C, …)` → `(B, C, …)`
     """
-
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
-        """Take any number of dimensions, as torch's does."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Normalise; as ordinary batch norm in evaluation and in a single process."""
@@ -67,7 +65,7 @@ class BatchNormSync(TorchSyncBatchNorm):
         if model.trainer.strategy.root_device.type != "cpu":
             return super().apply(model)
         for layer in model.modules():
-            if isinstance(layer, _BatchNorm) and not isinstance(layer, GatheredBatchNorm):
+            if is_batch_norm(layer) and not isinstance(layer, GatheredBatchNorm):
                 self.plain[layer] = type(layer)
                 layer.__class__ = GatheredBatchNorm
         return model

@@ -8,6 +8,7 @@ from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_
 
+from foundation.compat.lightning import trainer_of
 from lightning_modules.optimizers.clipping import Norms
 
 SMALLEST = 10_000  # weights of a part that is worth messages of its own
@@ -18,7 +19,7 @@ def shard(module: LightningModule, network: nn.Module) -> None:
 
     Each child with at least 10,000 weights is a part of its own, so that only one part at a time is whole.
     """
-    trainer = module._trainer  # none while `load_from_checkpoint` makes the module
+    trainer = trainer_of(module)
     if trainer is None:
         return
     if isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy)):

@@ -1,4 +1,4 @@
-"""What stands between a config and `torch.optim`: parameter groups and checks."""
+"""Optimizers and their parameter groups, gradient clipping and checks; open `build.py` first."""
 
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters

@@ -1,4 +1,4 @@
-"""From an optimizer class in a config to the optimizer of a run."""
+"""Build the optimizer of a run from the class and arguments in a config."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 from torch.optim import Optimizer
 
+from foundation.compat.torch import leave_unscaling_to_the_scaler
 from foundation.errors import UserError
 from foundation.factories import name_of
 from lightning_modules.optimizers.group_table import group_table
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
-from lightning_modules.optimizers.implementation import choose_implementation, leave_unscaling_to_the_scaler
+from lightning_modules.optimizers.implementation import choose_implementation
 from lightning_modules.optimizers.parameter_groups import ParameterGroups, network_of
 
 
 def build_optimizer(
     optimizer: Callable[..., Any], module: nn.Module, groups: ParameterGroups | None = None
 ) -> Optimizer:
-    """Build the optimizer of a module's trainable parameters, and say which went where.
+    """Build the optimizer of a module's trainable parameters, and print its parameter groups.
 
     Args:
-        optimizer: an optimizer class without its parameters: `functools.partial(torch.optim.AdamW, lr=1e-3)`, which is
-            how LightningCLI hands it over.
-        module: whose trainable parameters it optimizes.
-        groups: how they are grouped; `None` for one group.
+        optimizer: An optimizer class without its parameters, e.g. `functools.partial(torch.optim.AdamW, lr=1e-3)`, as
+            LightningCLI gives it.
+        module: The module whose trainable parameters are optimized.
+        groups: How they are grouped; `None` for one group.
 
     Raises:
-        UserError: there is no trainable parameter, or the optimizer refuses its arguments.
+        UserError: There is no trainable parameter, or the optimizer does not accept its arguments.
 
     Example:
         >>> import functools, torch
@@ -42,8 +43,8 @@ def build_optimizer(
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if not parameters:
         raise UserError(
-            f"{type(network_of(module)).__name__} has no trainable parameters: nothing can be optimized. Unfreeze some"
-            " (requires_grad) or choose another network."
+            f"{type(network_of(module)).__name__} has no trainable parameters: unfreeze some (requires_grad) or choose"
+            " another network."
         )
     split = [{"params": parameters}] if groups is None else groups.split(module)
     try:

@@ -1,4 +1,4 @@
-"""Gradient clipping that computes the norm once, for the clip and for the log."""
+"""Gradient clipping that computes the norm once, for clipping and for logging."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,20 +10,20 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 from torch.optim import Optimizer
 
 PIECE = 2**16  # elements
-PLAIN = (Tensor, torch.device("cpu"), torch.float32, False)
+FAST_KIND = (Tensor, torch.device("cpu"), torch.float32, False)
 
 
 def optimized_parameters(optimizer: Optimizer) -> list[Parameter]:
-    """Every parameter that the optimizer updates, in the order of its groups."""
+    """Return every parameter that the optimizer updates, in the order of its groups."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 class Norms(NamedTuple):
-    """The total 2-norm of gradients, `()` each.
+    """The total 2-norm of gradients, each `()`.
 
     Args:
-        true: As exact as its dtype allows.
-        divisor: The one that clipping divides by: torch's. The same tensor where there is no difference.
+        true: The norm, as exact as its dtype allows.
+        divisor: torch's norm, which clipping divides by. The same tensor where there is no difference.
     """
 
     true: Tensor
@@ -31,14 +31,14 @@ class Norms(NamedTuple):
 
 
 def gradient_norms(gradients: list[Tensor], clipped_by_norm: bool) -> Norms:
-    """The total 2-norm, and the one that torch clips with, if it does.
+    """Return the total 2-norm, and, for clipping by norm, the one that torch computes.
 
-    On a CPU torch adds up the squares of a float32 tensor one after the other: over a million elements the norm is off
-    by 1e-5, over ten million by 4e-4. Pieces of 65,536 elements keep it to 2e-7.
+    On a CPU torch adds up the squares of a float32 tensor one by one: the error of the norm is 1e-5 for a million
+    elements and 4e-4 for ten million. Pieces of 65,536 elements reduce it to 2e-7.
 
     Args:
-        gradients: Of all parameters.
-        clipped_by_norm: Whether torch's own norm is needed too; it costs a second pass where there are large tensors.
+        gradients: The gradients of all parameters.
+        clipped_by_norm: Whether torch's own norm is needed too; for large tensors it takes a second pass.
     """
     norms = _norms(gradients, clipped_by_norm)
     true = whole(norms.true)
@@ -46,14 +46,14 @@ def gradient_norms(gradients: list[Tensor], clipped_by_norm: bool) -> Norms:
 
 
 def _norms(gradients: list[Tensor], clipped_by_norm: bool) -> Norms:
-    """The norms, of shards still in the form that their clipping needs."""
+    """Return the norms; those of shards stay in the form that clipping needs."""
     pieces = [piece for gradient in gradients for piece in _pieces(gradient)]
     true = _total_norm(pieces)
     return Norms(true, get_total_norm(gradients) if clipped_by_norm and len(pieces) > len(gradients) else true)
 
 
 def whole(norm: Tensor) -> Tensor:
-    """A norm of FSDP2's shards as one number that all processes know; every other as it is."""
+    """Return the norm of FSDP2's shards as one number known to all processes, and any other norm unchanged."""
     return norm if type(norm) is Tensor else getattr(norm, "full_tensor", lambda: norm)()
 
 
@@ -63,18 +63,18 @@ def _pieces(gradient: Tensor) -> tuple[Tensor, ...]:
         return (gradient,)
     if gradient.is_contiguous():
         return gradient.view(-1).split(PIECE)
-    return gradient.split(max(PIECE * len(gradient) // number, 1))  # channels_last: whole rows
+    return gradient.split(max(PIECE * len(gradient) // number, 1))  # channels_last: split into whole rows
 
 
 def _total_norm(gradients: list[Tensor]) -> Tensor:
-    """As torch's `get_total_norm`, to the bit; in half the time where there is nothing to sort by device and type."""
+    """Return the bits of torch's `get_total_norm`, in half the time if all gradients are plain float32 on the CPU."""
     if not _all_plain(gradients):
         return get_total_norm(gradients)
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
 def _scale(parameters: list[Parameter], clip_val: float, norm: Tensor) -> None:
-    """As torch's `clip_grads_with_norm_`, to the bit; likewise."""
+    """Scale as torch's `clip_grads_with_norm_` does, bit by bit, and likewise faster."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not _all_plain(gradients):
         clip_grads_with_norm_(parameters, clip_val, norm)
@@ -84,7 +84,7 @@ def _scale(parameters: list[Parameter], clip_val: float, norm: Tensor) -> None:
 
 def _all_plain(gradients: list[Tensor]) -> bool:
     kinds = {(type(g), g.device, g.dtype, g.requires_grad) for g in gradients}
-    return len(kinds) == 1 and kinds.pop() == PLAIN
+    return len(kinds) == 1 and kinds.pop() == FAST_KIND
 
 
 def clip_gradients_once(parameters: Iterable[Parameter], clip_val: float | None, algorithm: str | None) -> Norms:
@@ -94,8 +94,8 @@ def clip_gradients_once(parameters: Iterable[Parameter], clip_val: float | None,
     $g_i \leftarrow \max(-c, \min(c, g_i))$. The results are bit-identical to Lightning's own clipping.
 
     Args:
-        parameters: Those whose gradients count; one without a gradient is passed over.
-        clip_val: The bound $c$. `None` or 0: nothing is clipped, the norm is only measured.
+        parameters: The parameters; those without a gradient are ignored.
+        clip_val: The bound $c$. `None` or 0: compute the norm without clipping.
         algorithm: `"norm"` (also when `None`) or `"value"`.
     """
     parameters = list(parameters)

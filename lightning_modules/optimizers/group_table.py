@@ -1,4 +1,4 @@
-"""The table of parameter groups that a run prints."""
+"""The learning rates of parameter groups, and the table of groups that a run prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lightning_modules.optimizers.implementation import implementation_of
 
 
 def rates_of(groups: Sequence[dict[str, Any]], prefix: str = "lr") -> dict[str, float]:
-    """The rate of each parameter group: ``prefix`` for a single one, else ``prefix/<name>``, or its number.
+    """Return the rate of each parameter group as ``prefix/<name or index>``, or as ``prefix`` if there is only one.
 
     Example:
         >>> rates_of([{"lr": 0.1}])
@@ -25,7 +25,7 @@ def rates_of(groups: Sequence[dict[str, Any]], prefix: str = "lr") -> dict[str, 
 
 
 def group_table(optimizer: Optimizer) -> str:
-    """Return one line for the optimizer and, where it has several groups, one for each of them.
+    """Return a line for the optimizer, and a table if it has several groups.
 
     Example:
         >>> import torch
@@ -52,7 +52,7 @@ def group_table(optimizer: Optimizer) -> str:
 
 
 def row(group: dict[str, object]) -> tuple[str, str, str, str]:
-    """Return a group's number of tensors and of parameters, its rate and its decay."""
+    """Return the number of tensors, number of parameters, learning rate and weight decay of a group."""
     params = group["params"]
     assert isinstance(params, list)
     numel = sum(parameter.numel() for parameter in params)

@@ -1,4 +1,4 @@
-"""Whether an optimizer's numbers can be right, before there is anything to optimize."""
+"""Check the hyperparameters of an optimizer before it is built."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ BELOW_ONE = ("momentum", "alpha", "rho", "betas")
 
 
 def check_hyperparameters(optimizer: Callable[..., Any]) -> None:
-    """Check rates, decays and betas, which not every optimizer checks by itself.
+    """Check learning rate, weight decay and betas, which not every optimizer checks itself.
 
     Args:
-        optimizer: an optimizer class without its parameters, as LightningCLI hands it over.
+        optimizer: An optimizer class without its parameters, as LightningCLI gives it.
 
     Raises:
-        ValueError: a number is outside its range; or it is an optimizer already, which belongs to other parameters.
+        ValueError: A number is outside its range, or `optimizer` is already an instance, of other parameters.
 
     Example:
         >>> from functools import partial
@@ -37,7 +37,7 @@ def check_hyperparameters(optimizer: Callable[..., Any]) -> None:
 
 
 def check_ranges(who: str, numbers: Mapping[str, Any]) -> None:
-    """Raise ValueError where a known argument is outside its range; what is no plain number is left alone."""
+    """Raise ValueError if a known argument is outside its range; skip anything that is not a plain number."""
     for name in NOT_NEGATIVE:
         value = numbers.get(name)
         if isinstance(value, int | float) and not value >= 0:

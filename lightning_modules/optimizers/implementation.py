@@ -1,4 +1,4 @@
-"""fused, foreach or one tensor at a time: which of torch's implementations of an optimizer runs."""
+"""Choose between torch's implementations of an optimizer: fused, foreach or one tensor at a time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FUSED_ON = ("cpu", "cuda")
 
 
 def choose_implementation(optimizer: Callable[..., Any], parameters: Iterable[torch.Tensor]) -> dict[str, bool]:
-    """Return `fused=True` where the optimizer, its arguments and the parameters allow it, else nothing.
+    """Return `fused=True` if the optimizer, its arguments and the parameters allow it, else nothing.
 
-    torch itself never chooses fused, which is the fastest on a GPU and on a CPU too. A choice in the config stands.
+    torch itself never chooses fused, which is the fastest on GPUs and CPUs. A choice in the config is kept.
 
     Args:
-        optimizer: an optimizer class without its parameters.
-        parameters: what it will optimize.
+        optimizer: An optimizer class without its parameters.
+        parameters: The parameters to optimize.
     """
     given = arguments_of(optimizer)
     if "fused" not in inspect.signature(class_of(optimizer)).parameters:
@@ -35,7 +35,7 @@ def choose_implementation(optimizer: Callable[..., Any], parameters: Iterable[to
 
 
 def declines_fused(optimizer: Callable[..., Any]) -> bool:
-    """Whether torch has a fused implementation of an optimizer, and what it was given rules it out.
+    """Return whether an optimizer has a fused implementation that its arguments switch off.
 
     Example:
         >>> from functools import partial
@@ -48,19 +48,8 @@ def declines_fused(optimizer: Callable[..., Any]) -> bool:
     return not given.get("fused") and (given.get("fused") is False or given.get("foreach") is not None)
 
 
-def leave_unscaling_to_the_scaler(optimizer: Optimizer) -> None:
-    """Let a gradient scaler treat a fused optimizer as any other.
-
-    A fused optimizer offers to unscale the gradients inside its step. Lightning then refuses to clip, even in
-    bf16-mixed where nothing is scaled, and whether a step was skipped is known to the device alone. Withdrawn, the
-    scaler unscales before the step and leaves it out after an overflow; the step is still fused.
-    """
-    if getattr(optimizer, "_step_supports_amp_scaling", False):
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-
-
 def implementation_of(optimizer: Optimizer) -> str:
-    """Say in words how an optimizer's step runs."""
+    """Return in words which implementation an optimizer uses."""
     group = optimizer.param_groups[0]
     if group.get("fused"):
         return "fused"

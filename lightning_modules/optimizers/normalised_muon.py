@@ -1,4 +1,4 @@
-"""Muon on filter banks of constant norm, Nesterov's SGD on everything else."""
+"""The optimizer of airbench94: Muon for convolutions, whose norm stays constant, and Nesterov SGD for the rest."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ COEFFICIENTS = [(3.4445, -4.7750, 2.0315)]
 
 
 class NormalisedMuon(Optimizer):
-    r"""Keller Jordan's Muon of airbench94: filters keep their norm, so that the rate is the share by which they turn.
+    r"""Keller Jordan's Muon of airbench94: filters keep their norm, so that the rate is the relative size of a step.
 
     For filter banks W (3 dimensions or more, flattened to $m \times n$), with gradient g:
 
     $$v \leftarrow \mu v + g, \qquad W \leftarrow \sqrt{m}\, \frac{W}{\lVert W \rVert} - \eta\, \mathrm{NS}(g + \mu v)$$
 
-    NS is some steps of Newton and Schulz towards the nearest matrix with orthonormal rows or columns, in bf16. Biases,
-    shifts and linear layers: SGD with Nesterov's momentum and weight decay, at rates of their own; a schedule scales
-    all rates alike.
+    NS denotes `ns_steps` Newton-Schulz iterations towards the nearest matrix with orthonormal rows or columns, in bf16.
+    Biases, shifts and linear layers get SGD with Nesterov momentum and weight decay, with their own learning rates; a
+    schedule scales all rates alike.
 
-    The gradient is that of a mean over the batch. airbench sums over 2,000 samples: its rates of 0.053 and 0.67 are 106
-    and 1340 here.
+    The loss is a mean over the batch. airbench sums over 2,000 samples: its rates of 0.053 and 0.67 are 106 and 1340
+    here.
 
     Args:
-        params: Parameters, or groups of them, each of which is split by kind.
+        params: Parameters, or parameter groups, each of which is split by the number of dimensions.
         lr: Rate η of filter banks, > 0.
         momentum: μ of filter banks, in [0, 1).
         bias_lr: Rate of parameters with one dimension, > 0.
         head_lr: Rate of matrices, > 0.
-        sgd_momentum: Of both, in (0, 1).
-        weight_decay: Share of themselves, ≥ 0, that both lose a step at full rate, before momentum.
-        ns_steps: Steps of Newton and Schulz, ≥ 1.
+        sgd_momentum: Momentum of both, in (0, 1).
+        weight_decay: Share by which both shrink in a step at the full rate, before momentum, ≥ 0.
+        ns_steps: Newton-Schulz iterations, ≥ 1.
 
     Raises:
-        ValueError: If an argument is outside its range.
+        ValueError: An argument is outside its range.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.Flatten(), torch.nn.Linear(4, 2))
@@ -77,7 +77,7 @@ class NormalisedMuon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take a step; parameters without a gradient are left alone."""
+        """Take a step; ignore parameters without a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -85,13 +85,13 @@ class NormalisedMuon(Optimizer):
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             if group["kind"] == "filters":
-                self._turn(parameters, group)
+                self._muon_step(parameters, group)
             else:
-                self._descend(parameters, group)
+                self._sgd_step(parameters, group)
         return loss
 
-    def _turn(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        from timm.optim.muon import zeropower_via_newtonschulz  # timm takes a second that only its users should wait
+    def _muon_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        from timm.optim.muon import zeropower_via_newtonschulz  # importing timm takes a second
 
         for weight in parameters:
             gradient, state = weight.grad, self.state[weight]
@@ -104,7 +104,7 @@ class NormalisedMuon(Optimizer):
             weight.mul_(len(weight) ** 0.5 / weight.norm())
             weight.add_(update.view(weight.shape), alpha=-group["lr"])
 
-    def _descend(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+    def _sgd_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         buffers = [self.state[parameter].get("momentum_buffer") for parameter in parameters]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         sgd(
@@ -117,7 +117,7 @@ class NormalisedMuon(Optimizer):
 
 
 def _by_kind(params: list[Any]) -> list[dict[str, Any]]:
-    """Each group parted into filters, matrices and vectors; none is empty."""
+    """Split each group into filters, matrices and vectors; leave out empty ones."""
     groups = params if params and isinstance(params[0], dict) else [{"params": params}]
     found = []
     for group in groups:

@@ -1,4 +1,4 @@
-"""Which parameters are decayed, and at what share of the learning rate each is trained."""
+"""Parameter groups: weight decay and learning-rate factors per parameter."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CONTAINERS = (nn.Sequential, nn.ModuleList)
 def layer_of_parameters(module: nn.Module) -> dict[str, int]:
     """Return the layer of every parameter by name, 0 being nearest the input.
 
-    A layer is a child of the network; of a Sequential or ModuleList, each child is one, so that residual and
-    transformer blocks count one by one. A normalisation that stands by itself belongs to the layer before it, what
-    belongs to the network itself (class token, position embedding) to the first.
+    A layer is a child of the network; each child of a Sequential or ModuleList is a layer, so that residual and
+    transformer blocks count one by one. A normalisation between layers belongs to the layer before it; parameters of
+    the network itself (class token, position embedding) belong to the first layer.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3), nn.Linear(3, 1, bias=False))
@@ -39,7 +39,7 @@ def layer_of_parameters(module: nn.Module) -> dict[str, int]:
 
 
 def blocks(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the layers of a network with their names, containers opened."""
+    """Yield the layers of a network with their names, looking inside containers."""
     for name, child in module.named_children():
         path = f"{prefix}.{name}" if prefix else name
         if isinstance(child, CONTAINERS):
@@ -49,29 +49,29 @@ def blocks(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module
 
 
 def is_normalisation(module: nn.Module) -> bool:
-    """Return whether a module normalises: torch's and everyone's are called …Norm… and have no children."""
+    """Return whether a module is a normalisation: its class is called …Norm… and it has no children."""
     return "Norm" in type(module).__name__ and next(module.children(), None) is None
 
 
 class ParameterGroups:
-    r"""Splits a network's parameters into groups with a learning rate and a weight decay of their own.
+    r"""Split the parameters of a network into groups, each with its own learning rate and weight decay.
 
-    The optimizer's own rate and decay stay the ones that are configured and scheduled; a group has a share of the rate,
-    and that decay or none. In layer $l$ of $L$ the rate is $\eta \lambda^{L - 1 - l}$ times the pattern's factor, with
-    $\lambda$ = `layer_decay`.
+    The learning rate and weight decay of the optimizer remain what is configured and scheduled. A group multiplies the
+    rate by a factor, and has that weight decay or none. In layer $l$ of $L$ the rate is $\eta \lambda^{L - 1 - l}$
+    times the factor of the pattern, with $\lambda$ = `layer_decay`.
 
     Args:
-        decay_bias_and_norm: whether weight decay also pulls at biases, normalisation weights and everything else with
-            fewer than two dimensions (and what a network names in timm's `no_weight_decay()`).
-        layer_decay: $\lambda$ in (0, 1]; 1 gives all layers the same rate. A layer is a child of the network, each
-            residual or transformer block one by itself.
-        lr_factors: pattern of the parameter's name (`*` and `?`, as `network.head.*`) → factor of the rate, ≥ 0. The
-            first pattern that fits counts.
-        options: pattern → options of the optimizer for what it fits, for example `{"*head*": {"use_fallback": true}}`
-            to keep the last layer out of Muon.
+        decay_bias_and_norm: Whether weight decay also applies to biases, normalisation weights and all other parameters
+            with fewer than two dimensions (and those that a network lists in timm's `no_weight_decay()`).
+        layer_decay: $\lambda$ in (0, 1]; 1 gives all layers the same rate. A layer is a child of the network; each
+            residual or transformer block is a layer.
+        lr_factors: Pattern of parameter names (with `*` and `?`, e.g. `network.head.*`) → factor of the rate, ≥ 0. The
+            first matching pattern counts.
+        options: Pattern → optimizer options for the matching parameters, e.g. `{"*head*": {"use_fallback": true}}` to
+            exclude the last layer from Muon.
 
     Raises:
-        ValueError: a factor is outside its range.
+        ValueError: A factor is outside its range.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
@@ -104,24 +104,24 @@ class ParameterGroups:
         self.options = dict(options or {})
 
     def split(self, module: nn.Module) -> list[dict[str, Any]]:
-        """Return the groups, every trainable parameter in exactly one: `name`, `params`, `lr_factor` and options.
+        """Return the groups (`name`, `params`, `lr_factor`, options); each trainable parameter is in exactly one.
 
         Raises:
-            UserError: a pattern fits no parameter.
+            UserError: A pattern matches no parameter.
         """
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         for pattern in (*self.lr_factors, *self.options):
             if not any(fnmatchcase(name, pattern) for name in parameters):
                 raise UserError(
-                    f"The pattern {pattern!r} fits no trainable parameter. There are, for example: "
+                    f"The pattern {pattern!r} matches no trainable parameter. There are, for example: "
                     f"{', '.join(list(parameters)[:5])}."
                 )
         undecayed = set() if self.decay_bias_and_norm else set(undecayed_parameters(module))
         factors = self._layer_factors(module)
         groups: dict[str, dict[str, Any]] = {}
         for name, parameter in parameters.items():
-            factor = factors[name] * first_fit(self.lr_factors, name, 1.0)
-            options = first_fit(self.options, name, {})
+            factor = factors[name] * first_match(self.lr_factors, name, 1.0)
+            options = first_match(self.options, name, {})
             label = ("no decay" if name in undecayed else "decay") if undecayed else "all"
             label += f", lr × {factor:.4g}" if factor != 1 else ""
             label += "".join(f", {key}={value}" for key, value in options.items())
@@ -141,22 +141,22 @@ class ParameterGroups:
 
 
 def network_of(module: nn.Module) -> nn.Module:
-    """Return the network of a LightningModule of ours, else the module itself."""
+    """Return the network of one of our LightningModules, or the module itself."""
     network = getattr(module, "network", None)
     return network if isinstance(network, nn.Module) else module
 
 
 def undecayed_parameters(module: nn.Module) -> Iterator[str]:
-    """Yield the names of biases, normalisation weights, what has fewer than two dimensions, what timm spares."""
+    """Yield the names of parameters without decay: biases, normalisations, fewer than two dimensions, timm's list."""
     for path, owner in module.named_modules():
         prefix = f"{path}." if path else ""
-        spared = getattr(owner, "no_weight_decay", None)
-        yield from (prefix + name for name in (spared() if callable(spared) else ()))
+        listed = getattr(owner, "no_weight_decay", None)
+        yield from (prefix + name for name in (listed() if callable(listed) else ()))
         for name, parameter in owner.named_parameters(recurse=False):
             if parameter.ndim < 2 or name.endswith("bias") or is_normalisation(owner):
                 yield prefix + name
 
 
-def first_fit(patterns: dict[str, Any], name: str, otherwise: Any) -> Any:
-    """Return the value of the first pattern that fits the name."""
+def first_match(patterns: dict[str, Any], name: str, otherwise: Any) -> Any:
+    """Return the value of the first pattern that matches the name."""
     return next((value for pattern, value in patterns.items() if fnmatchcase(name, pattern)), otherwise)

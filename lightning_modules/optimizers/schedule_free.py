@@ -1,4 +1,4 @@
-"""Schedule-free optimizers: the averaged weights are validated and saved, others are trained."""
+"""Schedule-free optimizers, which train one set of weights, and validate and save their average."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def schedule_free(optimizer: Any) -> bool:
 
 
 class ScheduleFreeWeights(Callback):
-    r"""Switches a schedule-free optimizer to its averaged weights where they are wanted.
+    r"""Switch a schedule-free optimizer to its averaged weights for validation and at the end of training.
 
-    Gradients are taken at $y = (1 - \beta) z + \beta x$; what is worth keeping is the average $x$. Validation, the end
-    of the fit and the weights in a checkpoint are $x$; a checkpoint also holds $y$ (under `schedule_free`), so that a
-    resumed run goes on with the same bits. With other optimizers nothing happens. Our modules bring this callback
-    along by themselves.
+    Gradients are taken at $y = (1 - \beta) z + \beta x$; the result of training is the average $x$. Validation, the
+    weights after the fit and those in a checkpoint are $x$. A checkpoint also holds $y$ (under `schedule_free`), so
+    that a resumed run gives identical results. Other optimizers are not affected. Our modules add this callback
+    themselves.
 
     Reference: Defazio et al. The Road Less Scheduled. 2024.
     """
@@ -39,7 +39,7 @@ class ScheduleFreeWeights(Callback):
         self._switch(trainer, "eval")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go on with y."""
+        """Continue training at y."""
         self._switch(trainer, "train")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -52,7 +52,7 @@ class ScheduleFreeWeights(Callback):
                 getattr(optimizer, mode)()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Save x as the weights, and y beside them."""
+        """Save x as the weights, and y under `schedule_free`."""
         names = {id(parameter): name for name, parameter in pl_module.named_parameters()}
         trained = {}
         for optimizer in filter(schedule_free, trainer.optimizers):
@@ -64,7 +64,7 @@ class ScheduleFreeWeights(Callback):
             checkpoint[TRAINED] = trained
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on with y, where a fit is resumed."""
+        """Restore y if a fit is resumed."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
         parameters = dict(pl_module.named_parameters())
@@ -74,7 +74,7 @@ class ScheduleFreeWeights(Callback):
 
 
 def averaged_weights(optimizer: Optimizer) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield every parameter that is at y, with its x, which is computed as the optimizer's own `eval()` does."""
+    """Yield every parameter that is at y, with its x, computed as in the optimizer's own `eval()`."""
     for group in optimizer.param_groups:
         if group.get("train_mode"):
             for parameter in group["params"]:

@@ -1,4 +1,4 @@
-"""Which optimizer steps were really taken: a GradScaler skips some, a BlackBox drops some."""
+"""Count the optimizer steps taken: a GradScaler skips some, and the callback BlackBox drops some."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from torch.optim import Optimizer
 
 
 def drop_step(optimizer: Optimizer, norm: Tensor) -> None:
-    """Take the gradients away, over which an optimizer passes, and say so until `keep_steps`.
+    """Remove the gradients, so that the next step does nothing, and mark steps as dropped until `keep_steps`.
 
     Args:
-        optimizer: About to be stepped.
-        norm: Of the gradients, `()`.
+        optimizer: The optimizer that is about to step.
+        norm: Norm of the gradients, `()`.
     """
-    plain = inner(optimizer)
-    plain.dropped_norm = norm.detach()
-    for group in plain.param_groups:
+    unwrapped = inner(optimizer)
+    unwrapped.dropped_norm = norm.detach()
+    for group in unwrapped.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
 
 
 def keep_steps(optimizer: Optimizer) -> None:
-    """The steps from now on are real ones again."""
+    """Stop marking steps as dropped."""
     vars(inner(optimizer)).pop("dropped_norm", None)
 
 
 def dropped_norm(optimizer: Optimizer) -> Tensor | None:
-    """Norm of the gradients that this step had, if they were dropped.
+    """Return the norm of the gradients of this step if they were dropped, else `None`.
 
     Example:
         >>> import torch
@@ -44,20 +44,20 @@ def dropped_norm(optimizer: Optimizer) -> Tensor | None:
 
 
 def inner(optimizer: Any) -> Any:
-    """The optimizer itself, where Lightning wraps it in manual optimization."""
+    """Return the optimizer inside Lightning's wrapper of manual optimization, or the optimizer itself."""
     return getattr(optimizer, "optimizer", optimizer)
 
 
 class TakenSteps:
-    """Counts the steps that an optimizer really took.
+    """Count the steps that an optimizer took.
 
-    A GradScaler leaves `optimizer.step()` out when a gradient is not finite, and Lightning steps the schedule all the
-    same. Ask `advanced()` before the schedule is stepped. Costs one Python call a step, and no wait for the device
-    except for a fused optimizer under a scaler, whose skipping happens on the device.
+    A GradScaler skips `optimizer.step()` when a gradient is not finite, but Lightning steps the schedule nevertheless.
+    Call `advanced()` before stepping the schedule. It costs one Python call per step, and does not synchronise with the
+    device, except for a fused optimizer with a scaler, which skips steps on the device.
 
     Args:
-        optimizer: whose steps are counted.
-        taken: steps that were taken before.
+        optimizer: The optimizer.
+        taken: Number of steps taken before.
 
     Example:
         >>> import torch
@@ -73,15 +73,15 @@ class TakenSteps:
         optimizer.register_step_post_hook(self._count)
 
     def _count(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler calls a fused step
+        overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler runs a fused step
         if dropped_norm(optimizer) is None and (overflow is None or not bool(overflow)):
             self.taken += 1
 
     def advanced(self) -> bool:
-        """Return whether a step was taken since this was last asked."""
+        """Return whether a step was taken since the last call."""
         before, self._seen = self._seen, self.taken
         return self.taken > before
 
     def skipped(self, attempts: int) -> int:
-        """Return how many of `attempts` steps (`trainer.global_step`, which counts them all) were skipped."""
+        """Return how many of `attempts` steps (`trainer.global_step` counts all attempts) were skipped."""
         return attempts - self.taken

@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from foundation.compat.torch import LAST_LR, STEP_COUNT, set_last_lr
 from foundation.errors import UserError
 from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.run_length import RunLength
@@ -63,7 +64,7 @@ class StepScheduleLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state: plain numbers, so that `weights_only=True` loads it."""
-        kept = ("last_epoch", "_step_count", "base_lrs", "_last_lr")
+        kept = ("last_epoch", STEP_COUNT, "base_lrs", LAST_LR)
         return {key: getattr(self, key) for key in kept} | {"total_steps": self.run_length.steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -73,10 +74,10 @@ class StepScheduleLR(LRScheduler):
         self.__dict__.update(saved)
         if total == self.run_length.steps:
             return
-        before, rates = self._last_lr, self.get_lr()
+        before, rates = self.get_last_lr(), self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
-        self._last_lr = rates
+        set_last_lr(self, rates)
         self._set_momentum()
         rank_zero_info(
             f"{type(self.curve).__name__}: saved in a run of {total} steps, now {self.run_length.steps}. The learning"

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
+from foundation.compat.torch import ONE_CYCLE_LENGTH
 from foundation.errors import UserError
 from foundation.factories import arguments_of, class_of, name_of
 from lightning_modules.schedulers.factory import ScheduleFactory
@@ -120,13 +121,12 @@ class RunLongOneCycle(OneCycleLR):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state, on the cycle of this run's length."""
-        own = {"total_steps", "_schedule_phases"}
         if state_dict["total_steps"] != self.total_steps:
             rank_zero_info(
                 f"OneCycleLR: saved in a run of {state_dict['total_steps']} steps, now {self.total_steps}. From step"
                 f" {state_dict['last_epoch']} the learning rate follows the new cycle."
             )
-        super().load_state_dict({key: value for key, value in state_dict.items() if key not in own})
+        super().load_state_dict({key: value for key, value in state_dict.items() if key not in ONE_CYCLE_LENGTH})
 
 
 class TorchSchedule(ScheduleFactory):

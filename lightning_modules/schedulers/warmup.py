@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from foundation.argument_checks import check_share
+from foundation.compat.torch import LAST_LR, set_last_lr
 from lightning_modules.schedulers.build import build_schedule
 from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.plateau import PlateauSchedule
@@ -59,17 +60,17 @@ class WarmedSchedule(LRScheduler):
                 group["lr"] = target * factor
         elif self.last_epoch % self.every == 0:
             self.inner.step()
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        set_last_lr(self, [group["lr"] for group in self.optimizer.param_groups])
 
     def observe(self, value: float) -> None:
         """Pass a monitored value on, once the warm-up is over."""
         if isinstance(self.inner, PlateauSchedule) and self.last_epoch >= self.warmup:
             self.inner.observe(value)
-            self._last_lr = self.inner.get_last_lr()
+            set_last_lr(self, self.inner.get_last_lr())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the step, the rates that the warm-up ends at and the inner scheduler's state."""
-        kept = ("last_epoch", "_last_lr", "targets")
+        kept = ("last_epoch", LAST_LR, "targets")
         return {key: getattr(self, key) for key in kept} | {"inner": self.inner.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""One LightningModule a kind of task; open `image_classifier.py` first."""
+"""One LightningModule per kind of task; open `image_classifier.py` first."""

@@ -1,8 +1,8 @@
-"""Images into a class for every pixel."""
+"""Classify every pixel of an image."""
 
 from typing import Any
 
-from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
@@ -11,26 +11,22 @@ from foundation.errors import UserError
 from lightning_modules.base.task import Task
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
 from lightning_modules.losses.input_contract import input_contract
-from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import ScheduleFactory
-from lightning_modules.tasks.binary_output import convert, one_logit, wanted
+from lightning_modules.tasks.sigmoid_task import Scale, convert, one_logit, scale_for_loss
 
 
 class Segmenter(Task):
-    """Say of each pixel which of K classes it shows; logs loss, accuracy, intersection over union and Dice.
+    """Classify each pixel into one of K classes; logs loss, accuracy, intersection over union and Dice.
 
-    With two classes and a loss over yes-or-no questions (binary Dice, binary cross-entropy) the pixels of class 1 are
-    asked for: the network gives one logit a pixel, or two, of which the difference counts.
+    With two classes and a binary loss (binary Dice, binary cross-entropy) the segmentation is binary: class 1 is
+    positive, and the network gives one logit per pixel, or two, whose difference is used.
 
     Args:
         network: Maps images `(B, C, H, W)` to logits `(B, K, H, W)`.
-        optimizer: Makes the optimizer from the parameters.
+        optimizer: Creates the optimizer from the parameters.
         loss: Called as `loss(logits, target)` with classes `(B, H, W)`; default cross-entropy.
-        scheduler: Makes the learning-rate schedule; `None` keeps the rate.
-        channels_last: See `SupervisedModule`.
-        parameter_groups: See `SupervisedModule`.
-        num_classes: K. By default that of the data; needed only with data that does not say it.
-        ignore_index: Class number of pixels that are not labelled: they are not measured. A loss has its own.
+        num_classes: K. Taken from the data by default; needed only for data that has no `num_classes`.
+        ignore_index: Class number of unlabelled pixels, which the metrics leave out. A loss has its own argument.
+        **kwargs: `scheduler`, `channels_last` and `parameter_groups`, see `SupervisedModule`.
     """
 
     def __init__(
@@ -38,14 +34,12 @@ class Segmenter(Task):
         network: nn.Module,
         optimizer: OptimizerCallable,
         loss: nn.Module | None = None,
-        scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
-        channels_last: bool = True,
         num_classes: int | None = None,
         ignore_index: int = 255,
-        parameter_groups: ParameterGroups | None = None,
+        **kwargs: Any,
     ) -> None:
-        loss = loss or WeightedCrossEntropyLoss(ignore_index=ignore_index)  # torch's is NaN where nothing is labelled
-        super().__init__(network, loss, optimizer, scheduler, channels_last, parameter_groups)
+        loss = loss or WeightedCrossEntropyLoss(ignore_index=ignore_index)  # torch's is NaN if no pixel is labelled
+        super().__init__(network, loss, optimizer, **kwargs)
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         expected = input_contract(self.loss)
@@ -53,20 +47,16 @@ class Segmenter(Task):
 
     def setup(self, stage: str) -> None:
         """Take the number of classes from the data."""
-        self.num_classes = getattr(getattr(self.trainer, "datamodule", None), "num_classes", self.num_classes)
-        if self.num_classes is None:
-            raise UserError(
-                "The number of classes is unknown: give Segmenter(num_classes=…), or data that has num_classes."
-            )
+        self.num_classes = self.classes_of_data("num_classes")
         if self.binary and self.num_classes != 2:
             raise UserError(
-                f"{type(self.loss).__name__} asks yes or no of each pixel; the data has {self.num_classes} classes: "
+                f"{type(self.loss).__name__} is for binary segmentation; the data has {self.num_classes} classes: "
                 "choose a loss over classes, e.g. losses/dice.yaml or losses/cross_entropy_weighted.yaml."
             )
         super().setup(stage)
 
     def check_output(self, shape: tuple[int, ...], data: Any) -> None:
-        """One logit a class and pixel; one a pixel will do for yes or no."""
+        """Require one logit per class and pixel; for binary segmentation one per pixel is enough."""
         expected = (2, self.num_classes, *data.image_size)
         if shape != expected and not (self.binary and shape == (2, 1, *data.image_size)):
             raise UserError(
@@ -75,21 +65,21 @@ class Segmenter(Task):
             )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Logits `(B, K, H, W)`; for yes or no `(B, H, W)`, as probabilities where the loss wants those."""
+        """Return logits `(B, K, H, W)`; if binary, `(B, H, W)`, as probabilities if the loss needs those."""
         logits = super().forward(inputs)
-        return convert(one_logit(logits), "logits", wanted(self.loss, "logits")) if self.binary else logits
+        return convert(one_logit(logits), "logits", self._binary_scale) if self.binary else logits
 
     def criterion(self, output: Tensor, target: Tensor) -> Tensor:
-        """The loss; torch's own over yes-or-no questions want targets in floating point."""
+        """Return the loss; torch's own binary losses need floating-point targets."""
         return super().criterion(output, target.to(output.dtype) if self.binary else target)
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Share of the labelled pixels that are right."""
-        known = target != self.ignore_index
-        return {"accuracy": ((self.mask(output) == target) & known).sum() / known.sum().clamp_min(1)}
+        """Return the accuracy over the labelled pixels."""
+        labelled = target != self.ignore_index
+        return {"accuracy": ((self.mask(output) == target) & labelled).sum() / labelled.sum().clamp_min(1)}
 
     def make_metrics(self) -> MetricCollection:
-        """Over all pixels of a stage together; IoU and Dice as the mean over classes."""
+        """Create accuracy over all pixels, and IoU and Dice as the mean over classes."""
         classes = self.num_classes or 2
         options: dict[str, Any] = {"ignore_index": self.ignore_index, "validate_args": False}
         return MetricCollection(
@@ -100,21 +90,20 @@ class Segmenter(Task):
             }
         )
 
-    def measured(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Classes of the pixels."""
+    def metric_inputs(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the predicted and the true class of each pixel."""
         return self.mask(output), target
 
     def mask(self, output: Tensor) -> Tensor:
-        """Class of each pixel `(B, H, W)`."""
+        """Return the class of each pixel `(B, H, W)`."""
         if not self.binary:
             return output.argmax(dim=1)
-        given = wanted(self.loss, "logits")
-        return (convert(output.float(), given, "probabilities") >= 0.5).long()
+        return (convert(output.float(), self._binary_scale, "probabilities") >= 0.5).long()
 
     def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:
-        """Class of each pixel `(B, H, W)`."""
+        """Return the class of each pixel `(B, H, W)`."""
         return {"mask": self.mask(output)}
 
-    def logged_metrics(self) -> set[str]:
-        """Also the training accuracy."""
-        return super().logged_metrics() | {"train/accuracy"}
+    @property
+    def _binary_scale(self) -> Scale:
+        return scale_for_loss(self.loss, "logits")

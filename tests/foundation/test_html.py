@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from descent.inference.answers import Answers
+from descent.inference.classifiers import Predictions
 from descent.inference.evaluation.calibration import fit_temperature
 from descent.inference.evaluation.evaluation import Evaluation
-from descent.inference.evaluation.outputs import Outputs
+from descent.inference.evaluation.labelled_predictions import LabelledPredictions
 from descent.inference.evaluation.page import evaluation_page
+from descent.inference.page_elements import Budget, Thumbnail, gallery
 from descent.inference.prediction.page import prediction_page
-from descent.inference.prediction.prediction import Predictions
-from descent.inference.thumbnails import Budget, Thumbnail, gallery
+from descent.inference.prediction.prediction import FilePredictions
 from foundation.html.elements import contrast, shade, shaded
 from tests.descent.inference.support import COLOURS, image
 
@@ -67,20 +66,20 @@ def evaluation(folder: Path) -> str:
     targets = torch.arange(60) % 3
     log_probabilities = (torch.randn(60, 3, generator=g).double() + 2 * torch.eye(3)[targets]).log_softmax(1)
     file = image(folder / "a.png", 0, 0)
-    outputs = Outputs(
+    outputs = LabelledPredictions(
         log_probabilities, log_probabilities.argmax(1), targets, [f"a/rather/long/path/of/image_{i}" for i in range(60)],
-        lambda place: partial(Image.open, file), {"b.png": "cut off"},
+        lambda row: Image.open(file), {"b.png": "cut off"},
     )  # fmt: skip
     found = Evaluation(outputs, list(COLOURS), fit_temperature(log_probabilities, targets))
-    return evaluation_page(found, "Evaluation", "runs/a/0/checkpoints/best.ckpt", ["Measured on images."])
+    return evaluation_page(found, "runs/a/0/checkpoints/best.ckpt", ["Measured on images."])
 
 
 def predictions(folder: Path, count: int = 70) -> str:
     paths = [str(image(folder / f"with a long name to break {i}.png", i % 3, i)) for i in range(count)]
     probability = torch.rand(count, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
-    answers = Answers(probability.indices, probability.values)
-    found = Predictions(paths, answers, {"x <i>.png": "broken"}, list(COLOURS))
-    return prediction_page(found, "Predictions", "best.ckpt")
+    answers = Predictions(probability.indices, probability.values)
+    found = FilePredictions(paths, answers, {"x <i>.png": "broken"}, list(COLOURS))
+    return prediction_page(found, "best.ckpt")
 
 
 @pytest.mark.chromium
@@ -131,20 +130,20 @@ def test_images_stop_where_the_page_is_full() -> None:
 def test_thousands_of_images_make_a_page_of_bounded_size(tmp_path: Path) -> None:
     file = str(image(tmp_path / "a.png", 0, 0))
     probability = torch.rand(5000, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
-    found = Predictions([file] * 5000, Answers(probability.indices, probability.values), {}, list(COLOURS))
-    page = prediction_page(found, "Predictions", "n")
+    found = FilePredictions([file] * 5000, Predictions(probability.indices, probability.values), {}, list(COLOURS))
+    page = prediction_page(found, "n")
     assert page.count("<img") == 240 + 48
     assert len(page) < 5_000_000
-    assert re.search(r"80 of 1,\d{3} images, evenly from the surest to the least sure", page)
+    assert re.search(r"80 of 1,\d{3} images, evenly spaced from most to least confident\.", page)
 
 
 def test_hundreds_of_classes_have_sixty_galleries(tmp_path: Path) -> None:
     file = str(image(tmp_path / "a.png", 0, 0))
     choice = torch.arange(300).div(2, rounding_mode="floor").clamp(max=120)
-    answers = Answers(torch.stack([choice, choice + 1], dim=1), torch.full((300, 2), 0.5))
-    page = prediction_page(Predictions([file] * 300, answers, {}, [f"c{i}" for i in range(200)]), "T", "n")
+    answers = Predictions(torch.stack([choice, choice + 1], dim=1), torch.full((300, 2), 0.5))
+    page = prediction_page(FilePredictions([file] * 300, answers, {}, [f"c{i}" for i in range(200)]), "n")
     assert page.count('<h2 id="class-') == 60
-    assert "Shown are the 60 with the most images." in page
+    assert "Only the 60 classes with the most images have a gallery." in page
     assert '<h2 id="class-59">c120</h2>' in page, "the largest is among them"
 
 
@@ -152,8 +151,8 @@ def test_labels_that_do_not_exclude_one_another(tmp_path: Path) -> None:
     every = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.3, 0.1]])
     top = every.topk(2)
     paths = [str(image(tmp_path / f"{i}.png", i, i)) for i in range(2)]
-    answers = Answers(top.indices, top.values, every >= 0.5, every)
-    page = prediction_page(Predictions(paths, answers, {}, list(COLOURS)), "T", "n")
+    answers = Predictions(top.indices, top.values, every >= 0.5, every)
+    page = prediction_page(FilePredictions(paths, answers, {}, list(COLOURS)), "n")
     assert "blue + green" in page
     assert "no label" in page
     assert page.count("<img") == 3, "an image stands under each of its labels"

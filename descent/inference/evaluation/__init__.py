@@ -1,1 +1,1 @@
-"""Evaluate a trained network and write a page; open `evaluation.py` first."""
+"""Evaluate a trained classifier on labelled images and write a page. Read `evaluation.py` first."""

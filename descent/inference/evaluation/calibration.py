@@ -1,4 +1,4 @@
-"""Whether a probability of 80 % is right in 80 % of the cases, and a temperature that makes it so."""
+"""Calibration of predicted probabilities: expected calibration error and temperature scaling."""
 
 import math
 from typing import NamedTuple
@@ -8,59 +8,58 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 BINS = 15
-LOWEST, HIGHEST = 0.05, 20.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 
 
-class Reliability(NamedTuple):
-    """Answers in bins of equal width by their probability.
+class CalibrationBins(NamedTuple):
+    """Predictions in M bins of equal width by their confidence, the probability of the predicted class.
 
     Args:
-        answers: How many are in each bin `(M,)`.
-        confidence: Mean probability of the answers in it `(M,)`; NaN where there is none.
-        accuracy: Share of them that is right `(M,)`; likewise.
+        counts: Number of predictions in each bin `(M,)`.
+        confidence: Mean confidence in each bin `(M,)`; NaN for an empty bin.
+        accuracy: Share of correct predictions in each bin `(M,)`; NaN for an empty bin.
     """
 
-    answers: Tensor
+    counts: Tensor
     confidence: Tensor
     accuracy: Tensor
 
     @property
-    def error(self) -> float:
+    def ece(self) -> float:
         r"""Expected calibration error :math:`\sum_m \frac{n_m}{n} |accuracy_m - confidence_m|`, 0 to 1."""
-        share = self.answers / self.answers.sum()
-        return float((share * (self.accuracy - self.confidence).abs()).nansum())
+        weights = self.counts / self.counts.sum()
+        return float((weights * (self.accuracy - self.confidence).abs()).nansum())
 
 
-def reliability(probability: Tensor, right: Tensor, bins: int = BINS) -> Reliability:
-    """Sort answers into bins ``(m / M, (m + 1) / M]``.
+def calibration_bins(confidence: Tensor, correct: Tensor, bins: int = BINS) -> CalibrationBins:
+    """Sort predictions into the bins ``(m / M, (m + 1) / M]``.
 
     Args:
-        probability: Of the answer, in [0, 1].
-        right: Whether it is right.
+        confidence: Probability of the predicted class, in [0, 1].
+        correct: Whether the prediction is correct.
         bins: M, ≥ 1.
 
     Shape:
-        probability `(N,)`, right `(N,)` bool.
+        confidence `(N,)`, correct `(N,)` bool.
 
     Example:
-        >>> found = reliability(torch.tensor([0.9, 0.9, 0.9, 0.9]), torch.tensor([True, True, True, False]), bins=10)
-        >>> round(found.error, 6)
+        >>> correct = torch.tensor([True, True, True, False])
+        >>> round(calibration_bins(torch.full((4,), 0.9), correct, bins=10).ece, 6)
         0.15
 
     Reference:
         M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning",
         2015; the bins of C. Guo et al., "On Calibration of Modern Neural Networks", 2017.
     """
-    values = probability.double()
-    place = ((values * bins).ceil().long() - 1).clamp(0, bins - 1)
-    count = torch.bincount(place, minlength=bins)
-    confidence = torch.bincount(place, weights=values, minlength=bins) / count
-    accuracy = torch.bincount(place, weights=right.double(), minlength=bins) / count
-    return Reliability(count, confidence, accuracy)
+    values = confidence.double()
+    bin_of = ((values * bins).ceil().long() - 1).clamp(0, bins - 1)
+    counts = torch.bincount(bin_of, minlength=bins)
+    sums = (torch.bincount(bin_of, weights=weights.double(), minlength=bins) for weights in (values, correct))
+    return CalibrationBins(counts, *(total / counts for total in sums))
 
 
-def scaled(log_probabilities: Tensor, temperature: float) -> Tensor:
-    """Log-probabilities at another temperature: above 1 less sure, below 1 surer; the order of the classes stays.
+def apply_temperature(log_probabilities: Tensor, temperature: float) -> Tensor:
+    """Divide the logits by a temperature: above 1 lowers the confidence, below 1 raises it; the order stays.
 
     Shape:
         log_probabilities `(N, K)` → `(N, K)`.
@@ -69,29 +68,29 @@ def scaled(log_probabilities: Tensor, temperature: float) -> Tensor:
 
 
 def mean_nll(log_probabilities: Tensor, targets: Tensor) -> float:
-    """Mean negative log-likelihood of the true classes."""
+    """Return the mean negative log-likelihood of the true classes."""
     return float(-log_probabilities.gather(1, targets.unsqueeze(1)).mean())
 
 
 class Temperature(NamedTuple):
-    """A temperature that was fitted.
+    """A fitted temperature.
 
     Args:
         value: In [0.05, 20].
-        samples: How many it was fitted on.
+        samples: Number of samples it was fitted on.
     """
 
     value: float
     samples: int
 
     @property
-    def at_the_edge(self) -> bool:
-        """Whether it would go further: nothing or everything is right."""
-        return not LOWEST * 1.01 < self.value < HIGHEST / 1.01
+    def at_search_limit(self) -> bool:
+        """Whether the fit ended at a limit of the search range, as it does if all predictions are correct."""
+        return not MIN_TEMPERATURE * 1.01 < self.value < MAX_TEMPERATURE / 1.01
 
 
 def fit_temperature(log_probabilities: Tensor, targets: Tensor) -> Temperature:
-    """The temperature with the smallest negative log-likelihood, to be fitted on samples that are not measured on.
+    """Find the temperature with the smallest negative log-likelihood; fit it on other samples than you evaluate on.
 
     Shape:
         log_probabilities `(N, K)` float64, targets `(N,)`.
@@ -99,9 +98,9 @@ def fit_temperature(log_probabilities: Tensor, targets: Tensor) -> Temperature:
     Reference:
         C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural Networks", 2017.
     """
-    found = minimize_scalar(  # in the logarithm of the temperature there is one valley
-        lambda exponent: mean_nll(scaled(log_probabilities, math.exp(exponent)), targets),
-        bounds=(math.log(LOWEST), math.log(HIGHEST)),
+    found = minimize_scalar(  # the likelihood has one minimum over the logarithm of the temperature
+        lambda exponent: mean_nll(apply_temperature(log_probabilities, math.exp(exponent)), targets),
+        bounds=(math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-6},
     )

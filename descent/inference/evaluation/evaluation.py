@@ -1,4 +1,4 @@
-"""Everything that is measured on a classifier, as numbers."""
+"""All numbers of an evaluation: accuracy, class scores, confusion matrix, calibration."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,81 +6,91 @@ from typing import Any
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from descent.inference.evaluation.calibration import Reliability, Temperature, mean_nll, reliability, scaled
-from descent.inference.evaluation.class_scores import ClassScore, class_scores, mean, wilson
-from descent.inference.evaluation.outputs import Outputs
+from descent.inference.evaluation.calibration import (
+    CalibrationBins,
+    Temperature,
+    apply_temperature,
+    calibration_bins,
+    mean_nll,
+)
+from descent.inference.evaluation.class_scores import ClassScore, class_scores, mean_of_defined, wilson_interval
+from descent.inference.evaluation.labelled_predictions import LabelledPredictions
+
+SCORE_COLUMNS = ("samples", "said", "right", "precision", "recall", "f1")
+"""Names of a `ClassScore`'s fields in evaluation.json and classes.csv."""
 
 
 @dataclass
 class Evaluation:
-    """How good a classifier is.
+    """The evaluation of a single-label classifier.
 
     Args:
-        outputs: What it gave.
-        class_names: Of the network.
-        temperature: Fitted on the validation data; `None` where there was none.
+        predictions: Its predictions for labelled samples.
+        class_names: Names of the network's classes.
+        temperature: Temperature fitted on the validation data; `None` if there was none.
     """
 
-    outputs: Outputs
+    predictions: LabelledPredictions
     class_names: list[str]
     temperature: Temperature | None = None
 
     def __post_init__(self) -> None:
-        self.right = self.outputs.choices == self.outputs.targets
-        self.count, self.hits = len(self.right), int(self.right.sum())
-        self.accuracy, self.interval = self.hits / self.count, wilson(self.hits, self.count)
-        self.confusion = multiclass_confusion_matrix(self.outputs.choices, self.outputs.targets, len(self.class_names))
-        self.classes: list[ClassScore] = class_scores(self.confusion, self.class_names)
-        self.probability = self._of_choice(self.outputs.log_probabilities)
-        self.before = reliability(self.probability, self.right)
-        self.after: Reliability | None = None
+        classes, targets = self.predictions.classes, self.predictions.targets
+        self.correct = classes == targets
+        self.count, self.correct_count = len(targets), int(self.correct.sum())
+        self.accuracy = self.correct_count / self.count
+        self.interval = wilson_interval(self.correct_count, self.count)
+        self.confusion = multiclass_confusion_matrix(classes, targets, len(self.class_names))
+        self.class_scores: list[ClassScore] = class_scores(self.confusion, self.class_names)
+        self.confidence = self._confidence(self.predictions.log_probabilities)
+        self.calibration = calibration_bins(self.confidence, self.correct)
+        self.scaled_calibration: CalibrationBins | None = None
         if self.temperature is not None:
-            self.cooled = scaled(self.outputs.log_probabilities, self.temperature.value)
-            self.after = reliability(self._of_choice(self.cooled), self.right)
+            self.scaled = apply_temperature(self.predictions.log_probabilities, self.temperature.value)
+            self.scaled_calibration = calibration_bins(self._confidence(self.scaled), self.correct)
 
-    def _of_choice(self, log_probabilities: Tensor) -> Tensor:
-        return log_probabilities.exp().gather(1, self.outputs.choices.unsqueeze(1)).squeeze(1)
+    def _confidence(self, log_probabilities: Tensor) -> Tensor:
+        return log_probabilities.exp().gather(1, self.predictions.classes.unsqueeze(1)).squeeze(1)
 
     def mistakes(self) -> list[int]:
-        """Places of the wrong answers, the surest first."""
-        wrong = (~self.right).nonzero().flatten()
-        order: list[int] = wrong[self.probability[wrong].argsort(descending=True, stable=True)].tolist()
-        return order
+        """Return the rows of the wrong predictions, the most confident first."""
+        wrong = (~self.correct).nonzero().flatten()
+        rows: list[int] = wrong[self.confidence[wrong].argsort(descending=True, stable=True)].tolist()
+        return rows
 
-    def confusions(self) -> list[tuple[int, str, str]]:
-        """How often which class was taken for which other, the most often first."""
-        names = self.class_names
-        found = [
-            (int(self.confusion[i, j]), names[i], names[j]) for i, j in self.confusion.nonzero().tolist() if i != j
-        ]
-        return sorted(found, key=lambda one: -one[0])
+    def confusions(self) -> list[tuple[str, str, int]]:
+        """Return true class, predicted class and count of each pair that was confused, the most frequent first."""
+        names, counts = self.class_names, self.confusion
+        pairs = [(names[i], names[j], int(counts[i, j])) for i, j in counts.nonzero().tolist() if i != j]
+        return sorted(pairs, key=lambda pair: -pair[2])
 
     def summary(self) -> dict[str, Any]:
-        """All of it for JSON; what is not defined is null."""
+        """Return all numbers for evaluation.json; what is not defined is null."""
+        scores = self.class_scores
         return {
             "samples": self.count,
-            "right": self.hits,
+            "right": self.correct_count,
             "accuracy": self.accuracy,
             "accuracy_interval_95": list(self.interval),
-            "precision_macro": mean([score.precision for score in self.classes]),
-            "recall_macro": mean([score.recall for score in self.classes]),
-            "f1_macro": mean([score.f1 for score in self.classes]),
-            "nll": mean_nll(self.outputs.log_probabilities, self.outputs.targets),
-            "classes": [score._asdict() for score in self.classes],
+            "precision_macro": mean_of_defined([score.precision for score in scores]),
+            "recall_macro": mean_of_defined([score.recall for score in scores]),
+            "f1_macro": mean_of_defined([score.f1 for score in scores]),
+            "nll": mean_nll(self.predictions.log_probabilities, self.predictions.targets),
+            "classes": [dict(zip(("name", *SCORE_COLUMNS), score, strict=True)) for score in scores],
             "class_names": self.class_names,
             "confusion": self.confusion.tolist(),
-            "calibration": self._calibration(),
-            "not_decoded": len(self.outputs.failures),
+            "calibration": self._calibration_summary(),
+            "not_decoded": len(self.predictions.failures),
         }
 
-    def _calibration(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"bins": len(self.before.answers), "ece": self.before.error}
-        found["mean_probability"] = float(self.probability.mean())
-        if self.temperature is not None and self.after is not None:
-            found |= {
+    def _calibration_summary(self) -> dict[str, Any]:
+        bins = self.calibration
+        numbers = {"bins": len(bins.counts), "ece": bins.ece, "mean_probability": float(self.confidence.mean())}
+        if self.temperature is not None and self.scaled_calibration is not None:
+            numbers |= {
                 "temperature": self.temperature.value,
                 "fitted_on": self.temperature.samples,
-                "ece_after": self.after.error,
-                "nll_after": mean_nll(self.cooled, self.outputs.targets),
+                "ece_after": self.scaled_calibration.ece,
+                "nll_after": mean_nll(self.scaled, self.predictions.targets),
             }
-        return found
+        return numbers

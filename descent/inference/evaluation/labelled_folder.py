@@ -1,4 +1,4 @@
-"""Images in folders that are named after their classes, for a network that is trained."""
+"""Find labelled images: one folder per class, for the classes of a trained network."""
 
 import os
 from collections.abc import Sequence
@@ -9,87 +9,84 @@ from typing import NamedTuple
 from descent.inference.prediction.image_files import find_images
 from foundation.errors import UserError
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
-class Labelled(NamedTuple):
+class LabelledImages(NamedTuple):
     """Image files and their classes.
 
     Args:
         paths: The files, class by class.
-        targets: Their classes.
-        missing: Classes of the network that have no folder, or none with images in it.
-        strangers: How many files are no images by their ending.
+        targets: Index of each file's class.
+        missing_classes: Classes of the network without images.
+        other_files: How many files do not have an image's file extension.
     """
 
     paths: list[str]
     targets: list[int]
-    missing: list[str]
-    strangers: int
+    missing_classes: list[str]
+    other_files: int
 
 
-def find_labelled(folder: Path, class_names: Sequence[str]) -> Labelled:
-    """The images in ``folder/<class>/…``.
+def find_labelled_images(folder: Path, class_names: Sequence[str]) -> LabelledImages:
+    """Find the images in ``folder/<class>/…``.
 
     Args:
-        folder: With the class folders in it; hidden ones do not count.
-        class_names: Of the network.
+        folder: The folder with the class folders; hidden folders are ignored.
+        class_names: Names of the network's classes.
 
     Raises:
-        FileNotFoundError: There is no such folder.
+        FileNotFoundError: The folder does not exist.
         NotADirectoryError: It is a file.
-        UserError: It has no class folders, one of a class that the network does not know, or no
-            image.
+        UserError: It has no class folders, the folder of an unknown class, or no image.
     """
     if not folder.exists():
-        raise FileNotFoundError(f"--images {folder} does not exist; give a folder with one folder a class in it.")
+        raise FileNotFoundError(f"--images {folder} does not exist; give a folder that has a folder for each class.")
     if not folder.is_dir():
-        raise NotADirectoryError(f"--images {folder} is a file; give a folder with one folder a class in it.")
+        raise NotADirectoryError(f"--images {folder} is a file; give a folder that has a folder for each class.")
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-    _check(folder, names, class_names)
+    _check_class_folders(folder, names, class_names)
     paths: list[str] = []
     targets: list[int] = []
-    strangers = 0
+    other_files = 0
     for name in names:
         try:
             found = find_images([str(folder / name)])
-        except UserError:  # an empty one: said as a missing class
+        except UserError:  # an empty folder: reported as a missing class
             continue
         paths += found.paths
         targets += [class_names.index(name)] * len(found.paths)
-        strangers += found.strangers
+        other_files += found.other_files
     if not paths:
-        raise UserError(f"no images in the class folders of {folder}: {_some(names)}.")
-    present = set(targets)
-    missing = [name for number, name in enumerate(class_names) if number not in present]
-    return Labelled(paths, targets, missing, strangers)
+        raise UserError(f"no images in the class folders of {folder}: {_first_ten(names)}.")
+    missing = [name for number, name in enumerate(class_names) if number not in set(targets)]
+    return LabelledImages(paths, targets, missing, other_files)
 
 
-def _check(folder: Path, names: list[str], class_names: Sequence[str]) -> None:
+def _check_class_folders(folder: Path, names: list[str], class_names: Sequence[str]) -> None:
     if not names:
         raise UserError(
-            f"{folder} has no folders: images go into {folder}/<class>/, with the classes {_some(class_names)}. "
-            "Without classes: descent predict --images."
+            f"{folder} has no folders: put the images into {folder}/<class>/, with the classes "
+            f"{_first_ten(class_names)}. To classify images without labels: descent predict --images."
         )
     unknown = [name for name in names if name not in class_names]
     if not unknown:
         return
-    parts = [name for name in unknown if name in PARTS]
-    if parts:
-        raise UserError(f"{folder} holds {', '.join(parts)}: did you mean --images {folder / parts[-1]}?")
-    hints = [f"{name}{_near(name, class_names)}" for name in unknown[:5]]
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    splits = [name for name in unknown if name in SPLITS]
+    if splits:
+        raise UserError(f"{folder} contains {', '.join(splits)}: did you mean --images {folder / splits[-1]}?")
+    hints = [f"{name}{_suggestion(name, class_names)}" for name in unknown[:10]] + unknown[10:]
     raise UserError(
-        f"{folder} has folders of classes that the network does not know: {', '.join(hints)}{more}. "
-        f"It knows {_some(class_names)}. Rename or remove them."
+        f"{folder} has folders of classes that the network does not know: {_first_ten(hints)}. "
+        f"Its classes are {_first_ten(class_names)}. Rename or remove the folders."
     )
 
 
-def _near(name: str, known: Sequence[str]) -> str:
+def _suggestion(name: str, known: Sequence[str]) -> str:
     lower = {other.lower(): other for other in known}
-    near = get_close_matches(name.lower(), lower, n=1)
-    return f" (did you mean {lower[near[0]]}?)" if near else ""
+    similar = get_close_matches(name.lower(), lower, n=1)
+    return f" (did you mean {lower[similar[0]]}?)" if similar else ""
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_ten(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,159 +1,152 @@
-"""An evaluation as a page: accuracy, classes, confusions, calibration, and the mistakes one should look at."""
+"""The evaluation page: accuracy, class scores, confusion matrix, calibration, and the most confident mistakes."""
 
 from collections.abc import Sequence
+from functools import partial
 
+from descent.inference.evaluation.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from descent.inference.evaluation.evaluation import Evaluation
-from descent.inference.evaluation.figures import confusion_map, reliability_diagram
-from descent.inference.thumbnails import Budget, Thumbnail, gallery
-from foundation.html import details, document, note, section, table
+from descent.inference.evaluation.figures import confusion_figure, reliability_diagram
+from descent.inference.page_elements import Budget, Thumbnail, corrupt_files, gallery, percent, probability_text
+from foundation.html import document, note, section, table
 from foundation.html.document import Section
 from foundation.html.elements import escaped, shaded
 from foundation.html.svg import captioned
 
-MISTAKES = 60
-LISTED = 10
-AS_A_TABLE = 20
-"""Up to so many classes the confusion matrix is a table, then an image."""
+MAX_MISTAKES = 60
+MAX_CONFUSIONS = 10
+MAX_TABLE_CLASSES = 20
+"""Up to this many classes the confusion matrix is a table, with more a figure."""
 
 
-def evaluation_page(found: Evaluation, title: str, network: str, remarks: Sequence[str] = ()) -> str:
-    """The page's HTML.
-
-    Args:
-        found: What was measured.
-        title: Of the page.
-        network: Which one was measured.
-        remarks: What else a reader must know.
-    """
-    notes = [*remarks, *_about_confusions(found), calibration_remark(found)]
-    lead = f'<p class="verdict" id="verdict">{escaped(verdict(found))}</p>'
+def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()) -> str:
+    """Make the page's HTML, with the network's name as subtitle and further remarks at the top."""
+    notes = [*remarks, *_frequent_confusion(found), calibration_sentence(found)]
+    lead = f'<p class="verdict" id="verdict">{escaped(accuracy_sentence(found))}</p>'
     lead += f'<ul class="remarks">{"".join(f"<li>{escaped(text)}</li>" for text in notes)}</ul>'
     sections = [
-        section("classes", "Classes", _classes(found)),
-        section("confusion", "Confusion matrix", _confusion(found)),
+        section("classes", "Classes", _class_table(found)),
+        section("confusion", "Confusion matrix", _confusion_matrix(found)),
         section("calibration", "Calibration", _calibration(found)),
         _mistakes(found),
+        *corrupt_files(found.predictions.failures),
     ]
-    if found.outputs.failures:
-        text = "\n".join(f"{path}: {said}" for path, said in list(found.outputs.failures.items())[:200])
-        sections.append(section("corrupt", "Not decoded", details(f"{len(found.outputs.failures):,} files", text)))
-    return document(title, network, lead, sections)
+    return document("Evaluation", network, lead, sections)
 
 
-def verdict(found: Evaluation) -> str:
-    """Accuracy and its interval in a sentence."""
+def accuracy_sentence(found: Evaluation) -> str:
+    """State the accuracy and its confidence interval."""
     low, high = found.interval
     return (
-        f"{found.accuracy:.2%} of {found.count:,} right, between {low:.2%} and {high:.2%} with 95 % confidence "
-        "(Wilson's interval)."
+        f"Accuracy {found.accuracy:.2%}: {found.correct_count:,} of {found.count:,} samples are classified correctly; "
+        f"95% confidence interval (Wilson) {low:.2%} to {high:.2%}."
     )
 
 
-def calibration_remark(found: Evaluation) -> str:
-    """Whether probabilities can be believed, in a sentence or two."""
-    says = float(found.probability.mean())
-    text = f"Its answers have a probability of {says:.1%} on average; calibration error (ECE) {found.before.error:.2%}."
-    if found.temperature is None or found.after is None:
+def calibration_sentence(found: Evaluation) -> str:
+    """State mean confidence and calibration error, before and after temperature scaling."""
+    text = (
+        f"The mean confidence (probability of the predicted class) is {percent(float(found.confidence.mean()))}, the "
+        f"expected calibration error (ECE) {found.calibration.ece:.2%}."
+    )
+    temperature, scaled = found.temperature, found.scaled_calibration
+    if temperature is None or scaled is None:
         return text
-    fitted = (
-        f"A temperature of {found.temperature.value:.3f}, fitted on {found.temperature.samples:,} validation samples,"
+    text += (
+        f" With a temperature of {temperature.value:.3f}, fitted on {temperature.samples:,} validation samples, the "
+        f"ECE is {scaled.ece:.2%}."
     )
-    edge = (
-        " It lies at the edge of the range: there are too few mistakes to fit it."
-        if found.temperature.at_the_edge
-        else ""
-    )
-    return f"{text} {fitted} makes it {found.after.error:.2%}.{edge}"
+    if temperature.at_search_limit:
+        limits = f"{MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
+        text += f" This temperature is at the limit of the search range ({limits}); a better one may lie outside it."
+    return text
 
 
-def _about_confusions(found: Evaluation) -> list[str]:
-    first = found.confusions()[:1]
-    return [f"Most often, {true} is taken for {said}: {count:,} times." for count, true, said in first]
+def _frequent_confusion(found: Evaluation) -> list[str]:
+    confusions = found.confusions()
+    if not confusions:
+        return []
+    true, predicted, count = confusions[0]
+    text = f"Most frequent confusion: {true} is predicted as {predicted} ({count:,} of {found.count:,} samples)"
+    ties = sum(other == count for *_, other in confusions) - 1
+    return [f"{text}; other pairs of classes that are confused as often: {ties:,}." if ties else f"{text}."]
 
 
-def _classes(found: Evaluation) -> str:
+def _class_table(found: Evaluation) -> str:
     rows = [
-        (score.name, f"{score.samples:,}", *(_percent(v) for v in (score.precision, score.recall, score.f1)))
-        for score in found.classes
+        (score.name, f"{score.samples:,}", *map(percent, (score.precision, score.recall, score.f1)))
+        for score in found.class_scores
     ]
     summary = found.summary()
-    means = (_percent(summary[f"{name}_macro"]) for name in ("precision", "recall", "f1"))
-    rows.append(("mean of the classes", f"{found.count:,}", *means))
-    said = note(
-        "Precision: how often the answer is right when it is this class. Recall: how many of this class are found. "
-        "F1: their harmonic mean. –: not defined, as there are none."
+    means = (percent(summary[f"{name}_macro"]) for name in ("precision", "recall", "f1"))
+    rows.append(("mean over classes", f"{found.count:,}", *means))
+    explanation = note(
+        "Precision: share of the predictions of this class that are correct. Recall: share of the samples of this "
+        "class that are predicted as it. F1: their harmonic mean. –: not defined, because no sample is predicted as "
+        "this class, or none belongs to it."
     )
-    return table("Classes", ["class", "samples", "precision", "recall", "F1"], rows) + said
+    return table("Classes", ["class", "samples", "precision", "recall", "F1"], rows) + explanation
 
 
-def _confusion(found: Evaluation) -> str:
-    counts = found.confusion
-    if len(found.class_names) > AS_A_TABLE:
-        matrix = captioned(
-            confusion_map(counts.numpy()), "map", "Each row is a true class: what its samples are taken for."
-        )
+def _confusion_matrix(found: Evaluation) -> str:
+    names, counts = found.class_names, found.confusion
+    if len(names) > MAX_TABLE_CLASSES:
+        caption = "Each row is a true class: the share of its samples that is predicted as each class."
+        matrix = captioned(confusion_figure(counts.numpy()), "map", caption)
     else:
-        totals = counts.sum(1).tolist()
         rows = [
-            (name, *(_cell(int(count), total, name, said) for count, said in zip(row, found.class_names, strict=True)))
-            for name, row, total in zip(found.class_names, counts.tolist(), totals, strict=True)
+            (true, *(_cell(count, sum(row), true, predicted) for count, predicted in zip(row, names, strict=True)))
+            for true, row in zip(names, counts.tolist(), strict=True)
         ]
-        matrix = table("Confusion matrix", ["true class ↓ answer →", *found.class_names], rows)
-    often = found.confusions()[:LISTED]
-    if not often:
+        matrix = table("Confusion matrix", ["true ↓ predicted →", *names], rows)
+    confusions = [(true, predicted, f"{count:,}") for true, predicted, count in found.confusions()[:MAX_CONFUSIONS]]
+    if not confusions:
         return matrix
-    listed = table(
-        "Most frequent confusions", ["true class", "answer", "times"], [(t, s, f"{n:,}") for n, t, s in often]
-    )
+    listed = table("Most frequent confusions", ["true class", "predicted class", "samples"], confusions)
     return f"{matrix}<h3>Most frequent confusions</h3>{listed}"
 
 
-def _cell(count: int, total: int, true: str, said: str) -> object:
+def _cell(count: int, total: int, true: str, predicted: str) -> object:
     share = count / total if total else 0.0
-    return shaded(f"{count:,}", share, escaped(f"{true} taken for {said}: {count:,} of {total:,} ({share:.1%})"))
+    title = f"{true} predicted as {predicted}: {count:,} of {total:,} ({percent(share)})"
+    return shaded(f"{count:,}", share, escaped(title))
 
 
 def _calibration(found: Evaluation) -> str:
-    shown = captioned(reliability_diagram(found.before), "before", f"As trained: ECE {found.before.error:.2%}.")
-    if found.after is not None and found.temperature is not None:
-        caption = f"At temperature {found.temperature.value:.3f}: ECE {found.after.error:.2%}."
-        shown += captioned(reliability_diagram(found.after), "after", caption)
-    said = note(
-        "Bars on the dashed line: of answers with a probability of 80 %, 80 % are right. Bars above it: better than "
-        "it says; below: too sure of itself. ECE: mean distance from the line, over 15 bins."
+    figures = captioned(
+        reliability_diagram(found.calibration), "before", f"As trained: ECE {found.calibration.ece:.2%}."
     )
-    return f'<div class="figures">{shown}</div>{said}'
+    if found.scaled_calibration is not None and found.temperature is not None:
+        caption = f"With temperature {found.temperature.value:.3f}: ECE {found.scaled_calibration.ece:.2%}."
+        figures += captioned(reliability_diagram(found.scaled_calibration), "after", caption)
+    explanation = note(
+        "A calibrated network's bars end at the dashed line: of the predictions with a confidence of 80%, 80% are "
+        "correct. A bar below the line: the network is overconfident there; above: underconfident. ECE: mean distance "
+        f"of the dots from the line over {len(found.calibration.counts)} bins, weighted by the number of predictions."
+    )
+    return f'<div class="figures">{figures}</div>{explanation}'
 
 
 def _mistakes(found: Evaluation) -> Section:
-    places = found.mistakes()
-    outputs = found.outputs
-    if not places:
-        return section("mistakes", "Mistakes", "<p>None.</p>")
-    load = outputs.image
-    if load is None:
-        rows = [(outputs.names[p], *_truth(found, p)) for p in places[:MISTAKES]]
-        body = table("Surest mistakes", ["sample", "answer", "true class"], rows, left=True)
-        return section("mistakes", "Surest mistakes", body)
-    images = (
-        Thumbnail(load(place), ", ".join(_truth(found, place)), _truth(found, place), _short(outputs.names[place]))
-        for place in places[:MISTAKES]
+    rows = found.mistakes()
+    predictions = found.predictions
+    title = "Most confident mistakes"
+    if not rows:
+        return section("mistakes", title, "<p>There are no mistakes.</p>")
+    if predictions.load_image is None:
+        cells = [(predictions.names[row], *_captions(found, row)) for row in rows[:MAX_MISTAKES]]
+        body = table(title, ["sample", "predicted class", "true class"], cells, left=True)
+        return section("mistakes", title, body)
+    load = predictions.load_image
+    thumbnails = (
+        Thumbnail(partial(load, row), ", ".join(_captions(found, row)), _captions(found, row), predictions.names[row])
+        for row in rows[:MAX_MISTAKES]
     )
-    shown, count = gallery(images, Budget())
-    return section(
-        "mistakes", "Surest mistakes", note(f"{count:,} of {len(places):,} mistakes, the surest first.") + shown
-    )
+    images, count = gallery(thumbnails, Budget())
+    text = note(f"{count:,} of {len(rows):,} mistakes, the most confident first.")
+    return section("mistakes", title, text + images)
 
 
-def _truth(found: Evaluation, place: int) -> tuple[str, str]:
-    said = found.class_names[int(found.outputs.choices[place])]
-    true = found.class_names[int(found.outputs.targets[place])]
-    return f"{said} {float(found.probability[place]):.1%}", f"is {true}"
-
-
-def _short(path: str) -> str:
-    return "/".join(path.split("/")[-2:])
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"
+def _captions(found: Evaluation, row: int) -> tuple[str, str]:
+    predicted = found.class_names[int(found.predictions.classes[row])]
+    true = found.class_names[int(found.predictions.targets[row])]
+    return f"{predicted} {probability_text(float(found.confidence[row]))}", f"true: {true}"

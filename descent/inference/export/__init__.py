@@ -1,1 +1,1 @@
-"""Export a trained network to ONNX or torch; open `onnx_file.py` first."""
+"""Export a trained network to ONNX or torch.export. Read `formats.py` first."""

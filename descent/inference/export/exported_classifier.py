@@ -1,4 +1,4 @@
-"""What is exported: normalisation, network and activation in one module, and what a program must know beside it."""
+"""The exported model (normalisation, network and activation in one module) and its metadata."""
 
 import copy
 import json
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from datamodules import ImageDataModule
-from descent.inference.answers import Classifier, answering
-from descent.inference.loading import Trained
+from descent.inference.classifiers import Classifier, require_classifier
+from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.prediction import image_format
 from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, MultilabelClassifier
@@ -18,17 +18,17 @@ INPUT, OUTPUT = "images", "probabilities"
 
 
 class ExportedClassifier(nn.Module):
-    """Images as files hold them → probabilities, in float32.
+    """Map images, as files hold them, to probabilities, in float32.
 
     Args:
-        module: A classifier; copied.
-        mean: Of each channel, in [0, 1].
-        std: Of each channel, > 0.
-        white: Value that 255 is brought to, see `ImageDataModule.white`.
+        module: A classifier; it is copied.
+        mean: Mean of each channel, in [0, 1].
+        std: Standard deviation of each channel, > 0.
+        white: The value that 255 is scaled to, see `ImageDataModule.white`.
 
     Shape:
-        uint8 `(B, H, W, C)` as Pillow and numpy have them → `(B, K)`: of classes they sum to 1, of yes and no too, of
-        labels each stands alone.
+        uint8 `(B, H, W, C)`, as in Pillow and numpy → `(B, K)`. The probabilities of classes sum to 1, also the two of
+        a binary classifier; those of labels are independent of one another.
     """
 
     offset: Tensor
@@ -42,33 +42,33 @@ class ExportedClassifier(nn.Module):
         self.register_buffer("scale", (1 / (255 * torch.tensor(std, dtype=torch.float64))).float())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Probabilities."""
+        """Return the probabilities."""
         values = images.float()
         if self.white != 255:
             values = ((values * self.white + 127) / 255).floor()
-        normal = ((values - self.offset) * self.scale).permute(0, 3, 1, 2)
-        return self.module.probabilities(self.module(normal))
+        normalised = ((values - self.offset) * self.scale).permute(0, 3, 1, 2)
+        return self.module.probabilities(self.module(normalised))
 
 
-def exported_classifier(trained: Trained) -> ExportedClassifier:
-    """Of a trained network.
+def build_exported_classifier(trained: TrainedNetwork) -> ExportedClassifier:
+    """Build the exported model of a trained network.
 
     Raises:
-        UserError: It answers no images with classes or labels.
+        UserError: The network does not classify images.
     """
-    module = answering(trained)
+    module = require_classifier(trained)
     image_format(trained)
     data = trained.data
-    assert isinstance(data, ImageDataModule)  # image_format sees to it
+    assert isinstance(data, ImageDataModule)  # checked by image_format
     return ExportedClassifier(module, *data.statistics, data.white)
 
 
-def described(trained: Trained) -> dict[str, str]:
-    """What a program must know to use the file, as text by name."""
+def export_metadata(trained: TrainedNetwork) -> dict[str, str]:
+    """Return what a program must know to use the exported file; values that are not text are JSON."""
     module, form = trained.module, image_format(trained)
     task = "yes_or_no" if isinstance(module, BinaryClassifier) else "classes"
     task = "labels" if isinstance(module, MultilabelClassifier) else task
-    known: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "class_names": trained.class_names,
         "task": task,
         "height": form.height,
@@ -77,26 +77,25 @@ def described(trained: Trained) -> dict[str, str]:
         "resize": form.resize,
         "threshold": getattr(module, "threshold", None),
     }
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in known.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
 
 
-def example(trained: Trained) -> Tensor:
-    """Two black images."""
-    return torch.zeros(2, *image_format(trained).shape, dtype=torch.uint8)
+def trace(model: ExportedClassifier, images: Tensor) -> torch.export.ExportedProgram:
+    """Trace the model with torch.export; the batch size stays free.
 
-
-def traced(model: ExportedClassifier, images: Tensor) -> torch.export.ExportedProgram:
-    """The model as a graph for any number of images.
+    Args:
+        model: The model.
+        images: Example input with at least two images.
 
     Raises:
-        UserError: The network does what depends on the values of its images.
+        UserError: The network's control flow depends on the values of the images.
     """
     try:
         batch = torch.export.Dim("batch", min=1)
         return torch.export.export(model, (images,), dynamic_shapes={INPUT: {0: batch}}, strict=False)
-    except Exception as error:  # torch.export raises what it meets, of many kinds
+    except Exception as error:  # torch.export raises exceptions of many types
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"torch.export cannot follow {type(model.module.network).__name__}: {type(error).__name__}: {reason} "
-            "A network whose steps depend on the values of an image, or on their number, cannot be exported."
+            f"torch.export cannot trace {type(model.module.network).__name__}: {type(error).__name__}: {reason} "
+            "A network whose control flow depends on pixel values or on the batch size cannot be exported."
         ) from error

@@ -1,1 +1,1 @@
-"""Predict images that the network has not seen; open `prediction.py` first."""
+"""Classify image files that the network has not seen. Read `prediction.py` first."""

@@ -1,4 +1,4 @@
-"""Which image files are meant by folders and files on the command line."""
+"""Find the image files that folders and files on the command line stand for."""
 
 import os
 from collections.abc import Iterator
@@ -11,30 +11,30 @@ from datamodules.folder.tree import is_image
 from foundation.errors import UserError
 
 
-class Found(NamedTuple):
+class ImageFiles(NamedTuple):
     """Image files.
 
     Args:
-        paths: As they are named, folders' contents sorted; each once.
-        strangers: How many files of the folders are no images by their ending.
+        paths: Each file once, relative to what was given; the files of a folder are sorted.
+        other_files: How many files in the folders do not have an image's file extension.
     """
 
     paths: list[str]
-    strangers: int
+    other_files: int
 
 
-def find_images(images: list[str]) -> Found:
-    """The files, and those in the folders and their subfolders; hidden ones do not count.
+def find_images(images: list[str]) -> ImageFiles:
+    """Find the image files in folders and their subfolders, without hidden ones.
 
     Args:
-        images: Folders and files. A file that is named counts whatever its ending.
+        images: Folders, and files, which are taken whatever their extension.
 
     Raises:
-        FileNotFoundError: One does not exist; the message says what comes near.
+        FileNotFoundError: A folder or file does not exist; the message suggests a similar name.
         UserError: There is no image.
     """
     paths: list[str] = []
-    strangers = 0
+    other_files = 0
     for image in images:
         if not os.path.isdir(image):  # noqa: PTH112 - a Path for each of thousands of files is slow
             paths.append(_existing(image))
@@ -43,18 +43,18 @@ def find_images(images: list[str]) -> Found:
             if is_image(path):
                 paths.append(path)
             else:
-                strangers += 1
+                other_files += 1
     if not paths:
         raise UserError(
-            f"no images in {', '.join(images)}, {strangers} other files; "
-            f"endings that count: {' '.join(sorted(ENDINGS))}."
+            f"no images in {', '.join(images)}, {other_files} other files; "
+            f"file extensions of images: {' '.join(sorted(ENDINGS))}."
         )
-    return Found(list(dict.fromkeys(paths)), strangers)
+    return ImageFiles(list(dict.fromkeys(paths)), other_files)
 
 
 def _files(folder: str, seen: set[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
-    if real in seen:  # a link that leads back
+    if real in seen:  # a symbolic link to a folder that was already visited
         return
     seen.add(real)
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
@@ -69,8 +69,8 @@ def _files(folder: str, seen: set[str]) -> Iterator[str]:
 def _existing(image: str) -> str:
     path = Path(image)
     if not path.is_file():
-        beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = get_close_matches(path.name, beside, n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "give a folder or image files."
+        siblings = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+        similar = get_close_matches(path.name, siblings, n=1)
+        hint = f"did you mean {path.parent / similar[0]}?" if similar else "give a folder or image files."
         raise FileNotFoundError(f"--images {image} does not exist; {hint}")
     return image

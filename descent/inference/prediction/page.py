@@ -1,93 +1,101 @@
-"""Predictions as a page: how many of each class, the least sure, and images of each class."""
+"""The prediction page: images per class, the least confident predictions, and a gallery of each class."""
 
-from collections import defaultdict
 from functools import partial
 
-from descent.inference.prediction.prediction import Predictions
-from descent.inference.thumbnails import Budget, Thumbnail, from_file, gallery
-from foundation.html import details, document, note, section, table
+import torch
+
+from descent.inference.page_elements import (
+    Budget,
+    Thumbnail,
+    corrupt_files,
+    gallery,
+    load_image,
+    percent,
+    probability_text,
+)
+from descent.inference.prediction.prediction import FilePredictions
+from foundation.html import document, note, section, table
 from foundation.html.document import Section
 
-SHOWN = 240
-"""How many images a page shows of the classes together."""
-GALLERIES = 60
-"""How many classes have a gallery of their own: those with the most images."""
-LEAST_SURE = 48
-LISTED = 200
+MAX_IMAGES = 240
+"""How many images the galleries of the classes show together."""
+MAX_GALLERIES = 60
+"""How many classes have a gallery; those with the most images come first."""
+LEAST_CONFIDENT = 48
+NO_LABEL = "no label"
 
 
-def prediction_page(predictions: Predictions, title: str, network: str) -> str:
-    """The page's HTML.
-
-    Args:
-        predictions: What came of the files.
-        title: Of the page.
-        network: Which one answered.
-    """
-    groups = _groups(predictions)
+def prediction_page(found: FilePredictions, network: str) -> str:
+    """Make the page's HTML, with the network's name in the subtitle."""
+    groups = _groups(found)
     budget = Budget()
-    total = len(predictions.paths)
-    sections = [section("classes", "How many of each", _counts(predictions, groups))]
-    if total > LEAST_SURE:
-        shown, count = gallery((_image(predictions, row) for row in _least_sure(predictions)), budget)
-        said = note(f"The {count} with the smallest probability of their answer, least sure first.")
-        sections.append(section("least-sure", "Least sure", said + shown))
-    sections += _galleries(predictions, groups, budget)
-    if predictions.failures:
-        sections.append(section("corrupt", "Not decoded", _failures(predictions.failures)))
-    if len(groups) > GALLERIES:
-        sections.append(section("others", "Other classes", note(f"Shown are the {GALLERIES} with the most images.")))
-    corrupt = f", {len(predictions.failures):,} could not be decoded" if predictions.failures else ""
-    lead = note("predictions.csv holds every image with its probability and the runner-up.")
-    return document(title, f"{_images(total)}{corrupt}; {network}", lead, sections)
+    total = len(found.paths)
+    counts = [(name, f"{len(rows):,}", percent(len(rows) / total)) for name, rows in groups.items()]
+    heading = "Images per class"
+    sections = [section("classes", heading, table(heading, ["predicted", "images", "share"], counts))]
+    if total > LEAST_CONFIDENT:
+        sections.append(_least_confident(found, budget))
+    sections += [*_galleries(found, groups, budget), *corrupt_files(found.failures)]
+    if len(groups) > MAX_GALLERIES:
+        text = f"Only the {MAX_GALLERIES} classes with the most images have a gallery."
+        sections.append(section("others", "Other classes", note(text)))
+    corrupt = f", {len(found.failures):,} could not be decoded" if found.failures else ""
+    lead = note("predictions.csv lists every image with its predictions and their probabilities.")
+    return document("Predictions", f"{_images(total)}{corrupt}; {network}", lead, sections)
 
 
-def _groups(predictions: Predictions) -> dict[str, list[int]]:
-    """Rows by what they show, the surest first."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    sure = predictions.answers.probability[:, 0]
-    for row in sure.argsort(descending=True, stable=True).tolist():
-        for name in _answers(predictions, row):
-            groups[name].append(row)
-    return {name: groups[name] for name in [*predictions.class_names, "no label"] if groups[name]}
+def _groups(found: FilePredictions) -> dict[str, list[int]]:
+    """Return the rows of each predicted class or label, the most probable first."""
+    predictions = found.predictions
+    groups: dict[str, list[int]] = {}
+    for number, name in enumerate(found.class_names):
+        if predictions.labels is None or predictions.label_probabilities is None:
+            applies, probabilities = predictions.classes[:, 0] == number, predictions.probabilities[:, 0]
+        else:
+            applies, probabilities = predictions.labels[:, number], predictions.label_probabilities[:, number]
+        groups[name] = _ordered(applies, probabilities)
+    if predictions.labels is not None:
+        groups[NO_LABEL] = _ordered(~predictions.labels.any(dim=1), -predictions.probabilities[:, 0])
+    return {name: rows for name, rows in groups.items() if rows}
 
 
-def _answers(predictions: Predictions, row: int) -> list[str]:
-    names, labels = predictions.class_names, predictions.answers.labels
-    if labels is None:
-        return [names[int(predictions.answers.choice[row, 0])]]
-    return [name for name, applies in zip(names, labels[row].tolist(), strict=True) if applies] or ["no label"]
+def _ordered(selected: torch.Tensor, values: torch.Tensor) -> list[int]:
+    rows = selected.nonzero().flatten()
+    ordered: list[int] = rows[values[rows].argsort(descending=True, stable=True)].tolist()
+    return ordered
 
 
-def _counts(predictions: Predictions, groups: dict[str, list[int]]) -> str:
-    total = len(predictions.paths)
-    rows = [(name, f"{len(rows):,}", f"{len(rows) / total:.1%}") for name, rows in groups.items()]
-    return table("Images of each class", ["answer", "images", "share"], rows)
+def _least_confident(found: FilePredictions, budget: Budget) -> Section:
+    predictions = found.predictions
+    if predictions.label_probabilities is None:
+        confidence, reason = predictions.probabilities[:, 0], "predicted class has the lowest probability"
+    else:
+        confidence = (predictions.label_probabilities - 0.5).abs().min(dim=1).values
+        reason = "labels include one with a probability closest to 50%"
+    rows = confidence.argsort(stable=True)[:LEAST_CONFIDENT].tolist()
+    images, count = gallery((_thumbnail(found, row) for row in rows), budget)
+    text = note(f"The {_images(count)} whose {reason}, least confident first.")
+    return section("least-confident", "Least confident predictions", text + images)
 
 
-def _least_sure(predictions: Predictions) -> list[int]:
-    answers = predictions.answers
-    doubt = answers.probability[:, 0] if answers.every is None else (answers.every - 0.5).abs().min(dim=1).values
-    rows: list[int] = doubt.argsort(stable=True)[:LEAST_SURE].tolist()
-    return rows
-
-
-def _galleries(predictions: Predictions, groups: dict[str, list[int]], budget: Budget) -> list[Section]:
-    """Each class with its share of the room; of more images than that, some from the surest to the least sure."""
-    most = set(sorted(groups, key=lambda name: -len(groups[name]))[:GALLERIES])
-    room = max(1, SHOWN // len(most))
+def _galleries(found: FilePredictions, groups: dict[str, list[int]], budget: Budget) -> list[Section]:
+    """Make a gallery of each class; of a class with many images, show some from most to least probable."""
+    largest = set(sorted(groups, key=lambda name: -len(groups[name]))[:MAX_GALLERIES])
+    limit = max(1, MAX_IMAGES // len(largest))
     sections = []
-    for number, (name, rows) in enumerate((name, rows) for name, rows in groups.items() if name in most):
-        chosen = spread(rows, room)
-        shown, count = gallery((_image(predictions, row) for row in chosen), budget)
-        said = f"{count:,} of {len(rows):,} images" if count < len(rows) else _images(count)
-        evenly = ", evenly from the surest to the least sure" if count < len(rows) else ", the surest first"
-        sections.append(section(f"class-{number}", name, note(said + evenly + ".") + shown))
+    for number, name in enumerate(name for name in groups if name in largest):
+        rows = groups[name]
+        chosen = spread(rows, limit)
+        images, count = gallery((_thumbnail(found, row) for row in chosen), budget)
+        shown = f"{count:,} of {_images(len(rows))}, evenly spaced" if count < len(rows) else f"{_images(count)},"
+        cut = " The page's size limit left out the last of them." if count < len(chosen) else ""
+        text = note(f"{shown} from most to least confident.{cut}")
+        sections.append(section(f"class-{number}", name, text + images))
     return sections
 
 
 def spread(rows: list[int], count: int) -> list[int]:
-    """At most ``count`` of the rows, evenly, the first and the last among them.
+    """Choose at most ``count`` of the rows, evenly spaced, including the first and the last.
 
     Example:
         >>> spread([10, 11, 12, 13, 14], 3), spread([1, 2], 3)
@@ -102,23 +110,13 @@ def _images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
-def _image(predictions: Predictions, row: int) -> Thumbnail:
-    path, answers = predictions.paths[row], predictions.answers
-    names = predictions.class_names
-    choice, values = answers.choice[row].tolist(), answers.probability[row].tolist()
-    said = " + ".join(_answers(predictions, row))
-    if answers.labels is None:
-        lines = (f"{said} {_percent(values[0])}", f"{names[choice[1]]} {_percent(values[1])}")
-    else:  # the most probable label stands there also where none applies
-        lines = (said, f"{names[choice[0]]} {_percent(values[0])}")
-    return Thumbnail(partial(from_file, path), f"{path}: {lines[0]}", lines, "/".join(path.split("/")[-2:]))
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share < 0.9995 else "> 99.9%"
-
-
-def _failures(failures: dict[str, str]) -> str:
-    listed = "\n".join(f"{path}: {said}" for path, said in list(failures.items())[:LISTED])
-    more = f"\n… and {len(failures) - LISTED:,} more: corrupt.csv" if len(failures) > LISTED else ""
-    return details(f"{len(failures):,} files", listed + more)
+def _thumbnail(found: FilePredictions, row: int) -> Thumbnail:
+    path, predictions, names = found.paths[row], found.predictions, found.class_names
+    classes, probabilities = predictions.classes[row].tolist(), predictions.probabilities[row].tolist()
+    top = [f"{names[k]} {probability_text(p)}" for k, p in zip(classes, probabilities, strict=True)]
+    if predictions.labels is None:
+        lines = tuple(top)
+    else:  # the most probable label is shown even if no label applies
+        labels = [name for name, applies in zip(names, predictions.labels[row].tolist(), strict=True) if applies]
+        lines = (" + ".join(labels) or NO_LABEL, top[0])
+    return Thumbnail(partial(load_image, path), f"{path}: {lines[0]}", lines, path)

@@ -1,4 +1,4 @@
-"""Classify image files."""
+"""Classify image files with a trained network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,86 +9,84 @@ from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
 from datamodules.folder.decoding import ImageFormat
-from descent.inference.answers import Answers, Classifier, answers_of, joined
-from descent.inference.loading import Trained
+from descent.inference.classifiers import Classifier, Predictions, concatenate, predictions_from_output
+from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.decoding_stream import decoded_batches
-from descent.inference.scoring import Scorer
+from descent.inference.predictor import Predictor
+from descent.inference.progress import progress_bar
 from foundation.errors import UserError
 
 BATCH_SIZE = 128
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass
-class Predictions:
-    """What came of image files.
+class FilePredictions:
+    """Predictions for image files.
 
     Args:
-        paths: Those that could be decoded.
-        answers: One entry for each of them.
-        failures: What was wrong with others, by path.
-        class_names: Of the network.
+        paths: The files that could be decoded.
+        predictions: One row for each of them.
+        failures: Why the other files could not be decoded, by path.
+        class_names: Names of the network's classes or labels.
     """
 
     paths: list[str]
-    answers: Answers
+    predictions: Predictions
     failures: dict[str, str]
     class_names: list[str]
 
 
-def predict_files(
-    trained: Trained, module: Classifier, paths: list[str], done: Callable[[int], None] = lambda count: None
-) -> Predictions:
-    """Classify files, decoding some while the network computes on others.
-
-    Args:
-        trained: The network.
-        module: Its module.
-        paths: The files.
-        done: Called with the number of files after each batch.
+def predict_files(trained: TrainedNetwork, module: Classifier, paths: list[str]) -> FilePredictions:
+    """Classify image files with the network's module; other processes decode files while it computes.
 
     Raises:
         UserError: The network does not take images, or no file could be decoded.
     """
-    kept, parts, failures = scored_files(trained, paths, partial(answers_of, module), done)
-    return Predictions(kept, joined(parts), failures, trained.class_names)
+    decoded, batches, failures = map_files(trained, paths, partial(predictions_from_output, module))
+    return FilePredictions(decoded, concatenate(batches), failures, trained.class_names)
 
 
-def scored_files(
-    trained: Trained, paths: list[str], answer: Callable[[Tensor], Answer], done: Callable[[int], None]
-) -> tuple[list[str], list[Answer], dict[str, str]]:
-    """Paths of the files that could be decoded, an answer for each batch of them, and what was wrong with others.
+def map_files(
+    trained: TrainedNetwork, paths: list[str], from_output: Callable[[Tensor], Result], description: str = "Classifying"
+) -> tuple[list[str], list[Result], dict[str, str]]:
+    """Run the network on image files and apply a function to its output for each batch.
+
+    Returns:
+        The files that could be decoded, a result for each batch of them, and why the other files could not be.
 
     Raises:
-        UserError: As `predict_files`.
+        UserError: The network does not take images, or no file could be decoded.
     """
-    form, scorer = image_format(trained), Scorer(trained)
-    kept: list[str] = []
+    form, predictor = image_format(trained), Predictor(trained)
+    batch_size = getattr(trained.data, "eval_batch_size", BATCH_SIZE)
+    decoded: list[str] = []
     failures: dict[str, str] = {}
-    parts: list[Answer] = []
-    for batch in decoded_batches(paths, form, getattr(trained.data, "eval_batch_size", BATCH_SIZE)):
-        if batch.rows:
-            parts.append(answer(scorer.images(batch.pixels)))
-        kept += [paths[row] for row in batch.rows]
-        failures |= {paths[row]: said for row, said in batch.failures.items()}
-        done(len(batch.rows) + len(batch.failures))
-    if not kept:
-        path, said = next(iter(failures.items()))
-        raise UserError(f"none of {len(failures)} files could be decoded; {path}: {said}")
-    return kept, parts, failures
+    results: list[Result] = []
+    with progress_bar(description, len(paths)) as advance:
+        for batch in decoded_batches(paths, form, batch_size):
+            if batch.rows:
+                results.append(from_output(predictor.forward_pixels(batch.pixels)))
+            decoded += [paths[row] for row in batch.rows]
+            failures |= {paths[row]: reason for row, reason in batch.failures.items()}
+            advance(len(batch.rows) + len(batch.failures))
+    if not decoded:
+        path, reason = next(iter(failures.items()))
+        raise UserError(f"none of {len(failures)} files could be decoded; {path}: {reason}")
+    return decoded, results, failures
 
 
-def image_format(trained: Trained) -> ImageFormat:
-    """How the run's data turns files into pixels.
+def image_format(trained: TrainedNetwork) -> ImageFormat:
+    """Return the size, mode and way of resizing that the network's images have.
 
     Raises:
-        UserError: It has no images.
+        UserError: The network was not trained on images.
     """
     data = trained.data
     if isinstance(data, TableDataModule) or not isinstance(data, ImageDataModule):
         raise UserError(
-            f"{trained.checkpoint} was trained on {type(data).__name__}, which holds no images: it answers no "
-            "image files, and descent export has no form for its rows. descent predict answers its own test data."
+            f"{trained.checkpoint} was trained on {type(data).__name__}, which has no images: it can neither classify "
+            "image files nor be exported. descent predict without --images writes its predictions for the test data."
         )
     form = getattr(data, "form", None)
     if isinstance(form, ImageFormat):

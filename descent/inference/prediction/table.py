@@ -1,53 +1,53 @@
-"""Predictions as CSV."""
+"""Write predictions and lists of corrupt files as CSV."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from descent.inference.prediction.prediction import Predictions
+from descent.inference.prediction.prediction import FilePredictions
 from foundation.files import replacing
 
 
-def write_table(predictions: Predictions, file: Path) -> None:
-    """Write a row an image: `path`, `class`, `probability`, `runner_up`, `runner_up_probability`.
-
-    Where any number of labels may apply: `path`, `labels` (joined by `; `), and `probability_<label>` of each.
-
-    Args:
-        predictions: What came of the files.
-        file: Replaced as a whole.
-    """
+def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file atomically; file names that are not valid UTF-8 keep their bytes."""
     with replacing(file) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as target:
-        writer = csv.writer(target)
-        writer.writerow(_head(predictions))
-        writer.writerows(_rows(predictions))
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_table(found: FilePredictions, file: Path) -> None:
+    """Write one row per image: `path`, `class`, `probability`, `runner_up`, `runner_up_probability`.
+
+    A multi-label classifier: `path`, `labels` (those that apply, joined by `; `), `probability_<label>` of each label.
+    """
+    if found.predictions.labels is None:
+        columns = ["class", "probability", "runner_up", "runner_up_probability"]
+        write_csv(file, ["path", *columns], _single_label_rows(found))
+    else:
+        columns = [f"probability_{name}" for name in found.class_names]
+        write_csv(file, ["path", "labels", *columns], _multilabel_rows(found))
 
 
 def write_failures(failures: dict[str, str], file: Path) -> None:
-    """Write `path`, `reason` of the files that could not be decoded; without any, remove a list of an earlier time."""
-    if not failures:
+    """Write `path` and `reason` of the corrupt files; if there are none, delete the file of an earlier call."""
+    if failures:
+        write_csv(file, ["path", "reason"], failures.items())
+    else:
         file.unlink(missing_ok=True)
-        return
-    with replacing(file) as part, part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as target:
-        writer = csv.writer(target)
-        writer.writerow(["path", "reason"])
-        writer.writerows(failures.items())
 
 
-def _head(predictions: Predictions) -> list[str]:
-    if predictions.answers.labels is not None:
-        return ["path", "labels", *(f"probability_{name}" for name in predictions.class_names)]
-    return ["path", "class", "probability", "runner_up", "runner_up_probability"]
+def _single_label_rows(found: FilePredictions) -> Iterator[list[str]]:
+    names, predictions = found.class_names, found.predictions
+    columns = found.paths, predictions.classes.tolist(), predictions.probabilities.tolist()
+    for path, (first, second), (probability, second_probability) in zip(*columns, strict=True):
+        yield [path, names[first], f"{probability:.6f}", names[second], f"{second_probability:.6f}"]
 
 
-def _rows(predictions: Predictions) -> Iterator[list[str]]:
-    names, answers = predictions.class_names, predictions.answers
-    if answers.labels is not None and answers.every is not None:
-        for path, labels, every in zip(predictions.paths, answers.labels.tolist(), answers.every.tolist(), strict=True):
-            applying = "; ".join(name for name, applies in zip(names, labels, strict=True) if applies)
-            yield [path, applying, *(f"{value:.6f}" for value in every)]
-        return
-    for path, choice, values in zip(
-        predictions.paths, answers.choice.tolist(), answers.probability.tolist(), strict=True
-    ):
-        yield [path, names[choice[0]], f"{values[0]:.6f}", names[choice[1]], f"{values[1]:.6f}"]
+def _multilabel_rows(found: FilePredictions) -> Iterator[list[str]]:
+    labels, probabilities = found.predictions.labels, found.predictions.label_probabilities
+    assert labels is not None
+    assert probabilities is not None
+    for path, applies, values in zip(found.paths, labels.tolist(), probabilities.tolist(), strict=True):
+        names = [name for name, applies_here in zip(found.class_names, applies, strict=True) if applies_here]
+        yield [path, "; ".join(names), *(f"{value:.6f}" for value in values)]

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from descent.studies.running.one_run import CRASHED, Outcome
+from foundation.compat.optuna import record_heartbeat
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING)
 MAX_DEATHS = 11
@@ -162,7 +163,7 @@ class Ledger:
             turn.close()
             raise optuna.TrialPruned  # another worker has it
         if not self.serverless:  # before signing: one who signed and showed no sign of life would never count as dead
-            trial.storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
+            record_heartbeat(trial)
         trial.set_user_attr("worker", self.worker)
         turn.close()  # the others may choose now
         try:

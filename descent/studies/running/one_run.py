@@ -22,6 +22,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from descent.studies.config_overlay import Config
 from descent.studies.running.recorder import Recorder, StudyError
 from descent.training.command_line import DescentCLI
+from foundation.compat.jsonargparse_messages import FIRST_ERROR_OF_UNION
 from foundation.errors import UserError
 from foundation.hardware import effective_precision
 from foundation.machine_load import ALONE, MachineLoad
@@ -80,7 +81,7 @@ class StudyCLI(DescentCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """A trainer that is watched by the recorder."""
-        trainer = self._get(self.config_init, "trainer")
+        trainer = self.setting("trainer")
         self.save_config_callback = None
         callbacks = trainer.get("callbacks") or []
         trainer["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), self.recorder]
@@ -190,7 +191,7 @@ def _silent() -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """What a run died of, in a line; of what jsonargparse lists only what a constructor said."""
     text = " ".join(str(error).split())
-    said = re.search(r"Subtypes: .*? Errors: - (.*?)(?: - Expected| Given value|$)", text)
+    said = re.search(FIRST_ERROR_OF_UNION, text)
     return (said[1] if said else text)[:300]
 
 

@@ -10,7 +10,7 @@ from tests.descent.inference.support import COLOURS, image
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRun:
     """A run and its images."""
 
     run: Path
@@ -27,7 +27,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def colours(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def colours(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """Three classes of noisy colours, 20 × 24 pixels; a network that knows them rather well."""
     root = tmp_path_factory.mktemp("colours")
     for split, count in (("train", 30), ("test", 12)):
@@ -38,4 +38,4 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     words += ["--data", "data/image_folder.yaml", "--data.root", str(root / "images"), "--data.batch_size", "20"]
     words += ["--data.image_size", "16", "--data.val_share", "0.3", "--trainer.accelerator", "cpu"]
     cli.main([*words, "--model.optimizer.lr", "0.01", "--trainer.default_root_dir", str(root / "runs")])
-    return Trained(root / "runs" / "quickstart" / "0", root / "images")
+    return TrainedRun(root / "runs" / "quickstart" / "0", root / "images")

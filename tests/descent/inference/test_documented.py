@@ -35,7 +35,7 @@ def test_what_is_documented_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for i in range(20):
             image(Path("images", name, f"{i}.png"), number, i)
         image(Path("labelled", name, "1.jpg"), number, 100)
-    image(Path("new_pictures", "a.png"), 0, 200)
+    image(Path("new_images", "a.png"), 0, 200)
     part = README.partition("## From a folder of images to a network in use")[2].partition("\n## ")[0]
     assert [command.split()[0] for command in commands(part)] == ["fit", "evaluate", "predict", "export"]
     for command in commands(part):
@@ -68,7 +68,7 @@ def _go_through_the_guide(done: list[str]) -> None:
 
 
 def _ask_the_server() -> None:
-    words = ["--images", "labelled", "pictures/cat/3.png", "--out", "served", "--trainer.precision", "32-true"]
+    words = ["--images", "labelled", "images/cat/3.png", "--out", "served", "--trainer.precision", "32-true"]
     cli.main(["predict", "--ckpt_path", "runs/pictures", *words])
     with Path("served/predictions.csv").open() as file:
         rows = list(csv.DictReader(file))

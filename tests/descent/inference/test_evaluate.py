@@ -17,15 +17,15 @@ from torchmetrics.classification import MulticlassCalibrationError
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 import cli
-from descent.inference.evaluation.calibration import fit_temperature, mean_nll, reliability, scaled
-from descent.inference.evaluation.class_scores import class_scores, wilson
+from descent.inference.evaluation.calibration import apply_temperature, calibration_bins, fit_temperature, mean_nll
+from descent.inference.evaluation.class_scores import class_scores, wilson_interval
 from descent.inference.evaluation.evaluation import Evaluation
-from descent.inference.evaluation.outputs import Outputs
+from descent.inference.evaluation.labelled_predictions import LabelledPredictions
 from descent.inference.evaluation.page import evaluation_page
 from lightning_modules import BinaryClassifier
 from lightning_modules.losses import ProbabilityBCELoss
 from tests.descent.helpers import refused
-from tests.descent.inference.conftest import Trained
+from tests.descent.inference.conftest import TrainedRun
 
 
 def made_up(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,7 +39,9 @@ def made_up(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Te
 
 @pytest.mark.parametrize(("right", "count"), [(0, 7), (7, 7), (8, 10), (8798, 10000), (1, 1)])
 def test_the_interval_is_wilsons(right: int, count: int) -> None:
-    np.testing.assert_allclose(wilson(right, count), proportion_confint(right, count, method="wilson"), atol=1e-12)
+    np.testing.assert_allclose(
+        wilson_interval(right, count), proportion_confint(right, count, method="wilson"), atol=1e-12
+    )
 
 
 def test_scores_are_scikit_learns() -> None:
@@ -70,13 +72,13 @@ def test_calibration_error_is_torchmetrics_and_by_hand() -> None:
     probabilities = logits.softmax(1)
     sure, choices = probabilities.max(1)
     expected = MulticlassCalibrationError(5, n_bins=15, norm="l1")(probabilities, targets)
-    assert reliability(sure, choices == targets).error == pytest.approx(float(expected), abs=1e-7)
+    assert calibration_bins(sure, choices == targets).ece == pytest.approx(float(expected), abs=1e-7)
     # two bins of ten: 0.95 with 1 of 2 right, 0.55 with 2 of 2 right: (0.45 + 0.45) / 2
-    hand = reliability(torch.tensor([0.95, 0.95, 0.55, 0.55]), torch.tensor([True, False, True, True]), bins=10)
-    assert hand.error == pytest.approx(0.45, abs=1e-6)
-    assert hand.answers.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
-    ends = reliability(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
-    assert ends.error == 0.0
+    hand = calibration_bins(torch.tensor([0.95, 0.95, 0.55, 0.55]), torch.tensor([True, False, True, True]), bins=10)
+    assert hand.ece == pytest.approx(0.45, abs=1e-6)
+    assert hand.counts.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
+    ends = calibration_bins(torch.tensor([0.0, 1.0]), torch.tensor([False, True]))
+    assert ends.ece == 0.0
 
 
 def test_the_temperature_is_where_the_gradient_is_zero() -> None:
@@ -87,8 +89,8 @@ def test_the_temperature_is_where_the_gradient_is_zero() -> None:
     assert inverse.grad is not None
     assert abs(float(inverse.grad)) < 1e-5
     assert found.value > 1.5, "they were made too sure of themselves"
-    assert not found.at_the_edge
-    assert mean_nll(scaled(logits.log_softmax(1), found.value), targets) == pytest.approx(
+    assert not found.at_search_limit
+    assert mean_nll(apply_temperature(logits.log_softmax(1), found.value), targets) == pytest.approx(
         float(cross_entropy(logits / found.value, targets))
     )
 
@@ -96,7 +98,7 @@ def test_the_temperature_is_where_the_gradient_is_zero() -> None:
 def test_a_temperature_that_nothing_holds_says_so() -> None:
     targets = torch.tensor([0, 1, 0, 1])
     logits = torch.nn.functional.one_hot(targets, 2).double()
-    assert fit_temperature(logits.log_softmax(1), targets).at_the_edge
+    assert fit_temperature(logits.log_softmax(1), targets).at_search_limit
 
 
 @pytest.mark.parametrize("loss", [None, ProbabilityBCELoss()])
@@ -110,7 +112,7 @@ def test_log_probabilities_of_yes_and_no(loss: torch.nn.Module | None) -> None:
         assert module.log_probabilities(torch.tensor([-200.0]))[0].tolist() == [0.0, -200.0]
 
 
-def test_a_labelled_folder(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_labelled_folder(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", str(colours.images / "test"), "--json"])
     printed = json.loads(capsys.readouterr().out)
     folder = colours.run / "evaluation"
@@ -125,19 +127,19 @@ def test_a_labelled_folder(colours: Trained, capsys: pytest.CaptureFixture[str])
     assert 0.5 < printed["accuracy"] < 1, "the page is to show mistakes"
     assert printed["calibration"]["fitted_on"] == 27
     page = (folder / "evaluation.html").read_text()
-    assert f"{printed['accuracy']:.2%} of 36 right" in page
+    assert f"Accuracy {printed['accuracy']:.2%}: {printed['right']} of 36 samples are classified correctly" in page
     assert page.count("<img ") == 36 - printed["right"]
 
 
-def test_the_runs_own_test_data_measures_as_descent_test(colours: Trained) -> None:
+def test_the_runs_own_test_data_measures_as_descent_test(colours: TrainedRun) -> None:
     done = cli.main(["test", "--ckpt_path", str(colours.run)])
     cli.main(["evaluate", "--ckpt_path", str(colours.run), "--out", "own"])
     found = json.loads(Path("own/evaluation.json").read_text())
     assert found["accuracy"] == pytest.approx(float(done.trainer.callback_metrics["test/accuracy"]))
-    assert found["remarks"] == ["Measured on the run's own test data."]
+    assert found["remarks"] == ["Evaluated on the run's own test data."]
 
 
-def test_a_part_of_the_classes_and_corrupt_files(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_of_the_classes_and_corrupt_files(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(colours.images / "test" / "red", "some/red")
     Path("some/red/broken.png").write_bytes(b"x")
     Path("some/blue").mkdir()
@@ -148,26 +150,32 @@ def test_a_part_of_the_classes_and_corrupt_files(colours: Trained, capsys: pytes
     finally:
         hidden.rename(colours.images)
     said = capsys.readouterr().err
-    assert "No images of blue, green: how many of these are found is not measured." in said
+    assert "No images of blue, green: the recall of these classes is not known." in said
     assert "Files that could not be decoded: 1, e.g. some/red/broken.png" in said
-    assert "No temperature was fitted, as the run's validation data cannot be opened" in said
+    assert "No temperature was fitted, because the run's validation data cannot be opened" in said
     found = json.loads(Path("out/evaluation.json").read_text())
     assert found["classes"][0]["recall"] is None
     assert "temperature" not in found["calibration"]
-    assert "Not decoded" in Path("out/evaluation.html").read_text()
+    assert "Corrupt files" in Path("out/evaluation.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("folders", "said"),
     [
-        (["Red", "green"], r"does not know: Red \(did you mean red\?\)\. It knows blue, green, red\. Rename or remove"),
-        (["train", "test"], r"x holds test, train: did you mean --images x/train\?"),
-        ([], r"x has no folders: images go into x/<class>/, with the classes blue, green, red\. Without classes: "),
+        (
+            ["Red", "green"],
+            r"does not know: Red \(did you mean red\?\)\. Its classes are blue, green, red\. Rename or remove",
+        ),
+        (["train", "test"], r"x contains test, train: did you mean --images x/train\?"),
+        (
+            [],
+            r"x has no folders: put the images into x/<class>/, with the classes blue, green, red\. To classify images without",
+        ),
         (["red"], r"no images in the class folders of x: red"),
     ],
 )
 def test_folders_that_do_not_fit(
-    colours: Trained, folders: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    colours: TrainedRun, folders: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("x").mkdir()
     for name in folders:
@@ -175,7 +183,7 @@ def test_folders_that_do_not_fit(
     assert re.search(said, refused(["evaluate", "--ckpt_path", str(colours.run), "--images", "x"], capsys))
 
 
-def test_words_that_do_not_fit(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_that_do_not_fit(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
     def line(*words: str) -> str:
         return refused(["evaluate", *words], capsys)
 
@@ -188,11 +196,13 @@ def test_words_that_do_not_fit(colours: Trained, capsys: pytest.CaptureFixture[s
     assert "--images: expected one argument" in line("--ckpt_path", run, "--images")
 
 
-def test_many_classes_are_a_image_and_names_are_text() -> None:
+def test_many_classes_are_a_figure_and_names_are_escaped() -> None:
     logits, targets = made_up(400, classes=30)
     names = [f"<b>{number}" for number in range(30)]
-    outputs = Outputs(logits.log_softmax(1), logits.argmax(1), targets, [str(i) for i in range(400)], None, {})
-    page = evaluation_page(Evaluation(outputs, names), "T", "n")
+    outputs = LabelledPredictions(
+        logits.log_softmax(1), logits.argmax(1), targets, [str(i) for i in range(400)], None, {}
+    )
+    page = evaluation_page(Evaluation(outputs, names), "n")
     assert "<b>" not in page
     assert 'id="map"' in page
     assert "<img" not in page

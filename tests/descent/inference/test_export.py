@@ -14,45 +14,45 @@ from torch import Tensor, nn
 
 import cli
 from datamodules.folder.decoding import ImageFormat, decode
-from descent.inference.export import onnx_file
-from descent.inference.export.exported_classifier import ExportedClassifier, traced
-from descent.inference.export.parity import made_up_images
-from descent.inference.loading import load_trained
-from descent.inference.scoring import Scorer
+from descent.inference.export import formats
+from descent.inference.export.exported_classifier import ExportedClassifier, trace
+from descent.inference.export.parity import synthetic_images
+from descent.inference.loading import load_trained_network
+from descent.inference.predictor import Predictor
 from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, MultilabelClassifier
 from lightning_modules.losses import ProbabilityBCELoss
 from lightning_modules.networks import SmallCNN
 from tests.descent.helpers import refused
-from tests.descent.inference.conftest import Trained
+from tests.descent.inference.conftest import TrainedRun
 
 
-def expected(colours: Trained, pixels: Tensor) -> Tensor:
+def expected(colours: TrainedRun, pixels: Tensor) -> Tensor:
     """What the checkpoint answers in float32, by the run's own normalisation and Lightning's module."""
-    trained = load_trained(str(colours.run), ["--trainer.precision=32-true"])
+    trained = load_trained_network(str(colours.run), ["--trainer.precision=32-true"])
     images, _ = trained.data.prepare_batch((pixels.permute(0, 3, 1, 2), pixels, pixels), training=False)  # type: ignore[attr-defined]
     with torch.no_grad():
         return trained.module(images).softmax(1)
 
 
-def refuse_what_answers_otherwise(
+def refuse_a_file_that_differs(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = Scorer.images
-    monkeypatch.setattr(Scorer, "images", lambda self, pixels: real(self, pixels) * 1.01)
+    real = Predictor.forward_pixels
+    monkeypatch.setattr(Predictor, "forward_pixels", lambda self, pixels: real(self, pixels) * 1.01)
     Path("m").write_text("the old one")
     line = refused([*words, "--out", "m"], capsys)
     assert re.search(r"differs from the checkpoint by 0\.\d+ in a probability \(at most 0\.0001 is accepted\)", line)
     assert Path("m").read_text() == "the old one"
-    assert [file.name for file in Path().iterdir() if file.name.startswith("m")] == ["m"], "half a file stays"
+    assert [file.name for file in Path().iterdir() if file.name.startswith("m")] == ["m"], "part of a file is left"
 
 
-def test_onnx(colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_onnx(colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["export", "--ckpt_path", str(colours.run), "--to", "onnx"]
     parity = cli.main([*words, "--images", str(colours.images / "test")])
     assert "opset 18" in capsys.readouterr().out
     assert parity.images == 36 + 32
-    assert parity.other == 0
+    assert parity.changed == 0
     file = colours.run / "model.onnx"
     model = onnx.load(file)
     assert [(one.domain, one.version) for one in model.opset_import if not one.domain] == [("", 18)]
@@ -69,23 +69,23 @@ def test_onnx(colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         found = session.run(None, {"images": pixels[:count]})[0]
         np.testing.assert_allclose(found, expected(colours, torch.from_numpy(pixels[:count])), atol=1e-6)
     made = file.read_bytes()
-    monkeypatch.setattr(onnx_file, "onnx_bytes", lambda *given: made)
-    refuse_what_answers_otherwise(words, monkeypatch, capsys)
+    monkeypatch.setattr(formats, "onnx_bytes", lambda *given: made)
+    refuse_a_file_that_differs(words, monkeypatch, capsys)
 
 
-def test_torch(colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_torch(colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["export", "--ckpt_path", str(colours.run), "--to", "torch"]
     cli.main([*words, "--out", "some/where.pt2"])
     said = capsys.readouterr().out
     assert "written     some/where.pt2 (torch.export, " in said
     assert "images: uint8 (batch, 16, 16, 3), RGB, 0 to 255" in said
-    assert "compared    with the checkpoint on 32 images: largest deviation of a probability 0" in said
+    assert "compared    with the checkpoint on 32 images: largest difference of a probability 0" in said
     found = {"descent.json": ""}
     model = torch.export.load("some/where.pt2", extra_files=found).module()
     assert json.loads(json.loads(found["descent.json"])["class_names"]) == ["blue", "green", "red"]
-    for pixels in made_up_images(ImageFormat(16, 16, "RGB", "crop"), seed=3):
+    for pixels in synthetic_images(ImageFormat(16, 16, "RGB", "crop"), seed=3):
         np.testing.assert_allclose(model(pixels).detach(), expected(colours, pixels), atol=1e-6)
-    refuse_what_answers_otherwise(words, monkeypatch, capsys)
+    refuse_a_file_that_differs(words, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("kind", ["yes or no", "two logits", "probabilities", "labels"])
@@ -96,8 +96,8 @@ def test_other_tasks(kind: str) -> None:
     if kind == "labels":
         module = MultilabelClassifier(network, torch.optim.SGD, num_labels=3)
     model = ExportedClassifier(module, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), white=16)
-    first, *others = made_up_images(ImageFormat(16, 16, "RGB", "crop"))
-    run = traced(model, torch.cat([first, first])).module()
+    first, *others = synthetic_images(ImageFormat(16, 16, "RGB", "crop"))
+    run = trace(model, torch.cat([first, first])).module()
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
     for pixels in (first, *others):
         values = (pixels.int() * 16 + 127) // 255  # as data of 16 levels has them
@@ -126,12 +126,12 @@ def test_a_network_that_looks_at_values() -> None:
     from lightning_modules import ImageClassifier
 
     model = ExportedClassifier(ImageClassifier(_Undecided(2), torch.optim.SGD), (0.5,) * 3, (0.2,) * 3)
-    with pytest.raises(UserError, match=r"torch\.export cannot follow _Undecided: .*cannot be exported"):
-        traced(model, torch.zeros(2, 8, 8, 3, dtype=torch.uint8))
+    with pytest.raises(UserError, match=r"torch\.export cannot trace _Undecided: .*cannot be exported"):
+        trace(model, torch.zeros(2, 8, 8, 3, dtype=torch.uint8))
 
 
 def test_what_is_not_there(
-    colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def line(*words: str) -> str:
         return refused(["export", "--ckpt_path", str(colours.run), *words], capsys)
@@ -139,5 +139,5 @@ def test_what_is_not_there(
     assert "--to must be onnx or torch, got nothing" in line()
     assert "--to must be onnx or torch, got tflite" in line("--to", "tflite")
     assert "--out . is a folder; give a file, e.g. ./model.pt2" in line("--to", "torch", "--out", ".")
-    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None if name == "onnxscript" else name)
+    monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "onnxscript" else name)
     assert "needs onnxscript, not installed here: pip install 'descent[export]'" in line("--to", "onnx")

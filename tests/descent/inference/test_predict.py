@@ -17,7 +17,7 @@ from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.prediction.image_files import find_images
 from descent.inference.prediction.page import spread
 from tests.descent.helpers import refused
-from tests.descent.inference.conftest import Trained
+from tests.descent.inference.conftest import TrainedRun
 from tests.descent.inference.support import image
 
 
@@ -26,7 +26,7 @@ def rows(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_answers_are_those_of_the_runs_own_loop(colours: Trained) -> None:
+def test_answers_are_those_of_the_runs_own_loop(colours: TrainedRun) -> None:
     done = cli.main(["predict", "--ckpt_path", str(colours.checkpoint)])
     own = rows(str(colours.run / "predictions.csv"))
     words = ["--images", str(colours.images / "test"), "--out", "out", "--data.eval_batch_size", "7"]
@@ -43,7 +43,7 @@ def test_answers_are_those_of_the_runs_own_loop(colours: Trained) -> None:
     assert not Path("out/corrupt.csv").exists()
 
 
-def test_files_of_every_kind_and_corrupt_ones(colours: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_of_every_kind_and_corrupt_ones(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path("mine")
     image(folder / "a" / "plain.png", 0, 5)
     with Image.open(folder / "a" / "plain.png") as opened:
@@ -58,7 +58,7 @@ def test_files_of_every_kind_and_corrupt_ones(colours: Trained, capsys: pytest.C
     cli.main(["predict", "--ckpt_path", str(colours.run), "--images", str(folder), "--out", "out"])
     said = capsys.readouterr()
     assert "6 images classified" in said.out
-    assert "files left out that are no images by their ending: 1" in said.err
+    assert "skipped files without an image's file extension: 1" in said.err
     assert "files that could not be decoded (corrupt.csv): 2, e.g. mine/cut.jpg" in said.err
     assert [row["path"] for row in rows("out/corrupt.csv")] == ["mine/cut.jpg", "mine/empty.png"]
     assert len(rows("out/predictions.csv")) == 6
@@ -68,7 +68,7 @@ def test_files_of_every_kind_and_corrupt_ones(colours: Trained, capsys: pytest.C
     assert "<script" not in page
 
 
-def test_without_the_training_images_and_outside_of_the_run(colours: Trained, tmp_path: Path) -> None:
+def test_without_the_training_images_and_outside_of_the_run(colours: TrainedRun, tmp_path: Path) -> None:
     shutil.copy(colours.checkpoint, "alone.ckpt")
     hidden = colours.images.with_name("hidden")
     shutil.copytree(colours.images / "test" / "red", "red")
@@ -114,7 +114,7 @@ def test_which_files_are_meant(tmp_path: Path) -> None:
     assert [Path(path).relative_to(tmp_path).as_posix() for path in found.paths] == [
         "a/x.jpeg", "b/1.JPG", "b/2.png", "odd.dat",
     ]  # fmt: skip
-    assert found.strangers == 2
+    assert found.other_files == 2
 
 
 def test_spread_keeps_both_ends() -> None:
@@ -127,12 +127,12 @@ def test_spread_keeps_both_ends() -> None:
     [
         (["nowhere"], r"--images nowhere does not exist; give a folder or image files"),
         (["ful"], r"did you mean full\?"),
-        (["empty"], r"no images in empty, 0 other files; endings that count: \.bmp"),
+        (["empty"], r"no images in empty, 0 other files; file extensions of images: \.bmp"),
         (["full/broken.png"], r"none of 1 files could be decoded; full/broken\.png: "),
         ([], r"--images: expected at least one argument"),
     ],
 )
-def test_mistakes(colours: Trained, images: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes(colours: TrainedRun, images: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("empty").mkdir()
     Path("full").mkdir()
     Path("full/broken.png").write_bytes(b"x")
@@ -147,7 +147,7 @@ def test_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_benchmark_runs(
-    colours: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(colours.run), str(colours.images / "test"), "--count", "20", "--rounds", "1"]
     monkeypatch.setattr("sys.argv", ["predict", *words])

@@ -124,14 +124,14 @@ CLIPS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("clip", "parts"), [("none", 1), ("norm", 1), ("value", 2), ("norm", 3)])
-def test_ends_with_the_bits_of_a_loop_by_hand(clip: str, parts: int, tmp_path: Path) -> None:
+def test_training_equals_a_loop_by_hand_bit_by_bit(clip: str, parts: int, tmp_path: Path) -> None:
     halve = TorchSchedule(partial(torch.optim.lr_scheduler.StepLR, step_size=4, gamma=0.5), interval="step")
     cut, options = CLIPS[clip]
     gan = made(generator_scheduler=halve, discriminator_scheduler=halve, accumulate=parts, **options)
-    twin, batches = copy.deepcopy(gan), Batches()
+    copied, batches = copy.deepcopy(gan), Batches()
     run = trainer(tmp_path, batches)
     run.fit(gan, data())
-    expected = by_hand(twin, batches.seen, cut, parts, half_after=4)
+    expected = by_hand(copied, batches.seen, cut, parts, half_after=4)
     unequal = [name for name, value in gan.state_dict().items() if not torch.equal(value, expected[name])]
     assert unequal == []
     assert run.global_step == len(batches.seen) == 6
@@ -143,7 +143,7 @@ def test_counts_generator_steps_everywhere(tmp_path: Path) -> None:
     run = trainer(tmp_path, max_epochs=-1, max_steps=10, limit_train_batches=4)
     run.fit(module, data())
     assert run.global_step == 10
-    assert [optimizer.param_groups[0]["lr"] for optimizer in run.optimizers] == [0, 0]  # the horizon was 10 steps
+    assert [optimizer.param_groups[0]["lr"] for optimizer in run.optimizers] == [0, 0]  # the run length was 10 steps
     with (tmp_path / "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["train/generator_loss_step"]]
     assert [int(row["step"]) for row in rows] == list(range(10))
@@ -151,7 +151,7 @@ def test_counts_generator_steps_everywhere(tmp_path: Path) -> None:
     assert rates == pytest.approx([0.01 * (1 + torch.tensor(torch.pi * k / 10).cos().item()) / 2 for k in range(10)])
 
 
-def test_logs_what_it_says(tmp_path: Path) -> None:
+def test_logs_every_metric_it_names(tmp_path: Path) -> None:
     module = made(generator_scheduler=Plateau(monitor="val/sliced_wasserstein", patience=50))
     run = trainer(tmp_path)
     run.fit(module, data())
@@ -209,12 +209,12 @@ def test_steps_that_the_scaler_skips_do_not_advance_the_schedule(tmp_path: Path)
     module = made(generator_scheduler=Cosine(), discriminator_scheduler=Cosine())
     run = trainer(tmp_path, plugins=[scaled(2.0**60)])
     run.fit(module, data())
-    taken = [player.steps.taken for player in module.players if player.steps]
+    taken = [network.steps.taken for network in module.optimized_networks if network.steps]
     assert run.global_step == 6
     assert max(taken) < 6
-    for count, player in zip(taken, module.players, strict=True):
-        assert player.schedule is not None
-        assert player.schedule["scheduler"].last_epoch == count
+    for count, network in zip(taken, module.optimized_networks, strict=True):
+        assert network.schedule is not None
+        assert network.schedule["scheduler"].last_epoch == count
     assert run.callback_metrics["skipped_steps/generator"] == 6 - taken[0]
 
 
@@ -245,7 +245,7 @@ class LastRates(LRSweep):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_range_test_moves_one_optimizer_and_leaves_the_other(number: int) -> None:
+def test_a_range_test_changes_one_learning_rate_only(number: int) -> None:
     module = made(generator_scheduler=Cosine(), discriminator_scheduler=Cosine())
     sweep = LastRates(np.linspace(1e-4, 1e-3, 20), number)
     private_fit(module, data(), sweep, seed=0, accelerator="cpu")
@@ -255,7 +255,7 @@ def test_a_range_test_moves_one_optimizer_and_leaves_the_other(number: int) -> N
     assert sweep.last[1 - number] == (0.01, 0.1)[1 - number]
 
 
-def test_finds_a_rate_for_the_discriminator_and_leaves_no_trace() -> None:
+def test_the_finder_finds_a_rate_for_the_discriminator_and_changes_nothing() -> None:
     module = made(discriminator_scheduler=Cosine(), discriminator_optimizer=ADAM)
     before = copy.deepcopy(module.state_dict())
     search = find_lr(module, data(), steps=80, repeats=1, low=1e-4, high=10.0, optimizer=1, accelerator="cpu")
@@ -295,11 +295,11 @@ def test_images_come_in_minus_one_to_one_whatever_the_data_normalises_with(tmp_p
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"gradient_clip_val": 0.5}, r"two optimizers, .* give --model.gradient_clip_val 0.5 in place"),
-        ({"accumulate_grad_batches": 4}, r"give --model.accumulate 4 in place of --trainer.accumulate_grad_batches 4"),
+        ({"gradient_clip_val": 0.5}, r"two optimizers, .* use --model.gradient_clip_val 0.5 in place"),
+        ({"accumulate_grad_batches": 4}, r"use --model.accumulate 4 in place of --trainer.accumulate_grad_batches 4"),
     ],
 )
-def test_says_what_takes_the_place_of_the_trainers_flags(flags: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_names_the_arguments_that_replace_trainer_flags(flags: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         trainer(tmp_path, **flags).fit(made(), data())
 
@@ -308,17 +308,17 @@ def test_says_what_takes_the_place_of_the_trainers_flags(flags: dict[str, Any], 
     ("options", "message"),
     [
         ({"gradient_clip_val": 0.0}, "gradient_clip_val must be > 0, or null for none, got 0.0"),
-        ({"gradient_clip_algorithm": "max"}, "gradient_clip_algorithm must be norm or value, got 'max'"),
+        ({"gradient_clip_algorithm": "max"}, "gradient_clip_algorithm must be one of norm, value; got 'max'"),
         ({"accumulate": 0}, "accumulate must be ≥ 1, got 0"),
     ],
 )
-def test_refuses_what_is_out_of_range(options: dict[str, Any], message: str) -> None:
+def test_arguments_out_of_range_are_errors(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         made(**options)
 
 
-def test_refuses_networks_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Linear must say how many numbers it takes, as latent_size"):
+def test_networks_that_do_not_fit_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Linear must have an attribute latent_size"):
         GAN(nn.Linear(8, 8), nn.Linear(8, 1), ADAM, ADAM)
     with pytest.raises(UserError, match=r"makes images of \(1, 8, 8\) .* the data's are of \(1, 32"):
         trainer(tmp_path).fit(made(), data(size=32))
@@ -327,7 +327,7 @@ def test_refuses_networks_that_do_not_fit(tmp_path: Path) -> None:
         trainer(tmp_path).fit(blind, data())
 
 
-def test_trains_from_its_config_also_on_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trains_from_its_config_on_colour_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["--data", "configs/data/shape_labels.yaml", "--data.pictures=200", "--trainer.limit_train_batches=2"]
     short = [

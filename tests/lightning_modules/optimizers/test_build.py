@@ -49,7 +49,7 @@ def test_an_optimizer_that_has_parameters_already_is_refused() -> None:
 
 def test_no_trainable_parameters() -> None:
     frozen = nn.Linear(2, 2).requires_grad_(False)
-    with pytest.raises(UserError, match=r"Linear has no trainable parameters: nothing can be optimized"):
+    with pytest.raises(UserError, match=r"Linear has no trainable parameters: unfreeze some"):
         build_optimizer(partial(torch.optim.SGD, lr=0.1), frozen)
 
 

@@ -145,5 +145,5 @@ def test_a_wrong_argument_is_named(build: Callable[[], object], message: str) ->
 
 @pytest.mark.parametrize("groups", [ParameterGroups(lr_factors={"head.*": 2}), ParameterGroups(options={"head.*": {}})])
 def test_a_pattern_that_fits_nothing_is_an_error(groups: ParameterGroups) -> None:
-    with pytest.raises(UserError, match=r"'head\.\*' fits no trainable parameter.*0\.weight, 0\.bias"):
+    with pytest.raises(UserError, match=r"'head\.\*' matches no trainable parameter.*0\.weight, 0\.bias"):
         groups.split(nn.Sequential(nn.Linear(2, 2)))

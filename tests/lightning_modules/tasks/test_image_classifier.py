@@ -1,4 +1,4 @@
-"""The classifier in a real trainer: what it measures, what it refuses, how it behaves under a gradient scaler."""
+"""ImageClassifier in a real trainer: metrics, errors, and behaviour with a gradient scaler."""
 
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from foundation.errors import UserError
 from lightning_modules import ImageClassifier
+from lightning_modules.base.task import trial_output
 from lightning_modules.schedulers import Cosine
-from lightning_modules.tasks.image_classifier import check_network
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 SAMPLES, CLASSES, BATCH = 70, 7, 32
@@ -110,7 +110,7 @@ def test_learning_rate_and_step_loss_are_logged_as_used(tmp_path: Path) -> None:
     assert list(history(tmp_path / "run").index) == [0, 1]
 
 
-def test_several_groups_log_a_rate_each(tmp_path: Path) -> None:
+def test_several_parameter_groups_log_a_rate_each(tmp_path: Path) -> None:
     def groups(parameters: Any) -> torch.optim.Optimizer:
         first, *rest = next(iter(parameters))["params"]
         return torch.optim.SGD([{"params": [first], "name": "first"}, {"params": rest, "lr": 0.2}], lr=0.1)
@@ -121,7 +121,7 @@ def test_several_groups_log_a_rate_each(tmp_path: Path) -> None:
     assert run.callback_metrics["lr/1"].item() == pytest.approx(0.2)
 
 
-def test_skipped_steps_leave_the_schedule_alone(tmp_path: Path) -> None:
+def test_skipped_steps_do_not_advance_the_schedule(tmp_path: Path) -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**26)  # overflows fp16 until it is halved often enough
     module = ImageClassifier(network(), SGD, scheduler=Cosine())
     run = trainer(tmp_path, max_epochs=4, plugins=[MixedPrecision("16-mixed", device="cpu", scaler=scaler)])
@@ -133,7 +133,7 @@ def test_skipped_steps_leave_the_schedule_alone(tmp_path: Path) -> None:
     assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
 
 
-def test_channels_last_changes_the_layout_alone(tmp_path: Path) -> None:
+def test_channels_last_changes_only_the_layout(tmp_path: Path) -> None:
     def convolutions() -> nn.Module:
         torch.manual_seed(0)
         features = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.AdaptiveAvgPool2d(1))
@@ -158,27 +158,27 @@ def test_predictions_are_probabilities(tmp_path: Path) -> None:
     assert ((probability >= runner_up) & (probability + runner_up <= 1 + 1e-6)).all()
 
 
-class TestRefusals:
-    def test_wrong_number_of_outputs(self) -> None:
+class TestErrors:
+    def test_wrong_number_of_outputs(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"Linear gives \(2, 1, 4, 3\) for 2 images; the data has 7"):
-            check_network(nn.Linear(4, 3), (1, 4, 4), CLASSES)
+            trainer(tmp_path).fit(ImageClassifier(nn.Linear(4, 3), SGD), Blobs())
 
-    def test_wrong_channels(self) -> None:
+    def test_wrong_channels(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"Conv2d does not take images of shape \(1, 4, 4\)"):
-            check_network(nn.Conv2d(3, 8, 3), (1, 4, 4), CLASSES)
+            trainer(tmp_path).fit(ImageClassifier(nn.Conv2d(3, 8, 3), SGD), Blobs())
 
-    def test_checking_leaves_no_trace(self) -> None:
+    def test_the_trial_run_changes_nothing(self) -> None:
         layers = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.BatchNorm1d(16), nn.Linear(16, CLASSES))
-        layers[2].eval()  # frozen by its owner
+        layers[2].eval()  # frozen before
         before = {name: value.clone() for name, value in layers.state_dict().items()}
         state = torch.get_rng_state()
-        check_network(layers, (1, 4, 4), CLASSES)
+        assert trial_output(layers, (1, 4, 4)) == (2, CLASSES)
         assert torch.equal(torch.get_rng_state(), state)
         assert all(torch.equal(value, before[name]) for name, value in layers.state_dict().items())
         assert layers.training
         assert not layers[2].training
 
-    def test_number_of_classes_that_contradicts(self, tmp_path: Path) -> None:
+    def test_number_of_classes_that_contradicts_the_data(self, tmp_path: Path) -> None:
         module = ImageClassifier(network(), SGD, num_classes=3)
         with pytest.raises(UserError, match="num_classes is 3 in the module, but the data has 7"):
             trainer(tmp_path).fit(module, Blobs())

@@ -1,4 +1,4 @@
-"""The tasks: each trains from its config, measures what it says, and predicts what a person wants."""
+"""Every task trains from its config, logs the metrics it names, and writes readable predictions."""
 
 import csv
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def predicted(module: LightningModule, data: ImageDataModule, folder: Path) -> t
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}, targets
 
 
-def measured(module: LightningModule, data: ImageDataModule, folder: Path) -> dict[str, float]:
+def metrics_of(module: LightningModule, data: ImageDataModule, folder: Path) -> dict[str, float]:
     (values,) = quiet(folder).test(module, data, verbose=False)
     return dict(values)
 
@@ -86,8 +86,8 @@ def test_binary_metrics_are_scikit_learns(tmp_path: Path) -> None:
     data = BreastCancerDataModule(batch_size=32)
     module = BinaryClassifier(MLP(1, 30), SGD, threshold=0.52)
     found, true = predicted(module, data, tmp_path)
-    values = measured(module, data, tmp_path)
-    answers, probability = found["class"], found["probability_of_yes"]
+    values = metrics_of(module, data, tmp_path)
+    answers, probability = found["class"], found["probability_of_positive"]
     assert torch.equal(answers, (probability >= 0.52).long())
     assert values["test/accuracy"] == pytest.approx((answers == true).float().mean().item())
     assert values["test/f1"] == pytest.approx(f1_score(true, answers), abs=1e-6)
@@ -99,8 +99,8 @@ def test_two_logits_are_the_softmax_of_a_classifier(tmp_path: Path) -> None:
     binary, _ = predicted(BinaryClassifier(network, SGD), data, tmp_path)
     of_two, _ = predicted(ImageClassifier(network, SGD), data, tmp_path)
     assert torch.equal(binary["class"], of_two["class"])
-    yes = torch.where(of_two["class"] == 1, of_two["probability"], 1 - of_two["probability"])
-    torch.testing.assert_close(binary["probability_of_yes"], yes)
+    positive = torch.where(of_two["class"] == 1, of_two["probability"], 1 - of_two["probability"])
+    torch.testing.assert_close(binary["probability_of_positive"], positive)
 
 
 def test_a_loss_on_probabilities_gets_probabilities() -> None:
@@ -117,13 +117,13 @@ def test_a_network_that_ends_in_a_sigmoid() -> None:
     network = nn.Sequential(MLP(1, 30), nn.Sigmoid())
     module = BinaryClassifier(network, SGD, ProbabilityBCELoss(), network_output="probabilities")
     x = torch.randn(8, 30)
-    torch.testing.assert_close(module.prediction_columns(module(x))["probability_of_yes"], network(x)[:, 0])
-    with pytest.raises(UserError, match=r"SigmoidFocalLoss wants logits.*take its last sigmoid away"):
+    torch.testing.assert_close(module.prediction_columns(module(x))["probability_of_positive"], network(x)[:, 0])
+    with pytest.raises(UserError, match=r"SigmoidFocalLoss needs logits.*remove its last sigmoid"):
         BinaryClassifier(network, SGD, SigmoidFocalLoss(), network_output="probabilities")(x)
 
 
 @pytest.mark.parametrize("loss", [nn.BCEWithLogitsLoss(), nn.BCELoss(), SigmoidFocalLoss(), ProbabilityBCELoss()])
-def test_torchs_binary_losses_take_class_numbers(loss: nn.Module) -> None:
+def test_binary_losses_take_class_numbers(loss: nn.Module) -> None:
     module = BinaryClassifier(MLP(1, 30), SGD, loss)
     assert module.criterion(module(torch.randn(8, 30)), torch.randint(2, (8,))).isfinite()
 
@@ -136,7 +136,7 @@ def test_regression_metrics_are_in_the_targets_unit(tmp_path: Path) -> None:
     mean, std = data.target_statistics
     assert (module.mean.item(), module.std.item()) == pytest.approx((mean, std), rel=1e-5)
     found, true = predicted(module, data, tmp_path)
-    number, values = found["prediction"], measured(module, data, tmp_path)
+    number, values = found["prediction"], metrics_of(module, data, tmp_path)
     assert values["test/rmse"] == pytest.approx((number - true).square().mean().sqrt().item(), rel=1e-4)
     assert values["test/mae"] == pytest.approx((number - true).abs().mean().item(), rel=1e-4)
     assert values["test/r2"] == pytest.approx(r2_score(true, number), rel=1e-3)
@@ -158,7 +158,7 @@ def test_multilabel_metrics_are_scikit_learns(tmp_path: Path) -> None:
     data = ShapeLabelsDataModule(pictures=400, size=16, batch_size=16)
     module = MultilabelClassifier(SmallCNN(3, 3, 4), SGD, threshold=0.5)
     found, true = predicted(module, data, tmp_path)
-    values, answers = measured(module, data, tmp_path), found["labels"]
+    values, answers = metrics_of(module, data, tmp_path), found["labels"]
     assert values["test/accuracy"] == pytest.approx((answers == true.bool()).float().mean().item())
     assert values["test/exact_match"] == pytest.approx((answers == true.bool()).all(1).float().mean().item())
     assert values["test/f1"] == pytest.approx(f1_score(true, answers, average="macro", zero_division=0), abs=1e-6)
@@ -168,7 +168,7 @@ def test_segmentation_metrics_by_hand_and_unlabelled_pixels(tmp_path: Path) -> N
     data = ShapeMasksDataModule(pictures=100, size=16, batch_size=16)
     module = Segmenter(UNet(4, 3, 4, 2), SGD)
     found, true = predicted(module, data, tmp_path)
-    values = measured(module, data, tmp_path)
+    values = metrics_of(module, data, tmp_path)
     overlap = []
     for label in range(4):
         both = ((found["mask"] == label) & (true == label)).sum()
@@ -182,7 +182,7 @@ def test_segmentation_metrics_by_hand_and_unlabelled_pixels(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("loss", [DiceLoss("binary"), nn.BCEWithLogitsLoss(), ProbabilityBCELoss()])
 @pytest.mark.parametrize("outputs", [1, 2])
-def test_yes_or_no_of_each_pixel(loss: nn.Module, outputs: int) -> None:
+def test_binary_segmentation(loss: nn.Module, outputs: int) -> None:
     module = Segmenter(UNet(outputs, 3, 4, 2), SGD, loss)
     x, y = torch.randn(2, 3, 8, 8), torch.randint(2, (2, 8, 8))
     output = module(x)
@@ -196,16 +196,28 @@ def test_yes_or_no_of_each_pixel(loss: nn.Module, outputs: int) -> None:
 @pytest.mark.parametrize(
     ("module", "data", "message"),
     [
-        (BinaryClassifier(MLP(3, 30), SGD), BreastCancerDataModule(), r"MLP gives \(2, 3\).*yes-or-no question wants"),
-        (Regressor(MLP(2, 10), SGD), DiabetesDataModule(batch_size=32), r"MLP gives \(2, 2\).*number each is wanted"),
+        (
+            BinaryClassifier(MLP(3, 30), SGD),
+            BreastCancerDataModule(),
+            r"MLP gives \(2, 3\).*binary classification needs",
+        ),
+        (
+            Regressor(MLP(2, 10), SGD),
+            DiabetesDataModule(batch_size=32),
+            r"MLP gives \(2, 2\).*regression needs one number each",
+        ),
         (MultilabelClassifier(SmallCNN(5, 3), SGD), ShapeLabelsDataModule(), r"gives \(2, 5\).*data has 3 labels"),
         (Segmenter(SmallCNN(4, 3), SGD), ShapeMasksDataModule(), r"SmallCNN gives \(2, 4\).*\(2, 4, 32, 32\)"),
-        (Segmenter(UNet(4), SGD, DiceLoss("binary")), ShapeMasksDataModule(), "asks yes or no.*4 classes.*dice.yaml"),
+        (
+            Segmenter(UNet(4), SGD, DiceLoss("binary")),
+            ShapeMasksDataModule(),
+            "is for binary segmentation.*4 classes.*dice.yaml",
+        ),
         (Regressor(SmallCNN(1, 1), SGD), DigitsDataModule(), "standardize is on.*target_statistics"),
         (BinaryClassifier(MLP(1, 7), SGD), BreastCancerDataModule(), r"MLP does not take .* \(30, 1, 1\)"),
     ],
 )
-def test_what_does_not_fit_is_refused(module: Any, data: Any, message: str, tmp_path: Path) -> None:
+def test_a_network_or_loss_that_does_not_fit_is_an_error(module: Any, data: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         quiet(tmp_path, max_epochs=1).fit(module, data)
 
@@ -269,7 +281,7 @@ EMPTY: list[tuple[Callable[..., Any], nn.Module, Tensor, Tensor]] = [
 
 
 @pytest.mark.parametrize(("kind", "loss", "output", "target"), EMPTY, ids=lambda value: type(value).__name__)
-def test_an_empty_batch_costs_nothing_also_with_torchs_losses(
+def test_an_empty_batch_has_zero_loss_with_torchs_losses_too(
     kind: Callable[..., Any], loss: nn.Module, output: Tensor, target: Tensor
 ) -> None:
     assert loss(output, target if isinstance(loss, nn.CrossEntropyLoss) else target.float()).isnan()
@@ -280,7 +292,7 @@ def test_an_empty_batch_costs_nothing_also_with_torchs_losses(
     assert output.grad is not None
 
 
-def test_a_batch_without_a_labelled_pixel_costs_nothing_by_default() -> None:
+def test_a_batch_without_a_labelled_pixel_has_zero_loss_by_default() -> None:
     output, target = torch.randn(2, 4, 8, 8, requires_grad=True), torch.full((2, 8, 8), 255)
     value = Segmenter(nn.Identity(), SGD).criterion(output, target)
     assert value == 0

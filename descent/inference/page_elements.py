@@ -1,0 +1,96 @@
+"""Elements that the prediction page and the evaluation page share: galleries of thumbnails, numbers, corrupt files."""
+
+import base64
+import html
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+
+from datamodules.folder.decoding import read_upright
+from foundation.html import details, section
+from foundation.html.document import Section
+
+THUMBNAIL_SIDE = 128
+"""Longest side of a thumbnail in pixels."""
+MAX_FAILURES = 200
+"""How many corrupt files a page lists."""
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An image in a gallery.
+
+    Args:
+        load: Returns the image, upright, mode RGB or L; called only if the image is shown.
+        alt: Alternative text.
+        lines: Plain text below the image; the first line is bold.
+        path: The image's file; the page shows the last two parts of it. Empty if there is none.
+    """
+
+    load: Callable[[], Image.Image]
+    alt: str
+    lines: tuple[str, ...]
+    path: str = ""
+
+
+def load_image(path: str) -> Image.Image:
+    """Load an image file, upright and at least as large as a thumbnail."""
+    return read_upright(path, "RGB", 2 * THUMBNAIL_SIDE)
+
+
+@dataclass
+class Budget:
+    """The size of all images together, in bytes of base64 text, that a page may still use."""
+
+    left: int = 3_500_000
+
+
+def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
+    """Make a list of images with their captions, until the budget is used up.
+
+    Returns:
+        The HTML, and how many images are in it.
+    """
+    items = []
+    for thumbnail in thumbnails:
+        source = _data_uri(thumbnail.load())
+        if len(source) > budget.left:
+            break
+        budget.left -= len(source)
+        first, *others = (html.escape(line) for line in thumbnail.lines)
+        caption = f"<strong>{first}</strong>" + "".join(f"<br>{line}" for line in others)
+        if thumbnail.path:
+            caption += f'<div class="file">{html.escape("/".join(thumbnail.path.split("/")[-2:]))}</div>'
+        items.append(f'<li><img src="{source}" alt="{html.escape(thumbnail.alt)}" loading="lazy">{caption}</li>')
+    return f'<ul class="gallery">{"".join(items)}</ul>', len(items)
+
+
+def _data_uri(image: Image.Image) -> str:
+    if max(image.size) > THUMBNAIL_SIDE:
+        image = ImageOps.contain(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
+    target = io.BytesIO()
+    image.save(target, "JPEG", quality=80, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(target.getvalue()).decode()}"
+
+
+def percent(share: float | None) -> str:
+    """Format a share as a percentage; `None`, which stands for undefined, is a dash."""
+    return "–" if share is None else f"{share:.1%}"
+
+
+def probability_text(probability: float) -> str:
+    """Format a probability as a percentage that never reads 100 %: no prediction is certain."""
+    return percent(probability) if probability < 0.9995 else "> 99.9%"
+
+
+def corrupt_files(failures: dict[str, str]) -> list[Section]:
+    """Make the section that lists the files that could not be decoded, given as reasons by path, if there are any."""
+    if not failures:
+        return []
+    lines = [f"{path}: {reason}" for path, reason in failures.items()]
+    if len(lines) > MAX_FAILURES:
+        lines[MAX_FAILURES:] = [f"… and {len(failures) - MAX_FAILURES:,} more"]
+    count = "1 file" if len(failures) == 1 else f"{len(failures):,} files"
+    return [section("corrupt", "Corrupt files", details(count, "\n".join(lines)))]

@@ -1,0 +1,39 @@
+"""Forward passes of a trained network on the run's device, in the run's precision."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from datamodules.memory.images import Batch
+from descent.inference.loading import TrainedNetwork
+
+
+class Predictor:
+    """Run the network on batches as validation does, without a Trainer's loop.
+
+    Args:
+        trained: The network; its module is moved to the device.
+    """
+
+    def __init__(self, trained: TrainedNetwork) -> None:
+        self.device = trained.trainer.strategy.root_device
+        self.precision: Any = trained.trainer.precision_plugin
+        self.module = self.precision.convert_module(trained.module).to(self.device).eval()
+        self.data = trained.data
+
+    @torch.inference_mode()
+    def __call__(self, batch: Batch) -> Tensor:
+        """Return the module's output for a batch of a data loader, on the device, without waiting for the device."""
+        on_device = tuple(part.to(self.device, non_blocking=True) for part in batch)
+        inputs = self.data.on_after_batch_transfer(on_device, 0)[0]
+        with self.precision.forward_context():
+            return cast(Tensor, self.module(self.precision.convert_input(inputs)))
+
+    def forward_pixels(self, pixels: Tensor) -> Tensor:
+        """Return the module's output for the pixels of image files, uint8 `(B, H, W, C)`, 255 is white."""
+        white = getattr(self.data, "white", 255)
+        if white != 255:
+            pixels = (pixels.to(torch.int32) * white + 127).floor_divide(255).to(torch.uint8)
+        unused = torch.zeros(len(pixels), dtype=torch.int64)  # stands for the targets and the row numbers
+        return self((pixels.permute(0, 3, 1, 2), unused, unused))

@@ -1,0 +1,149 @@
+"""Private parts of Lightning's modules, strategies, launchers, checkpoints and loggers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+
+
+def trainer_of(module: LightningModule) -> Trainer | None:
+    """Return the trainer of a module, or `None` where it has none, as while `load_from_checkpoint` builds the module.
+
+    `LightningModule.trainer` raises `RuntimeError` there, which is a base of too many errors to catch at each use.
+    """
+    with suppress(RuntimeError):
+        return module.trainer
+    return None
+
+
+# -- strategies and processes ------------------------------------------------------------------------------------------
+
+
+def process_timeout(strategy: Strategy) -> timedelta | None:
+    """Return how long the strategy's processes wait for each other; `None` for a strategy with one process.
+
+    The strategies take a `timeout` argument, but offer no public attribute to read it back.
+    """
+    timeout: timedelta | None = getattr(strategy, "_timeout", None)
+    return timeout
+
+
+def set_process_timeout(strategy: Strategy, timeout: timedelta) -> None:
+    """Set how long the strategy's processes wait for each other, before the process group is made.
+
+    `timeout` is an argument of the strategies' constructors, which Lightning calls itself where a strategy is given by
+    name (`--trainer.strategy ddp`).
+    """
+    strategy._timeout = timeout  # type: ignore[attr-defined]
+
+
+def shard_over_all_processes(strategy: Strategy, processes: int) -> None:
+    """Let `ModelParallelStrategy(data_parallel_size="auto", tensor_parallel_size=1)` shard over every process.
+
+    For "auto" Lightning takes the number of nodes, and then refuses it because it does not match the number of
+    processes. The sizes have no public setter.
+    """
+    if not isinstance(strategy, ModelParallelStrategy):
+        return
+    if (strategy._data_parallel_size, strategy._tensor_parallel_size) == ("auto", 1):
+        strategy._data_parallel_size = processes
+
+
+def let_ddp_find_unused_parameters(strategy: Strategy | None) -> None:
+    """Set DDP's `find_unused_parameters` unless it was set; do nothing for another strategy.
+
+    It is an argument of `DDPStrategy`, which Lightning calls itself where the strategy is given by name.
+    """
+    getattr(strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
+
+
+class ScriptLauncher(_SubprocessScriptLauncher):
+    """Lightning's launcher that starts this script again for every further device of the machine.
+
+    The class is private, and its `launch` also starts an observer that kills the first process without a word.
+    """
+
+    def start_other_processes(self) -> None:
+        """Start the processes of this machine after the first; they are in `procs` afterwards."""
+        self._call_children_scripts()
+
+    def share_cores(self) -> None:
+        """Give this process its share of the cores, unless `OMP_NUM_THREADS` is set."""
+        _set_num_threads_if_needed(num_processes=self.num_processes)
+
+
+def replace_script_launcher(strategy: Strategy, kind: type[ScriptLauncher]) -> None:
+    """Let the strategy start its processes with `kind`, where it would use Lightning's script launcher.
+
+    A launcher cannot be given to a Trainer: the strategy makes it in `_configure_launcher`.
+    """
+    if type(strategy.launcher) is _SubprocessScriptLauncher:
+        strategy._launcher = kind(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)  # type: ignore[attr-defined]
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+class CheckpointWithLast(ModelCheckpoint):
+    """A `ModelCheckpoint` that decides itself which file `ckpt_path="last"` means.
+
+    Lightning's own looks for file names that begin with `CHECKPOINT_NAME_LAST`, and does not see that one is damaged.
+    """
+
+    @abstractmethod
+    def last_checkpoints(self, trainer: Trainer) -> set[str]:
+        """Return the candidates; Lightning takes the newest of those of all callbacks."""
+
+    def _find_last_checkpoints(self, trainer: Trainer) -> set[str]:
+        return self.last_checkpoints(trainer)
+
+
+# -- loggers -----------------------------------------------------------------------------------------------------------
+
+
+class MetricsWriter(ExperimentWriter):
+    """The writer of `CSVLogger` with the two moments open that touch an existing `metrics.csv`.
+
+    Lightning's own deletes the file of an earlier run, and truncates the file before it adds a column.
+    """
+
+    @abstractmethod
+    def open_existing(self) -> None:
+        """Decide what happens to a `metrics.csv` that exists when the writer is made."""
+
+    @abstractmethod
+    def add_columns(self, names: list[str]) -> None:
+        """Rewrite `metrics.csv` with these columns."""
+
+    def _check_log_dir_exists(self) -> None:
+        self.open_existing()
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        self.add_columns(fieldnames)
+
+
+class CSVLoggerWithWriter(CSVLogger):
+    """A `CSVLogger` whose writer is made by `make_writer`; Lightning's own names the writer's class in a property."""
+
+    @abstractmethod
+    def make_writer(self) -> MetricsWriter:
+        """Make the writer; called once, on the first process only."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The writer, made at its first use."""
+        if self._experiment is None:
+            self._experiment = self.make_writer()
+        return self._experiment

@@ -1,0 +1,78 @@
+"""Texts of Lightning that Descent recognizes: lines of its log, warnings, names of actions in its profilers.
+
+None of them is part of Lightning's public API, and it has no switch to turn off a single line.
+"""
+
+LOGGERS = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.seed",
+    "lightning.fabric.utilities.distributed",
+    "lightning.pytorch",
+    "lightning.fabric",
+)
+"""Names of the loggers that Lightning writes its lines to; a filter on a parent does not see a child's lines."""
+
+LOG_LINES = (
+    "GPU available",
+    "TPU available",
+    "💡 Tip",
+    "Seed set to",
+    "[rank: ",  # followed by "Seed set to"
+    "Initializing distributed",
+    "-" * 100,  # the banner of the processes
+    "Loading `train_dataloader`",
+    "`weights_only` was not set",
+    "Restoring states from the checkpoint path",
+    "Loaded model weights from",
+    "Restored all states from",
+    "`Trainer.fit` stopped",
+    "Using 16bit Automatic Mixed Precision",
+    "Using bfloat16 Automatic Mixed Precision",
+)
+"""Beginnings of lines that Lightning logs in every run and that help nobody here."""
+
+FEW_WORKERS = ".*does not have many workers.*"
+WARNINGS = (
+    FEW_WORKERS,  # the data lies in memory: workers would only copy it
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+    ".*The number of training batches .* is smaller than the logging interval.*",
+    # The modules reduce these themselves, and RankGuard checks that the values agree on all ranks.
+    ".*recommended to use `self.log\\('(train|val|test)/(loss|accuracy|accuracy_top5)'.*sync_dist=True.*",
+    ".*Experiment logs directory .* exists and is not empty.*",
+)
+"""Patterns of warnings that Lightning gives in every run and that help nobody here."""
+
+PROFILED_STEPS = {
+    "train_dataloader_next": "next batch",
+    "batch_to_device": "transfer",
+    "training_step": "training step",
+    "backward": "backward",
+    "configure_gradient_clipping": "clipping",
+    "optimizer_step": "optimizer step",
+    "optimizer_zero_grad": "zero grad",
+}
+"""What an action is, by the end of the name that Lightning gives it when it calls a profiler."""
+
+
+def profiled_step(action: str) -> str | None:
+    """Return what part of a step an action of a profiler is, or `None` for an action that wraps such parts.
+
+    Example:
+        >>> profiled_step("[Strategy]SingleDeviceStrategy.backward"), profiled_step("run_training_epoch")
+        ('backward', None)
+    """
+    return PROFILED_STEPS.get(action.rpartition(".")[2])
+
+
+def profiled_callback(action: str) -> str | None:
+    """Return the class of the callback whose hook an action is, or `None`.
+
+    Example:
+        >>> profiled_callback("[Callback]ModelCheckpoint{'monitor': None}.on_train_batch_end")
+        'ModelCheckpoint'
+        >>> profiled_callback("[Strategy]SingleDeviceStrategy.backward")
+    """
+    if not action.startswith("[Callback]"):
+        return None
+    return action.removeprefix("[Callback]").partition("{")[0].partition(".")[0]

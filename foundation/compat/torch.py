@@ -1,0 +1,113 @@
+"""Private parts of torch: optimizers, schedulers, batch norm, buffers, the processes' store, texts of its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+def processes_store() -> Any:
+    """Return the store that the processes of the default group met through.
+
+    `torch.distributed` makes it itself from the environment, and has no public way to ask for it; a second store would
+    need a second port.
+    """
+    return dist.distributed_c10d._get_default_store()
+
+
+# -- modules -----------------------------------------------------------------------------------------------------------
+
+
+def has_buffer(module: nn.Module, name: str) -> bool:
+    """Return whether a buffer of that name is registered, also one that is `None`, which `named_buffers` leaves out."""
+    return name in module._buffers
+
+
+class BatchNormOfAnyShape(_BatchNorm):
+    """Batch norm for tensors of any number of dimensions.
+
+    The public classes each take one number of dimensions, except `SyncBatchNorm`, which refuses tensors on a CPU.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
+        pass
+
+
+def is_batch_norm(module: nn.Module) -> bool:
+    """Return whether the module is a batch norm layer; the class that all of them share is private."""
+    return isinstance(module, _BatchNorm)
+
+
+# -- optimizers --------------------------------------------------------------------------------------------------------
+
+
+def unscales_in_its_step(optimizer: Optimizer) -> bool:
+    """Return whether the optimizer unscales gradients inside its own step, as torch's fused ones do.
+
+    `GradScaler` and Lightning read the same private attribute; there is no public one.
+    """
+    return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+
+
+def leave_unscaling_to_the_scaler(optimizer: Optimizer) -> None:
+    """Let a gradient scaler treat a fused optimizer as any other.
+
+    A fused optimizer offers to unscale the gradients inside its step. Lightning then refuses to clip, even in
+    bf16-mixed where nothing is scaled, and whether a step was skipped is known to the device alone. Withdrawn, the
+    scaler unscales before the step and leaves it out after an overflow; the step is still fused.
+    """
+    if unscales_in_its_step(optimizer):
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+
+
+# -- schedulers --------------------------------------------------------------------------------------------------------
+
+LAST_LR = "_last_lr"
+"""Key of the state of every scheduler: the rates that `get_last_lr` returns, which torch gives no setter."""
+STEP_COUNT = "_step_count"
+"""Key of the state of every scheduler: how often `step` was called, by which torch warns of a wrong order."""
+ONE_CYCLE_LENGTH = frozenset({"total_steps", "_schedule_phases"})
+"""Keys of the state of `OneCycleLR` that follow from the length of the run, which cannot be changed in another way."""
+
+
+def set_last_lr(scheduler: LRScheduler, rates: list[Any]) -> None:
+    """Set what `scheduler.get_last_lr()` returns.
+
+    torch sets it in `LRScheduler.step` only, which also asks `get_lr` and counts a step.
+    """
+    scheduler._last_lr = rates
+
+
+def inner_schedulers(scheduler: LRScheduler) -> list[LRScheduler]:
+    """Return the schedulers that a `SequentialLR` or `ChainedScheduler` was given; neither offers them publicly."""
+    return list(getattr(scheduler, "_schedulers", []))
+
+
+# -- TensorBoard -------------------------------------------------------------------------------------------------------
+
+
+def write_summary(writer: Any, summary: Any) -> None:
+    """Write a summary that is made already with a `SummaryWriter`.
+
+    `add_hparams` would write the same summaries into a folder of their own, as a second run.
+    """
+    writer._get_file_writer().add_summary(summary)
+
+
+# -- errors of the connection between processes ------------------------------------------------------------------------
+
+PORT_IN_USE = r"port: (\d+),.*EADDRINUSE"
+NO_ANSWER_FROM_MASTER = r"timed out after \d+ms while trying to connect to \(([^,]+), (\d+)\)"
+PROCESSES_MISSING = r"waiting for clients\. (\d+)/(\d+) clients joined"
+PROCESS_SILENT = r"gloo.*Timed out waiting|Watchdog caught collective operation timeout|wait timeout after \d+ms"
+PROCESS_GONE = (
+    r"gloo.*(Connection (closed|reset) by peer|Broken pipe|Socket closed|Software caused|connect)"
+    r"|NCCL.*(remote process exited|ncclRemoteError|Connection|aborted)"
+    r"|Connection was likely closed|Broken pipe|Connection reset by peer|failed to recv"
+)
+"""Patterns of what torch raises, as `RuntimeError` without a code, when processes do not find or lose each other."""

@@ -1,0 +1,178 @@
+"""Private parts of Lightning work as `foundation.compat.lightning` expects; a failure here means Lightning changed."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
+
+from foundation.compat.lightning import (
+    CheckpointWithLast,
+    CSVLoggerWithWriter,
+    MetricsWriter,
+    ScriptLauncher,
+    let_ddp_find_unused_parameters,
+    process_timeout,
+    replace_script_launcher,
+    set_process_timeout,
+    shard_over_all_processes,
+    trainer_of,
+)
+
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu",
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "logger": False,
+}
+
+
+def test_a_module_has_the_trainer_that_fits_it_and_none_before(tmp_path: Path) -> None:
+    module = BoringModel()
+    assert trainer_of(module) is None
+    trainer = Trainer(default_root_dir=tmp_path, fast_dev_run=1, **QUIET)
+    trainer.fit(module)
+    assert trainer_of(module) is trainer
+
+
+@pytest.mark.parametrize("kind", [DDPStrategy, FSDPStrategy, ModelParallelStrategy])
+def test_the_timeout_that_a_strategy_was_given_can_be_read_and_set(kind: type[Any]) -> None:
+    assert process_timeout(kind(timeout=timedelta(seconds=7))) == timedelta(seconds=7), "`_timeout` of strategies"
+    strategy = kind()
+    set_process_timeout(strategy, timedelta(seconds=8))
+    assert process_timeout(strategy) == timedelta(seconds=8)
+
+
+def test_a_strategy_with_one_process_has_no_timeout() -> None:
+    assert process_timeout(SingleDeviceStrategy(torch.device("cpu"))) is None
+
+
+def test_the_timeout_reaches_the_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "lightning.pytorch.strategies.ddp._init_dist_connection", lambda *_, **options: seen.update(options)
+    )
+    strategy = DDPStrategy(parallel_devices=[torch.device("cpu")], cluster_environment=LightningEnvironment())
+    set_process_timeout(strategy, timedelta(seconds=9))
+    strategy.setup_distributed()
+    assert seen["timeout"] == timedelta(seconds=9), "DDPStrategy no longer takes `_timeout` for its process group"
+
+
+def test_a_model_parallel_strategy_shards_over_all_processes() -> None:
+    strategy = ModelParallelStrategy(tensor_parallel_size=1)
+    shard_over_all_processes(strategy, 6)
+    assert strategy._data_parallel_size == 6
+    chosen = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=3)
+    shard_over_all_processes(chosen, 6)
+    assert (chosen._data_parallel_size, chosen._tensor_parallel_size) == (2, 3)
+
+
+def test_ddp_is_made_with_find_unused_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(
+        "lightning.pytorch.strategies.ddp.DistributedDataParallel", lambda module, **options: seen.update(options)
+    )
+    for strategy, expected in ((DDPStrategy(), True), (DDPStrategy(find_unused_parameters=False), False)):
+        strategy.parallel_devices = [torch.device("cpu")]
+        strategy.cluster_environment = LightningEnvironment()
+        let_ddp_find_unused_parameters(strategy)
+        strategy._setup_model(torch.nn.Linear(1, 1))
+        assert seen["find_unused_parameters"] is expected, "DDPStrategy no longer makes DDP of `_ddp_kwargs`"
+    let_ddp_find_unused_parameters(SingleDeviceStrategy(torch.device("cpu")))
+
+
+def test_the_script_launcher_of_a_strategy_is_replaced() -> None:
+    trainer = Trainer(devices=2, strategy="ddp", **QUIET)
+    replace_script_launcher(trainer.strategy, ScriptLauncher)
+    launcher = trainer.strategy.launcher
+    assert type(launcher) is ScriptLauncher, "DDP no longer starts its processes with `_SubprocessScriptLauncher`"
+    assert (launcher.num_processes, launcher.num_nodes, launcher.procs) == (2, 1, [])
+
+
+def test_a_launcher_starts_a_process_for_each_further_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def start(command: list[str], env: dict[str, str], **options: Any) -> object:
+        started.append(env["LOCAL_RANK"])
+        return object()
+
+    monkeypatch.setattr("subprocess.Popen", start)
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "0")
+    launcher = ScriptLauncher(LightningEnvironment(), num_processes=3, num_nodes=1)
+    launcher.start_other_processes()
+    assert started == ["1", "2"]
+    assert len(launcher.procs) == 2
+
+
+def test_a_launcher_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    try:
+        ScriptLauncher(LightningEnvironment(), num_processes=1000, num_nodes=1).share_cores()
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+def test_last_asks_the_checkpoint_callback(tmp_path: Path) -> None:
+    class Asked(CheckpointWithLast):
+        def last_checkpoints(self, trainer: Trainer) -> set[str]:
+            return {str(tmp_path / "chosen.ckpt")}
+
+    module = BoringModel()
+    trainer = Trainer(default_root_dir=tmp_path, fast_dev_run=1, **QUIET)
+    trainer.fit(module)
+    trainer.save_checkpoint(tmp_path / "chosen.ckpt")
+    again = Trainer(default_root_dir=tmp_path, max_epochs=2, limit_train_batches=1, callbacks=[Asked()], **QUIET)
+    again.fit(module, ckpt_path="last")
+    assert again.ckpt_path == str(tmp_path / "chosen.ckpt"), (
+        "`ckpt_path='last'` no longer asks `_find_last_checkpoints`"
+    )
+
+
+class NotedWriter(MetricsWriter):
+    """Writes down what Lightning asks of it."""
+
+    asked: list[Any]
+
+    def __init__(self, folder: str) -> None:
+        self.asked = []
+        super().__init__(folder)
+
+    def open_existing(self) -> None:
+        self.asked.append("open")
+
+    def add_columns(self, names: list[str]) -> None:
+        self.asked.append(names)
+
+
+class NotedLogger(CSVLoggerWithWriter):
+    """A logger with that writer."""
+
+    def make_writer(self) -> MetricsWriter:
+        return NotedWriter(self.log_dir)
+
+
+def test_the_writer_of_the_csv_logger_keeps_what_is_there(tmp_path: Path) -> None:
+    logger = NotedLogger(tmp_path, name="", version="run")
+    logger.log_metrics({"a": 1.0}, step=0)
+    logger.save()
+    logger.log_metrics({"a": 2.0, "b": 3.0}, step=1)
+    logger.save()
+    writer = logger.experiment
+    assert writer is logger.experiment
+    assert writer.asked == ["open", ["a", "b", "step"]], "Lightning's CSV writer no longer asks these private methods"
+    assert logger.finalize("success") is None
+
+
+def test_a_module_is_still_built_without_a_trainer() -> None:
+    assert isinstance(BoringModel(), LightningModule)
+    with pytest.raises(RuntimeError, match="is not attached to a `Trainer`"):
+        _ = BoringModel().trainer
