@@ -1,4 +1,4 @@
-"""Running commands in this process."""
+"""Run commands in this process."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ SHORT = [
 
 
 def run(words: Sequence[str]) -> Any:
-    """Run a command; its LightningCLI object."""
+    """Run a command; a training command returns its LightningCLI object."""
     return main(list(words))
 
 
 def refused(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command says that must end with exit code 2, one line and no traceback."""
+    """Return the error of a command, which must end with exit code 2 and one line without a traceback."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         main(list(words))

@@ -15,7 +15,7 @@ from datamodules import DigitsDataModule
 
 
 class Forgetful(DigitsDataModule):
-    """Keeps no position."""
+    """Saves no position in the epoch."""
 
     def load_state_dict(self, state_dict):
         pass
@@ -26,7 +26,7 @@ class Forgetful(DigitsDataModule):
 
 
 @pytest.mark.parametrize("forgetful", [False, True])
-def test_told_apart(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_inexact_resume_is_detected(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text(FORGETFUL)
     extra = ["--data", "mine.Forgetful"] if forgetful else []
     with pytest.raises(SystemExit) as caught:
@@ -43,7 +43,7 @@ def test_told_apart(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixtu
 
 
 def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A difference without a known reason is one all the same."""
+    """A difference without a known cause counts too."""
     (tmp_path / "mine.py").write_text(FORGETFUL)
     monkeypatch.setattr(verify_resume, "possible_causes", lambda *_: [])
     with pytest.raises(SystemExit) as caught:
@@ -54,14 +54,14 @@ def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert found["differences"]["weights"]
 
 
-def test_a_run_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_run_gives_a_one_line_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["verify-resume", *SMALL, "--trainer.max_epoch", "3"])
     assert caught.value.code == 2
     assert "error: the run failed: unknown argument --trainer.max_epoch" in capsys.readouterr().err
 
 
-def test_what_is_typed_wins() -> None:
+def test_the_users_arguments_come_last() -> None:
     _, words = parse(["-c", "a.yaml", "--trainer.max_epochs", "5", "--config=b.yaml"])
     assert words == ["--config=a.yaml", "--config=b.yaml", *SHORT, "--trainer.max_epochs", "5"]
 

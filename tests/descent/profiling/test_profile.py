@@ -1,4 +1,4 @@
-"""`descent profile`: times are charged to their parts, operations counted, advice applies, no trace is left."""
+"""`descent profile`: time per part, operation counts, advice, and nothing of the user's is changed."""
 
 import json
 from functools import partial
@@ -38,11 +38,11 @@ def trainer(**options: Any) -> Trainer:
     return Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, **options)
 
 
-def test_each_moment_is_charged_to_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_counts_for_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(100))
     monkeypatch.setattr(step_profiler.time, "perf_counter", lambda: float(next(now)))  # type: ignore[attr-defined]
     profiler = StepProfiler()
-    with profiler.profile("run_training_batch"):  # no part of its own
+    with profiler.profile("run_training_batch"):  # belongs to no part
         with profiler.profile("[LightningModule]ImageClassifier.optimizer_step"):
             with profiler.profile("[Strategy]SingleDeviceStrategy.training_step"), profiler.profile("forward"):
                 pass
@@ -50,7 +50,7 @@ def test_each_moment_is_charged_to_the_innermost_part(monkeypatch: pytest.Monkey
                 pass
         with profiler.profile("[Callback]GradientNorm{'a': 1.5}.on_train_batch_end"):
             pass
-    # A look at the clock is a second later than the one before.
+    # Each reading of the clock is one second later.
     assert profiler.seconds == {
         "Lightning's loop": 4, "optimizer": 3, "rest of training_step": 2, "forward": 1, "backward": 1, "callbacks": 1,
     }  # fmt: skip
@@ -63,13 +63,13 @@ def test_operations_and_parts_of_a_linear_layer() -> None:
         module(), DigitsDataModule(batch_size=32), trainer(callbacks=[GradientNorm()]), steps=4, seconds=60
     )  # fmt: skip
     assert (found.steps, found.samples) == (4, 32)
-    assert found.flops == 2 * (2 * 32 * 64 * 10)  # outputs, and gradients of the weights; none of the figures
+    assert found.flops == 2 * (2 * 32 * 64 * 10)  # outputs and gradients of the weights, but no gradient of the images
     assert all(found.seconds[part] > 0 for part in ("waiting for data", "forward", "loss", "backward", "clipping"))
     assert sum(found.share(part) for part in PARTS) == pytest.approx(1)
     assert "GradientNorm" in found.callbacks
 
 
-def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_module_data_and_random_state_are_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model, data, run = module(), DigitsDataModule(), trainer()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
@@ -90,15 +90,15 @@ def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_exception_ends_the_count_of_operations() -> None:
     class Failing(nn.Linear):
         def forward(self, figures: Tensor) -> Tensor:
-            raise RuntimeError("in the midst of a step")
+            raise RuntimeError("within a step")
 
-    with pytest.raises(RuntimeError, match="in the midst of a step"):
+    with pytest.raises(RuntimeError, match="within a step"):
         time_steps(module(Failing(64, 10), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
     assert torch.utils._python_dispatch._get_current_dispatch_mode() is None
 
 
 class Slow(Dataset[tuple[Tensor, int]]):
-    """Samples that take long to make."""
+    """Samples that take long to compute."""
 
     def __len__(self) -> int:
         return 256
@@ -108,7 +108,7 @@ class Slow(Dataset[tuple[Tensor, int]]):
 
 
 class SlowData(DigitsDataModule):
-    """As many workers as are asked for."""
+    """Loads the slow samples with the given number of workers."""
 
     def train_dataloader(self) -> Any:
         return DataLoader(Slow(), 16, num_workers=self.num_workers)
@@ -127,7 +127,7 @@ def measured(**seconds: float) -> StepTiming:
     return StepTiming(steps=10, samples=64, seconds=spent, flops=10**6, faults=5000, system=0.4)
 
 
-def test_slow_data_is_seen() -> None:
+def test_slow_data_is_detected() -> None:
     run = ProfiledRun(module(), SlowData(), trainer(), steps=5, seconds=60)
     found = run.measure()
     assert found.share("waiting for data") > 0.3
@@ -135,14 +135,14 @@ def test_slow_data_is_seen() -> None:
     assert any("batches wait for data" in text and "raise --data.num_workers from 0 to" in text for text in texts)
 
 
-def test_nothing_is_advised_where_nothing_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_advice_if_nothing_applies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advice, "cores", lambda: 1)
     monkeypatch.delenv(SWITCH, raising=False)
     good = measured(forward=1.0, backward=2.0)
     assert advice_for(good, module(nn.Sequential(nn.Conv2d(1, 2, 3))), precision="bf16-mixed") == []
 
 
-def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_advice_that_applies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advice, "cores", lambda: 8)
     monkeypatch.setattr(advice, "cpu_has_bf16", lambda: True)
     monkeypatch.setenv(SWITCH, "system")
@@ -164,7 +164,7 @@ def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "16 threads share 8 cores: OMP_NUM_THREADS=8" in advice_for(many, module(), precision="bf16-mixed")
 
 
-def test_short_rows_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_rows_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advice, "cpu_has_amx", lambda: True)
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 1))
     found = " ".join(advice_for(measured(forward=1.0), module(network), precision="bf16-mixed"))
@@ -175,7 +175,7 @@ def test_short_rows_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("given", [{"fused": False}, {"foreach": True}, {"foreach": False}])
-def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fused_optimizer_is_tried(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model = module()
     model.optimizer = partial(torch.optim.AdamW, lr=1e-3, **given)
     run = ProfiledRun(model, DigitsDataModule(), trainer(), steps=3, seconds=1)
@@ -195,7 +195,7 @@ def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], mon
     assert choose_implementation(model.optimizer, [torch.zeros(1)]) == {"fused": True}
 
 
-def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_is_tried_and_its_gain_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advice, "cores", lambda: 1)
     monkeypatch.setattr(advice, "cpu_has_bf16", lambda: False)
     rates = iter([100.0, 400.0, 100.0, 100.0])  # without and with the change, twice
@@ -216,7 +216,7 @@ def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) 
     assert [each.gain for each in advise(run, measured(forward=1.0, optimizer=1.0))[1]] == pytest.approx([0.9])
 
 
-def test_work_of_others_is_said() -> None:
+def test_a_load_by_other_processes_is_reported() -> None:
     found = measured(forward=1.0)
     peaks = {"fp32": {"matrix product": 1e9}}
     line = "other processes kept 1.4 cores busy: measure again when they have finished"
@@ -227,7 +227,7 @@ def test_work_of_others_is_said() -> None:
         )
 
 
-def test_the_peak_counts_operations() -> None:
+def test_peak_flops_are_plausible() -> None:
     found = peak_flops(torch.device("cpu"), "fp32", seconds=0.02)
     assert all(1e8 < value < 1e14 for value in found.values())
 
