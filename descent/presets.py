@@ -29,6 +29,11 @@ def names() -> list[str]:
     return sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.yaml"))
 
 
+def kinds() -> list[str]:
+    """Return the kinds of presets; a preset without a kind is a whole experiment."""
+    return sorted({name.partition("/")[0] for name in names() if "/" in name})
+
+
 def nearest(path: str) -> str:
     """Return ` Did you mean …?` for a preset that does not exist, or how to list the presets."""
     text = path.removeprefix("configs/")
@@ -54,8 +59,7 @@ def resolve(text: str, folder: Path | None = None) -> str:
     found = shipped(text)
     if found is not None:
         return str(found)
-    kinds = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
-    if Path(text).parts[:1] and (Path(text).parts[0] in kinds or Path(text).parts[0] == "configs"):
+    if Path(text).parts[:1] and Path(text).parts[0] in {*kinds(), "configs"}:
         raise PresetNotFoundError(f"preset not found: {text}.{nearest(text)}")
     return text
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from descent.commands.parser import options_in
-from descent.commands.presets import kinds
 from descent.commands.show.show import SUBJECTS
 from descent.commands.table import LIGHT, commands
-from descent.presets import names, shipped
+from descent.presets import kinds, names, shipped
 from descent.training.help import HELP
 
 ROOT = Path(__file__).parents[2]

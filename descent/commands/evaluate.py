@@ -12,7 +12,8 @@ usage: descent evaluate --ckpt_path PATH [--images FOLDER] [options]
 
 Evaluates a single-label classifier: accuracy with a 95 % confidence interval, precision, recall and
 F1 of each class, confusion matrix, calibration before and after temperature scaling, the most
-confident mistakes. Writes evaluation.html, evaluation.json, classes.csv, confusion.csv, answers.csv.
+confident mistakes. Writes evaluation.html, evaluation.json, classes.csv, confusion.csv and
+answers.csv.
 
   --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
                           folder (its newest run)

@@ -5,7 +5,7 @@ from itertools import takewhile
 from textwrap import shorten
 
 from descent.commands.parser import CommandParser, print_json
-from descent.presets import SHIPPED, names
+from descent.presets import SHIPPED, kinds, names
 from descent.training.parse_errors import suggest
 
 USAGE = """\
@@ -34,11 +34,6 @@ def main(args: list[str]) -> None:
         print_json([{"name": name, "summary": text} for name, text in listed.items()])
     else:
         print("\n".join(f"{name:<36} {text}" for name, text in listed.items()))
-
-
-def kinds() -> list[str]:
-    """Return the kinds of presets; a preset without a kind is a whole experiment."""
-    return sorted({name.partition("/")[0] for name in names() if "/" in name})
 
 
 def summary(name: str) -> str:

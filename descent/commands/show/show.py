@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from descent.commands.parser import CommandParser, refuse
-from descent.training.parse_errors import suggest
 
 USAGE = """\
 usage: descent show SUBJECT [options]
@@ -41,6 +40,8 @@ def main(args: list[str]) -> Any:
         return None
     subject, *words = args
     if subject not in OPTIONS:
+        from descent.training.parse_errors import suggest  # not at the top: completion imports this file
+
         refuse(f"unknown subject {subject}: show takes {', '.join(SUBJECTS)}.{suggest(subject, SUBJECTS)}")
     parser = CommandParser(f"show {subject}", USAGE)
     parser.add_argument("--out", type=Path, default=Path())

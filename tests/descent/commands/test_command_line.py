@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from cli import main
-from descent.commands.presets import kinds
 from descent.commands.table import LIGHT, TRAINING, commands
-from descent.presets import names
+from descent.presets import kinds, names
 from tests.descent.helpers import SHORT
 
 ROOT = Path(__file__).parents[3]
