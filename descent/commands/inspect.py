@@ -91,10 +91,10 @@ def _position(checkpoint: Mapping[str, Any], about: Mapping[str, Any]) -> list[s
         return []
     try:
         done = int(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"])
-        batches = f", {done} of {about['batches']} batches of it done"
+        batches = f", {done} of {about['batches']} batches done"
     except (KeyError, TypeError):
         batches = ""
-    return [f"position    step {checkpoint['global_step']}, epoch {checkpoint.get('epoch')} (from 0){batches}"]
+    return [f"position    step {checkpoint['global_step']}, epoch {checkpoint.get('epoch')} (counted from 0){batches}"]
 
 
 def _origin(about: Mapping[str, Any]) -> list[str]:

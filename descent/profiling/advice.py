@@ -179,8 +179,8 @@ def _precision_trials(run: ProfiledRun) -> Iterator[Trial]:
     short = short_rows(run.module)
     if short and run.on_cpu and cpu_has_amx() and "bf16" in precision:
         text = (
-            f"the weight gradient of {short} plain 3×3 convolution{'s' if short > 1 else ''} takes short rows where "
-            "maps are up to 8 pixels wide: lightning_modules.networks.amx_convolution.use_long_rows(network)"
+            f"the weight gradient of {short} plain 3×3 convolution{'s' if short > 1 else ''} is computed in short rows "
+            "where feature maps are up to 8 pixels wide, which AMX does slowly: lightning_modules.networks.amx_convolution.use_long_rows(network)"
         )
         yield Trial(text, {"adjust": use_long_rows})
 

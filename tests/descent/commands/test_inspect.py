@@ -25,7 +25,7 @@ def test_prints_what_the_checkpoint_contains(run: Path, capsys: pytest.CaptureFi
     for words in (
         f"file        {run}/checkpoints/best.ckpt",
         "and size are those it was saved with",
-        "step 20, epoch 0 (from 0), 20 of 20 batches of it done",
+        "step 20, epoch 0 (counted from 0), 20 of 20 batches done",
         "val/loss ",
         "best        val/loss (min): best.ckpt ",
         f"torch {metadata.version('torch')}",

@@ -168,7 +168,7 @@ def test_short_rows_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advice, "cpu_has_amx", lambda: True)
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 1))
     found = " ".join(advice_for(measured(forward=1.0), module(network), precision="bf16-mixed"))
-    assert "the weight gradient of 2 plain 3×3 convolutions takes short rows" in found
+    assert "the weight gradient of 2 plain 3×3 convolutions is computed in short rows" in found
     assert "short rows" not in " ".join(advice_for(measured(forward=1.0), module(network)))  # in float32
     found = " ".join(advice_for(measured(forward=1.0), module(use_long_rows(network)), precision="bf16-mixed"))
     assert "short rows" not in found
