@@ -8,6 +8,7 @@ import html
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,9 +32,10 @@ def rooms(package: str) -> list[str]:
 
 
 def purpose(folder: str) -> str:
-    """The docstring of a package, in one line."""
+    """The docstring of a package in one line, up to a paragraph that introduces a list."""
     doc = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())) or ""
-    return " ".join(doc.split())
+    paragraphs = takewhile(lambda text: not text.endswith(":"), doc.split("\n\n"))
+    return " ".join(" ".join(paragraphs).split())
 
 
 def table() -> str:

@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from descent.commands.parser import CommandParser, print_json, refuse, run
+from descent.commands.parser import CommandParser, print_json, refuse
+from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
@@ -42,8 +43,9 @@ def main(args: list[str]) -> Any:
     options, rest = parser.parse_with_overrides(args)
     if options.config is None:
         parser.error("descent compare needs a study: -c configs/studies/quickstart.yaml (descent presets studies)")
-    stopped = "stopped; what is finished is kept, and the same command continues."
-    return run(_compare, options, *_keys(rest), stopped=stopped)
+    changes, overrides = _keys(rest)
+    with mistakes_in_one_line("stopped; what is finished is kept, and the same command continues."):
+        return _compare(options, changes, overrides)
 
 
 def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
@@ -67,8 +69,8 @@ def as_dict(result: Any) -> dict[str, Any]:
     """Return verdict, ties and table of a study as plain values."""
     return {
         "verdict": result.verdict,
-        "metric": result.tables.metric,
-        "ties": result.tables.letters,
+        "metric": result.analysis.metric,
+        "ties": result.analysis.letters,
         "table": result.table.reset_index().to_dict(orient="records"),
         "report": str(result.folder / "report.html"),
     }

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from descent.commands.parser import CommandParser, run
+from descent.commands.parser import CommandParser
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 
 USAGE = """\
@@ -31,7 +32,9 @@ def main(args: list[str]) -> Any:
     parser.add_checkpoint()
     parser.add_json()
     parser.add_argument("--images", type=Path)
-    return run(_evaluate, *parser.parse_with_overrides(args))
+    options, overrides = parser.parse_with_overrides(args)
+    with mistakes_in_one_line("stopped."):
+        return _evaluate(options, overrides)
 
 
 def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:

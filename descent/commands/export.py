@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from descent.commands.parser import CommandParser, run
+from descent.commands.parser import CommandParser
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 
 USAGE = """\
@@ -37,7 +38,8 @@ def main(args: list[str]) -> Any:
     options, overrides = parser.parse_with_overrides(args)
     if options.to not in SUFFIXES:
         parser.error(f"--to must be {' or '.join(SUFFIXES)}, got {options.to or 'nothing'}")
-    return run(_export, options, overrides)
+    with mistakes_in_one_line("stopped."):
+        return _export(options, overrides)
 
 
 def _export(options: argparse.Namespace, overrides: list[str]) -> Any:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from descent.commands.parser import CommandParser, print_json, run
+from descent.commands.parser import CommandParser, print_json
+from descent.training.mistakes import mistakes_in_one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +41,9 @@ def main(args: list[str]) -> None:
     parser.add_argument("--layers", action="store_true")
     parser.add_argument("--config", action="store_true")
     parser.add_json()
-    run(_inspect, parser.parse_args(args))
+    options = parser.parse_args(args)
+    with mistakes_in_one_line("stopped."):
+        _inspect(options)
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -1,15 +1,11 @@
-"""What the commands share: their argument parser, one-line errors, and JSON output."""
+"""What the commands share: their argument parser, and JSON output."""
 
 import argparse
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from foundation.errors import UserError
-
-Result = TypeVar("Result")
 CHECKPOINT = "a checkpoint, a run's folder (its best checkpoint) or an experiment's folder (its newest run)"
 
 
@@ -73,27 +69,6 @@ def refuse(text: str) -> NoReturn:
     """Print a one-line error and exit with 2."""
     print(f"error: {text}", file=sys.stderr)
     raise SystemExit(2)
-
-
-def run(work: Callable[..., Result], *args: Any, stopped: str = "stopped.") -> Result:
-    """Do a command's work: a user's mistake becomes a one-line error with exit code 2, Ctrl+C exit code 130.
-
-    Args:
-        work: Called with `args`. It imports torch itself, so that `--help` stays fast.
-        *args: Arguments of `work`.
-        stopped: Printed after Ctrl+C.
-    """
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-    from descent.training.run_command import fail
-
-    try:
-        return work(*args)
-    except (UserError, MisconfigurationException, OSError) as error:
-        fail(error)
-    except KeyboardInterrupt:
-        print(f"\n{stopped}", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 def print_json(value: Any) -> None:

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from descent.commands.parser import CommandParser, run
+from descent.commands.parser import CommandParser
+from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
 usage: descent predict --ckpt_path PATH --images FOLDER_OR_FILES... [options]
@@ -29,7 +30,9 @@ def main(args: list[str]) -> Any:
     parser = CommandParser("predict", USAGE)
     parser.add_checkpoint()
     parser.add_argument("--images", nargs="+", action="extend")
-    return run(_predict, *parser.parse_with_overrides(args))
+    options, overrides = parser.parse_with_overrides(args)
+    with mistakes_in_one_line("stopped."):
+        return _predict(options, overrides)
 
 
 def _predict(options: argparse.Namespace, overrides: list[str]) -> Any:

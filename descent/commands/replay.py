@@ -1,10 +1,10 @@
 """`descent replay`: repeat the step that produced a NaN or infinity, and name the first layer with such a value."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from descent.commands.parser import CommandParser, run
+from descent.commands.parser import CommandParser
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 
 USAGE = """\
@@ -28,7 +28,8 @@ def main(args: list[str]) -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--accelerator", default="auto")
     options = parser.parse_args(args)
-    found, saved = run(replay_file, options.file, options.accelerator)
+    with mistakes_in_one_line("stopped."):
+        found, saved = replay_file(options.file, options.accelerator)
     print(f"saved     {saved}")
     print(f"replayed  {found or 'everything is finite'}")
     if str(found) != str(saved):
@@ -41,25 +42,14 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     Raises:
         UserError: The file has no config, because the module was created in Python.
     """
-    from callbacks.non_finite.file import read_black_box, replay
-    from descent.training.command_line import DescentCLI
-
-    class Rebuilt(DescentCLI):
-        """Module and data as in the run, without a run."""
-
-        def before_instantiate_classes(self) -> None:
-            pass
-
-        def _run_subcommand(self, subcommand: str) -> None:
-            pass
+    from callbacks.non_finite.replay import read_black_box, replay
+    from descent.training.build import build, parse_config
 
     content = read_black_box(path)
     if content["config"] is None:
         raise UserError(
-            f"{path} holds no config, the module was made in Python: callbacks.non_finite.file.replay(path, module)."
+            f"{path} has no config, because the module was created in Python: use "
+            "callbacks.non_finite.replay.replay(path, module)."
         )
-    with TemporaryDirectory() as folder:
-        config = Path(folder, "config.yaml")
-        config.write_text(content["config"])
-        built = Rebuilt(["fit", "--config", str(config)])
-    return replay(path, built.model, accelerator=accelerator), content["fault"]
+    built = build(parse_config(["--config", content["config"]], "fit"), command="fit")
+    return replay(path, built.module, accelerator=accelerator), content["fault"]

@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from descent.commands.parser import CommandParser, print_json, run
+from descent.commands.parser import CommandParser, print_json
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 
 USAGE = """\
@@ -52,7 +53,10 @@ def main(args: list[str]) -> None:
     Raises:
         SystemExit: With 0 if the runs are the same, else with 1.
     """
-    raise SystemExit(0 if run(_verify, *parse(args)) else 1)
+    options, words = parse(args)
+    with mistakes_in_one_line("stopped."):
+        same = _verify(options, words)
+    raise SystemExit(0 if same else 1)
 
 
 def parse(args: list[str]) -> tuple[argparse.Namespace, list[str]]:

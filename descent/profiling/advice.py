@@ -21,7 +21,7 @@ from descent.profiling.measurement import StepTiming, time_steps
 from foundation.errors import UserError
 from foundation.factories import name_of
 from foundation.hardware import cores, cpu_has_bf16
-from lightning_modules.networks.amx_convolution import cpu_has_amx, short_rows, use_long_rows
+from lightning_modules.networks.amx_convolution import cpu_has_amx, plain_convolutions, use_amx_convolution
 from lightning_modules.optimizers.implementation import declines_fused
 
 MIN_GAIN = 1.03  # a smaller gain is noise
@@ -176,13 +176,14 @@ def _precision_trials(run: ProfiledRun) -> Iterator[Trial]:
     if precision.startswith("32") and (not run.on_cpu or cpu_has_bf16()):
         text = "bf16 autocast is not used, and this device has bf16: --trainer.precision bf16-mixed"
         yield Trial(text, {"strategy": _strategy_in_bf16(run.trainer)})
-    short = short_rows(run.module)
-    if short and run.on_cpu and cpu_has_amx() and "bf16" in precision:
+    offers_amx = getattr(getattr(run.module, "network", None), "amx_convolution", False)  # then it is used already
+    plain = 0 if offers_amx else plain_convolutions(run.module)
+    if plain and run.on_cpu and cpu_has_amx() and "bf16" in precision:
         text = (
-            f"the weight gradient of {short} plain 3×3 convolution{'s' if short > 1 else ''} is computed in short rows "
-            "where feature maps are up to 8 pixels wide, which AMX does slowly: lightning_modules.networks.amx_convolution.use_long_rows(network)"
+            f"the weight gradient of {plain} plain 3×3 convolution{'s' if plain > 1 else ''} is slow where feature "
+            "maps are up to 8 pixels wide: lightning_modules.networks.amx_convolution.use_amx_convolution(network)"
         )
-        yield Trial(text, {"adjust": use_long_rows})
+        yield Trial(text, {"adjust": use_amx_convolution})
 
 
 def _setter(name: str, value: Any) -> Callable[[Any], None]:

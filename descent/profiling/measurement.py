@@ -23,7 +23,7 @@ from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.preemption import Preemption
 from descent.profiling.step_profiler import StepProfiler
 from descent.runs.loggers import run_loggers
-from foundation.trial_fit import private_fit, trainer_options
+from foundation.trial_fit import trainer_options, trial_fit
 
 WARM_UP = 3  # steps in which memory formats are chosen and buffers allocated
 LEFT_OUT = (
@@ -181,7 +181,7 @@ def time_steps(
             if adjust is not None:
                 adjust(copied)
 
-        private_fit(module, data, measurement, 0, prepare, logged=True, **(options | changed))
+        trial_fit(module, data, measurement, 0, prepare, logged=True, **(options | changed))
     timing = measurement.timing
     if often and every:  # as if it had been logged as rarely as the trainer does
         timing.seconds["logging"] = timing.seconds.get("logging", 0.0) * often / every

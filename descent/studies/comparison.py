@@ -1,18 +1,20 @@
-"""A study from beginning to end: from Python, as the command does it."""
+"""`compare`: run a study from beginning to end, from Python or by `descent compare`."""
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from descent.studies.config_overlay import Config
-from descent.studies.report.results import StudyTables
-from descent.studies.report.write import StudyResult
+from descent.studies.report.analysis import StudyAnalysis
+from descent.studies.report.write import StudyResult, write_report
 from descent.studies.running.ledger import Ledger
 from descent.studies.running.one_run import check_config
 from descent.studies.running.planner import parse_budget
 from descent.studies.running.search import Point
 from descent.studies.running.worker import Worker
 from descent.studies.study_config import StudyConfig, read_study
-from descent.training.run_command import quiet
+from descent.training.quiet import quiet
 from foundation.errors import UserError
 
 
@@ -26,24 +28,24 @@ def compare(
     verbose: bool = True,
     **changes: Any,
 ) -> StudyResult | None:
-    """Run a study, or go on with it, and write its report.
+    """Run or continue a study, and write its report.
 
     Args:
         study: A YAML file or a mapping; see `descent.studies.study_config.StudyConfig`.
-        out: Its folder, `runs/studies/<name>` by default. What is finished there is not run again.
-        budget: Seconds, or a time such as "10m": fits the study to it.
+        out: Folder of the study, by default `runs/studies/<name>`. Runs that are finished there are not repeated.
+        budget: Time for the whole study, in seconds or as a text such as "10m"; trials and seeds are fitted to it.
         storage: URL of a database that several machines share; by default a SQLite file in the folder.
-        plan_only: Stop after the pilot, with the plan.
-        heartbeat: With a database server: seconds between two signs of life of a worker; one that has shown none for
-            three times as long is taken for dead.
+        plan_only: Stop after the pilot and print the plan.
+        heartbeat: With a database server, seconds between two heartbeats of a worker; a worker without one for three
+            times as long counts as dead.
         verbose: Print a line for each run.
-        **changes: Keys of the study to be replaced, e.g. `seeds=12`.
+        **changes: Values that replace keys of the study, e.g. `seeds=12`.
 
     Returns:
         The result; `None` with `plan_only`.
 
     Raises:
-        UserError: Something is wrong with the study.
+        UserError: The study or the config of a candidate is not valid.
         OSError: A file or the storage cannot be read or written.
     """
     quiet()
@@ -53,26 +55,24 @@ def compare(
     folder = Path(out) if out is not None else Path("runs") / "studies" / config.name
     folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(storage or f"sqlite:///{(folder / 'study.db').absolute()}", config.name, folder, heartbeat)
-    same_rules(ledger, config, folder)
-    worker = Worker(config, ledger, defaults, seconds, say=_print if verbose else _nothing)
+    check_unchanged(ledger, config, folder)
+    worker = Worker(config, ledger, defaults, seconds, partial(print, flush=True) if verbose else lambda line: None)
     progress = worker.run(plan_only)
     if plan_only:
         return None
     plan = worker.plan()
     assert plan is not None
-    tables = StudyTables(config, progress.outcomes, defaults, plan.trials, int(ledger.settled("seeds")))
-    result = StudyResult(folder, tables, plan)
-    from descent.studies.report.write import write_report
-
+    analysis = StudyAnalysis(config, progress.outcomes, defaults, plan.trials, int(ledger.get("seeds")))
+    result = StudyResult(folder, analysis, plan)
     write_report(result)
     return result
 
 
 def check_candidates(config: StudyConfig) -> dict[str, Point]:
-    """Parse every candidate's config before anything runs; its own values of what is tuned.
+    """Parse every candidate's config before anything runs, and return its own values of the tuned keys.
 
     Raises:
-        UserError: One is not accepted; the message names it.
+        UserError: The config of a candidate is not valid; the message names the candidate.
     """
     defaults = {}
     for name in config.names:
@@ -84,27 +84,17 @@ def check_candidates(config: StudyConfig) -> dict[str, Point]:
     return defaults
 
 
-def same_rules(ledger: Ledger, config: StudyConfig, folder: Path) -> None:
-    """See that a study is continued with the rules that it was begun with.
+def check_unchanged(ledger: Ledger, config: StudyConfig, folder: Path) -> None:
+    """Check that a study is continued with the config that it was started with.
 
     Raises:
-        UserError: They differ.
+        UserError: The config has changed.
     """
-    import json
-
     record = json.loads(json.dumps(config.record()))
-    begun = ledger.once("rules", lambda: record)
-    differing = [key for key in record if record[key] != begun.get(key)]
+    started = ledger.get_or_set("rules", lambda: record)
+    differing = [key for key in record if record[key] != started.get(key)]
     if differing:
         raise UserError(
-            f"the study in {folder} was begun with another {', '.join(differing)}: take a new folder (--out), or the "
-            "config it was begun with."
+            f"the study in {folder} was started with another value of {', '.join(differing)}: choose a new folder "
+            "(--out), or use the config that it was started with."
         )
-
-
-def _print(line: str) -> None:
-    print(line, flush=True)
-
-
-def _nothing(line: str) -> None:
-    pass

@@ -1,89 +1,90 @@
-"""Configs laid over one another without leaks: what a key names is replaced whole, never mixed with what was there."""
+"""Read a run's config and set dotted keys in it; a new value replaces the old one as a whole, nothing is merged."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from descent import presets
-from descent.training.command_line import DEFAULT_MODULE
+from descent.training.arguments import DEFAULT_MODULE
 from foundation.errors import UserError
 
 Config = dict[str, Any]
 
-OF_ONE_RUN = ("config", "ckpt_path", "weights_only", "verbose", "experiment", "checkpoint", "seed_everything")
-"""Keys of a run's config that say nothing about the experiment."""
+RUN_KEYS = ("config", "ckpt_path", "weights_only", "verbose", "experiment", "checkpoint", "seed_everything")
+"""Keys of a config that belong to one run and not to the experiment."""
 
 
 def load_experiment(path: str) -> Config:
-    """A run's config as a mapping: a preset's path, a file of the user's own, or the `config.yaml` of a run.
+    """Read a run's config: a preset, the user's own file, or the `config.yaml` of a run.
 
     Args:
-        path: As presets are named.
+        path: Path or name of a preset.
 
     Raises:
         FileNotFoundError: There is no such file.
     """
     config = _read(_find(path))
-    config = {key: value for key, value in config.items() if key not in OF_ONE_RUN}
+    config = {key: value for key, value in config.items() if key not in RUN_KEYS}
     model = expand(config.get("model", {}))
     config["model"] = model if "class_path" in model else {**DEFAULT_MODULE, "init_args": model}
     return config
 
 
-def lay(config: Config, key: str, value: Any) -> None:
-    """Set a dotted key, as on the command line: `model.optimizer.lr` finds its way through presets and `init_args`.
+def set_key(config: Config, key: str, value: Any) -> None:
+    """Set a dotted key as on the command line; presets and `init_args` on the way are opened.
 
-    The value takes the whole place of what stood there: after AdamW, an SGD keeps nothing of AdamW's arguments.
+    The value replaces the old one as a whole: an SGD in place of an AdamW keeps none of AdamW's arguments.
 
     Args:
-        config: Changed in place.
-        key: E.g. `trainer.max_epochs`.
-        value: Anything that YAML holds; the path of a preset names its content.
+        config: The config, which is changed in place.
+        key: E.g. `trainer.max_epochs` or `model.optimizer.lr`.
+        value: Any YAML value; the path of a preset stands for its content.
 
     Example:
         >>> config = {"model": {"class_path": "m.M", "init_args": {"optimizer": {"class_path": "A", "init_args": {}}}}}
-        >>> lay(config, "model.optimizer.lr", 0.1)
-        >>> lay(config, "trainer.max_epochs", 3)
+        >>> set_key(config, "model.optimizer.lr", 0.1)
+        >>> set_key(config, "trainer.max_epochs", 3)
         >>> config["model"]["init_args"]["optimizer"], config["trainer"]
         ({'class_path': 'A', 'init_args': {'lr': 0.1}}, {'max_epochs': 3})
     """
     *path, last = key.split(".")
     node = config
     for part in path:
-        node = _inside(node, part)
+        node = _arguments(node, part)
         node[part] = expand(node.get(part) or {})
         node = node[part]
-    _inside(node, last)[last] = copy.deepcopy(value)
+    _arguments(node, last)[last] = copy.deepcopy(value)
 
 
 def look_up(config: Config, key: str) -> Any:
-    """The value of a dotted key, through presets and `init_args`.
+    """Return the value of a dotted key; presets and `init_args` on the way are opened.
 
     Raises:
-        UserError: There is nothing of that name; the message says what there is.
+        UserError: The key is not set; the message lists the keys that are.
     """
     node: Any = config
     for part in key.split("."):
         node = expand(node)
         if not isinstance(node, dict):
             raise UserError(f"{key}: nothing is set below {part}.")
-        node = _inside(node, part)
+        node = _arguments(node, part)
         if part not in node:
-            raise UserError(f"{key} is not set; there is {', '.join(sorted(node)) or 'nothing'}.")
+            raise UserError(f"{key} is not set; set are: {', '.join(sorted(node)) or 'no keys'}.")
         node = node[part]
     return expand(node)
 
 
 def expand(value: Any) -> Any:
-    """The content of a preset in place of its path; paths inside it become absolute. Other values as they are."""
+    """Return a preset's content for its path, with absolute paths inside; return other values unchanged."""
     if isinstance(value, str) and value.endswith(presets.SUFFIXES):
         return _read(_find(value))
     return value
 
 
-def _inside(node: Config, part: str) -> Config:
+def _arguments(node: Config, part: str) -> Config:
     if "class_path" in node and part not in ("class_path", "init_args"):
         if node.get("init_args") is None:
             node["init_args"] = {}
@@ -105,17 +106,24 @@ def _read(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path.name} holds no mapping of keys to values.")
+        raise UserError(f"{path.name} must hold keys and values.")
     return dict(absolute(content, path.parent))
 
 
 def absolute(value: Any, folder: Path) -> Any:
-    """The same with every preset's path in it made absolute, as seen from a folder."""
+    """Make every preset's path in a value absolute; relative paths start from `folder`."""
+
+    def make_absolute(path: str) -> str:
+        found = Path(presets.resolve(path, folder))
+        return str(found.resolve()) if found.is_file() else path
+
+    return map_paths(value, make_absolute)
+
+
+def map_paths(value: Any, change: Callable[[str], str]) -> Any:
+    """Apply a function to every path of a preset in a value of a config."""
     if isinstance(value, dict):
-        return {key: absolute(item, folder) for key, item in value.items()}
+        return {key: map_paths(item, change) for key, item in value.items()}
     if isinstance(value, list):
-        return [absolute(item, folder) for item in value]
-    if isinstance(value, str) and value.endswith(presets.SUFFIXES):
-        found = presets.resolve(value, folder)
-        return str(Path(found).resolve()) if Path(found).is_file() else value
-    return value
+        return [map_paths(item, change) for item in value]
+    return change(value) if isinstance(value, str) and value.endswith(presets.SUFFIXES) else value

@@ -1,4 +1,4 @@
-"""What a study compares, and by which rules: read from YAML or a mapping, checked before anything runs."""
+"""The config of a study: candidates, metric, search range, trials and seeds; read and checked before anything runs."""
 
 import difflib
 import os
@@ -9,34 +9,35 @@ from typing import Any
 import yaml
 
 from descent import presets
-from descent.studies.config_overlay import Config, absolute, lay, load_experiment, look_up
+from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, set_key
 from foundation.errors import UserError
 
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """A study.
+    """The config of a study.
 
     Args:
-        name: Of the study and its folder.
-        experiment: The base: a run's config, with the user's network and data.
-        candidates: By name, the keys that a candidate sets over the base, e.g.
-            `{"SGD": {"model.optimizer": "optimizers/sgd.yaml"}}`; `search` among them replaces the study's.
+        name: Name of the study and of its folder.
+        experiment: The common base: a run's config, with network and data.
+        candidates: Per candidate, the keys that it sets in the base, e.g.
+            `{"SGD": {"model.optimizer": "optimizers/sgd.yaml"}}`; its own `search` replaces the study's.
         baseline: The candidate that the others are compared with; there is no default.
-        targets: Candidates whose median result is the target of steps-to-target and seconds-to-target; by default the
-            baseline.
+        targets: Candidates whose median final score is the target of steps-to-target and seconds-to-target; by default
+            the baseline.
         overrides: Keys set for all candidates.
-        metric: What is judged: a validation metric common to all.
-        mode: `max` or `min`.
-        search: Keys that are tuned, each with a factor f > 1: log-uniform from default/f to default·f.
-        trials: Tuning runs a candidate, ≥ 1; 1 takes the defaults as they are.
-        seeds: Re-runs a candidate with fresh seeds, the same for all; ≥ 2.
-        seed: ≥ 0; another one repeats the study with other weights and batches.
-        seed_keys: Keys that get the run's seed, e.g. `data.data_seed`: each re-run draws data of its own then, the same
-            for all candidates.
-        threads: Threads of torch in each run; `null` leaves them.
-        smallest_difference: In the metric's own unit: a study that cannot find it is refused.
-        interval: `t`, or `bootstrap` (studentised) for means of skewed metrics.
+        metric: The validation metric by which candidates are tuned and judged, e.g. `val/accuracy`.
+        mode: `max` if the metric should be large, `min` if it should be small.
+        search: Tuned keys, each with a factor f > 1: the range is default/f to default·f, log-uniform.
+        trials: Tuning trials per candidate, ≥ 1; with 1 the defaults are used.
+        seeds: Final runs per candidate, each with a new seed, the same seeds for all; ≥ 2.
+        seed: Base of all seeds, ≥ 0; change it to repeat the study with other weights and batches.
+        seed_keys: Keys that get the run's seed, e.g. `data.data_seed` to draw new data for each final run, the same for
+            all candidates.
+        threads: Number of torch threads in each run; `null` leaves torch's setting.
+        smallest_difference: Difference that the study must be able to detect, in the metric's unit; if it is not, the
+            study stops after the pilot with an error.
+        interval: `t`, or `bootstrap` (bootstrap-t) for skewed metrics.
     """
 
     name: str
@@ -58,32 +59,32 @@ class StudyConfig:
 
     @property
     def larger_is_better(self) -> bool:
-        """Direction of the metric."""
+        """Whether the metric should be large."""
         return self.mode == "max"
 
     @property
     def names(self) -> list[str]:
-        """The candidates', in the order given."""
+        """Names of the candidates, in the given order."""
         return list(self.candidates)
 
     def search_of(self, candidate: str) -> dict[str, float]:
-        """What is tuned for a candidate."""
+        """Return the tuned keys of a candidate with their factors."""
         own = self.candidates[candidate].get("search")
         return dict(self.search if own is None else own)
 
     def run_config(self, candidate: str) -> Config:
-        """The whole config of a candidate's run, with its own defaults."""
+        """Return the complete config of a candidate's run, with its own default values."""
         config = load_experiment(self.experiment)
         own = {key: value for key, value in self.candidates[candidate].items() if key != "search"}
         for key, value in {**self.overrides, **own}.items():
-            lay(config, key, absolute(value, Path.cwd()))
+            set_key(config, key, absolute(value, Path.cwd()))
         return config
 
     def defaults(self, candidate: str) -> dict[str, float]:
-        """The candidate's own values of what is tuned.
+        """Return the candidate's own values of the tuned keys.
 
         Raises:
-            UserError: It does not have such a key, or its value is no positive number.
+            UserError: A tuned key is not set, or its value is not a positive number.
         """
         config = self.run_config(candidate)
         values = {}
@@ -100,7 +101,7 @@ class StudyConfig:
         return values
 
     def record(self) -> Config:
-        """Everything that must be the same for a study to be continued, for JSON."""
+        """Return the config as JSON values; a study can be continued only if they are unchanged."""
         return {**asdict(self), "targets": list(self.targets), "seed_keys": list(self.seed_keys)}
 
 
@@ -108,7 +109,11 @@ KEYS = tuple(entry.name for entry in fields(StudyConfig))
 
 
 def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
-    """A study from a YAML file (looked up as presets are) or a mapping; `changes` replace keys of it.
+    """Read a study from a YAML file (a path or the name of a preset) or a mapping.
+
+    Args:
+        source: The file or the mapping.
+        **changes: Values that replace keys of the study.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -124,7 +129,7 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path.name} holds no study: experiment, candidates, baseline, metric.")
+        raise UserError(f"{path.name} is not a study: it needs the keys experiment, candidates, baseline and metric.")
     return _check({"name": path.stem, **content, **changes}, path.resolve().parent)
 
 
@@ -132,12 +137,12 @@ def _check(content: Config, folder: Path) -> StudyConfig:
     for key in content:
         if key not in KEYS:
             close = difflib.get_close_matches(key, KEYS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"a study has {', '.join(KEYS)}."
+            hint = f"did you mean {close[0]}?" if close else f"the keys of a study are {', '.join(KEYS)}."
             raise UserError(f"unknown key {key} in the study: {hint}")
     _check_candidates(content)
     for key in ("experiment", "metric"):
         if not content.get(key):
-            what = "a run's config, e.g. quickstart.yaml" if key == "experiment" else "e.g. val/accuracy"
+            what = "the config of a run, e.g. quickstart.yaml" if key == "experiment" else "e.g. val/accuracy"
             raise UserError(f"the study has no {key}: {what}.")
     content = {**content, "targets": tuple(content.get("targets") or (content["baseline"],))}
     content["seed_keys"] = tuple(content.get("seed_keys") or ())
@@ -148,22 +153,22 @@ def _check(content: Config, folder: Path) -> StudyConfig:
 
 
 def portable(value: Any, folder: Path) -> Any:
-    """The same with each preset's path as it is found from anywhere: its short name, or relative to the working folder.
+    """Replace the paths of presets by paths that do not depend on the study's folder.
+
+    A shipped preset gets its short name, another file its path relative to the working folder.
 
     Args:
-        value: Of a study.
-        folder: Of the file that it stands in.
+        value: A value of a study.
+        folder: The folder from which its relative paths start.
     """
-    if isinstance(value, dict):
-        return {key: portable(item, folder) for key, item in value.items()}
-    if isinstance(value, list):
-        return [portable(item, folder) for item in value]
-    if isinstance(value, str) and value.endswith(presets.SUFFIXES):
-        found = Path(presets.resolve(value, folder)).resolve()
+
+    def make_portable(path: str) -> str:
+        found = Path(presets.resolve(path, folder)).resolve()
         if found.is_relative_to(presets.SHIPPED):
             return found.relative_to(presets.SHIPPED).as_posix()
-        return os.path.relpath(found) if found.is_file() else value
-    return value
+        return os.path.relpath(found) if found.is_file() else path
+
+    return map_paths(value, make_portable)
 
 
 def _check_candidates(content: Config) -> None:
@@ -171,26 +176,26 @@ def _check_candidates(content: Config) -> None:
     if not isinstance(candidates, dict) or len(candidates) < 2:
         found = len(candidates) if isinstance(candidates, dict) else 0
         raise UserError(
-            f"a study needs at least 2 candidates, found {found}: name each, and what it sets, e.g. "
+            f"a study needs at least 2 candidates, found {found}: give each a name and the keys that it sets, e.g. "
             "candidates: {SGD: {model.optimizer: optimizers/sgd.yaml}, Adam: {model.optimizer: optimizers/adam.yaml}}."
         )
     for name, keys in candidates.items():
         if not isinstance(keys, dict):
-            raise UserError(f"candidate {name} must be keys and values, found {keys!r}.")
+            raise UserError(f"candidate {name} must have keys and values, found {keys!r}.")
     baseline = content.get("baseline")
     if baseline is None:
         raise UserError(
-            f"the study has no baseline: say which candidate the others are compared with ({', '.join(candidates)})."
+            f"the study has no baseline: name the candidate to compare the others with ({', '.join(candidates)})."
         )
-    for name in (baseline, *(content.get("targets") or ())):
+    for key, name in [("baseline", baseline), *(("target", target) for target in content.get("targets") or ())]:
         if name not in candidates:
-            raise UserError(f"baseline {name} is no candidate; there are {', '.join(candidates)}.")
+            raise UserError(f"{key} {name} is not a candidate; the candidates are {', '.join(candidates)}.")
 
 
 def _check_numbers(config: StudyConfig) -> None:
     for name, value, least in (("trials", config.trials, 1), ("seeds", config.seeds, 2), ("seed", config.seed, 0)):
         if not isinstance(value, int) or value < least:
-            why = ": one run a candidate tells nothing of chance" if name == "seeds" else ""
+            why = ": one run per candidate gives no estimate of the random variation" if name == "seeds" else ""
             raise UserError(f"{name} must be a whole number ≥ {least}, got {value}{why}.")
     if config.threads is not None and config.threads < 1:
         raise UserError(f"threads must be ≥ 1 or null, got {config.threads}.")
@@ -209,12 +214,12 @@ def _check_numbers(config: StudyConfig) -> None:
 def _check_metric(config: StudyConfig) -> None:
     if not config.metric.startswith("val/"):
         raise UserError(
-            f"metric must be one of the validation, e.g. val/accuracy, got {config.metric}: "
-            "nothing may be chosen on training or test data."
+            f"metric must be a validation metric, e.g. val/accuracy, got {config.metric}: "
+            "training and test data must not influence the choice."
         )
     losses = [name for name in config.names if any(k.startswith("model.loss") for k in config.candidates[name])]
     if losses and config.metric == "val/loss":
         raise UserError(
-            f"val/loss is each loss's own value, and {', '.join(losses)} set model.loss: judge losses on a common "
-            "metric, e.g. val/accuracy."
+            f"val/loss is not comparable between losses, and {', '.join(losses)} set model.loss: choose a metric that "
+            "does not depend on the loss, e.g. val/accuracy."
         )

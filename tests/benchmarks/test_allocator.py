@@ -1,4 +1,4 @@
-"""The allocator's benchmark: a contestant's steps, and ratios of what the contestants say."""
+"""The allocator's benchmark: the steps of a contestant, and the ratios of the contestants' results."""
 
 import csv
 from pathlib import Path
@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks import allocator, allocator_contestant
+from benchmarks.allocator import __main__ as allocator
+from benchmarks.allocator import contestant
 
 
-def test_a_contestant_says_what_its_steps_took() -> None:
-    first, second = allocator_contestant.steps("ResNet8", batch=2, count=2, evaluation=2)
+def test_a_contestant_measures_its_steps() -> None:
+    first, second = contestant.steps("ResNet8", batch=2, count=2, evaluation=2)
     assert first["faults"] > 0
     assert all(row["cpu"] > 0 and row["wall"] > 0 and row["resident"] > 50 for row in (first, second))
 
 
-def test_it_keeps_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_writes_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def process(choice: str, network: str, batch: int, steps: int, evaluation: int = 0) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import data
+from benchmarks.data import __main__ as data
+from benchmarks.data import loaders
 
 
-def test_it_runs_and_keeps_its_numbers(
+def test_it_runs_and_writes_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    images = data.made_up
-    monkeypatch.setattr(data, "made_up", lambda count: images(count // 10))
+    images = loaders.random_images
+    monkeypatch.setattr(data, "random_images", lambda count: images(count // 10))
     monkeypatch.setattr("sys.argv", ["data", "--rounds", "2", "--images", "40", "--out", str(tmp_path)])
     data.main()
     assert "torchvision, Pillow" in capsys.readouterr().out
@@ -23,7 +24,7 @@ def test_it_runs_and_keeps_its_numbers(
     assert (tmp_path / "data.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("contestant", [data.ours, data.pillow, data.gather, data.shift_by_shift])
-def test_an_epoch_is_all_images(contestant: object) -> None:
+@pytest.mark.parametrize("contestant", [loaders.ours, loaders.pillow, loaders.gather, loaders.shift_by_shift])
+def test_an_epoch_has_all_images(contestant: object) -> None:
     assert callable(contestant)
-    assert contestant(data.made_up(1000))(1) == 1000
+    assert contestant(loaders.random_images(1000))(1) == 1000

@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
-from benchmarks import growth, growth_point
+from benchmarks.growth import __main__ as growth
+from benchmarks.growth import point
 
 
-def test_points_say_time_and_memory() -> None:
-    few, many = growth_point.images(1000), growth_point.images(2000)
+def test_points_measure_time_and_memory() -> None:
+    few, many = point.images(1000), point.images(2000)
     assert 0 < few["seconds"] < many["seconds"]
-    batch = growth_point.linear(8)
+    batch = point.linear(8)
     assert batch["weights"] == 64 * 8 + 8 + 8 * 8 + 8 + 8 * 10 + 10
     # forward, gradients of the weights, and of the inputs of all layers but the first
     assert batch["flops"] == 2 * 16 * (2 * 64 * 8 + 3 * 8 * 8 + 3 * 8 * 10)
 
 
-def test_it_keeps_numbers_and_slopes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_it_writes_numbers_and_slopes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     def process(*words: str) -> dict[str, float]:
         if words == ("peaks",):
             return {"matrix product": 2e9, "convolution": 1e9, "bandwidth": 1e9}

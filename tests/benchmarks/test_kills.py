@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_ten_kills_change_nothing(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "benchmarks/kills.py", "--kills", "10"]
+    command = [sys.executable, "-m", "benchmarks.checkpoints.kills", "--kills", "10"]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     tally = dict(line.split() for line in ended.stdout.splitlines() if len(line.split()) == 2)

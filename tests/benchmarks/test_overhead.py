@@ -1,4 +1,4 @@
-"""The benchmark of a step's overhead runs, every contestant does the same arithmetic, and its ratios are right."""
+"""The benchmark of a step's overhead runs; turns and ratios, which all benchmarks share."""
 
 import csv
 import math
@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from benchmarks import overhead
-from benchmarks.paired import paired_ratio
+from benchmarks.common.paired import in_turns, median_ratio, paired_ratio
+from benchmarks.overhead import __main__ as overhead
 
 
-def test_it_runs_and_keeps_its_numbers(
+def test_it_runs_and_writes_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["overhead", "--rounds", "2", "--samples", "1280", "--out", str(tmp_path)])
-    overhead.main()  # our contestant refuses to end without every key in trainer.callback_metrics
+    overhead.main()  # our contestant raises an error unless every key is in trainer.callback_metrics
     assert "ours, everything on" in capsys.readouterr().out
     with (tmp_path / "overhead_mlp.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -32,3 +32,19 @@ def test_a_ratio_is_that_of_the_logarithms() -> None:
     assert found.low == pytest.approx(math.exp(test.low))
     assert found.high == pytest.approx(math.exp(test.high))
     assert found.middle == pytest.approx(math.prod(a / b for a, b in zip(times, reference, strict=True)) ** 0.25)
+
+
+def test_contestants_alternate_and_warm_up_rounds_are_dropped() -> None:
+    ran: list[str] = []
+
+    def contestant(name: str) -> float:
+        ran.append(name)
+        return float(len(ran))
+
+    found = in_turns({"a": lambda: contestant("a"), "b": lambda: contestant("b")}, rounds=2, warm_up=1)
+    assert ran == ["a", "b", "b", "a", "a", "b"]
+    assert found == {"a": [4.0, 5.0], "b": [3.0, 6.0]}
+
+
+def test_a_median_ratio_has_its_quartiles() -> None:
+    assert median_ratio([2.0, 4.0, 9.0], [1.0, 1.0, 3.0]) == (3.0, 2.0, 4.0)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmarks.scaling import evaluate, network
-from benchmarks.scaling_model import Cluster, predict, ring_seconds
+from benchmarks.scaling.__main__ import evaluate
+from benchmarks.scaling.model import Cluster, predict, ring_seconds
+from benchmarks.scaling.processes import network
 
 
 def test_a_ring_by_hand() -> None:
@@ -22,7 +23,7 @@ def test_limits() -> None:
     assert many[-1] == pytest.approx(1 / 1.2, abs=1e-3), "a ring costs at most two passes over the bytes"
 
 
-def test_what_is_made_of_the_times() -> None:
+def test_efficiencies_follow_from_the_times() -> None:
     times = {"one process": [0.9] * 4, "together": [1.0] * 4, "alone": [0.8] * 4, "averaging": [0.2] * 4}
     rows = {row.what: row.value for row in evaluate(times)}
     assert rows["efficiency: 1 process × 2 threads / 2 processes × 1 thread"] == pytest.approx(0.9)

@@ -1,4 +1,4 @@
-"""The race and its levers: what a program says is read, rows are kept and not measured twice, ratios are of pairs."""
+"""The speedrun and its levers: a program's output is read, finished runs are not repeated, ratios are paired."""
 
 import csv
 import json
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import speedrun, speedrun_levers
-from benchmarks.speedrun import OURS, THEIRS, THEIRS_TUNED, Row
+from benchmarks.speedrun import __main__ as speedrun
+from benchmarks.speedrun import levers
+from benchmarks.speedrun.__main__ import OURS, THEIRS, THEIRS_TUNED, Row
 from descent.allocator import FOR_CHILDREN
 
 PROGRAM = """
@@ -31,7 +32,7 @@ def test_another_program_is_run_with_each_allocator(tmp_path: Path, monkeypatch:
     assert "MALLOC_MMAP_MAX_" in os.environ
 
 
-def test_it_goes_on_from_its_file(
+def test_it_continues_from_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran: list[tuple[str, int]] = []
@@ -67,7 +68,7 @@ def test_the_seconds_of_ours_are_those_of_the_fit(tmp_path: Path, monkeypatch: p
             Path(folder, "found").mkdir()
             Path(folder, "found", "evaluation.json").write_text(json.dumps({"accuracy": 0.9}))
 
-    monkeypatch.setattr(speedrun, "_descent", descent)
+    monkeypatch.setattr(speedrun, "descent", descent)
     row = speedrun.ours(tmp_path, seed=5)
     assert (row.who, row.seed, row.accuracy) == (OURS, 5, 0.9)
     assert row.train_s == row.wall_s < 1
@@ -77,15 +78,15 @@ def test_the_seconds_of_ours_are_those_of_the_fit(tmp_path: Path, monkeypatch: p
 
 
 def test_levers_are_ratios_to_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def pace(data: Path, lever: str) -> float:
+    def seconds_per_image(data: Path, lever: str) -> float:
         return 2e-3 if lever == "float32" else 1e-3
 
-    monkeypatch.setattr(speedrun_levers, "pace", pace)
+    monkeypatch.setattr(levers, "seconds_per_image", seconds_per_image)
     monkeypatch.setattr("sys.argv", ["levers", "--data", str(tmp_path), "--rounds", "2", "--out", str(tmp_path)])
-    speedrun_levers.main()
+    levers.main()
     with (tmp_path / "levers.csv").open() as file:
         rows = {row["without"]: row for row in csv.DictReader(file)}
-    assert set(rows) == set(speedrun_levers.LEVERS)
+    assert set(rows) == set(levers.LEVERS)
     assert float(rows["float32"]["ratio"]) == pytest.approx(2.0)
     assert float(rows["float32"]["images_per_second"]) == pytest.approx(500)
 
@@ -94,9 +95,9 @@ def test_a_lever_is_a_real_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     from tests.datamodules.support import image_folder
 
     image_folder(tmp_path / "images", train=30)
-    monkeypatch.setattr(speedrun_levers, "STEPS", 3)
-    monkeypatch.setattr(speedrun_levers, "WARM_UP", 1)
+    monkeypatch.setattr(levers, "STEPS", 3)
+    monkeypatch.setattr(levers, "WARM_UP", 1)
     small = ["--data.batch_size", "8", "--data.val_share", "0.1", "--model.network.widths", "[4,4,4]"]
     for lever in ("images of 25 pixels", "the stem is trained"):
-        monkeypatch.setitem(speedrun_levers.LEVERS, lever, [*speedrun_levers.LEVERS[lever], *small])
-        assert 0 < speedrun_levers.pace(tmp_path / "images", lever) < 1
+        monkeypatch.setitem(levers.LEVERS, lever, [*levers.LEVERS[lever], *small])
+        assert 0 < levers.seconds_per_image(tmp_path / "images", lever) < 1

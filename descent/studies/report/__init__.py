@@ -1,1 +1,1 @@
-"""A study's page, figures and tables; open `write.py` first."""
+"""Analysis, verdict, figures, tables and page of a finished study; open `write.py` first."""

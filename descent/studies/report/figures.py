@@ -1,4 +1,4 @@
-"""The figures of a study: readable on a phone, in print and by colour-blind readers."""
+"""Figures of a study, readable on a phone, in print and with colour blindness."""
 
 import math
 from collections.abc import Iterator
@@ -8,31 +8,33 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from descent.studies.report.results import StudyTables
+from descent.studies.report.analysis import StudyAnalysis
+from descent.studies.report.data_frames import curve_table
 from descent.studies.report.verdict import Scale
 from descent.studies.running.recorder import PHASES
+from descent.studies.statistics.intervals import t_interval
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")  # Okabe and Ito's
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")  # Okabe and Ito
 MARKERS = "osD^vP*X"
-WIDTH, HEIGHT = 4.8, 3.5  # inches: about a phone's width at the letters' own size
+WIDTH, HEIGHT = 4.8, 3.5  # inches: fits a phone's width without scaling the text
 
 
-def all_figures(tables: StudyTables) -> dict[str, Figure]:
-    """Every figure that the study has data for, by name."""
+def all_figures(analysis: StudyAnalysis) -> dict[str, Figure]:
+    """Draw every figure that the study has data for, by name."""
     figures = {
-        "differences": differences(tables),
-        "curves": curves(tables, "val"),
-        "curves_training": curves(tables, "train"),
-        "sensitivity": sensitivity(tables),
-        "expected_best": expected_best_curves(tables),
-        "time": time_split(tables),
+        "differences": differences(analysis),
+        "curves": curves(analysis, "val"),
+        "curves_training": curves(analysis, "train"),
+        "sensitivity": sensitivity(analysis),
+        "expected_best": expected_best_curves(analysis),
+        "time": time_split(analysis),
     }
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def _styles(tables: StudyTables) -> Iterator[tuple[str, dict[str, Any]]]:
-    for index, name in enumerate(tables.config.names):
-        yield name, {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)], "label": name}
+def _styles(analysis: StudyAnalysis) -> Iterator[tuple[str, dict[str, Any]]]:
+    for index, name in enumerate(analysis.config.names):
+        yield name, {"color": COLORS[index % len(COLORS)], "marker": MARKERS[index % len(MARKERS)], "label": name}
 
 
 def _new(xlabel: str, ylabel: str) -> tuple[Figure, Any]:
@@ -51,18 +53,18 @@ def _legend(figure: Figure, axes: Any) -> None:
         figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=8.5)
 
 
-def differences(tables: StudyTables) -> Figure | None:
-    """Difference to the baseline with its 95 % interval, a row a candidate."""
-    rows = [(n, d) for n in tables.table.index if (d := tables.difference(n, tables.config.baseline)) is not None]
+def differences(analysis: StudyAnalysis) -> Figure | None:
+    """Draw each candidate's difference to the baseline with its 95 % interval."""
+    rows = [(n, d) for n in analysis.ranking if (d := analysis.difference(n, analysis.config.baseline)) is not None]
     if not rows:
         return None
-    scale = Scale(tables.metric)
+    scale = Scale(analysis.metric)
     factor = 100 if scale.percent else 1
     unit = "points" if scale.percent else "units"
     figure, axes = _new("", "")
-    figure.supxlabel(f"{unit} of {tables.metric} against {tables.config.baseline}", fontsize=10)
+    figure.supxlabel(f"{unit} of {analysis.metric} against {analysis.config.baseline}", fontsize=10)
     figure.set_size_inches(WIDTH, 1.2 + 0.42 * len(rows))
-    styles = dict(_styles(tables))
+    styles = dict(_styles(analysis))
     for place, (name, (mean, low, high, _)) in enumerate(reversed(rows)):
         style = styles[name]
         centre, error = factor * mean, [[factor * (mean - low)], [factor * (high - mean)]]
@@ -71,22 +73,20 @@ def differences(tables: StudyTables) -> Figure | None:
     axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    better = "larger is better" if tables.config.larger_is_better else "smaller is better"
+    better = "larger is better" if analysis.config.larger_is_better else "smaller is better"
     axes.set_title(better, fontsize=8.5, loc="right", color="#555555")
     return figure
 
 
-def curves(tables: StudyTables, stage: str) -> Figure | None:
-    """Metric against steps, mean over the re-runs with the band of its 95 % interval."""
-    frame = tables.curves.dropna(subset=[stage])
+def curves(analysis: StudyAnalysis, stage: str) -> Figure | None:
+    """Draw the metric against steps: mean over the final runs and its 95 % interval; `stage` is `val` or `train`."""
+    frame = curve_table(analysis).dropna(subset=[stage])
     if frame.empty:
         return None
-    from descent.studies.statistics.intervals import t_interval
-
-    metric = tables.config.metric if stage == "val" else tables.config.metric.replace("val/", "train/", 1)
+    metric = analysis.config.metric if stage == "val" else analysis.config.metric.replace("val/", "train/", 1)
     figure, axes = _new("optimizer steps", metric)
     lowest = math.inf
-    for name, style in _styles(tables):
+    for name, style in _styles(analysis):
         own = frame[frame["candidate"] == name]
         table = own.pivot_table(index="validation", columns="index", values=stage).dropna()
         if table.empty:
@@ -98,37 +98,37 @@ def curves(tables: StudyTables, stage: str) -> Figure | None:
             _, low, high = t_interval(table.to_numpy())
             axes.fill_between(steps, low, high, color=style["color"], alpha=0.15, linewidth=0)
         lowest = min(lowest, float(table.min().min()))
-    if tables.target is not None and stage == "val":
-        axes.axhline(tables.target, color="black", linestyle=":", linewidth=1, label="target")
-    _axis_of(axes, tables, frame[stage].to_numpy(dtype=float), lowest)
+    if analysis.target is not None and stage == "val":
+        axes.axhline(analysis.target, color="black", linestyle=":", linewidth=1, label="target")
+    _format_scores(axes, analysis, frame[stage].to_numpy(dtype=float), lowest)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _legend(figure, axes)
     return figure
 
 
-def _axis_of(axes: Any, tables: StudyTables, values: Any, lowest: float) -> None:
-    """Percentages as such; errors that span more than a decade on a log axis."""
-    if Scale(tables.metric).percent:
+def _format_scores(axes: Any, analysis: StudyAnalysis, values: Any, lowest: float) -> None:
+    """Write accuracies as percentages, and use a log axis for errors that span more than a factor of 10."""
+    if Scale(analysis.metric).percent:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    elif not tables.config.larger_is_better and lowest > 0 and np.nanmax(values) / lowest > 10:
+    elif not analysis.config.larger_is_better and lowest > 0 and np.nanmax(values) / lowest > 10:
         axes.set_yscale("log")
 
 
-def sensitivity(tables: StudyTables) -> Figure | None:
-    """Score against the tuned rate, a point a trial, log axis; what diverged stands at the bottom."""
-    keys = [key for name in tables.config.names for key in tables.config.search_of(name)]
+def sensitivity(analysis: StudyAnalysis) -> Figure | None:
+    """Draw the score against the tuned value, one point per trial; diverged trials are crosses at the bottom."""
+    keys = [key for name in analysis.config.names for key in analysis.config.search_of(name)]
     if not keys:
         return None
     key = max(set(keys), key=keys.count)
-    figure, axes = _new(f"{key.rpartition('.')[2]} (log axis)", tables.config.metric)
+    figure, axes = _new(f"{key.rpartition('.')[2]} (log axis)", analysis.config.metric)
     scores = []
-    for name, style in _styles(tables):
-        trials = sorted((point[key], score) for point, score in tables.sensitivity(name) if key in point)
+    for name, style in _styles(analysis):
+        trials = sorted((point[key], score) for point, score in analysis.progress.tuning_history(name) if key in point)
         good = [(value, score) for value, score in trials if score is not None]
         scores += [score for _, score in good]
         if good:
             axes.plot(*zip(*good, strict=True), linewidth=1.2, markersize=5, **style)
-        chosen = tables.progress.chosen(name)
+        chosen = analysis.progress.best_point(name)
         if chosen and key in chosen:
             best = next(score for value, score in good if value == chosen[key])
             ring = {"marker": "o", "markersize": 11, "fillstyle": "none", "color": style["color"]}
@@ -140,40 +140,40 @@ def sensitivity(tables: StudyTables) -> Figure | None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=8))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    _axis_of(axes, tables, np.array(scores or [math.nan]), min(scores, default=math.inf))
+    _format_scores(axes, analysis, np.array(scores or [math.nan]), min(scores, default=math.inf))
     axes.set_title("ring: chosen;  ×: diverged", fontsize=8.5, loc="right", color="#555555")
     _legend(figure, axes)
     return figure
 
 
-def expected_best_curves(tables: StudyTables) -> Figure | None:
-    """Expected best validation score against the number of tuning trials."""
-    found = {name: tables.expected(name) for name in tables.config.names}
+def expected_best_curves(analysis: StudyAnalysis) -> Figure | None:
+    """Draw the expected best validation score against the number of tuning trials."""
+    found = {name: analysis.expected(name) for name in analysis.config.names}
     if max(map(len, found.values()), default=0) < 2:
         return None
-    figure, axes = _new("tuning trials", f"expected best {tables.config.metric}")
-    for name, style in _styles(tables):
+    figure, axes = _new("tuning trials", f"expected best {analysis.config.metric}")
+    for name, style in _styles(analysis):
         if found[name]:
             axes.plot(range(1, len(found[name]) + 1), found[name], linewidth=1.4, markersize=5, **style)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     values = np.array([value for curve in found.values() for value in curve])
-    _axis_of(axes, tables, values, float(values.min()))
+    _format_scores(axes, analysis, values, float(values.min()))
     _legend(figure, axes)
     return figure
 
 
-def time_split(tables: StudyTables) -> Figure | None:
-    """Shares of data, forward, backward and step, a row a candidate."""
-    rows = {name: tables.split(name) for name in reversed(tables.config.names)}
+def time_split(analysis: StudyAnalysis) -> Figure | None:
+    """Draw the shares of data loading, forward, backward and optimizer step in the training time."""
+    rows = {name: analysis.split(name) for name in reversed(analysis.config.names)}
     rows = {name: row for name, row in rows.items() if not math.isnan(row["step"])}
     if not rows:
         return None
     figure, axes = _new("share of training time, %", "")
     figure.set_size_inches(WIDTH, 1.3 + 0.36 * len(rows))
     start = np.zeros(len(rows))
-    for phase, shade in zip(PHASES, ("#BBBBBB", "#56B4E9", "#0072B2", "#E69F00"), strict=True):
+    for phase, color in zip(PHASES, ("#BBBBBB", "#56B4E9", "#0072B2", "#E69F00"), strict=True):
         width = np.array([100 * row[phase] for row in rows.values()])
-        axes.barh(range(len(rows)), width, left=start, color=shade, label=phase, height=0.62)
+        axes.barh(range(len(rows)), width, left=start, color=color, label=phase, height=0.62)
         start += width
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_xlim(0, 100)

@@ -1,1 +1,1 @@
-"""Run the candidates of a study, on one machine or several; open `worker.py` first."""
+"""Run the tuning trials, pilot runs and final runs of a study, on one machine or several; open `worker.py` first."""

@@ -1,4 +1,4 @@
-"""Which runs are done, shared by processes and machines: Optuna's storage, with claims that survive killed workers."""
+"""The runs of a study in Optuna's storage, shared by processes and machines; survives killed workers."""
 
 import contextlib
 import fcntl
@@ -6,6 +6,7 @@ import os
 import socket
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +22,10 @@ from foundation.compat.optuna import record_heartbeat
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING)
 MAX_DEATHS = 11
-"""A run whose process has died so often is not tried again: it counts as crashed.
+"""A run whose process died this often counts as crashed and is not tried again.
 
-Ten kills of a study may all hit one run."""
+It is more than ten because ten kills of a study may all hit the same run.
+"""
 
 
 class StorageError(OSError):
@@ -31,21 +33,23 @@ class StorageError(OSError):
 
 
 class Ledger:
-    """The runs of a study.
+    """Store a study's runs, and hand each of them to one worker.
 
-    A run is an Optuna trial with a key; of several with the same key the first counts. A worker enqueues a run, takes
-    the first that waits and writes its outcome. Without a server (SQLite) workers take turns by a lock on a file, and a
-    dead one is known by its process; with a server a worker that has shown no sign of life for `3 · heartbeat` seconds
-    is taken for dead. Either way the runs of the dead wait for the next worker.
+    Each run is an Optuna trial; the user attribute `key` names the run, and if several trials have the same key the
+    first one counts. A worker enqueues a trial, takes the first one that waits, and stores its outcome as an attribute.
+
+    With SQLite, workers exclude each other by a lock on a file, and a worker is dead if its process no longer exists.
+    With a database server, a worker is dead if it has sent no heartbeat for `3 · heartbeat` seconds. In both cases the
+    runs of dead workers are run again by the next worker.
 
     Args:
-        url: Of SQLAlchemy: `sqlite:///…`, `postgresql+psycopg://…`.
-        name: Of the study in the storage.
-        folder: For the lock.
-        heartbeat: Seconds between two signs of life of a worker on a server.
+        url: SQLAlchemy URL: `sqlite:///…`, `postgresql+psycopg://…`.
+        name: Name of the study in the storage.
+        folder: Folder of the lock file.
+        heartbeat: Seconds between two heartbeats of a worker, with a server.
 
     Raises:
-        StorageError: It cannot be reached.
+        StorageError: The storage cannot be reached.
     """
 
     def __init__(self, url: str, name: str, folder: Path, heartbeat: int = 30) -> None:
@@ -53,7 +57,7 @@ class Ledger:
         self.worker = f"{socket.gethostname()}:{os.getpid()}:{_process_start(os.getpid())}"
         self.serverless = url.startswith("sqlite")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with self._explained(), self._turn():
+        with self._storage_errors(), self._lock():
             self.study = optuna.create_study(study_name=name, storage=self._storage(), load_if_exists=True)
 
     def _storage(self) -> optuna.storages.RDBStorage:
@@ -61,7 +65,7 @@ class Ledger:
             return optuna.storages.RDBStorage(self.url, engine_kwargs={"connect_args": {"timeout": 60}})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            for attempt in range(5):  # two workers that create the tables at the same time get in each other's way
+            for attempt in range(5):  # it fails if two workers create the tables at the same time
                 try:
                     return optuna.storages.RDBStorage(
                         self.url,
@@ -84,94 +88,100 @@ class Ledger:
         except SQLAlchemyError:
             return False
 
-    # -- what is known -------------------------------------------------------------------------------------------------
+    # -- read ----------------------------------------------------------------------------------------------------------
 
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """A value that the first worker to ask settles for all: the study's rules, the plan, the number of seeds."""
-        with self._explained():
-            found = self._settled(name)
-            if found is None:
-                with self._turn():
-                    if self._settled(name) is None:
+    def get_or_set(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return the value stored under a name; if there is none, store what `make` returns, for all workers.
+
+        Used for the study's rules (`rules`), its plan (`plan`) and the number of final runs (`seeds`).
+        """
+        with self._storage_errors():
+            if self._find(name) is None:
+                with self._lock():
+                    if self._find(name) is None:
                         attributes = {"settled": name, "value": make()}
                         self.study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
-                    found = self._settled(name)
-            assert found is not None
-            return found["value"]
+            return self.get(name)
 
-    def settled(self, name: str) -> Any:
-        """What was settled under a name, or `None`."""
-        with self._explained():
-            found = self._settled(name)
+    def get(self, name: str) -> Any:
+        """Return the value stored under a name, or `None`."""
+        with self._storage_errors():
+            found = self._find(name)
         return None if found is None else found["value"]
 
-    def _settled(self, name: str) -> dict[str, Any] | None:
-        for trial in self._trials():
-            if trial.user_attrs.get("settled") == name:
-                return trial.user_attrs
-        return None
+    def _find(self, name: str) -> dict[str, Any] | None:
+        return next((t.user_attrs for t in self._trials() if t.user_attrs.get("settled") == name), None)
 
     def outcomes(self) -> dict[str, Outcome]:
-        """Outcome of each finished run, by key."""
-        with self._explained():
-            trials = self._trials()
+        """Return the outcome of each finished run, by key."""
+        with self._storage_errors():
+            trials = [trial for trial in self._trials() if "key" in trial.user_attrs]
         found: dict[str, Outcome] = {}
-        deaths: dict[str, int] = {}
+        deaths: Counter[str] = Counter()
         for trial in trials:
-            key = trial.user_attrs.get("key")
-            if key is None or key in found:
+            key = trial.user_attrs["key"]
+            if key in found:
                 continue
             if "outcome" in trial.user_attrs:
                 found[key] = trial.user_attrs["outcome"]
             elif trial.state == TrialState.FAIL and not trial.user_attrs.get("interrupted"):
-                deaths[key] = deaths.get(key, 0) + 1
+                deaths[key] += 1
         for key, count in deaths.items():
             if count >= MAX_DEATHS and key not in found:
                 found[key] = {"status": CRASHED, "message": f"its process died {count} times", "score": None}
         return found
 
     def workers(self) -> set[str]:
-        """Who is at work, this worker among them."""
-        with self._explained():
+        """Return the workers that are running something, and this one."""
+        with self._storage_errors():
             running = [t for t in self._trials() if t.state == TrialState.RUNNING and "outcome" not in t.user_attrs]
         return {str(t.user_attrs["worker"]) for t in running if "worker" in t.user_attrs} | {self.worker}
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
-    # -- what is done --------------------------------------------------------------------------------------------------
+    # -- run -----------------------------------------------------------------------------------------------------------
 
-    def work(self, ready: list[str], run: Callable[[str], Outcome]) -> Literal["ran", "busy"]:
-        """Do one of the runs that are ready, or find that others are at all of them."""
-        with self._explained():
-            turn = contextlib.ExitStack()
-            turn.enter_context(self._turn())
-            with turn:
-                self._bury_the_dead()
+    def run_next(self, ready: list[str], run: Callable[[str], Outcome]) -> Literal["ran", "busy"]:
+        """Take one of the runs that are ready, and run it.
+
+        Args:
+            ready: Keys of the runs that can start, the most urgent first.
+            run: Runs the run of a key and returns its outcome.
+
+        Returns:
+            `ran`, or `busy` if other workers are running all of them.
+        """
+        with self._storage_errors():
+            lock = contextlib.ExitStack()
+            lock.enter_context(self._lock())
+            with lock:
+                self._fail_stale_runs()
                 taken = {t.user_attrs["key"] for t in self._trials() if "key" in t.user_attrs and _counts(t)}
                 key = next((key for key in ready if key not in taken), None)
                 if key is not None:
                     self.study.enqueue_trial({}, user_attrs={"key": key})
                 elif not any(t.state == TrialState.WAITING for t in self._trials()):
                     return "busy"
-                self.study.optimize(lambda trial: self._objective(trial, run, turn), n_trials=1)
+                self.study.optimize(lambda trial: self._objective(trial, run, lock), n_trials=1)
         return "ran"
 
-    def _objective(self, trial: optuna.Trial, run: Callable[[str], Outcome], turn: contextlib.ExitStack) -> float:
+    def _objective(self, trial: optuna.Trial, run: Callable[[str], Outcome], lock: contextlib.ExitStack) -> float:
         key = trial.user_attrs.get("key")
         if key is None or self._first_of(key) != trial.number:
-            turn.close()
+            lock.close()
             raise optuna.TrialPruned  # another worker has it
-        if not self.serverless:  # before signing: one who signed and showed no sign of life would never count as dead
+        if not self.serverless:  # before the worker's name: a named worker without any heartbeat would never be dead
             record_heartbeat(trial)
         trial.set_user_attr("worker", self.worker)
-        turn.close()  # the others may choose now
+        lock.close()  # the choice is stored: others may choose while this run runs
         try:
             outcome = run(key)
         except KeyboardInterrupt:
             trial.set_user_attr("interrupted", True)
             raise
-        trial.set_user_attr("outcome", {**outcome, "worker": self.worker, "ended": _now()})
+        ended = datetime.now().astimezone().isoformat(timespec="seconds")
+        trial.set_user_attr("outcome", {**outcome, "worker": self.worker, "ended": ended})
         if outcome["score"] is None:
             raise optuna.TrialPruned
         return float(outcome["score"])
@@ -179,7 +189,7 @@ class Ledger:
     def _first_of(self, key: str) -> int:
         return min(t.number for t in self._trials() if t.user_attrs.get("key") == key and _counts(t))
 
-    def _bury_the_dead(self) -> None:
+    def _fail_stale_runs(self) -> None:
         if not self.serverless:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
@@ -191,18 +201,18 @@ class Ledger:
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
         worker = trial.user_attrs.get("worker")
-        if worker is None:  # killed between taking the run and signing for it
+        if worker is None:  # killed after it took the run, before it stored its name
             started = trial.datetime_start
             age = (datetime.now() - started).total_seconds() if started else 0.0
             return self.serverless or age > 3 * self.heartbeat
         host, pid, start = str(worker).rsplit(":", 2)
         return host == socket.gethostname() and _process_start(int(pid)) != start
 
-    # -- turns and errors ----------------------------------------------------------------------------------------------
+    # -- lock and errors -----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """With SQLite, which does not lock rows: one worker at a time."""
+    def _lock(self) -> Iterator[None]:
+        """Exclude other workers, with SQLite only: it has no row locks."""
         if not self.serverless:
             yield
             return
@@ -211,7 +221,7 @@ class Ledger:
             yield
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _storage_errors(self) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
@@ -219,7 +229,7 @@ class Ledger:
             reason = " ".join(str(getattr(cause, "orig", cause) or cause).split())[:300]
             raise StorageError(
                 f"the study's storage {_without_password(self.url)} does not work: {reason.rstrip('. ')}. "
-                "Check that it can be reached and written to; what is finished is kept, the same command goes on."
+                "Check that it can be reached and written to. Finished runs are saved; the same command continues."
             ) from error
 
 
@@ -237,7 +247,7 @@ def _without_password(url: str) -> str:
 
 
 def _process_start(pid: int) -> str:
-    """What tells a process from a later one with the same number; empty for one that is not there."""
+    """Return the start time of a process, which tells it from a later one with the same number; empty if it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
         state, *fields = text.rpartition(")")[2].split()
@@ -253,7 +263,3 @@ def _process_start(pid: int) -> str:
     except PermissionError:
         pass
     return "running"
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""What a budget can find out: a plan from a timed pilot, or a refusal that says what could be left out."""
+"""The planner: from the pilot's times and spread to numbers of trials and seeds, or an error with ways out."""
 
 import math
 import re
@@ -16,13 +16,13 @@ LEAST_TRIALS, MOST_TRIALS = 3, 12
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan.
+    """Size of a study.
 
     Args:
-        trials: K of each candidate.
-        seeds: S of each candidate.
-        seconds: Of the whole study, its pilot included.
-        limit: Smallest difference that it can find; `None` where the pilot's runs do not differ at all.
+        trials: Tuning trials per candidate.
+        seeds: Final runs per candidate.
+        seconds: Expected seconds of the whole study, including the pilot.
+        limit: Smallest detectable difference; `None` if the pilot runs of a candidate do not differ at all.
     """
 
     trials: int
@@ -32,14 +32,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Pilot:
-    """What the pilot measured.
+class PilotEstimates:
+    """Seconds and scores of the pilot.
 
     Args:
         costs: Seconds of a run, by candidate.
-        scores: Rows of one candidate: its scores under the pilot's seeds; candidates that failed are left out.
-        spent: Seconds of the pilot.
-        workers: Processes that share the work.
+        scores: One row per candidate: its scores with the pilot's seeds. Candidates that failed are left out.
+        spent: Seconds that the pilot took.
+        workers: Number of processes that share the runs.
     """
 
     costs: Mapping[str, float]
@@ -48,15 +48,16 @@ class Pilot:
     workers: int = 1
 
     def seconds(self, trials: int, seeds: int) -> float:
-        """Of a whole study; the pilot's first half is trial 0 of every candidate."""
+        """Estimate the seconds of a whole study; trial 0 of every candidate was part of the pilot."""
         return self.spent + sum(self.costs.values()) * (trials - 1 + seeds) / self.workers
 
     def sd(self) -> float | None:
-        r"""Standard deviation of the paired differences, at its upper limit.
+        r"""Estimate the standard deviation of the paired differences, by its upper confidence limit.
 
         $$\text{sd}^2 = 2 \cdot \frac{\sum_{cs} (x_{cs} - \bar x_c - \bar x_s + \bar x)^2}{(C-1)(S-1)}$$
 
-        Candidate and seed each have their own level; what is left is a run's own luck, and a difference has it twice.
+        This is twice the residual variance after the means of candidate and seed are removed: a difference of two runs
+        has the residual of both.
         """
         x = np.asarray(self.scores, dtype=np.float64)
         if x.ndim != 2 or min(x.shape) < 2:
@@ -67,47 +68,54 @@ class Pilot:
         return cautious_sd(sd, degrees) if sd > 1e-12 else None
 
     def limit(self, seeds: int) -> float | None:
-        """Smallest difference that so many seeds can find."""
+        """Compute the smallest difference that a number of seeds can detect."""
         candidates = len(self.scores)
         sd = self.sd()
         return None if sd is None else detectable_difference(sd, seeds, candidates * (candidates - 1) // 2)
 
 
-def make_plan(pilot: Pilot, trials: int, seeds: int, budget: float | None, wanted: float | None = None) -> Plan:
-    """The study as configured, or as large as the budget allows.
+def make_plan(
+    pilot: PilotEstimates, trials: int, seeds: int, budget: float | None, wanted: float | None = None
+) -> Plan:
+    """Plan the study as configured or, with a budget, as large as the budget allows.
 
     Args:
-        pilot: What was measured.
-        trials: Configured K; kept within a budget only where it is 1 (no tuning).
-        seeds: Configured S; the budget decides where there is one.
+        pilot: The estimates.
+        trials: Configured trials per candidate; with a budget only 1 is kept, which means no tuning.
+        seeds: Configured seeds per candidate; a budget overrides them.
         budget: Seconds, or `None`.
-        wanted: Smallest difference that must be found.
+        wanted: A difference that the study must be able to detect, or `None`.
 
     Raises:
-        StudyError: The study cannot answer within the budget, or cannot find what is wanted.
+        StudyError: The budget is too small, or the study cannot detect the wanted difference.
     """
     if budget is not None:
         trials, seeds = fit(pilot, trials > 1, budget)
     limit = pilot.limit(seeds)
     if wanted is not None and limit is not None and limit > wanted:
         needed = next((s for s in range(seeds, 1000) if (pilot.limit(s) or 0) <= wanted), None)
-        ways = f"{needed} seeds ({words(pilot.seconds(trials, needed))})" if needed else "a less noisy metric"
+        ways = f"{needed} seeds ({format_seconds(pilot.seconds(trials, needed))})" if needed else "a less noisy metric"
         raise StudyError(
-            f"{trials} trials × {seeds} seeds find differences of {limit:.3g} and more, not {wanted:.3g}: it takes "
-            f"{ways}. Give more time, leave candidates out, or ask for less (smallest_difference)."
+            f"{trials} trials × {seeds} seeds detect differences of {limit:.3g} and more, not {wanted:.3g}: that needs "
+            f"{ways}. Give more time, leave out candidates, or increase smallest_difference."
         )
     return Plan(trials, seeds, pilot.seconds(trials, seeds), limit)
 
 
-def fit(pilot: Pilot, tune: bool, budget: float) -> tuple[int, int]:
-    """The largest (trials, seeds) that fit: about five seeds to three trials.
+def fit(pilot: PilotEstimates, tune: bool, budget: float) -> tuple[int, int]:
+    """Find the largest numbers of trials and seeds that fit the budget, with about three trials to five seeds.
+
+    Args:
+        pilot: The estimates.
+        tune: Whether to tune; otherwise there is one trial.
+        budget: Seconds.
 
     Raises:
-        StudyError: Not even the smallest study that can answer fits.
+        StudyError: Even the smallest study does not fit.
     """
     least = LEAST_TRIALS if tune else 1
     if pilot.seconds(least, LEAST_SEEDS) > budget:
-        raise StudyError(refusal(pilot, least, budget))
+        raise StudyError(too_small(pilot, least, budget))
     best = (least, LEAST_SEEDS)
     for seeds in range(LEAST_SEEDS, MOST_SEEDS + 1):
         trials = min(MOST_TRIALS, max(least, round(0.6 * seeds))) if tune else 1
@@ -120,38 +128,41 @@ def fit(pilot: Pilot, tune: bool, budget: float) -> tuple[int, int]:
     return best
 
 
-def refusal(pilot: Pilot, trials: int, budget: float) -> str:
-    """Why a budget is too small, and the ways out."""
+def too_small(pilot: PilotEstimates, trials: int, budget: float) -> str:
+    """Say why a budget is too small, and what to change."""
     needed = pilot.seconds(trials, LEAST_SEEDS)
     by_cost = sorted(pilot.costs, key=lambda name: pilot.costs[name], reverse=True)
     left_out: list[str] = []
     while len(by_cost) - len(left_out) > 2 and _without(pilot, left_out, trials) > budget:
         left_out.append(by_cost[len(left_out)])
-    fewer = f"leave out {', '.join(left_out)}; " if left_out and _without(pilot, left_out, trials) <= budget else ""
+    fewer = f"or leave out {', '.join(left_out)}; " if left_out and _without(pilot, left_out, trials) <= budget else ""
     share = (budget - pilot.spent) / max(needed - pilot.spent, 1e-9)
-    shorter = f"make the runs {math.ceil(1 / share)} times shorter" if share > 0.05 else "make the runs much shorter"
+    times = f"{math.ceil(1 / share)} times" if share > 0.05 else "much"
+    shorter = f"or make the runs {times} shorter"
     return (
-        f"{words(budget)} cannot answer: the smallest study that can, {len(pilot.costs)} candidates × ({trials} trials "
-        f"+ {LEAST_SEEDS} seeds), takes {words(needed)}. Ways out: --budget {math.ceil(needed / 60)}m; {fewer}"
-        f"{shorter} (trainer.max_epochs, less data)."
+        f"a budget of {format_seconds(budget)} is too small: the smallest study, {len(pilot.costs)} candidates × "
+        f"({trials} trials + {LEAST_SEEDS} seeds), takes {format_seconds(needed)}. Use --budget "
+        f"{math.ceil(needed / 60)}m; {fewer}{shorter} (trainer.max_epochs, less data)."
     )
 
 
-def _without(pilot: Pilot, names: list[str], trials: int) -> float:
+def _without(pilot: PilotEstimates, names: list[str], trials: int) -> float:
     costs = {name: cost for name, cost in pilot.costs.items() if name not in names}
-    return Pilot(costs, [], sum(2 * cost for cost in costs.values()), pilot.workers).seconds(trials, LEAST_SEEDS)
+    return PilotEstimates(costs, [], sum(2 * cost for cost in costs.values()), pilot.workers).seconds(
+        trials, LEAST_SEEDS
+    )
 
 
-def seeds_for(remaining: float, round_seconds: float, planned: int) -> int:
-    """How many rounds of re-runs the time left allows, once tuning is done; decided by time, never by results."""
-    return max(LEAST_SEEDS, min(MOST_SEEDS, planned + 3, int(remaining / max(round_seconds, 1e-9) + 0.5)))
+def affordable_seeds(remaining: float, per_seed: float, planned: int) -> int:
+    """Choose the number of final runs per candidate after tuning; it depends on the time left, never on scores."""
+    return max(LEAST_SEEDS, min(MOST_SEEDS, planned + 3, int(remaining / max(per_seed, 1e-9) + 0.5)))
 
 
 def parse_budget(text: str) -> float:
-    """Seconds of a time as people write it.
+    """Read a time such as `1h30m` as seconds.
 
     Raises:
-        StudyError: It is none.
+        StudyError: The text is not a time.
 
     Example:
         >>> parse_budget("10m"), parse_budget("1h30m"), parse_budget("90s")
@@ -159,16 +170,16 @@ def parse_budget(text: str) -> float:
     """
     found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
     if not text.strip() or found is None:
-        raise StudyError(f"a budget is a time such as 90s, 10m or 1h30m, got {text!r}.")
+        raise StudyError(f"the budget must be a time such as 90s, 10m or 1h30m, got {text!r}.")
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 
-def words(seconds: float) -> str:
-    """A time for people.
+def format_seconds(seconds: float) -> str:
+    """Format a time in the unit that suits it.
 
     Example:
-        >>> words(42), words(95), words(7300)
+        >>> format_seconds(42), format_seconds(95), format_seconds(7300)
         ('42 s', '1.6 min', '2.0 h')
     """
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""A callback that watches one run of a study: its curve, its clock without evaluation, where the time goes."""
+"""A callback that records one run of a study: scores, training time without validation, time per phase of a step."""
 
 import hashlib
 import math
@@ -12,32 +12,35 @@ from torch import Tensor
 from foundation.errors import UserError
 
 NO_VALIDATION = (
-    "there is no validation data: a study chooses by it. Give the data a validation set (val_share), leave "
+    "there is no validation data, by which a study chooses. Give the data a validation set (val_share), leave "
     "trainer.limit_val_batches above 0, and validate within the run (trainer.check_val_every_n_epoch)."
 )
 PHASES = ("data", "forward", "backward", "step")
 
 
 class StudyError(UserError):
-    """What is wrong with the study and not with one candidate: it ends the study."""
+    """A mistake in the study as a whole, not in one candidate: it ends the study."""
 
 
 class Recorder(Callback):
-    """Records a run.
+    """Record a run.
 
-    The clock runs from the start of training and stands still during validation. A run whose training loss is no longer
-    finite is stopped at the next validation.
+    The clock starts with training and pauses during validation. If the training loss or the score is not finite at a
+    validation, the run stops there and counts as diverged.
 
     Args:
-        metric: Of the validation, e.g. `val/accuracy`.
+        metric: The validation metric, e.g. `val/accuracy`.
 
     Attributes:
         steps: Optimizer steps at each validation.
         seconds: Seconds of training at each validation.
-        scores: The metric there.
-        train_scores: The same metric on the training data by epoch, where the module logs it.
-        train_losses: Mean loss of the batches since the validation before.
-        split: Seconds by phase of a step; on an accelerator, which works asynchronously, as the host sees it.
+        scores: The metric at each validation.
+        train_scores: The same metric on the training data, per epoch, if the module logs it.
+        train_losses: Mean training loss since the previous validation.
+        split: Seconds per phase of a step, measured on the host; an accelerator works asynchronously.
+        weights: Fingerprint of the initial weights.
+        batches: Fingerprint of the first batch.
+        bytes_per_parameter: Size of the optimizer's state.
     """
 
     def __init__(self, metric: str) -> None:
@@ -55,21 +58,21 @@ class Recorder(Callback):
         self._loss: Tensor | None = None
         self._count = 0
 
-    # -- the clock -----------------------------------------------------------------------------------------------------
+    # -- clock ---------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See that there is something to validate on; start the clock."""
+        """Check that there is validation data; start the clock."""
         if not trainer.enable_validation:
             raise StudyError(NO_VALIDATION)
         self.weights = fingerprint(pl_module.parameters())
         self._resumed = self._mark = _now(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop the clock."""
+        """Pause the clock."""
         self._elapsed += _now(trainer) - self._resumed
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the score; start the clock again."""
+        """Record score and training loss; resume the clock."""
         value = trainer.callback_metrics.get(self.metric)
         if value is None:
             known = sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
@@ -84,7 +87,7 @@ class Recorder(Callback):
             self.diverged = trainer.should_stop = True
         self._resumed = self._mark = _now(trainer)
 
-    # -- where the time goes -------------------------------------------------------------------------------------------
+    # -- phases of a step ----------------------------------------------------------------------------------------------
 
     def _phase(self, name: str) -> None:
         now = time.perf_counter()
@@ -92,53 +95,53 @@ class Recorder(Callback):
         self._mark = now
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Data has come."""
+        """End the phase `data`."""
         if not self.batches:
             self.batches = fingerprint(part for part in batch if isinstance(part, Tensor))
         self._phase("data")
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Forward is done."""
+        """End the phase `forward`."""
         self._phase("forward")
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Backward is done."""
+        """End the phase `backward`."""
         self._phase("backward")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The step is done; sum the loss on the device."""
+        """End the phase `step`; add the loss, on the device."""
         self._phase("step")
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
             self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
             self._count += 1
 
-    # -- ends ----------------------------------------------------------------------------------------------------------
+    # -- end of epoch and run ------------------------------------------------------------------------------------------
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The module logs an epoch's means after this callback's own hook: they are read when the next one starts."""
+        """Read the last epoch's means: the module logs them after this callback's hook at the end of the epoch."""
         if trainer.current_epoch:
-            self._note_training(trainer)
+            self._record_training_score(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Read the last epoch's means, and the size of the optimizer's state."""
-        if not self.scores:  # a loader of nothing, or a run shorter than check_val_every_n_epoch
+        """Read the means of the last epoch and the size of the optimizer's state."""
+        if not self.scores:  # the loader is empty, or the run is shorter than check_val_every_n_epoch
             raise StudyError(NO_VALIDATION)
-        self._note_training(trainer)
+        self._record_training_score(trainer)
         states = [value for o in trainer.optimizers for state in o.state.values() for value in state.values()]
         size = sum(value.numel() * value.element_size() for value in states if isinstance(value, Tensor))
         parameters = sum(p.numel() for p in pl_module.parameters() if p.requires_grad)
         self.bytes_per_parameter = size / parameters if parameters else None
 
-    def _note_training(self, trainer: Trainer) -> None:
+    def _record_training_score(self, trainer: Trainer) -> None:
         value = trainer.callback_metrics.get(self.metric.replace("val/", "train/", 1))
         self.train_scores.append(math.nan if value is None else float(value))
 
 
 def fingerprint(tensors: Any) -> str:
-    """Twelve hexadecimal digits that tell whether two runs started from the same numbers."""
+    """Return a hash of twelve hexadecimal digits, by which two runs can be seen to start from the same values."""
     digest = hashlib.blake2b(digest_size=6)
     for tensor in tensors:
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
@@ -146,7 +149,7 @@ def fingerprint(tensors: Any) -> str:
 
 
 def _now(trainer: Trainer) -> float:
-    """Seconds; the device is waited for, at the start and at each validation only."""
+    """Return the time after all work of the device is done; called at the start and at each validation only."""
     device = trainer.strategy.root_device
     if device.type == "cuda":
         torch.cuda.synchronize(device)

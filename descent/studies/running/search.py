@@ -1,4 +1,4 @@
-"""Where tuning looks: log-uniform around each candidate's own default, quasi-random, wider where the edge is best."""
+"""The tuning trials' points: quasi-random around each candidate's default, beyond the range if its edge is best."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from scipy.stats import qmc
 Point = dict[str, float]
 
 STEP_OUT = 0.25
-"""How far beyond the edge a widening trial goes, as a share of the range's width (on the log axis)."""
+"""How far beyond the edge a widening trial goes, as a share of the width of the range on the log axis."""
 
 
 def trial_point(
@@ -18,20 +18,20 @@ def trial_point(
     past: Sequence[tuple[Point, float | None]],
     larger_is_better: bool,
 ) -> Point:
-    r"""Values of tuning trial `index` of a candidate; a pure function of the trials before it.
+    r"""Choose the values of tuning trial `index` of a candidate: a pure function of the trials before it.
 
-    Trial 0 is the candidate's own default. The following are points $u$ of a Halton sequence, the same for all
-    candidates, as $\text{default} \cdot f^{2u - 1}$. About the last third of the budget is kept back: each of those
-    goes a step beyond the edge if the best so far is the outermost that was tried, else on with the sequence. So a
-    range is widened, and every candidate still has the same number of trials.
+    Trial 0 is the candidate's own default. The following trials take the points $u$ of a Halton sequence, the same for
+    all candidates, as $\text{default} \cdot f^{2u - 1}$. About the last third of the trials can widen the range: if the
+    best value so far is at the edge of the values that were tried, the trial goes a step beyond the edge; otherwise the
+    sequence continues. Every candidate has the same number of trials either way.
 
     Args:
-        index: 0 … trials − 1.
-        trials: The budget K of each candidate.
-        defaults: By key, > 0.
-        factors: By key, $f$ > 1.
-        past: Points and scores of trials 0 … index − 1; `None` for one that diverged or crashed.
-        larger_is_better: Direction of the scores.
+        index: Number of the trial, 0 … trials − 1.
+        trials: Number of trials of each candidate.
+        defaults: The default of each tuned key, > 0.
+        factors: The factor $f$ > 1 of each tuned key.
+        past: Points and scores of trials 0 … index − 1; the score is `None` if the trial diverged or crashed.
+        larger_is_better: Whether the largest score is the best, or the smallest.
 
     Example:
         >>> defaults, factors = {"lr": 0.1}, {"lr": 10.0}
@@ -43,23 +43,25 @@ def trial_point(
     """
     if index == 0 or not factors:
         return dict(defaults)
-    if index >= first_reserved(trials):
+    if index >= first_widening(trials):
         edges = best_at_edge(past, larger_is_better)
         if edges:
             best = best_point(past, larger_is_better)
             assert best is not None
             return {key: value * factors[key] ** (2 * STEP_OUT * edges.get(key, 0)) for key, value in best.items()}
-    unit = qmc.Halton(d=len(factors), scramble=False).random(index + 2)[index + 1]  # 0 is a corner, 1 the middle
+    unit = qmc.Halton(d=len(factors), scramble=False).random(index + 2)[
+        index + 1
+    ]  # point 0 is a corner, point 1 the middle
     return {key: defaults[key] * factors[key] ** (2 * float(u) - 1) for (key, u) in zip(factors, unit, strict=True)}
 
 
-def first_reserved(trials: int) -> int:
-    """Index of the first trial that is kept back for widening, about a third of the budget, at its end."""
+def first_widening(trials: int) -> int:
+    """Return the index of the first trial that may widen the range; about the last third of the trials may."""
     return trials - (trials + 1) // 3
 
 
 def best_point(past: Sequence[tuple[Point, float | None]], larger_is_better: bool) -> Point | None:
-    """The point of the best score; the earliest of equal ones; `None` where nothing was scored."""
+    """Return the point with the best score, the earliest of equal ones; `None` if there is no score."""
     scored = [(score, point) for point, score in past if score is not None]
     if not scored:
         return None
@@ -68,7 +70,7 @@ def best_point(past: Sequence[tuple[Point, float | None]], larger_is_better: boo
 
 
 def best_at_edge(past: Sequence[tuple[Point, float | None]], larger_is_better: bool) -> dict[str, int]:
-    """Keys whose best value is the smallest (−1) or largest (+1) of all that were tried, also by what diverged.
+    """Find the keys whose best value is the smallest (−1) or largest (+1) of all values tried, failed trials included.
 
     Example:
         >>> best_at_edge([({"lr": 0.1}, 0.9), ({"lr": 1.0}, None)], larger_is_better=True)

@@ -1,4 +1,4 @@
-"""Which runs a study has, in which order, and with which values: a pure function of what is finished."""
+"""Which runs a study consists of, in which order, with which values and seeds: a pure function of the finished runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from descent.studies.running.one_run import DONE, Outcome
 from descent.studies.running.search import Point, best_at_edge, best_point, trial_point
 from descent.studies.study_config import StudyConfig
 
-TUNE, PILOT, RERUN = "tune", "pilot", "rerun"
+TUNE, PILOT, FINAL = "tune", "pilot", "rerun"
+"""Stages of a study: tuning trials, pilot runs, final runs; named as in its database and in `runs.csv`."""
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """A run of the study: stage, candidate, number within both."""
+    """Identify a run of a study by its stage, its candidate and its number among the runs of both."""
 
     stage: str
     candidate: str
@@ -23,29 +24,22 @@ class RunKey:
 
     @classmethod
     def parse(cls, text: str) -> "RunKey":
-        """The key that `str` wrote."""
+        """Read the key that `str` wrote."""
         stage, index, candidate = text.split("/", 2)
         return cls(stage, candidate, int(index))
 
 
-@dataclass(frozen=True)
-class Size:
-    """How many runs each candidate gets."""
-
-    trials: int
-    seeds: int
-
-
 class Progress:
-    """What is finished of a study, and what may be run next.
+    """Tell which runs of a study are finished, and which can run next.
 
-    Pilot: each candidate's default with the tuning seed (its first trial) and with others. Then the trials, then the
-    re-runs; in each stage the candidates take turns, so that whatever else the machine does hits all of them alike.
+    The pilot comes first: for each candidate tuning trial 0, which is its default, and the default again with other
+    seeds. Then come the other tuning trials, then the final runs. Within a stage the candidates alternate, so that
+    other load on the machine affects all of them alike.
 
     Args:
         config: The study.
-        outcomes: Of the finished runs, by key.
-        defaults: Each candidate's own values of what is tuned.
+        outcomes: Outcomes of the finished runs, by key.
+        defaults: Each candidate's own values of the tuned keys.
     """
 
     def __init__(self, config: StudyConfig, outcomes: Mapping[str, Outcome], defaults: Mapping[str, Point]) -> None:
@@ -54,64 +48,58 @@ class Progress:
     # -- runs ----------------------------------------------------------------------------------------------------------
 
     def pilot(self) -> list[RunKey]:
-        """Runs by which the planner measures times and chance."""
+        """List the runs from which the planner estimates seconds per run and spread."""
         names = self.config.names
-        first = [RunKey(TUNE, name, 0) for name in names]
-        return first + [RunKey(PILOT, name, index) for index in range(self.pilot_seeds()) for name in names]
-
-    def pilot_seeds(self) -> int:
-        """More seeds for few candidates: at least three degrees of freedom, (candidates − 1) · seeds."""
-        return -(-3 // (len(self.config.names) - 1))
+        seeds = -(-3 // (len(names) - 1))  # at least 3 degrees of freedom, (candidates − 1) · seeds
+        return self.tuning(1) + [RunKey(PILOT, name, index) for index in range(seeds) for name in names]
 
     def tuning(self, trials: int) -> list[RunKey]:
-        """All tuning runs."""
+        """List all tuning trials."""
         return [RunKey(TUNE, name, index) for index in range(trials) for name in self.config.names]
 
-    def reruns(self, seeds: int) -> list[RunKey]:
-        """Re-runs of those candidates of which at least one tuning trial came to a score."""
-        alive = [name for name in self.config.names if self.chosen(name) is not None]
-        return [RunKey(RERUN, name, index) for index in range(seeds) for name in alive]
+    def final_runs(self, seeds: int) -> list[RunKey]:
+        """List the final runs, of the candidates that have a score in at least one tuning trial."""
+        scored = [name for name in self.config.names if self.best_point(name) is not None]
+        return [RunKey(FINAL, name, index) for index in range(seeds) for name in scored]
 
-    def missing(self, runs: list[RunKey]) -> list[RunKey]:
-        """Those that are not finished, and whose values are known by now."""
-        return [key for key in runs if str(key) not in self.outcomes and self._known(key)]
+    def ready(self, runs: list[RunKey]) -> list[RunKey]:
+        """Select the runs that are not finished and whose values are known: a trial depends on those before it."""
+        return [key for key in runs if str(key) not in self.outcomes and self._is_known(key)]
 
     def complete(self, runs: list[RunKey]) -> bool:
-        """Whether all of them are finished."""
+        """Tell whether all these runs are finished."""
         return all(str(key) in self.outcomes for key in runs)
 
-    def _known(self, key: RunKey) -> bool:
+    def _is_known(self, key: RunKey) -> bool:
         before = [RunKey(TUNE, key.candidate, index) for index in range(key.index)]
-        return key.stage != TUNE or key.index == 0 or self.complete(before)
+        return key.stage != TUNE or self.complete(before)
 
     # -- values --------------------------------------------------------------------------------------------------------
 
-    def past(self, candidate: str, limit: int | None = None) -> list[tuple[Point, float | None]]:
-        """Points and scores of a candidate's finished tuning trials, in order."""
-        found = []
-        index = 0
-        while limit is None or index < limit:
-            outcome = self.outcomes.get(str(RunKey(TUNE, candidate, index)))
+    def tuning_history(self, candidate: str, limit: int | None = None) -> list[tuple[Point, float | None]]:
+        """List points and scores of a candidate's first finished tuning trials; the score of a failed one is `None`."""
+        found: list[tuple[Point, float | None]] = []
+        while limit is None or len(found) < limit:
+            outcome = self.outcomes.get(str(RunKey(TUNE, candidate, len(found))))
             if outcome is None:
                 break
             found.append((outcome["point"], outcome["score"] if outcome["status"] == DONE else None))
-            index += 1
         return found
 
-    def chosen(self, candidate: str) -> Point | None:
-        """The best point of the tuning by validation; `None` where every trial crashed or diverged."""
-        return best_point(self.past(candidate), self.config.larger_is_better)
+    def best_point(self, candidate: str) -> Point | None:
+        """Return the tuned values with the best validation score; `None` if every trial crashed or diverged."""
+        return best_point(self.tuning_history(candidate), self.config.larger_is_better)
 
-    def edge(self, candidate: str) -> list[str]:
-        """Tuned keys whose best value is still the outermost that was tried."""
-        return sorted(best_at_edge(self.past(candidate), self.config.larger_is_better))
+    def keys_at_edge(self, candidate: str) -> list[str]:
+        """List the tuned keys whose best value is still at the edge of the values that were tried."""
+        return sorted(best_at_edge(self.tuning_history(candidate), self.config.larger_is_better))
 
     def point(self, key: RunKey, trials: int) -> Point:
-        """Values of a run."""
-        if key.stage == RERUN:
-            chosen = self.chosen(key.candidate)
-            assert chosen is not None
-            return chosen
+        """Return the values of the tuned keys for a run."""
+        if key.stage == FINAL:
+            best = self.best_point(key.candidate)
+            assert best is not None
+            return best
         if key.stage == PILOT:
             return dict(self.defaults[key.candidate])
         return trial_point(
@@ -119,11 +107,14 @@ class Progress:
             trials,
             self.defaults[key.candidate],
             self.config.search_of(key.candidate),
-            self.past(key.candidate, key.index),
+            self.tuning_history(key.candidate, key.index),
             self.config.larger_is_better,
         )
 
     def seed(self, key: RunKey) -> int:
-        """Seed of a run: one for all tuning, another for the pilot, fresh ones for the re-runs, the same for all."""
+        """Return a run's seed: one for all tuning, others for the pilot, new ones for the final runs.
+
+        Seeds do not depend on the candidate, so final runs with the same number are pairs.
+        """
         base = 10_000 * self.config.seed
-        return base + {TUNE: 0, PILOT: 1 + key.index, RERUN: 100 + key.index}[key.stage]
+        return base + {TUNE: 0, PILOT: 1 + key.index, FINAL: 100 + key.index}[key.stage]

@@ -1,31 +1,32 @@
-"""The loop of one worker: pilot, plan, tuning, re-runs, until nothing of the study is missing."""
+"""The loop of one worker of a study: pilot, plan, tuning, final runs, until all runs are finished."""
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from descent.studies.config_overlay import lay
+from descent.studies.config_overlay import set_key
 from descent.studies.running.ledger import Ledger
 from descent.studies.running.one_run import CRASHED, DONE, Outcome, RunOrder, execute
-from descent.studies.running.planner import Pilot, Plan, make_plan, seeds_for, words
+from descent.studies.running.planner import PilotEstimates, Plan, affordable_seeds, format_seconds, make_plan
 from descent.studies.running.recorder import StudyError
 from descent.studies.running.search import Point
-from descent.studies.running.stages import PILOT, RERUN, TUNE, Progress, RunKey
+from descent.studies.running.stages import FINAL, PILOT, TUNE, Progress, RunKey
 from descent.studies.study_config import StudyConfig
 
 WAIT = 0.5
+"""Seconds before a worker asks again whether the others have finished."""
 
 
 class Worker:
-    """Does runs of a study that nobody else is at.
+    """Run the runs of a study that no other worker has taken.
 
     Args:
         config: The study.
-        ledger: Where the runs stand; shared with other workers.
-        defaults: Each candidate's own values of what is tuned.
-        budget: Seconds, or `None`.
-        say: Gets a line for each run.
+        ledger: The runs' storage, shared with other workers.
+        defaults: Each candidate's own values of the tuned keys.
+        budget: Seconds of the whole study, or `None`.
+        say: Called with one line per run.
     """
 
     def __init__(
@@ -38,50 +39,55 @@ class Worker:
     ) -> None:
         self.config, self.ledger, self.defaults = config, ledger, defaults
         self.budget, self.say = budget, say
-        self._announced = self._waited = False
-        self._total: list[RunKey] = []
+        self._said: set[str] = set()
+        self._all_runs: list[RunKey] = []
 
     def run(self, plan_only: bool = False) -> Progress:
-        """Work until the study is complete, or with `plan_only` until its plan is there.
+        """Work until the study is complete or, with `plan_only`, until it is planned.
 
         Raises:
-            StudyError: The study as a whole cannot go on.
+            StudyError: The study as a whole cannot continue.
         """
         while True:
-            progress = Progress(self.config, self.ledger.outcomes(), self.defaults)
-            runs, total = self._stage(progress, plan_only)
+            progress = self._progress()
+            runs, self._all_runs = self._stage(progress, plan_only)
             if progress.complete(runs):
                 return progress
-            missing = progress.missing(runs)
-            keys = [str(key) for key in missing]
-            self._total = total
-            if self.ledger.work(keys, self._do) == "busy":
-                self._wait()
+            if self.ledger.run_next([str(key) for key in progress.ready(runs)], self._run) == "busy":
+                self._say_once("waiting for the runs of other workers")
+                time.sleep(WAIT)
 
     def plan(self) -> Plan | None:
-        """The plan, once it is settled."""
-        found = self.ledger.settled("plan")
+        """Return the plan, once it is stored."""
+        found = self.ledger.get("plan")
         return None if found is None else Plan(**found)
+
+    def _progress(self) -> Progress:
+        return Progress(self.config, self.ledger.outcomes(), self.defaults)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
 
     # -- stages --------------------------------------------------------------------------------------------------------
 
     def _stage(self, progress: Progress, plan_only: bool) -> tuple[list[RunKey], list[RunKey]]:
-        """Runs of the present stage, and all that are planned so far."""
+        """Return the runs of the current stage, and all runs that are planned so far."""
         pilot = progress.pilot()
         self._check_baseline(progress)
         if not progress.complete(pilot):
             return pilot, pilot
-        plan = Plan(**self.ledger.once("plan", lambda: asdict(self._plan(progress))))
-        self._announce(plan, progress)
+        plan = Plan(**self.ledger.get_or_set("plan", lambda: asdict(self._plan(progress))))
+        self._say_once(plan_sentence(plan, self.config, self.budget))
         if plan_only:
             return [], []
         tuning = progress.tuning(plan.trials)
-        expected = [RunKey(RERUN, name, index) for index in range(plan.seeds) for name in self.config.names]
         if not progress.complete(tuning):
+            expected = [RunKey(FINAL, name, index) for index in range(plan.seeds) for name in self.config.names]
             return tuning, [*pilot, *tuning, *expected]
-        seeds = self.ledger.once("seeds", lambda: self._seeds(plan, progress))
-        reruns = progress.reruns(seeds)
-        return reruns, [*pilot, *tuning, *reruns]
+        final = progress.final_runs(self.ledger.get_or_set("seeds", lambda: self._seeds(plan, progress)))
+        return final, [*pilot, *tuning, *final]
 
     def _check_baseline(self, progress: Progress) -> None:
         first = progress.outcomes.get(str(RunKey(TUNE, self.config.baseline, 0)))
@@ -89,13 +95,9 @@ class Worker:
             raise StudyError(f"the baseline, {self.config.baseline}, crashes: {first['message']}")
 
     def _plan(self, progress: Progress) -> Plan:
-        return make_plan(
-            measured(progress, len(self.ledger.workers())),
-            self.config.trials,
-            self.config.seeds,
-            self.budget,
-            self.config.smallest_difference,
-        )
+        estimates = estimates_of(progress, len(self.ledger.workers()))
+        config = self.config
+        return make_plan(estimates, config.trials, config.seeds, self.budget, config.smallest_difference)
 
     def _seeds(self, plan: Plan, progress: Progress) -> int:
         if self.budget is None:
@@ -103,83 +105,69 @@ class Worker:
         workers = len(self.ledger.workers())
         spent = sum(outcome.get("wall") or 0.0 for outcome in progress.outcomes.values()) / workers
         costs = costs_of(progress)
-        rounds = sum(costs[name] for name in costs if progress.chosen(name) is not None) / workers
-        return seeds_for(self.budget - spent, rounds, plan.seeds)
+        per_seed = sum(costs[name] for name in costs if progress.best_point(name) is not None) / workers
+        return affordable_seeds(self.budget - spent, per_seed, plan.seeds)
 
     # -- one run -------------------------------------------------------------------------------------------------------
 
-    def _do(self, text: str) -> Outcome:
-        # The run may be one that another worker enqueued, who knew of more than this one did: ask again what is there.
-        key, progress = RunKey.parse(text), Progress(self.config, self.ledger.outcomes(), self.defaults)
+    def _run(self, text: str) -> Outcome:
+        # Another worker may have enqueued this run after more runs were finished: read the storage again.
+        key, progress = RunKey.parse(text), self._progress()
         plan = self.plan()
-        trials = plan.trials if plan is not None else self.config.trials
-        point = progress.point(key, trials)
-        config = self.config.run_config(key.candidate)
-        for name, value in point.items():
-            lay(config, name, value)
+        point = progress.point(key, plan.trials if plan is not None else self.config.trials)
         seed = progress.seed(key)
-        for name in self.config.seed_keys:
-            lay(config, name, seed)
-        outcome = execute(RunOrder(config, seed, self.config.metric, key.stage == RERUN, self.config.threads))
+        config = self.config.run_config(key.candidate)
+        for name, value in {**point, **dict.fromkeys(self.config.seed_keys, seed)}.items():
+            set_key(config, name, value)
+        outcome = execute(RunOrder(config, seed, self.config.metric, key.stage == FINAL, self.config.threads))
         self.say(self._line(key, point, outcome, progress))
         return {**outcome, "point": point, "seed": seed}
 
     def _line(self, key: RunKey, point: Point, outcome: Outcome, progress: Progress) -> str:
-        done = sum(str(run) in progress.outcomes for run in self._total) + 1
+        done = sum(str(run) in progress.outcomes for run in self._all_runs) + 1
+        stage = {TUNE: "trial", PILOT: "pilot", FINAL: "seed"}[key.stage]
+        head = f"[{done}/{len(self._all_runs)}] {stage} {key.index + 1}  {key.candidate}"
         values = "  ".join(f"{name.rpartition('.')[2]} {value:.3g}" for name, value in point.items())
-        metric = self.config.metric
-        result = f"{metric} {outcome['score']:.4f}" if outcome["status"] == DONE else outcome["status"].upper()
-        if outcome["status"] == CRASHED:
+        result = outcome["status"].upper()
+        if outcome["status"] == DONE:
+            result = f"{self.config.metric} {outcome['score']:.4f}"
+        elif outcome["status"] == CRASHED:
             result += f": {outcome['message'][:120]}"
+        left = "" if self.plan() is None else f"  {format_seconds(self._seconds_left(key, outcome, progress))} left"
+        return f"{head}  {values}  {result}  {outcome['wall']:.1f} s{left}"
+
+    def _seconds_left(self, key: RunKey, outcome: Outcome, progress: Progress) -> float:
         costs = {**dict.fromkeys(self.config.names, float(outcome["wall"])), **costs_of(progress)}
-        missing = [run for run in self._total if str(run) not in progress.outcomes and run != key]
-        left = sum(costs[run.candidate] for run in missing) / len(self.ledger.workers())
-        stage = {TUNE: "trial", PILOT: "pilot", RERUN: "seed"}[key.stage]
-        eta = "" if self.plan() is None else f"  {words(left)} left"
-        head = f"[{done}/{len(self._total)}] {stage} {key.index + 1}  {key.candidate}"
-        return f"{head}  {values}  {result}  {outcome['wall']:.1f} s{eta}"
-
-    def _announce(self, plan: Plan, progress: Progress) -> None:
-        if self._announced:
-            return
-        self._announced = True
-        self.say(plan_sentence(plan, progress, self.budget))
-
-    def _wait(self) -> None:
-        if not self._waited:
-            self._waited = True
-            self.say("waiting for the runs of other workers")
-        time.sleep(WAIT)
+        missing = [run for run in self._all_runs if str(run) not in progress.outcomes and run != key]
+        return sum(costs[run.candidate] for run in missing) / len(self.ledger.workers())
 
 
 def costs_of(progress: Progress) -> dict[str, float]:
-    """Mean seconds of a run so far, by candidate."""
+    """Compute the mean seconds of a run so far, by candidate."""
     found: dict[str, list[float]] = {}
     for text, outcome in progress.outcomes.items():
         if outcome.get("wall"):
             found.setdefault(RunKey.parse(text).candidate, []).append(outcome["wall"])
-    return {name: sum(walls) / len(walls) for name, walls in found.items()}
+    return {name: sum(seconds) / len(seconds) for name, seconds in found.items()}
 
 
-def measured(progress: Progress, workers: int) -> Pilot:
-    """What the pilot says."""
+def estimates_of(progress: Progress, workers: int) -> PilotEstimates:
+    """Collect what the planner needs from the finished pilot."""
     rows = []
     for name in progress.config.names:
-        keys = [key for key in progress.pilot() if key.candidate == name]
-        scores: list[Any] = [progress.outcomes[str(key)]["score"] for key in keys]
+        scores: list[Any] = [progress.outcomes[str(key)]["score"] for key in progress.pilot() if key.candidate == name]
         if None not in scores:
             rows.append(scores)
     spent = sum(progress.outcomes[str(key)].get("wall") or 0.0 for key in progress.pilot())
-    return Pilot(costs_of(progress), rows, spent / workers, workers)
+    return PilotEstimates(costs_of(progress), rows, spent / workers, workers)
 
 
-def plan_sentence(plan: Plan, progress: Progress, budget: float | None) -> str:
-    """What the study will do, how long that takes and what it can find."""
-    names = len(progress.config.names)
-    size = f"{names} candidates × {plan.trials} trial{'s' * (plan.trials > 1)} × {plan.seeds} seeds"
-    time_ = f"{words(budget)} allow {size}" if budget else f"{size} take about {words(plan.seconds)}"
+def plan_sentence(plan: Plan, config: StudyConfig, budget: float | None) -> str:
+    """Say how large the study is, how long it takes, and which difference it can detect."""
+    size = f"{len(config.names)} candidates × {plan.trials} trial{'s' * (plan.trials > 1)} × {plan.seeds} seeds"
+    time_ = f"{format_seconds(budget)} allow {size}" if budget else f"{size} take about {format_seconds(plan.seconds)}"
     if plan.limit is None:
-        return f"{time_}; the pilot's runs do not differ enough to say which difference this can find."
-    points = progress.config.larger_is_better and plan.limit < 1 and "accuracy" in progress.config.metric
+        return f"{time_}; the pilot runs of a candidate are all equal, so the detectable difference is not known."
+    points = config.larger_is_better and plan.limit < 1 and "accuracy" in config.metric
     limit = f"{100 * plan.limit:.1f} points" if points else f"{plan.limit:.3g}"
-    return f"{time_}; the smallest difference this can find is {limit} of {progress.config.metric}."
+    return f"{time_}; the smallest detectable difference is {limit} of {config.metric}."

@@ -1,1 +1,1 @@
-"""Paired tests, intervals, power; pure functions."""
+"""Paired tests, intervals, power: pure functions of arrays; open `paired_tests.py` first."""

@@ -1,18 +1,20 @@
-"""What tuning buys: the expected best of k trials, from one pool of trials."""
+"""Time to reach a target score, and the expected best score of k tuning trials."""
 
 import math
 from collections.abc import Sequence
 from math import comb
 
+import numpy as np
+
 
 def first_reached(clock: Sequence[float], scores: Sequence[float], target: float, larger_is_better: bool) -> float:
-    """Where on the clock a curve first reaches a target; infinite if it never does.
+    """Find when a curve first reaches a target; infinite if it never does.
 
     Args:
         clock: Steps or seconds at each validation, ascending.
-        scores: The metric there; NaN reaches nothing.
-        target: To be reached or passed.
-        larger_is_better: Direction of passing.
+        scores: The metric at each validation; NaN never reaches the target.
+        target: The score to reach.
+        larger_is_better: Whether the curve reaches the target from below or from above.
 
     Example:
         >>> first_reached([10, 20, 30], [0.5, 0.8, 0.9], target=0.75, larger_is_better=True)
@@ -20,36 +22,32 @@ def first_reached(clock: Sequence[float], scores: Sequence[float], target: float
         >>> first_reached([10, 20, 30], [0.5, 0.6, 0.7], target=0.75, larger_is_better=True)
         inf
     """
-    for time, score in zip(clock, scores, strict=True):
-        if score >= target if larger_is_better else score <= target:
-            return float(time)
-    return math.inf
+    pairs = zip(clock, scores, strict=True)
+    return float(
+        next((time for time, score in pairs if (score >= target if larger_is_better else score <= target)), math.inf)
+    )
 
 
 def censored_median(times: Sequence[float]) -> float:
-    """Median where unreached (infinite) times take part; infinite when half or more never arrived.
+    """Compute the median of times of which some are infinite (never reached); NaN if there are none.
 
     Example:
         >>> censored_median([3.0, 1.0, math.inf]), censored_median([1.0, math.inf])
         (3.0, inf)
     """
-    ordered = sorted(times)
-    if not ordered:
-        return math.nan
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return float(np.median(times)) if len(times) else math.nan
 
 
 def expected_best(scores: Sequence[float], larger_is_better: bool) -> list[float]:
-    r"""Mean best score of k trials drawn without replacement from the K that were run, for k = 1 … K.
+    r"""Compute the expected best score of k trials drawn without replacement from the K that were run, k = 1 … K.
 
     $$E_k = \sum_{i=k}^{K} \frac{\binom{i-1}{k-1}}{\binom{K}{k}}\, x_{(i)}, \qquad x_{(1)} \le \dots \le x_{(K)}$$
 
-    Exact, where Sivaprasad et al. resample. A trial that diverged counts as the worst score that there is.
+    This is the exact value of what Sivaprasad et al. estimate by resampling.
 
     Args:
-        scores: One a trial, finite.
-        larger_is_better: Otherwise the smallest is the best.
+        scores: One finite score per trial; give a trial that diverged the worst score of all.
+        larger_is_better: Whether the largest score is the best, or the smallest.
 
     Example:
         >>> expected_best([1.0, 2.0, 4.0], larger_is_better=True)

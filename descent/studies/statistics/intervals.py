@@ -1,4 +1,4 @@
-"""95 % intervals of a mean over few seeds."""
+"""Confidence intervals of a mean over a few seeds: Student's t and the bootstrap-t."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A mean with its interval; arrays where many were asked for at once."""
+    """A mean and the ends of its confidence interval: numbers, or arrays with one entry per row of values."""
 
     mean: Floats
     low: Floats
@@ -18,19 +18,19 @@ class Interval(NamedTuple):
 
 
 def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    r"""Student's interval of a mean.
+    r"""Compute Student's t interval of a mean.
 
     $$\bar x \pm t_{1-\alpha/2,\,S-1}\, s / \sqrt S, \qquad \alpha = 1 - \text{confidence}$$
 
     Args:
-        values: $x$, one a seed along the last axis; S ≥ 2.
-        confidence: In (0, 1): how often intervals made so hold the true mean.
+        values: $x$: one value per seed along the last axis; S ≥ 2.
+        confidence: In (0, 1): the share of such intervals that contain the true mean.
 
     Shape:
         `(…, S)` → each `(…)`.
 
     Raises:
-        ValueError: Fewer than two values: one tells nothing of the spread.
+        ValueError: There are fewer than two values, so that the spread cannot be estimated.
 
     Example:
         >>> interval = t_interval([1.0, 2.0, 3.0])
@@ -41,32 +41,30 @@ def t_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
         Student, "The probable error of a mean", 1908.
     """
     x = _at_least_two(values)
-    seeds = x.shape[-1]
-    half = stats.t.ppf(0.5 + confidence / 2, seeds - 1) * x.std(axis=-1, ddof=1) / np.sqrt(seeds)
-    mean = x.mean(axis=-1)
+    mean, half = x.mean(axis=-1), stats.t.ppf(0.5 + confidence / 2, x.shape[-1] - 1) * stats.sem(x, axis=-1)
     return Interval(mean, mean - half, mean + half)
 
 
 def bootstrap_t_interval(values: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
-    r"""Studentised bootstrap interval of a mean; for skewed values, where Student's is off centre.
+    r"""Compute the bootstrap-t interval of a mean, for skewed values, which Student's symmetric interval does not suit.
 
     $$[\bar x - q_{1-\alpha/2}\, s/\sqrt S,\ \bar x - q_{\alpha/2}\, s/\sqrt S], \qquad
     q_p \text{ the quantiles of } t^* = (\bar x^* - \bar x) / (s^* / \sqrt S)$$
 
-    The percentile bootstrap, which lacks the division by $s^*$, holds the mean of 8 normal values in only 89 % of
-    cases instead of 95.
+    The percentile bootstrap does not divide by $s^*$; its 95 % interval contains the mean of 8 normal values in only
+    89 % of the cases. (`scipy.stats.bootstrap` has no bootstrap-t.)
 
     Args:
-        values: $x$, one a seed; S ≥ 4: fewer hardly have resamples that differ.
+        values: $x$: one value per seed; S ≥ 4, since resamples of fewer values hardly differ.
         confidence: In (0, 1).
-        resamples: How many samples $x^*$ are drawn, ≥ 200.
-        seed: Of the drawing.
+        resamples: Number of resamples $x^*$, ≥ 200.
+        seed: Seed of the resampling.
 
     Shape:
         `(S,)` → each `()`.
 
     Raises:
-        ValueError: Fewer than four values.
+        ValueError: There are fewer than four values.
 
     Example:
         >>> interval = bootstrap_t_interval([1.0, 2.0, 3.0, 4.0, 5.0, 9.0])
@@ -78,12 +76,11 @@ def bootstrap_t_interval(values: ArrayLike, confidence: float = 0.95, resamples:
     """
     x = _at_least_two(values)
     if x.ndim != 1 or len(x) < 4:
-        raise ValueError(f"a bootstrap needs at least 4 values in one row, got shape {x.shape}; take t_interval.")
-    seeds = len(x)
-    drawn = x[np.random.default_rng(seed).integers(seeds, size=(resamples, seeds))]
-    error = drawn.std(axis=1, ddof=1) / np.sqrt(seeds)
-    varied = error > 0  # a resample of one value, repeated, has no t
-    mean, scale = x.mean(), x.std(ddof=1) / np.sqrt(seeds)
+        raise ValueError(f"the bootstrap needs at least 4 values in one row, got shape {x.shape}; use t_interval.")
+    drawn = x[np.random.default_rng(seed).integers(len(x), size=(resamples, len(x)))]
+    error = stats.sem(drawn, axis=1)
+    varied = error > 0  # t* is not defined for a resample that repeats one value
+    mean, scale = x.mean(), stats.sem(x)
     if not varied.any():
         return Interval(mean, mean, mean)
     t = (drawn.mean(axis=1)[varied] - mean) / error[varied]

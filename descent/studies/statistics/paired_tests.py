@@ -1,5 +1,6 @@
-"""Differences between candidates over the same seeds."""
+"""Paired t-tests between candidates that ran with the same seeds, Holm's correction, and groups of ties."""
 
+import warnings
 from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -12,15 +13,15 @@ from descent.studies.statistics.intervals import Floats, Interval, t_interval
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    r"""Holm's step-down correction: calling those below 0.05 different errs in at most 5 % of *studies*.
+    r"""Apply Holm's correction: with the corrected p-values, at most 5 % of *studies* claim a false difference at 0.05.
 
     $$\tilde p_{(i)} = \max_{j \le i} \min\{1, (m - j + 1)\, p_{(j)}\}, \qquad p_{(1)} \le \dots \le p_{(m)}$$
 
     Args:
-        p_values: m of them along the last axis.
+        p_values: m p-values along the last axis.
 
     Shape:
-        `(…, m)` → `(…, m)`, in the order given.
+        `(…, m)` → `(…, m)`, in the given order.
 
     Example:
         >>> holm([0.01, 0.04, 0.03]).tolist()
@@ -39,21 +40,22 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 class Difference(NamedTuple):
-    """A mean difference with its interval and p-value; arrays where many were asked for at once."""
+    """A mean difference with its interval and p-value: numbers, or arrays with one entry per row of values."""
 
     interval: Interval
     p_value: Floats
 
 
 def paired_difference(values: ArrayLike, others: ArrayLike, confidence: float = 0.95) -> Difference:
-    r"""Student's paired test: $d = x - y$ seed by seed, $T = \bar d \sqrt S / s_d$, two-sided.
+    r"""Test $x$ against $y$ with Student's paired t-test, two-sided: $d = x - y$ per seed, $T = \bar d \sqrt S / s_d$.
 
-    Pairs share initial weights and batches; what a seed does to both cancels.
+    Runs with the same seed share initial weights and batches, so the effect of the seed cancels in the difference.
+    Where $d$ is the same for every seed up to rounding, $T$ is not defined; p is then 0, or 1 if $d = 0$.
 
     Args:
-        values: $x$, one a seed along the last axis; S ≥ 2.
-        others: $y$, of the same seeds.
-        confidence: Of the interval, in (0, 1).
+        values: $x$: one value per seed along the last axis; S ≥ 2.
+        others: $y$: values of the same seeds.
+        confidence: Confidence of the interval, in (0, 1).
 
     Shape:
         `(…, S)`, `(…, S)` → each `(…)`.
@@ -66,41 +68,41 @@ def paired_difference(values: ArrayLike, others: ArrayLike, confidence: float = 
     Reference:
         Student, "The probable error of a mean", 1908.
     """
-    d = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
+    x, y = np.asarray(values, dtype=np.float64), np.asarray(others, dtype=np.float64)
+    d = x - y
     interval = t_interval(d, confidence)
-    seeds = d.shape[-1]
-    error = d.std(axis=-1, ddof=1) / np.sqrt(seeds)
-    exact = error <= 1e-12 * np.abs(d).max(axis=-1, initial=0.0)  # the same difference in every seed, but for rounding
-    t = np.abs(interval.mean) / np.where(exact, 1.0, error)
-    p = np.where(exact, np.where(interval.mean == 0, 1.0, 0.0), 2 * stats.t.sf(t, seeds - 1))
+    constant = stats.sem(d, axis=-1) <= 1e-12 * np.abs(d).max(axis=-1, initial=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, of constant differences, which are handled here
+        p = np.where(constant, interval.mean == 0, stats.ttest_rel(x, y, axis=-1).pvalue)
     return Difference(interval, p)
 
 
 class PairwiseTests(NamedTuple):
-    """Every pair of candidates, tested as one family."""
+    """The tests of every pair of candidates, corrected together."""
 
     pairs: list[tuple[int, int]]
-    """(i, j) with i < j; entry k of the others belongs to pair k."""
+    """(i, j) with i < j; entry k of the other fields belongs to pair k."""
 
     difference: Difference
-    """Candidate i less candidate j; p-values before correction."""
+    """Candidate i minus candidate j; p-values before correction."""
 
     corrected: Floats
     """p-values after Holm's correction over all pairs."""
 
 
 def all_pairs(scores: ArrayLike, confidence: float = 0.95) -> PairwiseTests:
-    """Test every pair of C candidates, corrected over all pairs, so that any order may be read from the result.
+    """Test every pair of C candidates and correct the p-values over all pairs.
 
     Args:
-        scores: One row a candidate, one column a seed; C ≥ 2, S ≥ 2.
-        confidence: Of each interval, uncorrected.
+        scores: One row per candidate, one column per seed; C ≥ 2, S ≥ 2.
+        confidence: Confidence of each interval; intervals are not corrected.
 
     Shape:
         `(…, C, S)` → p-values `(…, C·(C − 1)/2)`.
 
     Raises:
-        ValueError: Fewer than two candidates or seeds.
+        ValueError: There are fewer than two candidates or seeds.
     """
     x = np.asarray(scores, dtype=np.float64)
     if x.ndim < 2 or x.shape[-2] < 2:
@@ -112,19 +114,19 @@ def all_pairs(scores: ArrayLike, confidence: float = 0.95) -> PairwiseTests:
 
 
 def tie_groups(means: Sequence[float], tests: PairwiseTests, larger_is_better: bool, alpha: float = 0.05) -> list[str]:
-    """Letters of the groups of ties of each candidate: two that share a letter are not told apart.
+    """Assign letters to groups of ties (a compact letter display): candidates that share a letter do not differ.
 
-    Groups are runs of neighbours in the order of the means, as long as nobody in them differs from anybody else. One
-    candidate may stand in several groups: with A ~ B and B ~ C but A > C, B is in both.
+    Candidates are sorted by mean; a group is a longest run of neighbours among which no pair differs significantly.
+    Groups may overlap: with A ~ B and B ~ C but A > C, B is in two groups.
 
     Args:
-        means: One a candidate.
-        tests: Of the same candidates, one study.
-        larger_is_better: Whether group `a` is that of the largest mean.
-        alpha: Corrected p-values below are differences.
+        means: Mean of each candidate.
+        tests: The tests of the same candidates, of one study.
+        larger_is_better: Whether group `a` holds the largest mean, or the smallest.
+        alpha: Level of significance; a corrected p-value below it is a difference.
 
     Returns:
-        For each candidate letters such as `"a"` or `"ab"`; `a` is the best group.
+        Letters of each candidate, such as `"a"` or `"ab"`; `a` is the best group.
 
     Example:
         >>> from descent.studies.statistics.paired_tests import all_pairs

@@ -1,11 +1,11 @@
-"""Synthetic studies: configs that name shipped presets, outcomes without training."""
+"""Synthetic studies: configs with shipped presets, outcomes that are computed without training."""
 
 from typing import Any
 
 import numpy as np
 
-from descent.studies.report.results import StudyTables
-from descent.studies.running.stages import PILOT, RERUN, TUNE, Progress, RunKey
+from descent.studies.report.analysis import StudyAnalysis
+from descent.studies.running.stages import FINAL, PILOT, TUNE, Progress, RunKey
 from descent.studies.study_config import StudyConfig, read_study
 
 OPTIMIZERS = {
@@ -53,10 +53,10 @@ def outcome(score: float | None, **more: Any) -> dict[str, Any]:
     }
 
 
-def tables(
+def analysis(
     levels: dict[str, float], sd: float = 0.005, trials: int = 3, seeds: int = 8, seed: int = 0, **changes: Any
-) -> StudyTables:
-    """A finished study in which each candidate has a true level; a NaN level diverges."""
+) -> StudyAnalysis:
+    """A finished study in which each candidate has a true mean score; a candidate with a NaN mean diverges."""
     config = study(candidates={name: OPTIMIZERS.get(name, OPTIMIZERS["SGD"]) for name in levels}, **changes)
     defaults = {name: config.defaults(name) for name in levels}
     rng = np.random.default_rng(seed)
@@ -74,9 +74,9 @@ def tables(
         put(RunKey(PILOT, name, 0), level + rng.normal(0, sd), defaults[name])
     progress = Progress(config, outcomes, defaults)
     for index in range(seeds):
-        luck = rng.normal(0, sd)
+        of_seed = rng.normal(0, sd)
         for name, level in levels.items():
-            chosen = progress.chosen(name)
+            chosen = progress.best_point(name)
             if chosen is not None:
-                put(RunKey(RERUN, name, index), level + luck + rng.normal(0, sd), chosen)
-    return StudyTables(config, outcomes, defaults, trials, seeds)
+                put(RunKey(FINAL, name, index), level + of_seed + rng.normal(0, sd), chosen)
+    return StudyAnalysis(config, outcomes, defaults, trials, seeds)

@@ -1,4 +1,4 @@
-"""Whole studies of a toy, through the machinery of the command line."""
+"""Whole studies with a toy module, through Python and the command line."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_study_tells_two_rates_apart_and_writes_its_report(tmp_path: Path) -> 
     assert result is not None
     assert result.verdict.startswith("fast is best")
     assert list(result.table.index) == ["fast", "slow"]
-    assert result.tables.metric == "test/margin"
+    assert result.analysis.metric == "test/margin"
     assert set(result.figures) >= {"differences", "curves", "sensitivity", "expected_best", "time"}
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written >= {"report.html", "table.csv", "runs.csv", "curves.csv", "study.yaml", "machine.yaml", "figures"}
@@ -50,7 +50,7 @@ def test_a_study_tells_two_rates_apart_and_writes_its_report(tmp_path: Path) -> 
     )
 
 
-def test_the_same_command_goes_on_and_repeats_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_command_continues_and_repeats_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = compare(toy_study(tmp_path), out=tmp_path / "out", verbose=False)
     capsys.readouterr()
     again = compare(toy_study(tmp_path), out=tmp_path / "out")
@@ -58,7 +58,7 @@ def test_the_same_command_goes_on_and_repeats_nothing(tmp_path: Path, capsys: py
     assert again is not None
     assert "trial" not in capsys.readouterr().out.partition("\n")[2]
     pd.testing.assert_frame_equal(first.table, again.table)
-    with pytest.raises(UserError, match="was begun with another seeds: take a new folder"):
+    with pytest.raises(UserError, match="was started with another value of seeds: choose a new folder"):
         compare(toy_study(tmp_path, seeds=5), out=tmp_path / "out", verbose=False)
 
 
@@ -72,7 +72,7 @@ def test_pairs_share_weights_and_batches_and_seeds_differ(tmp_path: Path) -> Non
     assert again["scores"] == fast["scores"]
 
 
-def test_the_clock_stands_still_while_nothing_trains_and_the_split_adds_up(tmp_path: Path) -> None:
+def test_the_clock_counts_training_only_and_the_phases_add_up_to_it(tmp_path: Path) -> None:
     found = outcome_of(toy_study(tmp_path, pause=0.02), "slow", test=True)
     training = found["seconds"][-1]
     assert 8 * 0.02 <= training < found["wall"]
@@ -97,7 +97,7 @@ def test_candidates_that_crash_or_diverge_are_rows_of_the_report(tmp_path: Path)
     result = compare(study, out=tmp_path / "out", verbose=False)
     assert result is not None
     assert result.verdict.startswith("fast is best")
-    assert "broken, wild and odd failed in re-runs and are not ranked" in result.verdict
+    assert "broken, wild and odd failed in final runs and are not ranked" in result.verdict
     table = result.table
     assert table.loc["broken", "crashed"] == 4
     assert table.loc["wild", "diverged"] == 4
@@ -107,8 +107,8 @@ def test_candidates_that_crash_or_diverge_are_rows_of_the_report(tmp_path: Path)
     assert "wild diverged in every tuning trial" in page
 
 
-def test_what_is_wrong_with_the_whole_study_ends_it(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="there is no validation data: a study chooses by it"):
+def test_a_mistake_in_the_study_as_a_whole_ends_it(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="there is no validation data, by which a study chooses"):
         compare(toy_study(tmp_path, overrides={"data.validation": False}), out=tmp_path / "a", verbose=False)
     with pytest.raises(StudyError, match="unknown metric val/f1: the validation logs val/accuracy, val/margin"):
         compare(toy_study(tmp_path, metric="val/f1"), out=tmp_path / "b", verbose=False)
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_the_whole_study_ends_it(tmp_path: Path) -> None:
         compare(toy_study(tmp_path, overrides={"model.mishap": "crash"}), out=tmp_path / "c", verbose=False)
 
 
-def test_a_typing_error_in_a_candidate_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_a_misspelt_key_of_a_candidate_is_reported_before_anything_runs(tmp_path: Path) -> None:
     study = toy_study(tmp_path)
     study["candidates"]["fast"] = {"model.optimizr": "x"}
     with pytest.raises(UserError, match=r"candidate fast: unknown key model\.optimizr"):
@@ -144,12 +144,12 @@ def test_a_budget_fits_the_study_and_plan_only_stops_after_the_pilot(
 ) -> None:
     assert compare(toy_study(tmp_path), out=tmp_path / "out", budget="10m", plan_only=True) is None
     out = capsys.readouterr().out
-    assert "10.0 min allow 2 candidates × 12 trials × 30 seeds; the smallest difference this can find is" in out
-    with pytest.raises(StudyError, match=r"1 s cannot answer: the smallest study that can, 2 candidates"):
+    assert "10.0 min allow 2 candidates × 12 trials × 30 seeds; the smallest detectable difference is" in out
+    with pytest.raises(StudyError, match=r"a budget of 1 s is too small: the smallest study, 2 candidates"):
         compare(toy_study(tmp_path), out=tmp_path / "b", budget=1.0, verbose=False)
 
 
-def test_the_command_says_the_verdict_and_one_line_for_a_mistake(
+def test_the_command_prints_the_verdict_and_one_line_for_a_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "study.yaml"
@@ -159,7 +159,7 @@ def test_the_command_says_the_verdict_and_one_line_for_a_mistake(
     out = capsys.readouterr().out
     assert "trial 1  slow  lr 0.01  val/margin" in out
     assert "2 candidates × 2 trials × 4 seeds take about" in out
-    cli.main([*words, "--json"])  # goes on: nothing is left to run
+    cli.main([*words, "--json"])  # continues: nothing is left to run
     found = json.loads(capsys.readouterr().out)
     assert found["verdict"] in out
     assert [row["candidate"] for row in found["table"]] == ["fast", "slow"]
@@ -167,7 +167,7 @@ def test_the_command_says_the_verdict_and_one_line_for_a_mistake(
     for wrong, message in [
         (["compare", "-c", "nowhere.yaml"], "error: study not found: nowhere.yaml"),
         (["compare", "--budget", "5m"], "error: descent compare needs a study"),
-        (["compare", "-c", str(path), "--budget", "soon"], "error: a budget is a time such as 90s"),
+        (["compare", "-c", str(path), "--budget", "soon"], "error: the budget must be a time such as 90s"),
         (["compare", "-c", str(path), "loose"], "error: unexpected loose"),
         (["compare", "-c", str(path), "--seeds"], "error: --seeds needs a value"),
         (["compare", "-c", str(path), "--heartbeat", "x"], "error: --heartbeat"),

@@ -1,4 +1,4 @@
-"""A study whose disk fills up: one line, nothing that was finished is lost, the same command goes on."""
+"""A study whose disk is full: a one-line error, no finished run is lost, the same command continues."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         ("500k", "No space left on device: the report in "),
     ],
 )
-def test_a_full_disk_ends_the_study_in_one_line_and_the_same_command_goes_on(
+def test_a_full_disk_ends_the_study_in_one_line_and_the_same_command_continues(
     room: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -51,7 +51,7 @@ def test_a_full_disk_ends_the_study_in_one_line_and_the_same_command_goes_on(
         subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
         result = compare(study, out=disk / "out")
         assert result is not None
-        again, runs = capsys.readouterr().out.count("  val/margin "), len(result.tables.runs)
+        again, runs = capsys.readouterr().out.count("  val/margin "), len(result.runs)
         assert 0 < before <= runs
-        assert runs <= before + again <= runs + 1  # only the run whose row found no room is done again
+        assert runs <= before + again <= runs + 1  # only the run whose outcome could not be stored is repeated
         assert (disk / "out" / "report.html").stat().st_size > 10_000

@@ -1,4 +1,4 @@
-"""Claims, deaths and workers: nothing is lost, nothing is run twice."""
+"""Several workers, some of them killed: no run is lost, none is run twice."""
 
 import multiprocessing
 import os
@@ -42,7 +42,7 @@ def work_off(folder: str, url: str | None, log: str) -> None:
         return outcome(0.5)
 
     while missing := [key for key in KEYS if key not in own.outcomes()]:
-        if own.work(missing, run) == "busy":
+        if own.run_next(missing, run) == "busy":
             time.sleep(0.05)
 
 
@@ -62,11 +62,11 @@ def test_several_processes_share_the_runs_and_repeat_none(tmp_path: Path) -> Non
     assert set(ledger(tmp_path).outcomes()) == set(KEYS)
 
 
-def test_what_is_settled_once_stays(tmp_path: Path) -> None:
+def test_a_stored_value_is_not_replaced(tmp_path: Path) -> None:
     first, second = ledger(tmp_path), ledger(tmp_path)
-    assert first.settled("plan") is None
-    assert first.once("plan", lambda: {"seeds": 8}) == {"seeds": 8}
-    assert second.once("plan", lambda: {"seeds": 99}) == {"seeds": 8}
+    assert first.get("plan") is None
+    assert first.get_or_set("plan", lambda: {"seeds": 8}) == {"seeds": 8}
+    assert second.get_or_set("plan", lambda: {"seeds": 99}) == {"seeds": 8}
 
 
 def die(key: str) -> dict[str, Any]:
@@ -81,15 +81,15 @@ def in_a_process(target: Callable[..., None], *args: Any) -> None:
 
 
 def kill_one(folder: str) -> None:
-    ledger(Path(folder)).work(["tune/0/c"], die)
+    ledger(Path(folder)).run_next(["tune/0/c"], die)
 
 
-def test_the_runs_of_a_killed_process_are_picked_up_and_given_up_at_last(tmp_path: Path) -> None:
+def test_the_runs_of_a_killed_process_are_repeated_and_at_last_given_up(tmp_path: Path) -> None:
     in_a_process(kill_one, str(tmp_path))
     own = ledger(tmp_path)
     assert own.outcomes() == {}
-    assert own.workers() - {own.worker}, "the dead worker still stands there"
-    assert own.work(["tune/0/c"], lambda key: outcome(0.5)) == "ran"
+    assert own.workers() - {own.worker}, "the dead worker is still listed"
+    assert own.run_next(["tune/0/c"], lambda key: outcome(0.5)) == "ran"
     assert own.outcomes()["tune/0/c"]["score"] == 0.5
     for _ in range(MAX_DEATHS):
         trial = own.study.ask()
@@ -99,7 +99,7 @@ def test_the_runs_of_a_killed_process_are_picked_up_and_given_up_at_last(tmp_pat
     assert own.outcomes()["tune/1/c"]["message"] == f"its process died {MAX_DEATHS} times"
 
 
-def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
+def test_ctrl_c_does_not_count_as_a_death(tmp_path: Path) -> None:
     own = ledger(tmp_path)
 
     def interrupt(key: str) -> dict[str, Any]:
@@ -107,9 +107,9 @@ def test_ctrl_c_is_no_death(tmp_path: Path) -> None:
 
     for _ in range(MAX_DEATHS + 1):
         with pytest.raises(KeyboardInterrupt):
-            own.work(["tune/0/c"], interrupt)
+            own.run_next(["tune/0/c"], interrupt)
     assert own.outcomes() == {}
-    assert own.work(["tune/0/c"], lambda key: outcome(0.5)) == "ran"
+    assert own.run_next(["tune/0/c"], lambda key: outcome(0.5)) == "ran"
 
 
 def test_a_study_killed_ten_times_ends_with_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_a_study_killed_ten_times_ends_with_the_same_table(tmp_path: Path, monke
         process.start()
         while process.is_alive() and finished(folder) <= before:
             time.sleep(0.02)
-        time.sleep(0.04 * kills)  # at ever other points of a run
+        time.sleep(0.04 * kills)  # at different points of a run
         process.kill()
         process.join()
         assert process.exitcode == -signal.SIGKILL, "it was done before it was killed"

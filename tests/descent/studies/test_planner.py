@@ -1,19 +1,19 @@
-"""The planner on pilots of known cost and spread."""
+"""The planner, given pilots of known cost and spread."""
 
 import math
 
 import numpy as np
 import pytest
 
-from descent.studies.running.planner import Pilot, fit, make_plan, parse_budget, seeds_for
+from descent.studies.running.planner import PilotEstimates, affordable_seeds, fit, make_plan, parse_budget
 from descent.studies.running.recorder import StudyError
 
 COSTS = {"A": 1.0, "B": 2.0, "C": 3.0}
 
 
-def pilot(costs: dict[str, float] = COSTS, sd: float = 0.01, workers: int = 1) -> Pilot:
+def pilot(costs: dict[str, float] = COSTS, sd: float = 0.01, workers: int = 1) -> PilotEstimates:
     scores = np.random.default_rng(0).normal(0.9, sd, (len(costs), 3)).tolist()
-    return Pilot(costs, scores, 2 * sum(costs.values()) / workers, workers)
+    return PilotEstimates(costs, scores, 2 * sum(costs.values()) / workers, workers)
 
 
 def test_a_plan_fits_its_budget_and_uses_it() -> None:
@@ -38,17 +38,17 @@ def test_no_tuning_stays_no_tuning() -> None:
     assert make_plan(pilot(), 1, 8, 100.0).trials == 1
 
 
-def test_a_budget_that_cannot_answer_is_refused_with_the_ways_out() -> None:
-    with pytest.raises(StudyError, match=r"30 s cannot answer: .* 3 candidates × \(3 trials \+ 5 seeds\), takes 54 s"):
+def test_a_budget_that_is_too_small_gives_an_error_with_the_ways_out() -> None:
+    with pytest.raises(StudyError, match=r"30 s is too small: .* 3 candidates × \(3 trials \+ 5 seeds\), takes 54 s"):
         fit(pilot(), tune=True, budget=30.0)
-    with pytest.raises(StudyError, match=r"Ways out: --budget 1m; leave out C; .*make the runs 2 times shorter"):
+    with pytest.raises(StudyError, match=r"Use --budget 1m; or leave out C; or make the runs 2 times shorter"):
         fit(pilot(), tune=True, budget=35.0)
 
 
-def test_a_difference_that_cannot_be_found_is_refused_with_the_seeds_it_takes() -> None:
+def test_a_difference_that_cannot_be_detected_gives_an_error_with_the_seeds_it_needs() -> None:
     limit = pilot().limit(8)
     assert limit is not None
-    with pytest.raises(StudyError, match=r"5 trials × 8 seeds find differences of .* it takes \d+ seeds"):
+    with pytest.raises(StudyError, match=r"5 trials × 8 seeds detect differences of .* that needs \d+ seeds"):
         make_plan(pilot(), 5, 8, None, wanted=limit / 2)
     assert make_plan(pilot(), 5, 8, None, wanted=1.01 * limit).limit == limit
 
@@ -56,21 +56,21 @@ def test_a_difference_that_cannot_be_found_is_refused_with_the_seeds_it_takes() 
 def test_pilot_spread_is_that_of_paired_differences() -> None:
     rng = np.random.default_rng(1)
     rows = rng.normal(0, 5.0, (1, 500)) + rng.normal(0, 1.0, (4, 500)) + np.arange(4)[:, None]
-    sd = Pilot({}, rows.tolist(), 0.0).sd()
+    sd = PilotEstimates({}, rows.tolist(), 0.0).sd()
     assert sd == pytest.approx(math.sqrt(2), rel=0.05)
 
 
 def test_runs_that_do_not_differ_have_no_limit() -> None:
-    assert Pilot(COSTS, [[0.5, 0.5], [0.7, 0.7]], 1.0).limit(8) is None
+    assert PilotEstimates(COSTS, [[0.5, 0.5], [0.7, 0.7]], 1.0).limit(8) is None
 
 
 def test_seeds_follow_the_time_left_within_reason() -> None:
-    assert seeds_for(remaining=80.0, round_seconds=10.0, planned=8) == 8
-    assert seeds_for(remaining=0.0, round_seconds=10.0, planned=8) == 5
-    assert seeds_for(remaining=1e6, round_seconds=10.0, planned=8) == 11
+    assert affordable_seeds(remaining=80.0, per_seed=10.0, planned=8) == 8
+    assert affordable_seeds(remaining=0.0, per_seed=10.0, planned=8) == 5
+    assert affordable_seeds(remaining=1e6, per_seed=10.0, planned=8) == 11
 
 
 @pytest.mark.parametrize("text", ["", "ten minutes", "5", "-3m"])
-def test_a_budget_that_is_no_time(text: str) -> None:
-    with pytest.raises(StudyError, match="a budget is a time such as 90s, 10m or 1h30m"):
+def test_a_budget_that_is_not_a_time(text: str) -> None:
+    with pytest.raises(StudyError, match="the budget must be a time such as 90s, 10m or 1h30m"):
         parse_budget(text)

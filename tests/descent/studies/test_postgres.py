@@ -55,7 +55,7 @@ def test_workers_share_the_runs_and_repeat_none(url: str, tmp_path: Path) -> Non
 
 
 def die_with_a_run(folder: str, url: str) -> None:
-    Ledger(url, "deaths", Path(folder), heartbeat=1).work(["tune/0/c"], die)
+    Ledger(url, "deaths", Path(folder), heartbeat=1).run_next(["tune/0/c"], die)
 
 
 def test_the_run_of_a_worker_killed_on_another_machine_is_picked_up(
@@ -67,9 +67,9 @@ def test_the_run_of_a_worker_killed_on_another_machine_is_picked_up(
     assert process.exitcode == -signal.SIGKILL
     monkeypatch.setattr("socket.gethostname", lambda: "another-machine")  # whose processes cannot be looked up
     own = Ledger(url, "deaths", tmp_path, heartbeat=1)
-    assert own.work(["tune/0/c"], lambda key: outcome(0.5)) == "busy", "it may still be alive"
+    assert own.run_next(["tune/0/c"], lambda key: outcome(0.5)) == "busy", "it may still be alive"
     deadline = time.monotonic() + 30
-    while own.work(["tune/0/c"], lambda key: outcome(0.5)) == "busy":
+    while own.run_next(["tune/0/c"], lambda key: outcome(0.5)) == "busy":
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert own.outcomes()["tune/0/c"]["score"] == 0.5
@@ -80,10 +80,10 @@ def test_a_run_longer_than_the_grace_is_left_to_its_worker(url: str, tmp_path: P
 
     def long(key: str) -> dict[str, object]:
         time.sleep(5)
-        assert other.work([key], lambda _: outcome(0.9)) == "busy"
+        assert other.run_next([key], lambda _: outcome(0.9)) == "busy"
         return outcome(0.5)
 
-    assert own.work(["tune/0/c"], long) == "ran"
+    assert own.run_next(["tune/0/c"], long) == "ran"
     assert own.outcomes()["tune/0/c"]["score"] == 0.5
 
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: it shows its verdict and figures, fits a phone, and asks nobody for anything."""
+"""The page in a real browser: it shows verdict and figures, fits a phone, and fetches nothing."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from descent.studies.report.figures import all_figures
 from descent.studies.report.page import page, svg
 from descent.studies.running.planner import Plan
-from tests.descent.studies.synthetic import tables
+from tests.descent.studies.synthetic import analysis
 
 MEASURE = """<script>addEventListener('load', () => {
   const wide = [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
@@ -24,7 +24,7 @@ MEASURE = """<script>addEventListener('load', () => {
 
 
 def report() -> str:
-    study = tables({"AdamW": 0.95, "Momentum": 0.951, "SGD <script>": 0.90}, trials=5)
+    study = analysis({"AdamW": 0.95, "Momentum": 0.951, "SGD <script>": 0.90}, trials=5)
     machine = {"host": "h", "processor": "p"}
     return page(study, all_figures(study), Plan(5, 8, 60.0, 0.01), machine, "descent compare -c x.yaml")
 
@@ -74,7 +74,7 @@ def test_identifiers_of_the_figures_do_not_collide() -> None:
 
 
 def test_figures_are_the_same_each_time_and_have_no_date(tmp_path: Path) -> None:
-    study = tables({"AdamW": 0.95, "SGD": 0.90})
+    study = analysis({"AdamW": 0.95, "SGD": 0.90})
     first, second = (svg(all_figures(study)["curves"], "curves") for _ in range(2))
     assert first == second
     all_figures(study)["differences"].savefig(tmp_path / "d.png", dpi=100)

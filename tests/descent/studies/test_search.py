@@ -1,11 +1,11 @@
-"""Where tuning looks."""
+"""The points of the tuning trials, and the order and seeds of the runs."""
 
 import math
 
 import pytest
 
-from descent.studies.running.search import Point, best_at_edge, first_reserved, trial_point
-from descent.studies.running.stages import RERUN, TUNE, Progress, RunKey
+from descent.studies.running.search import Point, best_at_edge, first_widening, trial_point
+from descent.studies.running.stages import FINAL, TUNE, Progress, RunKey
 from tests.descent.studies.synthetic import outcome, study
 
 
@@ -29,12 +29,12 @@ def test_a_best_value_at_the_edge_widens_the_range(optimum: float, beyond: float
     past = tune(optimum, trials=9)
     values = [point["lr"] for point, _ in past]
     assert (max(values) > beyond) if optimum > 1 else (min(values) < beyond)
-    reserved = values[first_reserved(9) :]
-    assert reserved == sorted(reserved, reverse=optimum < 1)
+    widening = values[first_widening(9) :]
+    assert widening == sorted(widening, reverse=optimum < 1)
     assert best_at_edge(past, larger_is_better=True)
 
 
-def test_what_diverged_beyond_the_best_is_no_edge() -> None:
+def test_a_best_value_next_to_a_diverged_one_is_not_at_the_edge() -> None:
     past: list[tuple[Point, float | None]] = [({"lr": 0.1}, 0.9), ({"lr": 0.03}, 0.8), ({"lr": 1.0}, None)]
     assert best_at_edge(past, larger_is_better=True) == {}
 
@@ -54,25 +54,25 @@ def test_two_keys_fill_the_plane() -> None:
     assert all(0.0025 <= p["decay"] <= 0.04 for p in points)
 
 
-def test_seeds_of_the_re_runs_are_shared_and_never_those_of_the_tuning() -> None:
+def test_seeds_of_the_final_runs_are_shared_and_never_those_of_the_tuning() -> None:
     progress = Progress(study(seed=3), {}, {})
     tuning = {progress.seed(key) for key in [*progress.tuning(9), *progress.pilot()]}
-    reruns = [progress.seed(RunKey(RERUN, name, 4)) for name in ("AdamW", "SGD")]
-    assert len(set(reruns)) == 1
-    assert not tuning & {progress.seed(RunKey(RERUN, "SGD", index)) for index in range(30)}
+    final = [progress.seed(RunKey(FINAL, name, 4)) for name in ("AdamW", "SGD")]
+    assert len(set(final)) == 1
+    assert not tuning & {progress.seed(RunKey(FINAL, "SGD", index)) for index in range(30)}
     assert progress.seed(RunKey(TUNE, "SGD", 5)) == progress.seed(RunKey(TUNE, "AdamW", 0))
 
 
-def test_candidates_take_turns_and_every_budget_is_the_same() -> None:
+def test_candidates_alternate_and_have_the_same_number_of_trials() -> None:
     progress = Progress(study(), {}, {})
     runs = progress.tuning(5)
     assert [key.candidate for key in runs[:4]] == ["AdamW", "SGD", "Momentum", "AdamW"]
     assert {sum(key.candidate == name for key in runs) for name in ("AdamW", "SGD", "Momentum")} == {5}
 
 
-def test_a_trial_waits_for_those_it_depends_on() -> None:
+def test_a_trial_waits_for_the_trials_before_it() -> None:
     config = study()
     done = {str(RunKey(TUNE, "SGD", 0)): outcome(0.5, point={"model.optimizer.lr": 0.1})}
     progress = Progress(config, done, {})
-    ready = [key for key in progress.missing(progress.tuning(3)) if key.candidate == "SGD"]
+    ready = [key for key in progress.ready(progress.tuning(3)) if key.candidate == "SGD"]
     assert ready == [RunKey(TUNE, "SGD", 1)]

@@ -1,4 +1,4 @@
-"""The statistics on synthetic studies whose answer is known, and against scipy and statsmodels."""
+"""The statistics against their formulas, scipy and statsmodels, and on synthetic studies with known answers."""
 
 import math
 from itertools import combinations
@@ -20,7 +20,7 @@ ALPHA = 0.05
 def studies_of(
     candidates: int, seeds: int, seed_sd: float = 1.0, own_sd: float = 1.0, seed: int = 0
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """STUDIES studies without any difference: a seed's common luck plus each run's own."""
+    """STUDIES studies without any difference: the effect of the seed plus the noise of each run."""
     rng = np.random.default_rng(seed)
     common = rng.normal(0, seed_sd, (STUDIES, 1, seeds))
     return np.asarray(common + rng.normal(0, own_sd, (STUDIES, candidates, seeds)))
@@ -30,10 +30,13 @@ def studies_of(
 
 
 @pytest.mark.parametrize("seeds", [2, 5, 8, 30])
-def test_interval_and_test_equal_scipys(seeds: int) -> None:
+def test_interval_and_test_equal_scipys_and_the_formula(seeds: int) -> None:
     x, y = np.random.default_rng(seeds).normal(size=(2, seeds))
     ours, theirs = paired_difference(x, y), stats.ttest_rel(x, y)
     assert ours.p_value == pytest.approx(theirs.pvalue, rel=1e-12)
+    d = x - y
+    t = d.mean() * math.sqrt(seeds) / d.std(ddof=1)
+    assert ours.p_value == pytest.approx(2 * stats.t.sf(abs(t), seeds - 1), rel=1e-12)
     interval = theirs.confidence_interval(0.95)
     assert (ours.interval.low, ours.interval.high) == pytest.approx((interval.low, interval.high), rel=1e-12)
     theirs_of_mean = stats.t.interval(0.95, seeds - 1, x.mean(), stats.sem(x))
@@ -79,7 +82,7 @@ def test_limit_equals_statsmodels() -> None:
 
 @pytest.mark.parametrize(("candidates", "seeds"), [(2, 5), (3, 8), (6, 8), (6, 20)])
 @pytest.mark.parametrize("seed_sd", [0.0, 3.0])
-def test_no_difference_is_called_one_in_at_most_6_percent(candidates: int, seeds: int, seed_sd: float) -> None:
+def test_a_false_difference_is_claimed_in_at_most_6_percent(candidates: int, seeds: int, seed_sd: float) -> None:
     tests = all_pairs(studies_of(candidates, seeds, seed_sd))
     assert (tests.corrected < ALPHA).any(axis=-1).mean() <= 0.06
 
@@ -93,7 +96,7 @@ def test_tie_groups_claim_nothing_that_the_tests_do_not() -> None:
 
 
 @pytest.mark.parametrize(("candidates", "seeds"), [(2, 5), (3, 8), (6, 8)])
-def test_twice_the_planners_limit_is_found_in_80_percent(candidates: int, seeds: int) -> None:
+def test_twice_the_planners_limit_is_detected_in_80_percent(candidates: int, seeds: int) -> None:
     comparisons = candidates * (candidates - 1) // 2
     rng = np.random.default_rng(9)
     scores = studies_of(candidates, seeds)
@@ -108,14 +111,14 @@ def test_twice_the_planners_limit_is_found_in_80_percent(candidates: int, seeds:
     assert found >= 0.80
 
 
-def test_the_limit_itself_is_found_as_often_as_it_says() -> None:
+def test_the_limit_itself_is_detected_as_often_as_stated() -> None:
     scores = studies_of(2, 8)
     scores[:, 0] += detectable_difference(math.sqrt(2), 8, 1)
     assert 0.77 <= (all_pairs(scores).corrected < ALPHA).mean() <= 0.83
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 8, 20])
-def test_intervals_hold_the_mean_in_95_percent(seeds: int) -> None:
+def test_intervals_contain_the_mean_in_95_percent(seeds: int) -> None:
     mean = np.random.default_rng(4).normal(5.0, 2.0, (STUDIES, seeds))
     single = t_interval(mean)
     assert 0.93 <= ((single.low <= 5.0) & (single.high >= 5.0)).mean() <= 0.97
@@ -124,7 +127,7 @@ def test_intervals_hold_the_mean_in_95_percent(seeds: int) -> None:
     assert 0.93 <= ((difference.low <= 0.7) & (difference.high >= 0.7)).mean() <= 0.97
 
 
-def test_studentised_bootstrap_holds_the_mean_where_the_percentile_one_does_not() -> None:
+def test_the_bootstrap_t_interval_contains_the_mean_more_often_than_the_percentile_interval() -> None:
     rows = np.random.default_rng(5).normal(size=(STUDIES, 8))
     ours = [bootstrap_t_interval(row, resamples=400) for row in rows]
     assert 0.93 <= np.mean([i.low <= 0 <= i.high for i in ours]) <= 0.97
@@ -133,7 +136,7 @@ def test_studentised_bootstrap_holds_the_mean_where_the_percentile_one_does_not(
     assert ((low <= 0) & (high >= 0)).mean() < 0.93
 
 
-def test_pilot_sd_is_cautious_as_often_as_it_says() -> None:
+def test_the_upper_limit_of_an_sd_holds_as_often_as_stated() -> None:
     sd = np.random.default_rng(8).normal(size=(STUDIES, 6)).std(axis=1, ddof=1)
     assert 0.77 <= np.mean([cautious_sd(float(s), 5) >= 1 for s in sd]) <= 0.83
 
@@ -141,7 +144,7 @@ def test_pilot_sd_is_cautious_as_often_as_it_says() -> None:
 # -- the rest ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_difference_in_every_seed_is_exact_and_none_is_none() -> None:
+def test_a_constant_difference_has_p_0_and_none_has_p_1() -> None:
     x = np.array([0.1, 0.2, 0.3])
     assert paired_difference(x + 0.7, x).p_value == 0.0
     assert paired_difference(x, x).p_value == 1.0
@@ -172,7 +175,7 @@ def test_targets() -> None:
     assert math.isnan(censored_median([]))
 
 
-def test_too_little_to_say_anything() -> None:
+def test_too_few_values_give_an_error() -> None:
     with pytest.raises(ValueError, match="at least 2 values, got 1: run more seeds"):
         t_interval([1.0])
     with pytest.raises(ValueError, match="at least 4 values in one row"):

@@ -1,11 +1,11 @@
-"""A study's rules: what is refused, and how configs are laid over one another."""
+"""A study's config: what gives an error, and how keys are set in configs."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from descent.studies.config_overlay import lay, load_experiment, look_up
+from descent.studies.config_overlay import load_experiment, look_up, set_key
 from descent.studies.study_config import read_study
 from foundation.errors import UserError
 from tests.descent.studies.synthetic import OPTIMIZERS, study
@@ -14,36 +14,39 @@ from tests.descent.studies.synthetic import OPTIMIZERS, study
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"baseline": None}, "the study has no baseline: say which candidate the others are compared with"),
-        ({"baseline": "Adam"}, "baseline Adam is no candidate; there are AdamW, SGD, Momentum"),
-        ({"targets": ["Adam"]}, "baseline Adam is no candidate"),
-        ({"seeds": 1}, "seeds must be a whole number ≥ 2, got 1: one run a candidate tells nothing of chance"),
+        ({"baseline": None}, "the study has no baseline: name the candidate to compare the others with"),
+        ({"baseline": "Adam"}, "baseline Adam is not a candidate; the candidates are AdamW, SGD, Momentum"),
+        ({"targets": ["Adam"]}, "target Adam is not a candidate"),
+        (
+            {"seeds": 1},
+            "seeds must be a whole number ≥ 2, got 1: one run per candidate gives no estimate of the random variation",
+        ),
         ({"trials": 0}, "trials must be a whole number ≥ 1, got 0"),
         ({"threads": 0}, "threads must be ≥ 1 or null, got 0"),
         ({"mode": "up"}, "mode must be max or min, got up"),
         ({"interval": "percentile"}, "interval must be t or bootstrap, got percentile"),
-        ({"metric": "test/accuracy"}, "metric must be one of the validation, e.g. val/accuracy, got test/accuracy"),
+        ({"metric": "test/accuracy"}, "metric must be a validation metric, e.g. val/accuracy, got test/accuracy"),
         ({"metric": None}, "the study has no metric: e.g. val/accuracy"),
         ({"candidates": {"SGD": {}}}, "a study needs at least 2 candidates, found 1"),
-        ({"candidates": {"A": "x", "AdamW": {}}}, "candidate A must be keys and values, found 'x'"),
+        ({"candidates": {"A": "x", "AdamW": {}}}, "candidate A must have keys and values, found 'x'"),
         ({"search": {"model.optimizer.lr": 1}}, r"search.model.optimizer.lr must be a factor > 1 .* got 1"),
         ({"trails": 3}, "unknown key trails in the study: did you mean trials"),
     ],
 )
-def test_a_bad_study_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
+def test_a_mistake_in_a_study_gives_a_one_line_error(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         study(**changes)
     assert "\n" not in str(caught.value)
 
 
-def test_losses_are_not_judged_by_their_own_values() -> None:
+def test_losses_are_not_compared_by_their_own_values() -> None:
     losses = {"focal": {"model.loss": "losses/focal.yaml"}, "CE": {"model.loss": "losses/cross_entropy.yaml"}}
-    with pytest.raises(UserError, match="val/loss is each loss's own value, and focal, CE set model"):
+    with pytest.raises(UserError, match="val/loss is not comparable between losses, and focal, CE set model"):
         study(candidates=losses, baseline="CE", metric="val/loss", mode="min")
     assert study(candidates=losses, baseline="CE").metric == "val/accuracy"
 
 
-def test_files_that_are_not_there(tmp_path: Path) -> None:
+def test_files_that_do_not_exist_or_are_not_valid(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"study not found: nowhere.yaml"):
         read_study("nowhere.yaml")
     with pytest.raises(FileNotFoundError, match=r"config not found: quickstrat.yaml. Did you mean quickstart.yaml"):
@@ -52,11 +55,11 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"s\.yaml is not valid YAML"):
         read_study(tmp_path / "s.yaml")
     (tmp_path / "s.yaml").write_text("just words")
-    with pytest.raises(UserError, match="holds no study"):
+    with pytest.raises(UserError, match="is not a study"):
         read_study(tmp_path / "s.yaml")
 
 
-def test_a_key_to_tune_must_be_there_and_positive() -> None:
+def test_a_tuned_key_must_be_set_and_positive() -> None:
     with pytest.raises(UserError, match=r"candidate AdamW: search.model.optimizer.lrr is not set;"):
         study(search={"model.optimizer.lrr": 10}).defaults("AdamW")
     with pytest.raises(UserError, match=r"momentum needs a default > 0 to search around, found 0.0"):
@@ -72,12 +75,12 @@ def test_nothing_of_the_base_or_another_candidate_leaks_into_a_candidate() -> No
     assert "betas" not in look_up(config.run_config("SGD"), "model.optimizer.init_args")
 
 
-def test_keys_are_laid_through_presets_and_init_args() -> None:
+def test_keys_are_set_through_presets_and_init_args() -> None:
     config = load_experiment("quickstart.yaml")
-    lay(config, "model.optimizer.lr", 0.5)
-    lay(config, "data.batch_size", 7)
-    lay(config, "trainer.max_epochs", 3)
-    lay(config, "model.scheduler", None)
+    set_key(config, "model.optimizer.lr", 0.5)
+    set_key(config, "data.batch_size", 7)
+    set_key(config, "trainer.max_epochs", 3)
+    set_key(config, "model.scheduler", None)
     assert look_up(config, "model.optimizer.lr") == 0.5
     assert look_up(config, "model.optimizer.weight_decay") == 0.01
     assert config["data"]["init_args"]["batch_size"] == 7

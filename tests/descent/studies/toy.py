@@ -1,4 +1,4 @@
-"""A toy that trains in milliseconds: points on a line in two classes, and a module that can misbehave."""
+"""A toy that trains in milliseconds: two classes of points, and a module that can crash or diverge."""
 
 from typing import Any
 

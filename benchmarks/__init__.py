@@ -1,0 +1,22 @@
+"""Measure the project's speed, memory and robustness against its peers; each benchmark is `python -m benchmarks.NAME`.
+
+What was measured is in `results/`, with the machine in the last column of each CSV; `docs/speed.md` explains the main
+numbers. A benchmark states its question and its method in its first docstring (`--help` prints it). What they share is
+in `common/`; open `common/paired.py` first. Nothing else in the repository imports this package.
+
+| module | question |
+| --- | --- |
+| `allocator` | How much does the tuned memory allocator speed up training? |
+| `checkpoints` | How long does a save interrupt training? `checkpoints.kills`: do killed runs resume exactly? |
+| `data` | How fast are images decoded, cached and augmented? |
+| `growth` | How do time and memory grow with batch size, width, weights and number of images? |
+| `inside` | What do diagnostics cost per training step? |
+| `losses` | How fast are the losses? |
+| `lr_finder` | Is the suggested learning rate near the best one? |
+| `optimizers` | How long does an optimizer step take? |
+| `overhead` | What does a training step cost beside the arithmetic? |
+| `predict` | How much of the network's throughput does `descent predict` reach? |
+| `scaling` | How efficient are two processes? |
+| `speedrun` | How long does it take to reach 94 % on CIFAR-10? `speedrun.levers`: what does each part bring? |
+| `startup` | How long does it take to the first training step? |
+"""

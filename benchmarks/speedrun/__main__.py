@@ -1,0 +1,168 @@
+"""Time to accuracy on CIFAR-10: `configs/speedrun.yaml` against another program, with the same images and cores.
+
+    python -m benchmarks.speedrun --data FOLDER --reference "python THEIRS.py {seed}" [--seeds 3] [--out FOLDER]
+
+FOLDER contains train/<class>/… and test/<class>/…. The other program runs once per seed with the system's allocator and
+once with the tuned one. Its last line must be JSON with `train_s` (seconds of training alone), `wall_s` (seconds of the
+whole process), `accuracy` (between 0 and 1, on the test images), and optionally `accuracy_tta`, the accuracy with
+test-time augmentation. The published numbers are for airbench94 with Muon (Keller Jordan, MIT), ported to a CPU: bf16
+autocast, channels_last, float32 weights, nothing else changed.
+
+Ours is `descent fit` and then `descent evaluate` of its last checkpoint, in two processes. Its seconds are those of the
+whole fit process: they include imports, opening the cache, validation and checkpoints, which the other program's
+training seconds do not. The programs run in turns. Runs that are in the CSV already are not repeated.
+"""
+
+import csv
+import json
+import shlex
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv
+from benchmarks.common.paired import Ratio, paired_ratio
+from benchmarks.common.processes import environment_with_allocator, run_python
+from descent.allocator import FOR_CHILDREN
+from foundation.figure_style import COLORS
+
+CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocator", "reference"
+
+
+class Row(NamedTuple):
+    """One run: seconds of training and of the whole process, accuracy on the test images."""
+
+    who: str
+    seed: int
+    train_s: float
+    wall_s: float
+    accuracy: float
+    accuracy_tta: float | None = None
+
+
+def ours(data: Path, seed: int, extra: Iterable[str] = ()) -> Row:
+    """Train with the ordinary command in a new folder, then evaluate."""
+    with TemporaryDirectory() as folder:
+        images = ["--data", "datamodules.ImageFolderDataModule", "--data.root", str(data.resolve())]
+        start = time.perf_counter()
+        descent(["fit", "-c", "configs/speedrun.yaml", *images, "--seed_everything", str(seed), *extra], folder)
+        seconds = time.perf_counter() - start
+        last = "runs/speedrun/0/checkpoints/last.ckpt"
+        descent(["evaluate", "--ckpt_path", last, "--out", "found"], folder)
+        accuracy = json.loads(Path(folder, "found", "evaluation.json").read_text())["accuracy"]
+    return Row(OURS, seed, seconds, seconds, accuracy)
+
+
+def descent(words: list[str], folder: str) -> None:
+    """Run a command of this project in a folder."""
+    run_python(["-m", "cli", *words], folder)
+
+
+def theirs(command: str, seed: int, tuned: bool) -> Row:
+    """Run the other program and read the JSON in its last line."""
+    variables = environment_with_allocator(None) | (FOR_CHILDREN if tuned else {})
+    words = shlex.split(command.format(seed=seed))
+    ended = subprocess.run(words, env=variables, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return Row(
+        THEIRS_TUNED if tuned else THEIRS,
+        seed,
+        float(found["train_s"]),
+        float(found["wall_s"]),
+        float(found["accuracy"]),
+        found.get("accuracy_tta"),
+    )
+
+
+def read(file: Path) -> list[Row]:
+    """Read the runs that were measured before."""
+    if not file.exists():
+        return []
+    with file.open() as opened:
+        return [
+            Row(
+                row["who"],
+                int(row["seed"]),
+                float(row["train_s"]),
+                float(row["wall_s"]),
+                float(row["accuracy"]),
+                float(row["accuracy_tta"]) if row["accuracy_tta"] else None,
+            )
+            for row in csv.DictReader(opened)
+        ]
+
+
+def race(data: Path, command: str, seeds: int, file: Path, whom: Sequence[str] = CONTESTANTS) -> list[Row]:
+    """Run what is not in the file yet, seed by seed with the programs in turns; write each row at once."""
+    rows = read(file)
+    for seed in range(seeds):
+        for who in whom:
+            if any((row.who, row.seed) == (who, seed) for row in rows):
+                continue
+            rows.append(ours(data, seed) if who == OURS else theirs(command, seed, tuned=who == THEIRS_TUNED))
+            write_csv(rows, file)
+            print(f"{who}, seed {seed}: {rows[-1].train_s:.0f} s, {rows[-1].accuracy:.2%}", flush=True)
+    return rows
+
+
+def ratios(rows: list[Row]) -> dict[str, Ratio]:
+    """Compute our seconds as a multiple of each other program's training seconds, over the seeds that both have."""
+    mine = {row.seed: row.train_s for row in rows if row.who == OURS}
+    found = {}
+    for who in (THEIRS, THEIRS_TUNED):
+        other = {row.seed: row.train_s for row in rows if row.who == who and row.seed in mine}
+        if len(other) >= 2:
+            found[who] = paired_ratio([mine[seed] for seed in other], list(other.values()))
+    return found
+
+
+def draw(rows: list[Row], file: Path) -> None:
+    """Draw accuracy against seconds, one point per run."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for who, color, marker in zip(CONTESTANTS, COLORS, "osD", strict=False):
+        own = [row for row in rows if row.who == who]
+        axes.scatter(
+            [row.train_s for row in own], [100 * row.accuracy for row in own], c=color, marker=marker, label=who
+        )
+    axes.set(xlabel="training, seconds", ylabel="accuracy on the test images, %", xlim=(0, None))
+    middle = 100 * sum(row.accuracy for row in rows) / len(rows)
+    spread = max(abs(100 * row.accuracy - middle) for row in rows)
+    axes.set_ylim(middle - spread - 1, middle + spread + 1)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=150)
+
+
+def main() -> None:
+    """Measure, print, write, draw."""
+    options = parser(__doc__, out=RESULTS / "speedrun")
+    options.add_argument("--data", type=Path, required=True, help="folder of the images")
+    options.add_argument("--reference", required=True, help="command of the other program, with {seed}")
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=CONTESTANTS, help="the programs to run now")
+    arguments = options.parse_args()
+    rows = race(arguments.data, arguments.reference, arguments.seeds, arguments.out / "speedrun.csv", arguments.only)
+    print(machine_line())
+    for who in CONTESTANTS:
+        own = [row for row in rows if row.who == who]
+        if own:
+            accuracy, seconds = mean(row.accuracy for row in own), mean(row.train_s for row in own)
+            print(f"{who:28} {seconds:6.0f} s  {accuracy:.2%}  ({len(own)} seeds)")
+    seconds_of = {who: mean(row.train_s for row in rows if row.who == who) for who in {row.who for row in rows}}
+    for who in CONTESTANTS[1:]:
+        if who in seconds_of and OURS in seconds_of:
+            print(f"ours against {who}, of the means: {seconds_of[OURS] / seconds_of[who]:.3f}")
+    for who, ratio in ratios(rows).items():
+        print(f"ours against {who}: {ratio}")
+    draw(rows, arguments.out / "speedrun.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The three tables of a study as DataFrames: one row per candidate, per run, or per validation."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from descent.studies.report.analysis import CandidateSummary, StudyAnalysis
+from descent.studies.running.stages import FINAL
+
+
+def candidate_table(analysis: StudyAnalysis) -> pd.DataFrame:
+    """One row per candidate, the best first."""
+    rows = [_candidate(analysis, summary) for summary in analysis.summaries]
+    return pd.DataFrame(rows).set_index("candidate").loc[analysis.ranking]
+
+
+def _candidate(analysis: StudyAnalysis, summary: CandidateSummary) -> dict[str, Any]:
+    name = summary.name
+    difference = analysis.difference(name, analysis.config.baseline) or (math.nan,) * 4
+    mean, low, high = summary.mean or (math.nan,) * 3
+    steps, reached = analysis.to_target(name, "steps")
+    return {
+        "candidate": name,
+        "group": analysis.letters.get(name, ""),
+        "mean": float(mean),
+        "low": float(low),
+        "high": float(high),
+        "sd": float(np.std(list(summary.scores.values()), ddof=1)) if len(summary.scores) > 1 else math.nan,
+        **dict(zip(("difference", "difference_low", "difference_high", "p_corrected"), difference, strict=True)),
+        **{f"best {key}": value for key, value in (summary.point or {}).items()},
+        "at_edge": " ".join(summary.at_edge),
+        "steps_to_target": steps,
+        "seconds_to_target": analysis.to_target(name, "seconds")[0] if analysis.timed else math.nan,
+        "reached": reached,
+        "seconds": analysis.seconds(name) if analysis.timed else math.nan,
+        "optimizer_bytes_per_parameter": analysis.optimizer_bytes(name),
+        **{f"share_{phase}": share for phase, share in analysis.split(name).items()},
+        "reruns": len(analysis.of(FINAL, name)),
+        "diverged": summary.diverged,
+        "crashed": summary.crashed,
+    }
+
+
+def run_table(analysis: StudyAnalysis) -> pd.DataFrame:
+    """One row per run; machines are numbered, so that no host name is published."""
+    runs = sorted(analysis.outcomes.items(), key=lambda entry: (entry[0].stage, entry[0].index))
+    hosts = sorted({str(o.get("worker", "")).partition(":")[0] for _, o in runs})
+    return pd.DataFrame(
+        {
+            "stage": key.stage,
+            "candidate": key.candidate,
+            "index": key.index,
+            "seed": o.get("seed"),
+            **(o.get("point") or {}),
+            "status": o["status"],
+            analysis.config.metric: o["score"],
+            **(o.get("test") or {}),
+            "seconds": (o.get("seconds") or [None])[-1],
+            "others_cores": o.get("others"),
+            "alone": o.get("alone"),
+            "weights": o.get("weights"),
+            "batches": o.get("batches"),
+            "machine": hosts.index(str(o.get("worker", "")).partition(":")[0]),
+            "ended": o.get("ended"),
+            "message": o.get("message"),
+        }
+        for key, o in runs
+    )
+
+
+def curve_table(analysis: StudyAnalysis) -> pd.DataFrame:
+    """One row per validation of a final run."""
+    columns = ["candidate", "index", "validation", "step", "val", "train", "train_loss"]
+    rows = []
+    for key, o in analysis.outcomes.items():
+        if key.stage == FINAL:
+            train = o.get("train_scores") or []
+            for i, (step, score) in enumerate(zip(o.get("steps") or [], o.get("scores") or [], strict=True)):
+                train_score = train[i] if len(train) == len(o["steps"]) else None
+                rows.append((key.candidate, key.index, i, step, score, train_score, o["train_losses"][i]))
+    return pd.DataFrame(rows, columns=columns)
