@@ -52,7 +52,8 @@ def test_a_command(command: str) -> None:
         done.datamodule,
     ]
     assert any(
-        type(part).__module__ == "mine" or type(getattr(part, "curve", None)).__module__ == "mine" for part in used
+        type(part).__module__ == "mine" or type(getattr(part, "step_schedule", None)).__module__ == "mine"
+        for part in used
     )
 
 

@@ -33,7 +33,7 @@ def copy(tmp_path: Path) -> Iterator[Path]:
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [LINTER, "--config", "pyproject.toml", "--no-cache"]
+    command = [str(LINTER), "--config", "pyproject.toml", "--no-cache"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
@@ -87,6 +87,7 @@ def test_the_page_is_of_these_folders() -> None:
 
 def test_the_page_names_what_exists() -> None:
     text = architecture.PAGE.read_text()
+    text = text.replace(architecture.table(), "")
     for path in set(re.findall(r"`(\w+/[\w./]*|cli\.py)`", text)):
         assert (ROOT / path).exists(), path
     for path, names in re.findall(r"`([\w/]+\.py)` \(([^)]*)\)", text):

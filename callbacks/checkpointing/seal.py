@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from foundation.files import placed_at
+from foundation.files import replacing
 
 MAGIC = b"DESCENT1"
 HEADER = struct.Struct("<8sQQ")  # magic number, bytes before it, time of the save in ns
@@ -83,7 +83,7 @@ def replace_durably(path: Path, write: Callable[[SealedWriter], None], keep: Pat
     Raises:
         OSError: The file could not be written; ``path`` is unchanged.
     """
-    with placed_at(path, keep) as temporary:
+    with replacing(path, keep) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             _write_sealed(descriptor, write)
@@ -101,7 +101,6 @@ def _write_sealed(descriptor: int, write: Callable[[SealedWriter], None]) -> Non
                 raise stream.error from None
             raise
         stream.seal()
-    os.fsync(descriptor)
 
 
 class Seal(NamedTuple):

@@ -24,7 +24,7 @@ from lightning_modules.losses.adversarial import AdversarialLoss, NonSaturatingL
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.group_table import rates_of
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
-from lightning_modules.schedulers.factory import ScheduleFactory
+from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
 GENERATOR, DISCRIMINATOR = 0, 1  # indices of the optimizers
 

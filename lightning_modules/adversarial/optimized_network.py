@@ -11,8 +11,8 @@ from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.taken_steps import TakenSteps
 from lightning_modules.schedulers.build import build_schedule
-from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.run_length import RunLength
+from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
 
 class OptimizedNetwork:

@@ -16,6 +16,7 @@ from foundation.loggers import is_logging_step
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
+from lightning_modules.networks.amx_convolution import use_amx_in_bf16
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.group_table import rates_of
@@ -23,8 +24,8 @@ from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
 from lightning_modules.optimizers.taken_steps import TakenSteps
 from lightning_modules.schedulers.build import build_schedule
-from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.run_length import RunLength
+from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
 
 class SupervisedModule(EpochModule):
@@ -94,11 +95,14 @@ class SupervisedModule(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Set the memory format; check that the loss takes the targets that the data gives."""
-        augmentation = getattr(getattr(trainer_of(self), "datamodule", None), "augmentation", None)
+        trainer = trainer_of(self)
+        augmentation = getattr(getattr(trainer, "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
             self._check_soft_targets(type(augmentation).__name__)
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if stage == "fit" and trainer is not None:
+            use_amx_in_bf16(self.network, trainer.strategy.root_device, str(trainer.precision))
 
     def _check_soft_targets(self, augmentation: str) -> None:
         expected = input_contract(self.loss)

@@ -1,1 +1,1 @@
-"""Modules whose state is spread over processes."""
+"""Batch norm and sharded weights over several processes; open `sharding.py` first."""

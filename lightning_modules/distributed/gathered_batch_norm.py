@@ -1,4 +1,4 @@
-"""Batch norm over the images of all processes, on a CPU too, where torch has none."""
+"""Batch norm over the batches of all processes, which also works on a CPU, unlike torch's."""
 
 from typing import Any
 
@@ -12,18 +12,19 @@ from foundation.compat.torch import BatchNormOfAnyShape, is_batch_norm
 
 
 class GatheredBatchNorm(BatchNormOfAnyShape):
-    r"""Batch norm whose mean and variance are those of the images of all processes.
+    r"""Batch norm with the mean and variance over the batches of all processes.
 
-    With $n_r$ values a channel on process $r$, $\mu = \frac{1}{n} \sum_r \sum_i x_{ri}$ and
-    $\sigma^2 = \frac{1}{n} \sum_r \sum_i (x_{ri} - \mu)^2$: two sums over the processes, because the mean of squares
-    less the square of the mean loses half of the digits. torch's `SyncBatchNorm` refuses tensors on a CPU.
+    With $n_r$ values per channel on process $r$, $\mu = \frac{1}{n} \sum_r \sum_i x_{ri}$ and
+    $\sigma^2 = \frac{1}{n} \sum_r \sum_i (x_{ri} - \mu)^2$. These are two sums over the processes; a single one, for
+    the mean of squares minus the square of the mean, would lose half of the digits. torch's `SyncBatchNorm` does not
+    accept tensors on a CPU.
 
     Shape:
         `(B, C, …)` → `(B, C, …)`
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Normalise; as ordinary batch norm in evaluation and in a single process."""
+        """Normalise a batch; in evaluation, and in a single process, as ordinary batch norm."""
         measures = self.training or self.running_mean is None
         if not measures or not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(input)
@@ -34,12 +35,12 @@ class GatheredBatchNorm(BatchNormOfAnyShape):
         mean = total / count
         centred = input - mean.view(shape)
         variance = _summed(centred.square().sum(axes)) / count
-        self._remember(mean.detach(), variance.detach(), count.detach())
+        self._update_running_statistics(mean.detach(), variance.detach(), count.detach())
         output = centred * (variance + self.eps).rsqrt().view(shape)
         return output if self.weight is None else output * self.weight.view(shape) + self.bias.view(shape)
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         self.num_batches_tracked.add_(1)
@@ -50,31 +51,31 @@ class GatheredBatchNorm(BatchNormOfAnyShape):
 
 
 def _summed(tensor: Tensor) -> Tensor:
-    summed: Tensor = all_reduce(tensor)  # differentiable: the gradients are summed likewise
+    summed: Tensor = all_reduce(tensor)  # differentiable: it also sums the gradients
     return summed
 
 
 class BatchNormSync(TorchSyncBatchNorm):
-    """What `--trainer.sync_batchnorm true` means: torch's `SyncBatchNorm` on a GPU, `GatheredBatchNorm` on a CPU."""
+    """Implement `--trainer.sync_batchnorm true`: torch's `SyncBatchNorm` on a GPU, `GatheredBatchNorm` on a CPU."""
 
     def __init__(self) -> None:
-        self.plain: dict[nn.Module, type[nn.Module]] = {}
+        self.original_classes: dict[nn.Module, type[nn.Module]] = {}
 
     def apply(self, model: Any) -> Any:
-        """Have every batch norm layer of a module look at all processes."""
+        """Synchronise every batch norm layer of a module."""
         if model.trainer.strategy.root_device.type != "cpu":
             return super().apply(model)
         for layer in model.modules():
             if is_batch_norm(layer) and not isinstance(layer, GatheredBatchNorm):
-                self.plain[layer] = type(layer)
+                self.original_classes[layer] = type(layer)
                 layer.__class__ = GatheredBatchNorm
         return model
 
     def revert(self, model: Any) -> Any:
-        """Make them what they were."""
-        if not self.plain:
+        """Restore the original layers."""
+        if not self.original_classes:
             return super().revert(model)
-        for layer, kind in self.plain.items():
+        for layer, kind in self.original_classes.items():
             layer.__class__ = kind
-        self.plain = {}
+        self.original_classes = {}
         return model

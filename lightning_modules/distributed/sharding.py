@@ -1,4 +1,4 @@
-"""Networks whose weights are shared out to processes: FSDP1 (`FSDPStrategy`) and FSDP2 (`ModelParallelStrategy`)."""
+"""Weights sharded over processes by FSDP1 (`FSDPStrategy`) and FSDP2 (`ModelParallelStrategy`)."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from torch.nn.utils import clip_grad_value_
 from foundation.compat.lightning import trainer_of
 from lightning_modules.optimizers.clipping import Norms
 
-SMALLEST = 10_000  # weights of a part that is worth messages of its own
+SMALLEST = 10_000  # weights of a child that is worth a shard group of its own
 
 
 def shard(module: LightningModule, network: nn.Module) -> None:
-    """Share a network's weights out, where the trainer's strategy is `ModelParallelStrategy`; FSDP1 does it by itself.
+    """Shard the weights of a network if the trainer's strategy is `ModelParallelStrategy`; FSDP1 does so itself.
 
-    Each child with at least 10,000 weights is a part of its own, so that only one part at a time is whole.
+    Each child with at least 10,000 weights is sharded separately, so that only one child at a time is gathered.
     """
     trainer = trainer_of(module)
     if trainer is None:
         return
     if isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy)):
-        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # shards are runs of memory
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # shards are contiguous pieces of memory
     if not isinstance(trainer.strategy, ModelParallelStrategy):
         return
     from torch.distributed.fsdp import FSDPModule, fully_shard  # slow to import
@@ -38,18 +38,18 @@ def shard(module: LightningModule, network: nn.Module) -> None:
 
 
 def flat_shards_of(module: LightningModule) -> Any:
-    """The root of FSDP1, which alone knows the total norm; `None` with every other strategy."""
+    """Return the root module of FSDP1, which computes the total norm; `None` with any other strategy."""
     wrapped = module.trainer.strategy.model
     return wrapped if hasattr(wrapped, "clip_grad_norm_") else None
 
 
 def clip_flat_shards_once(root: Any, clip_val: float | None, algorithm: str | None) -> Norms:
-    """As `clip_gradients_once`, for FSDP1: the norm is that of all processes' shards.
+    """Do what `clip_gradients_once` does, for FSDP1: the norm is over the shards of all processes.
 
     Args:
-        root: The outermost `FullyShardedDataParallel`; all processes call this.
-        clip_val: As there.
-        algorithm: As there.
+        root: The outermost `FullyShardedDataParallel`; all processes must call this.
+        clip_val: As in `clip_gradients_once`.
+        algorithm: As in `clip_gradients_once`.
     """
     by_norm = bool(clip_val) and algorithm != "value"
     norm: Tensor = root.clip_grad_norm_(clip_val if by_norm else float("inf"))

@@ -1,4 +1,4 @@
-"""Networks: any `torch.nn.Module` that maps a batch of inputs to logits."""
+"""Networks, each a `torch.nn.Module` that maps a batch of inputs to outputs; open `small_cnn.py` first."""
 
 from lightning_modules.networks.airbench import AirbenchNet
 from lightning_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator

@@ -1,4 +1,4 @@
-"""The network of a speed record on CIFAR-10, with a stem that needs no data."""
+"""The network of airbench94, a speed record on CIFAR-10, with a whitening stem that needs no data."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from foundation.argument_checks import check_at_least_one
-from lightning_modules.networks.amx_convolution import LongRowConv2d
+from lightning_modules.networks.amx_convolution import AMXConv2d
 from lightning_modules.networks.resnet8 import cosine_basis
 
 # Standard deviations of the responses of the cosine basis, over 5,000 training images of CIFAR-10
@@ -17,23 +17,23 @@ _WEAKEST = 5e-4
 
 
 class AirbenchNet(nn.Module):
-    r"""airbench94's network: a whitening stem that is not trained, three stages of two convolutions, a linear layer.
+    r"""airbench94's network: a fixed whitening stem, three stages of two convolutions, and a linear layer.
 
     $$h = \operatorname{GELU}(\operatorname{BN}(\operatorname{pool}_2(\operatorname{conv}(x)))), \qquad
     s_i(x) = \operatorname{GELU}(\operatorname{BN}(\operatorname{conv}(h))), \qquad
     z = \tfrac{1}{C} W \max_{y,x} s_3$$
 
-    Normalisations have a shift, but no scale. The first filters of each convolution start as the identity. For
-    `lightning_modules.optimizers.NormalisedMuon`, which keeps the norm of each filter bank.
+    Normalisations have a shift, but no scale. The first filters of each convolution are initialised as the identity.
+    The network is made for `lightning_modules.optimizers.NormalisedMuon`, which keeps the norm of each filter bank.
 
-    Where the original whitens patches of 2 × 2 pixels by what it finds in the training images, and trains the biases
-    for three epochs, the stem here is `whitening_filters`, which needs no data, with random biases: nothing below
-    the first stage is trained, so that no gradient is computed there. It expects normalised images.
+    The original computes the whitening of patches of 2 × 2 pixels from the training images, and trains the biases for
+    three epochs. Here the stem is `whitening_filters`, which needs no data, with random biases. Nothing before the
+    first stage is trained, so no gradient is computed there. The network expects normalised images.
 
     Args:
-        num_classes: number of logits, ≥ 1.
-        in_channels: channels of an image, ≥ 1. The stem has 8 · in_channels channels.
-        widths: channels of the three stages, each ≥ 1.
+        num_classes: Number of logits, ≥ 1.
+        in_channels: Channels of an image, ≥ 1. The stem has 8 · in_channels channels.
+        widths: Channels of the three stages, each ≥ 1.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, num_classes)`, with H and W ≥ 9.
@@ -64,7 +64,7 @@ class AirbenchNet(nn.Module):
             self.head.weight.div_(self.head.weight.std())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of images."""
+        """Return the logits of a batch of images."""
         features = self.stages(F.gelu(self.stem(images)))  # 31 → 15 → 7 → 3 pixels
         largest = F.max_pool2d(features, features.shape[2:]).flatten(1)
         logits: torch.Tensor = self.head(largest) / largest.shape[1]
@@ -75,8 +75,8 @@ class Stage(nn.Module):
     """A convolution, pooling and a second convolution, each normalised.
 
     Args:
-        in_channels: channels of the input, ≥ 1.
-        out_channels: channels of the output, ≥ 1.
+        in_channels: Channels of the input, ≥ 1.
+        out_channels: Channels of the output, ≥ 1.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, out_channels, H // 2, W // 2)`.
@@ -92,17 +92,17 @@ class Stage(nn.Module):
         self.conv2, self.norm2 = _identity_conv(out_channels, out_channels), _shift_norm(out_channels)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Features at half the resolution."""
+        """Return features at half the resolution."""
         hidden = F.gelu(self.norm1(F.max_pool2d(self.conv1(inputs), 2)))
         return F.gelu(self.norm2(self.conv2(hidden)))
 
 
 def whitening_filters(in_channels: int) -> torch.Tensor:
-    r"""Filters of 2 × 2 pixels whose responses to normalised photographs are nearly uncorrelated and of variance 1.
+    r"""Return 2 × 2 filters whose responses to normalised photographs are nearly uncorrelated and of variance 1.
 
-    The cosine basis $b_k$, each divided by $\sqrt{\sigma_k^2 + 0.0005}$, where $\sigma_k$ is the standard deviation of
-    its response over CIFAR-10's training images; what is added keeps the noise of the weakest responses small. Colour
-    images have one basis over all channels, others one in each channel.
+    They are the cosine basis $b_k$, each divided by $\sqrt{\sigma_k^2 + 0.0005}$, where $\sigma_k$ is the standard
+    deviation of its response over CIFAR-10's training images; the constant limits the noise of the weakest responses.
+    Colour images have one basis over all channels, others one per channel.
 
     Shape:
         `(4 · in_channels, in_channels, 2, 2)`.
@@ -113,13 +113,13 @@ def whitening_filters(in_channels: int) -> torch.Tensor:
     return torch.einsum("ij,khw->ikjhw", torch.eye(in_channels), each).flatten(0, 1)
 
 
-def _identity_conv(in_channels: int, out_channels: int) -> LongRowConv2d:
-    conv = LongRowConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+def _identity_conv(in_channels: int, out_channels: int) -> AMXConv2d:
+    conv = AMXConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
     nn.init.dirac_(conv.weight.data[:in_channels])
     return conv
 
 
 def _shift_norm(channels: int) -> nn.BatchNorm2d:
-    norm = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4)  # in few, large batches
+    norm = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4)  # for few, large batches
     norm.weight.requires_grad_(False)
     return norm

@@ -1,4 +1,4 @@
-"""A generator and a discriminator for small images, after DCGAN."""
+"""DCGAN: a convolutional generator and discriminator for small images."""
 
 import itertools
 from typing import Literal
@@ -13,19 +13,19 @@ _STD = 0.02  # of the first weights, as in the paper
 
 
 class DCGANGenerator(nn.Module):
-    r"""Noise into images in [−1, 1]: a linear layer to 4 × 4 pixels, then transposed convolutions, each doubling.
+    r"""Map noise to images in [−1, 1]: a linear layer to 4 × 4 pixels, then transposed convolutions that double it.
 
     Args:
-        channels: of an image, ≥ 1 (1 is grey, 3 is RGB).
-        size: height and width of an image, 4 times a power of 2, ≥ 8.
-        width: channels of the last hidden layer, ≥ 1; twice as many at each coarser one.
-        latent_size: numbers in a sample of noise, ≥ 1.
+        channels: Channels of an image, ≥ 1 (1 is grey, 3 is RGB).
+        size: Height and width of an image, 4 times a power of 2, ≥ 8.
+        width: Channels of the last hidden layer, ≥ 1; each layer before has twice as many.
+        latent_size: Size of a noise vector, ≥ 1.
 
     Shape:
         `(B, latent_size)` → `(B, channels, size, size)`.
 
     Raises:
-        ValueError: an argument is outside its range.
+        ValueError: An argument is outside its range.
 
     Example:
         >>> import torch
@@ -56,26 +56,26 @@ class DCGANGenerator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Images."""
+        """Return generated images."""
         images: Tensor = self.finer(self.coarsest(noise))
         return images
 
 
 class DCGANDiscriminator(nn.Module):
-    r"""Images into one logit each, high where the image seems real: convolutions, each halving, a linear layer.
+    r"""Map images to one logit each, high for real images: convolutions that halve the size, and a linear layer.
 
     Args:
-        channels: of an image, ≥ 1.
-        size: height and width of an image, 4 times a power of 2, ≥ 8.
-        width: channels of the first layer, ≥ 1; twice as many at each coarser one.
+        channels: Channels of an image, ≥ 1.
+        size: Height and width of an image, 4 times a power of 2, ≥ 8.
+        width: Channels of the first layer, ≥ 1; each following layer has twice as many.
         normalisation: `batch`: batch normalisation except in the first layer, as in the paper; `spectral`: weights
-            divided by their largest singular value, which goes with the hinge loss; `none`.
+            divided by their largest singular value, recommended with the hinge loss; or `none`.
 
     Shape:
         `(B, channels, size, size)` → `(B,)`.
 
     Raises:
-        ValueError: an argument is outside its range.
+        ValueError: An argument is outside its range.
 
     Example:
         >>> import torch
@@ -114,13 +114,13 @@ class DCGANDiscriminator(nn.Module):
                     spectral_norm(module)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits."""
         logits: Tensor = self.head(self.features(images))
         return logits.squeeze(1)
 
 
 def doublings(size: int) -> int:
-    """How often 4 is doubled to make `size`.
+    """Return how often 4 must be doubled to get `size`.
 
     Raises:
         ValueError: `size` is not 4 times a power of 2, or below 8.
@@ -136,7 +136,7 @@ def doublings(size: int) -> int:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Normal weights of the paper's spread; what normalises starts near 1."""
+    """Initialise weights as in the paper: normal around 0, and around 1 for normalisations."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
         nn.init.normal_(module.weight, 0.0, _STD)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""A multilayer perceptron for rows of numbers."""
+"""Multilayer perceptron for rows of numbers."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ from foundation.argument_checks import check_at_least_one
 
 
 class MLP(nn.Module):
-    r"""Linear layers with ReLU between them; without hidden layers, a linear model.
+    r"""Linear layers with ReLU between them; without hidden layers it is a linear model.
 
     $$z = W_L\,\operatorname{ReLU}(\dots \operatorname{ReLU}(W_1 x + b_1) \dots) + b_L$$
 
     Args:
-        num_classes: number of outputs, ≥ 1: logits of classes, or 1 for a number.
-        in_channels: numbers in a row, ≥ 1.
-        hidden: width of each hidden layer, each ≥ 1; `[]` makes a linear model.
-        dropout: share of hidden units that are dropped in training, in [0, 1).
+        num_classes: Number of outputs, ≥ 1: one logit per class, or 1 for regression.
+        in_channels: Numbers in a row, ≥ 1.
+        hidden: Width of each hidden layer, each ≥ 1; `[]` makes a linear model.
+        dropout: Probability of dropping a hidden unit in training, in [0, 1).
 
     Shape:
-        `(B, in_channels)`, or with more dimensions of as many numbers, → `(B, num_classes)`.
+        `(B, in_channels)` → `(B, num_classes)`; inputs with more dimensions are flattened.
 
     Raises:
         ValueError: An argument is outside its range.
@@ -45,6 +45,6 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear([in_channels, *hidden][-1], num_classes))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Outputs of a batch of rows."""
+        """Return the outputs of a batch of rows."""
         output: torch.Tensor = self.layers(rows.flatten(1))
         return output

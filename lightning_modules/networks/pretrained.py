@@ -1,4 +1,4 @@
-"""Any classification network of timm or torchvision, by name."""
+"""Classification networks of timm and torchvision by name, with random or pretrained weights."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,31 +9,32 @@ from torch import nn
 from torchvision import models
 
 from foundation.argument_checks import check_at_least_one
-from lightning_modules.networks.amx_convolution import use_long_rows
 
 
 class TimmNetwork(nn.Module):
-    """A network of timm by name; `model` is timm's own module.
+    """A network of timm by name; the attribute `model` is timm's own module.
 
     Args:
-        name: what timm calls it, with a tag for particular weights: `resnet18`, `vit_tiny_patch16_224.augreg_in21k`.
-            All of them: `timm.list_models()`.
-        num_classes: number of logits, ≥ 1.
-        in_channels: channels of an image, ≥ 1. timm adapts pretrained weights to them.
-        pretrained: start from downloaded weights instead of random ones.
-        options: further arguments of that network: `{img_size: 32, patch_size: 4}`, `{drop_path_rate: 0.1}`.
+        name: timm's name, with a tag for particular weights: `resnet18`, `vit_tiny_patch16_224.augreg_in21k`.
+            `timm.list_models()` lists all.
+        num_classes: Number of logits, ≥ 1.
+        in_channels: Channels of an image, ≥ 1. timm adapts pretrained weights to them.
+        pretrained: Start from downloaded weights instead of random ones.
+        options: Further arguments of the network: `{img_size: 32, patch_size: 4}`, `{drop_path_rate: 0.1}`.
 
     Shape:
-        `(B, in_channels, H, W)` → `(B, num_classes)`, with the H and W that the network is made for.
+        `(B, in_channels, H, W)` → `(B, num_classes)`, with the H and W that the network requires.
 
     Raises:
-        ValueError: timm has no network of that name, or the network does not take the options.
+        ValueError: timm has no network of that name, or the network does not accept the options.
         ConnectionError: The weights could not be downloaded.
 
     Example:
         >>> TimmNetwork("resnet10t", num_classes=7, in_channels=1)(torch.zeros(2, 1, 64, 64)).shape
         torch.Size([2, 7])
     """
+
+    amx_convolution = True
 
     def __init__(
         self,
@@ -45,9 +46,9 @@ class TimmNetwork(nn.Module):
     ) -> None:
         super().__init__()
         check_at_least_one(num_classes=num_classes, in_channels=in_channels)
-        import timm  # here, since it takes a second that only its users should wait
+        import timm  # here, because importing it takes a second
 
-        if "/" not in name and not timm.is_model(name):  # "hf-hub:owner/name" is for the hub to judge
+        if "/" not in name and not timm.is_model(name):  # names such as "hf-hub:owner/name" are checked by the hub
             raise ValueError(_unknown(name, timm.list_models(), "timm", "timm.list_models()"))
         try:
             self.model = timm.create_model(
@@ -57,40 +58,41 @@ class TimmNetwork(nn.Module):
             raise ConnectionError(_no_weights(name, error)) from error
         except (TypeError, RuntimeError) as error:  # an unknown option; an unknown tag after the dot
             raise ValueError(f"timm cannot build {name!r}: {error}") from error
-        use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of images."""
+        """Return the logits of a batch of images."""
         logits: torch.Tensor = self.model(images)
         return logits
 
 
 class TorchvisionNetwork(nn.Module):
-    """A classification network of torchvision by name; `model` is torchvision's own module.
+    """A classification network of torchvision by name; the attribute `model` is torchvision's own module.
 
-    Auxiliary outputs (googlenet, inception_v3) are left out: a network returns logits. Pretrained networks get a new
-    last layer for the number of classes at hand.
+    Auxiliary outputs (googlenet, inception_v3) are switched off: the network returns only logits. Pretrained networks
+    get a new last layer for the number of classes.
 
     Args:
-        name: what torchvision calls it: `resnet18`, `mobilenet_v3_small`. All of them:
-            `torchvision.models.list_models(module=torchvision.models)`.
-        num_classes: number of logits, ≥ 1.
-        in_channels: channels of an image, ≥ 1; 3 where pretrained.
-        pretrained: start from downloaded ImageNet weights instead of random ones.
-        options: further arguments of that network: `{dropout: 0.1}`, `{image_size: 32}`.
+        name: torchvision's name: `resnet18`, `mobilenet_v3_small`.
+            `torchvision.models.list_models(module=torchvision.models)` lists all.
+        num_classes: Number of logits, ≥ 1.
+        in_channels: Channels of an image, ≥ 1; 3 where pretrained.
+        pretrained: Start from downloaded ImageNet weights instead of random ones.
+        options: Further arguments of the network: `{dropout: 0.1}`, `{image_size: 32}`.
 
     Shape:
-        `(B, in_channels, H, W)` → `(B, num_classes)`, with the H and W that the network is made for.
+        `(B, in_channels, H, W)` → `(B, num_classes)`, with the H and W that the network requires.
 
     Raises:
-        ValueError: torchvision has no network of that name, the network does not take the options, or pretrained
-            weights are asked for images that are not RGB.
+        ValueError: torchvision has no network of that name, the network does not accept the options, or pretrained
+            weights are requested for images that are not RGB.
         ConnectionError: The weights could not be downloaded.
 
     Example:
         >>> TorchvisionNetwork("squeezenet1_1", num_classes=7, in_channels=1)(torch.zeros(2, 1, 64, 64)).shape
         torch.Size([2, 7])
     """
+
+    amx_convolution = True
 
     def __init__(
         self,
@@ -113,10 +115,9 @@ class TorchvisionNetwork(nn.Module):
         self.model = _torchvision_model(name, pretrained, num_classes, options or {})
         if in_channels != 3:
             _replace_first_convolution(self.model, in_channels)
-        use_long_rows(self.model)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of images."""
+        """Return the logits of a batch of images."""
         logits: torch.Tensor = self.model(images)
         return logits
 
@@ -138,7 +139,7 @@ def _torchvision_model(name: str, pretrained: bool, num_classes: int, options: d
 
 
 def _replace_first_convolution(model: nn.Module, in_channels: int) -> None:
-    """Put a fresh first convolution for `in_channels` in place of the one for RGB."""
+    """Replace the first convolution, for RGB, by a new one for `in_channels`."""
     path, old = next((p, m) for p, m in model.named_modules() if isinstance(m, nn.Conv2d))
     new = nn.Conv2d(
         in_channels,
@@ -152,7 +153,7 @@ def _replace_first_convolution(model: nn.Module, in_channels: int) -> None:
 
 
 def _replace_last_layer(model: nn.Module, num_classes: int) -> None:
-    """Put a fresh last layer for `num_classes` in place of the one for ImageNet's 1,000."""
+    """Replace the last layer, for the 1,000 classes of ImageNet, by a new one for `num_classes`."""
     path, old = [(p, m) for p, m in model.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
     if isinstance(old, nn.Linear):
         model.set_submodule(path, nn.Linear(old.in_features, num_classes))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from foundation.argument_checks import check_at_least_one
-from lightning_modules.networks.amx_convolution import LongRowConv2d
+from lightning_modules.networks.amx_convolution import AMXConv2d
 
 
 class ResNet8(nn.Module):
@@ -17,17 +17,18 @@ class ResNet8(nn.Module):
     $$s_i(x) = h + \operatorname{ReLU}(\operatorname{BN}(\operatorname{conv}(h))), \qquad
     h = \operatorname{ReLU}(\operatorname{BN}(\operatorname{pool}_2(\operatorname{conv}(x))))$$
 
-    The layout is airbench94's: a stem that sees patches of 2 × 2 pixels, pooling before the normalisation. Where
-    airbench whitens the patches by what it finds in the training images, the stem here starts from the cosine
-    basis, which nearly decorrelates natural images and needs no data; the normalisation behind it makes the
-    variances equal. Both signs of each response go on (CReLU).
+    The layout is that of airbench94: a stem on patches of 2 × 2 pixels, and pooling before the normalisation. airbench
+    computes a whitening of the patches from the training images. The stem here starts from the cosine basis instead,
+    which nearly decorrelates natural images and needs no data; the normalisation after it makes the variances equal.
+    The stem outputs both signs of each response (CReLU).
 
     Args:
-        num_classes: number of logits, ≥ 1.
-        in_channels: channels of an image, ≥ 1 (1 is grey, 3 is RGB). The stem has 8 · in_channels channels.
-        widths: channels of the three stages, each ≥ 1. Time and memory follow the first, parameters the last.
-        frozen_stem: leave the stem's filters, scales and shifts as they start, which is close to what they learn to be.
-            No gradient goes below the first stage then: on a CPU a step is 1.4 times as fast (docs/speedrun.md).
+        num_classes: Number of logits, ≥ 1.
+        in_channels: Channels of an image, ≥ 1 (1 is grey, 3 is RGB). The stem has 8 · in_channels channels.
+        widths: Channels of the three stages, each ≥ 1. The first mostly determines time and memory, the last the number
+            of parameters.
+        frozen_stem: Do not train the filters, scales and shifts of the stem, which start close to what they would
+            learn. Without gradients in the stem a step is 1.4 times as fast on a CPU (docs/speedrun.md).
 
     Shape:
         `(B, in_channels, H, W)` → `(B, num_classes)`, with H and W ≥ 9.
@@ -63,17 +64,17 @@ class ResNet8(nn.Module):
         self.head = nn.Linear(channels[-1], num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of images."""
+        """Return the logits of a batch of images."""
         features: torch.Tensor = self.stages(self.stem(images))  # 32 → 31 → 15 → 7 → 3 pixels
         logits: torch.Tensor = self.head(features.mean(dim=(2, 3)))
         return logits
 
 
 class CosineStem(nn.Module):
-    """Patches of 2 × 2 pixels in the cosine basis, normalised, both signs of each response, rectified.
+    """Responses of 2 × 2 patches to the cosine basis, normalised, with both signs, rectified.
 
     Args:
-        in_channels: channels of an image, ≥ 1.
+        in_channels: Channels of an image, ≥ 1.
 
     Shape:
         `(B, C, H, W)` → `(B, 8·C, H - 1, W - 1)`.
@@ -93,11 +94,11 @@ class CosineStem(nn.Module):
         self.norm = nn.BatchNorm2d(patch)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Responses of both signs, rectified."""
+        """Return responses of both signs, rectified."""
         return F.relu(self.responses(images))
 
     def responses(self, images: torch.Tensor) -> torch.Tensor:
-        """Responses of both signs."""
+        """Return responses of both signs."""
         response = self.norm(self.conv(images))
         return torch.cat([response, -response], dim=1)
 
@@ -106,8 +107,8 @@ class ResidualStage(nn.Module):
     """A convolution that halves the resolution, and a second one with a shortcut over it.
 
     Args:
-        in_channels: channels of the input, ≥ 1.
-        out_channels: channels of the output, ≥ 1.
+        in_channels: Channels of the input, ≥ 1.
+        out_channels: Channels of the output, ≥ 1.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, out_channels, H // 2, W // 2)`.
@@ -120,29 +121,29 @@ class ResidualStage(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         # No biases: the normalisations that follow subtract them again.
-        self.conv1 = LongRowConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.conv1 = AMXConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = LongRowConv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.conv2 = AMXConv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Features at half the resolution."""
-        # Pooled before the normalisation, which then has a quarter to do.
+        """Return features at half the resolution."""
+        # Pooling first leaves the normalisation a quarter of the work.
         hidden = F.relu(self.norm1(F.max_pool2d(self.conv1(inputs), 2)))
         return hidden + F.relu(self.norm2(self.conv2(hidden)))
 
 
 def cosine_basis(*sizes: int) -> torch.Tensor:
-    r"""Orthonormal basis of the type-II cosine transform of an array of these sizes.
+    r"""Return the orthonormal basis of the type-II cosine transform of an array of these sizes.
 
     In one dimension of size $n$: $b_k(i) = \sqrt{(2 - [k = 0]) / n}\,\cos(\pi k (i + 1/2) / n)$; in several, all
     products.
 
     Args:
-        sizes: of each dimension, ≥ 1.
+        sizes: Size of each dimension, ≥ 1.
 
     Shape:
-        `(prod(sizes), *sizes)`, one basis array a row.
+        `(prod(sizes), *sizes)`, one basis array per row.
 
     Example:
         >>> cosine_basis(2)

@@ -12,12 +12,12 @@ class SmallCNN(nn.Module):
     $$z = W\,\operatorname{mean}_{h,w} f_3(f_2(f_1(x))) + b, \qquad f_i = \operatorname{pool}_2 ∘ \operatorname{ReLU} ∘
     \operatorname{BN} ∘ \operatorname{conv}_{3×3}$$
 
-    the last block without pooling. The global mean makes it independent of the image's size.
+    The last block has no pooling. Because of the global mean, images of any size fit.
 
     Args:
-        num_classes: number of logits, ≥ 1.
-        in_channels: channels of an image, ≥ 1 (1 is grey, 3 is RGB).
-        width: channels of the first convolution, ≥ 1. Parameters and time grow with its square.
+        num_classes: Number of logits, ≥ 1.
+        in_channels: Channels of an image, ≥ 1 (1 is grey, 3 is RGB).
+        width: Channels of the first convolution, ≥ 1. Parameters and time grow with its square.
 
     Shape:
         `(B, in_channels, H, W)` → `(B, num_classes)`, with H and W ≥ 4.
@@ -43,7 +43,7 @@ class SmallCNN(nn.Module):
         self.head = nn.Linear(4 * width, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of images."""
+        """Return the logits of a batch of images."""
         features: torch.Tensor = self.features(images)  # (B, 4·width, H/4, W/4)
         logits: torch.Tensor = self.head(features.mean(dim=(2, 3)))
         return logits

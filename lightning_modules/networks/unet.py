@@ -1,4 +1,4 @@
-"""A small U-Net: a class for every pixel."""
+"""A small U-Net for segmentation."""
 
 import itertools
 
@@ -10,18 +10,18 @@ from foundation.argument_checks import check_at_least_one
 
 
 class UNet(nn.Module):
-    r"""Convolutions at falling and rising resolution; each rising step also sees the falling one of its size.
+    r"""Convolutions at decreasing, then increasing resolution, with a skip connection at each resolution.
 
     Args:
-        num_classes: logits for each pixel, ≥ 1.
-        in_channels: channels of an image, ≥ 1.
-        width: channels at full resolution, ≥ 1; twice as many at each lower one.
-        depth: how often the resolution is halved, ≥ 1.
-        outputs: logits for each pixel in place of `num_classes`, ≥ 1; 1 where it is yes or no.
+        num_classes: Logits per pixel, ≥ 1.
+        in_channels: Channels of an image, ≥ 1.
+        width: Channels at full resolution, ≥ 1; each lower resolution has twice as many.
+        depth: How often the resolution is halved, ≥ 1.
+        outputs: Logits per pixel instead of `num_classes`, ≥ 1; 1 for binary segmentation.
 
     Shape:
-        `(B, in_channels, H, W)` → `(B, num_classes, H, W)` for any size: images are padded by repeating their edge
-        to a multiple of 2^depth, and the logits cut back.
+        `(B, in_channels, H, W)` → `(B, num_classes, H, W)` for any size: images are padded to a multiple of
+        2^depth by repeating their edge, and the logits are cropped.
 
     Raises:
         ValueError: An argument is below 1.
@@ -53,7 +53,7 @@ class UNet(nn.Module):
         self.multiple = 2**depth
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of every pixel."""
+        """Return the logits of every pixel."""
         height, width = images.shape[-2:]
         right, below = -width % self.multiple, -height % self.multiple
         x = F.pad(images, (0, right, 0, below), mode="replicate") if right or below else images
@@ -68,7 +68,7 @@ class UNet(nn.Module):
 
 
 def _block(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Two 3×3 convolutions, each normalised and cut off at 0."""
+    """Return two 3×3 convolutions, each with batch normalisation and ReLU."""
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
         layers += [nn.Conv2d(channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()]

@@ -1,4 +1,4 @@
-"""Build a run's schedule, whichever way it was chosen."""
+"""Build the schedule of a run from a `ScheduleFactory` or a torch scheduler class."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.run_length import RunLength
+from lightning_modules.schedulers.step_schedule import ScheduleFactory
 from lightning_modules.schedulers.torch_class import build_torch_class
 
 
 def build_schedule(
     scheduler: ScheduleFactory | Callable[..., Any] | None, optimizer: Optimizer, run_length: RunLength
 ) -> dict[str, Any] | None:
-    """Build the schedule of a run, whatever way it was chosen.
+    """Build the schedule of a run.
 
     Args:
-        scheduler: a recipe; a torch scheduler class with its arguments but without its optimizer
-            (`functools.partial`, which is how LightningCLI hands it over); or `None` for a constant rate.
-        optimizer: the optimizer to be scheduled.
-        run_length: the length of the run.
+        scheduler: A schedule factory; a torch scheduler class with its arguments but without its optimizer (a
+            `functools.partial`, as LightningCLI gives it); or `None` for a constant rate.
+        optimizer: The optimizer.
+        run_length: The length of the run.
 
     Returns:
         Lightning's `lr_scheduler` config, or `None`.

@@ -1,4 +1,4 @@
-"""The one-cycle schedule: up, down, and far down, the momentum in mirror image."""
+"""Schedules that raise the learning rate again: warm restarts, cycles, and the one-cycle policy."""
 
 from __future__ import annotations
 
@@ -12,24 +12,70 @@ from lightning_modules.schedulers.run_length import Duration, RunLength
 from lightning_modules.schedulers.step_schedule import StepSchedule, linear, require_momentum
 
 
-class Cyclic(StepSchedule):
-    r"""The rate runs up from `low_factor` × the base rate to the base rate and down again, cycle after cycle.
+class WarmRestarts(StepSchedule):
+    r"""Repeat half a cosine from the base rate down, each cycle `multiplier` times as long as the one before.
+
+    $\eta_t = \eta_0 (e + (1 - e) \tfrac{1}{2} (1 + \cos(\pi t_c / T_c)))$ at step $t_c$ of a cycle of
+    $T_c$ steps.
 
     Args:
-        steps: one cycle, up and down, in optimizer steps; or
-        epochs: in epochs; or
-        fraction: as a share of the run. Exactly one of the three is given.
-        low_factor: the lowest rate as a share of the base rate, in [0, 1].
-        up: the share of a cycle that rises, in (0, 1).
-        mode: `triangular`: every cycle alike; `triangular2`: each half as high as the last; `exp_range`: `gamma` to
-            the power of the step.
-        gamma: the factor of one step under `exp_range`, > 0.
-        cycle_momentum: move the momentum (Adam's first beta) the other way.
-        base_momentum: momentum at the peak of the rate, in [0, 1).
-        max_momentum: momentum at the lowest rate, in [0, 1).
+        steps: Length of the first cycle in optimizer steps. Give exactly one of `steps`, `epochs` and `fraction`.
+        epochs: Length in epochs.
+        fraction: Length as a share of the run, in (0, 1); 0.25 makes four cycles if `multiplier` is 1.
+        multiplier: Length of a cycle divided by that of the one before, ≥ 1.
+        end_factor: $e$ in [0, 1], the rate at the end of a cycle as a share of the base rate.
 
     Raises:
-        ValueError: an argument is outside its range, or not exactly one length is given.
+        ValueError: An argument is outside its range, or not exactly one length is given.
+
+    Example:
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+        >>> [round(WarmRestarts(fraction=0.25).factor(step, run_length), 3) for step in (0, 24, 25, 50)]
+        [1.0, 0.004, 1.0, 1.0]
+
+    Reference: Loshchilov, Hutter. SGDR: Stochastic Gradient Descent with Warm Restarts. 2017.
+    """
+
+    def __init__(
+        self,
+        steps: int | None = None,
+        epochs: float | None = None,
+        fraction: float | None = None,
+        multiplier: float = 1.0,
+        end_factor: float = 0.0,
+    ) -> None:
+        self.duration = Duration("WarmRestarts", steps, epochs, fraction)
+        check_at_least("multiplier", multiplier, 1)
+        check_share("end_factor", end_factor)
+        self.multiplier = multiplier
+        self.end_factor = end_factor
+
+    def factor(self, step: int, run_length: RunLength) -> float:
+        """Return the rate at `step` as a share of the base rate."""
+        done, length = float(step), max(1.0, self.duration.exact(run_length))
+        while done > length - 1e-6:  # a share of the run need not be a whole number of steps
+            done, length = done - length, length * self.multiplier
+        return linear(self.end_factor, 1.0, (1 + math.cos(math.pi * done / length)) / 2)
+
+
+class Cyclic(StepSchedule):
+    r"""Raise the rate from `low_factor` × the base rate to the base rate and lower it again, in cycles.
+
+    Args:
+        steps: Length of a cycle in optimizer steps. Give exactly one of `steps`, `epochs` and `fraction`.
+        epochs: Length in epochs.
+        fraction: Length as a share of the run, in (0, 1).
+        low_factor: Lowest rate as a share of the base rate, in [0, 1].
+        up: Share of a cycle in which the rate rises, in (0, 1).
+        mode: `triangular`: all cycles are equal; `triangular2`: each is half as high as the one before; `exp_range`:
+            the height is multiplied by `gamma` to the power of the step.
+        gamma: Factor per step in `exp_range`, > 0.
+        cycle_momentum: Also cycle the momentum (Adam's first beta), in the opposite direction.
+        base_momentum: Momentum at the highest rate, in [0, 1).
+        max_momentum: Momentum at the lowest rate, in [0, 1).
+
+    Raises:
+        ValueError: An argument is outside its range, or not exactly one length is given.
 
     Example:
         >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
@@ -53,7 +99,7 @@ class Cyclic(StepSchedule):
         base_momentum: float = 0.85,
         max_momentum: float = 0.95,
     ) -> None:
-        self.span = Duration("Cyclic", steps, epochs, fraction)
+        self.duration = Duration("Cyclic", steps, epochs, fraction)
         if mode not in ("triangular", "triangular2", "exp_range"):
             raise ValueError(f"mode must be triangular, triangular2 or exp_range, got {mode!r}.")
         if not 0 < up < 1:
@@ -71,13 +117,13 @@ class Cyclic(StepSchedule):
         self.max_momentum = max_momentum
 
     def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Refuse a cycle that is longer than the run, and an optimizer without the momentum that is to be cycled."""
-        self.span.resolve(run_length)
+        """Raise UserError if a cycle is longer than the run, or the optimizer has no momentum to cycle."""
+        super().check(optimizer, run_length)
         if self.cycle_momentum:
             require_momentum("Cyclic", optimizer)
 
     def factor(self, step: int, run_length: RunLength) -> float:
-        """Return the share of the base rate at `step`."""
+        """Return the rate at `step` as a share of the base rate."""
         return linear(self.low_factor, 1.0, self._height(step, run_length))
 
     def momentum(self, step: int, run_length: RunLength) -> float | None:
@@ -87,29 +133,30 @@ class Cyclic(StepSchedule):
         return linear(self.max_momentum, self.base_momentum, self._height(step, run_length))
 
     def _height(self, step: int, run_length: RunLength) -> float:
-        cycle, place = divmod(step / self.span.exact(run_length), 1.0)
-        height = place / self.up if place <= self.up else (1 - place) / (1 - self.up)
+        cycle, position = divmod(step / self.duration.exact(run_length), 1.0)
+        height = position / self.up if position <= self.up else (1 - position) / (1 - self.up)
         scale = {"triangular": 1.0, "triangular2": 0.5**cycle, "exp_range": self.gamma**step}
         return height * scale[self.mode]
 
 
 class OneCycle(StepSchedule):
-    r"""From $\eta_0/d$ up to the base rate $\eta_0$ in the first `pct_start` of the run, then down to $\eta_0/(d f)$.
+    r"""Raise the rate from $\eta_0/d$ to the base rate $\eta_0$, then lower it to $\eta_0/(d f)$, over the run.
 
-    The peak is the optimizer's own learning rate, group by group, so that one number is tuned (torch's class takes a
-    `max_lr` beside it). The last optimizer step has the lowest rate.
+    The highest rate is the optimizer's own, for each parameter group, so that there is one number to tune (torch's
+    class also takes a `max_lr`). The last optimizer step has the lowest rate.
 
     Args:
-        pct_start: the share of the run that rises, in (0, 1).
-        anneal_strategy: `cos` or `linear`, the form of both slopes.
-        div_factor: $d$ ≥ 1, the first rate is the base rate / `div_factor`.
-        final_div_factor: $f$ ≥ 1, the last rate is the first rate / `final_div_factor`.
-        cycle_momentum: move the momentum (Adam's first beta) from `max_momentum` down to `base_momentum` and back.
-        base_momentum: momentum at the peak of the rate, in [0, 1).
-        max_momentum: momentum at the ends, in [0, 1).
+        pct_start: Share of the run in which the rate rises, in (0, 1).
+        anneal_strategy: `cos` or `linear`, the shape of rise and fall.
+        div_factor: $d$ ≥ 1, the base rate divided by the first rate.
+        final_div_factor: $f$ ≥ 1, the first rate divided by the last rate.
+        cycle_momentum: Also lower the momentum (Adam's first beta) from `max_momentum` to `base_momentum`, and raise it
+            again.
+        base_momentum: Momentum at the highest rate, in [0, 1).
+        max_momentum: Momentum at both ends, in [0, 1).
 
     Raises:
-        ValueError: an argument is outside its range.
+        ValueError: An argument is outside its range.
 
     Example:
         >>> run_length = RunLength(steps=101, epochs=1, steps_per_epoch=101)
@@ -146,13 +193,13 @@ class OneCycle(StepSchedule):
         self.max_momentum = max_momentum
 
     def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Refuse a run of unknown length, and an optimizer without the momentum that is to be cycled."""
-        run_length.known_steps("OneCycle")
+        """Raise UserError if the length of the run is unknown, or the optimizer has no momentum to cycle."""
+        super().check(optimizer, run_length)
         if self.cycle_momentum:
             require_momentum("OneCycle", optimizer)
 
     def factor(self, step: int, run_length: RunLength) -> float:
-        """Return the share of the base rate at `step`."""
+        """Return the rate at `step` as a share of the base rate."""
         first = 1 / self.div_factor
         return self._cycle(step, run_length, first, 1.0, first / self.final_div_factor)
 

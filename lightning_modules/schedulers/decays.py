@@ -1,19 +1,22 @@
-"""The polynomial schedule, the straight line among them."""
+"""Schedules that keep or lower the learning rate over the run, and its drops at given times."""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from itertools import pairwise
+from typing import Literal
 
 from torch.optim import Optimizer
 
 from foundation.argument_checks import check_positive, check_share
+from foundation.errors import UserError
 from lightning_modules.schedulers.run_length import Duration, RunLength
 from lightning_modules.schedulers.step_schedule import StepSchedule, linear
 
 
 class Constant(StepSchedule):
-    r"""The learning rate stays what the optimizer was given: $\eta_t = \eta_0$.
+    r"""Keep the learning rate of the optimizer: $\eta_t = \eta_0$.
 
     Example:
         >>> Constant().factor(7, RunLength(steps=10, epochs=1, steps_per_epoch=10))
@@ -25,18 +28,79 @@ class Constant(StepSchedule):
         return 1.0
 
 
-class ExponentialDecay(StepSchedule):
-    r"""The rate falls by the same factor in every epoch, or smoothly down to a given end.
+class Polynomial(StepSchedule):
+    r"""Lower the rate as a power of the remaining run: $\eta_t = \eta_0 (e + (1 - e)(1 - t / T)^p)$.
 
-    $\eta_t = \eta_0 \gamma^{\lfloor t / n \rfloor}$ with $n$ steps in an epoch, or $\eta_t = \eta_0 e^{t / T}$ with
-    $e$ = `end_factor` and $T$ the steps of the run.
+    $T$ is the number of steps of the run.
 
     Args:
-        gamma: $\gamma$ > 0, the factor of one epoch; or
-        end_factor: $e$ > 0, the rate at the end of the run as a share of the base rate. Exactly one of the two.
+        power: $p$ > 0; 1 is linear.
+        end_factor: $e$ in [0, 1], the rate at the end as a share of the base rate.
 
     Raises:
-        ValueError: an argument is outside its range, or not exactly one is given.
+        ValueError: An argument is outside its range.
+
+    Example:
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+        >>> [Polynomial(power=2.0).factor(step, run_length) for step in (0, 50, 100)]
+        [1.0, 0.25, 0.0]
+    """
+
+    def __init__(self, power: float = 1.0, end_factor: float = 0.0) -> None:
+        check_positive("power", power)
+        check_share("end_factor", end_factor)
+        self.power = power
+        self.end_factor = end_factor
+
+    def factor(self, step: int, run_length: RunLength) -> float:
+        """Return the rate at `step` as a share of the base rate."""
+        share = min(1.0, step / max(1, run_length.known_steps("Polynomial")))
+        return linear(self.end_factor, 1.0, (1 - share) ** self.power)
+
+
+class Cosine(StepSchedule):
+    r"""Lower the rate along half a cosine, over the whole run.
+
+    $$\eta_t = \eta_0 \left(e + (1 - e) \tfrac{1}{2} (1 + \cos(\pi t / T))\right)$$
+
+    $e$ is `end_factor` and $T$ the number of steps of the run.
+
+    Args:
+        end_factor: $e$ in [0, 1], the rate at the end as a share of the base rate; 1 keeps it constant.
+
+    Raises:
+        ValueError: `end_factor` is outside [0, 1].
+
+    Example:
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+        >>> [round(Cosine().factor(step, run_length), 3) for step in (0, 25, 50, 100)]
+        [1.0, 0.854, 0.5, 0.0]
+
+    Reference: Loshchilov, Hutter. SGDR: Stochastic Gradient Descent with Warm Restarts. 2017 (without the restarts).
+    """
+
+    def __init__(self, end_factor: float = 0.0) -> None:
+        check_share("end_factor", end_factor)
+        self.end_factor = end_factor
+
+    def factor(self, step: int, run_length: RunLength) -> float:
+        """Return the rate at `step` as a share of the base rate."""
+        share = min(1.0, step / max(1, run_length.known_steps("Cosine")))
+        return linear(self.end_factor, 1.0, (1 + math.cos(math.pi * share)) / 2)
+
+
+class ExponentialDecay(StepSchedule):
+    r"""Lower the rate by the same factor in every epoch, or smoothly down to a given end.
+
+    $\eta_t = \eta_0 \gamma^{\lfloor t / n \rfloor}$ with $n$ steps in an epoch, or $\eta_t = \eta_0 e^{t / T}$ with
+    $e$ = `end_factor` and $T$ the number of steps of the run.
+
+    Args:
+        gamma: $\gamma$ > 0, the factor of one epoch. Give either this or `end_factor`.
+        end_factor: $e$ > 0, the rate at the end of the run as a share of the base rate.
+
+    Raises:
+        ValueError: An argument is outside its range, or not exactly one is given.
 
     Example:
         >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
@@ -57,31 +121,116 @@ class ExponentialDecay(StepSchedule):
         self.gamma = gamma
         self.end_factor = end_factor
 
-    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Refuse a run, or an epoch, of unknown length."""
-        self.factor(0, run_length)
-
     def factor(self, step: int, run_length: RunLength) -> float:
-        """Return the share of the base rate at `step`."""
+        """Return the rate at `step` as a share of the base rate."""
         if self.gamma is not None:
             return self.gamma ** (step // run_length.in_steps(1, "ExponentialDecay"))
         assert self.end_factor is not None
         return self.end_factor ** min(1.0, step / max(1, run_length.known_steps("ExponentialDecay")))
 
 
-class Milestones(StepSchedule):
-    r"""Multiply the rate by `gamma` at each milestone: $\eta_t = \eta_0 \gamma^{n}$, $n$ milestones being past.
+class StableDecay(StepSchedule):
+    r"""Keep the base rate, then decay until the end of the run; after a `Warmup` this is WSD, the trapezoid.
 
-    They are counted from the start of the run, a warm-up included, as papers do.
+    $\eta_t = \eta_0 (e + (1 - e) f(s))$ with $s$ the share of the decay that is done, $f(s) = 1 - s$ (`linear`),
+    $1 - \sqrt{s}$ (`sqrt`) or $\tfrac{1}{2}(1 + \cos \pi s)$ (`cos`).
 
     Args:
-        steps: the milestones in optimizer steps; or
-        epochs: in epochs; or
-        fractions: as shares of the run. Exactly one of the three is given, in rising order.
-        gamma: $\gamma$ > 0, what a milestone multiplies the rate by.
+        steps: Length of the decay in optimizer steps. Give exactly one of `steps`, `epochs` and `fraction`.
+        epochs: Length in epochs.
+        fraction: Length as a share of the run, in (0, 1).
+        shape: `linear`, `sqrt` or `cos`.
+        end_factor: $e$ in [0, 1], the rate at the end as a share of the base rate.
 
     Raises:
-        ValueError: an argument is outside its range, or not exactly one list is given.
+        ValueError: An argument is outside its range, or not exactly one length is given.
+
+    Example:
+        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+        >>> [StableDecay(fraction=0.2).factor(step, run_length) for step in (0, 80, 90, 100)]
+        [1.0, 1.0, 0.5, 0.0]
+
+    Reference: Hägele et al. Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations. 2024.
+    """
+
+    def __init__(
+        self,
+        steps: int | None = None,
+        epochs: float | None = None,
+        fraction: float | None = None,
+        shape: Literal["linear", "sqrt", "cos"] = "linear",
+        end_factor: float = 0.0,
+    ) -> None:
+        self.duration = Duration("StableDecay", steps, epochs, fraction)
+        if shape not in ("linear", "sqrt", "cos"):
+            raise ValueError(f"shape must be linear, sqrt or cos, got {shape!r}.")
+        check_share("end_factor", end_factor)
+        self.shape = shape
+        self.end_factor = end_factor
+
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
+        """Raise UserError if the length of the run is unknown, or shorter than the decay."""
+        run_length.known_steps("StableDecay")
+        if self.duration.resolve(run_length) > (run_length.steps or 0) and not run_length.fast_dev_run:
+            raise UserError(
+                f"StableDecay: a decay of {self.duration} does not fit into the {run_length.steps} steps after the"
+                " warm-up."
+            )
+
+    def factor(self, step: int, run_length: RunLength) -> float:
+        """Return the rate at `step` as a share of the base rate."""
+        decay = self.duration.exact(run_length)
+        share = min(1.0, max(0.0, 1 - (run_length.known_steps("StableDecay") - step) / decay))
+        height = {"linear": 1 - share, "sqrt": 1 - math.sqrt(share), "cos": (1 + math.cos(math.pi * share)) / 2}
+        return linear(self.end_factor, 1.0, height[self.shape])
+
+
+class StepDecay(StepSchedule):
+    r"""Multiply the rate by `gamma` after every interval: $\eta_t = \eta_0 \gamma^{\lfloor t / k \rfloor}$.
+
+    $k$ is the interval in steps. As in papers, it is counted from the start of the run, including a warm-up.
+
+    Args:
+        steps: Interval in optimizer steps. Give exactly one of `steps`, `epochs` and `fraction`.
+        epochs: Interval in epochs.
+        fraction: Interval as a share of the run, in (0, 1).
+        gamma: $\gamma$ > 0, the factor of each drop.
+
+    Raises:
+        ValueError: An argument is outside its range, or not exactly one interval is given.
+
+    Example:
+        >>> run_length = RunLength(steps=90, epochs=9, steps_per_epoch=10)
+        >>> [round(StepDecay(epochs=3).factor(step, run_length), 4) for step in (0, 29, 30, 60)]
+        [1.0, 1.0, 0.1, 0.01]
+    """
+
+    def __init__(
+        self, steps: int | None = None, epochs: float | None = None, fraction: float | None = None, gamma: float = 0.1
+    ) -> None:
+        self.duration = Duration("StepDecay", steps, epochs, fraction)
+        check_positive("gamma", gamma)
+        self.gamma = gamma
+
+    def factor(self, step: int, run_length: RunLength) -> float:
+        """Return the rate at `step` as a share of the base rate."""
+        # Half a step makes each drop happen at the nearest step.
+        return self.gamma ** ((step + run_length.start + 0.5) // self.duration.exact(run_length))
+
+
+class Milestones(StepSchedule):
+    r"""Multiply the rate by `gamma` at each milestone: $\eta_t = \eta_0 \gamma^{n}$ after $n$ milestones.
+
+    As in papers, they are counted from the start of the run, including a warm-up.
+
+    Args:
+        steps: Milestones in optimizer steps, increasing. Give exactly one of `steps`, `epochs` and `fractions`.
+        epochs: Milestones in epochs.
+        fractions: Milestones as shares of the run, in (0, 1).
+        gamma: $\gamma$ > 0, the factor at each milestone.
+
+    Raises:
+        ValueError: An argument is outside its range, or not exactly one list is given.
 
     Example:
         >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
@@ -101,91 +250,16 @@ class Milestones(StepSchedule):
         given = [("steps", steps), ("epochs", epochs), ("fraction", fractions)]
         chosen = [(unit, values) for unit, values in given if values is not None]
         if len(chosen) != 1:
-            said = ", ".join(unit for unit, _ in chosen) or "none of them"
-            raise ValueError(f"Milestones takes exactly one of steps, epochs and fractions, got {said}.")
+            found = ", ".join(unit for unit, _ in chosen) or "none of them"
+            raise ValueError(f"Milestones takes exactly one of steps, epochs and fractions, got {found}.")
         unit, values = chosen[0]
         if not values or any(low >= high for low, high in pairwise(values)):
-            raise ValueError(f"Milestones must be given in rising order, at least one, got {values}.")
-        self.spans = [Duration("Milestones", **{unit: value}) for value in values]  # type: ignore[arg-type]
+            raise ValueError(f"Milestones needs at least one milestone, in increasing order, got {values}.")
+        self.durations = [Duration("Milestones", **{unit: value}) for value in values]  # type: ignore[arg-type]
         check_positive("gamma", gamma)
         self.gamma = gamma
 
-    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Refuse a milestone that the run does not reach."""
-        self.places(run_length)
-
-    def places(self, run_length: RunLength) -> list[int]:
-        """Return the milestones in optimizer steps."""
-        return [span.resolve(run_length) for span in self.spans]
-
     def factor(self, step: int, run_length: RunLength) -> float:
-        """Return the share of the base rate at `step`."""
-        return self.gamma ** bisect_right(self.places(run_length), step + run_length.start)
-
-
-class StepDecay(StepSchedule):
-    r"""Multiply the rate by `gamma` after every interval: $\eta_t = \eta_0 \gamma^{\lfloor t / k \rfloor}$.
-
-    $k$ is the interval in steps. It is counted from the start of the run, a warm-up included, as papers do.
-
-    Args:
-        steps: the interval in optimizer steps; or
-        epochs: in epochs; or
-        fraction: as a share of the run. Exactly one of the three is given.
-        gamma: $\gamma$ > 0, what a drop multiplies the rate by.
-
-    Raises:
-        ValueError: an argument is outside its range, or not exactly one interval is given.
-
-    Example:
-        >>> run_length = RunLength(steps=90, epochs=9, steps_per_epoch=10)
-        >>> [round(StepDecay(epochs=3).factor(step, run_length), 4) for step in (0, 29, 30, 60)]
-        [1.0, 1.0, 0.1, 0.01]
-    """
-
-    def __init__(
-        self, steps: int | None = None, epochs: float | None = None, fraction: float | None = None, gamma: float = 0.1
-    ) -> None:
-        self.span = Duration("StepDecay", steps, epochs, fraction)
-        check_positive("gamma", gamma)
-        self.gamma = gamma
-
-    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Refuse an interval that is longer than the run."""
-        self.span.resolve(run_length)
-
-    def factor(self, step: int, run_length: RunLength) -> float:
-        """Return the share of the base rate at `step`."""
-        return self.gamma ** ((step + run_length.start + 0.5) // self.span.exact(run_length))  # the nearest step drops
-
-
-class Polynomial(StepSchedule):
-    r"""The rate falls as a power of what is left of the run: $\eta_t = \eta_0 (e + (1 - e)(1 - t / T)^p)$.
-
-    Args:
-        power: $p$ > 0; 1 is a straight line.
-        end_factor: $e$ in [0, 1], the rate at the end as a share of the base rate.
-
-    Raises:
-        ValueError: an argument is outside its range.
-
-    Example:
-        >>> run_length = RunLength(steps=100, epochs=10, steps_per_epoch=10)
-        >>> [Polynomial(power=2.0).factor(step, run_length) for step in (0, 50, 100)]
-        [1.0, 0.25, 0.0]
-    """
-
-    def __init__(self, power: float = 1.0, end_factor: float = 0.0) -> None:
-        check_positive("power", power)
-        check_share("end_factor", end_factor)
-        self.power = power
-        self.end_factor = end_factor
-
-    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Refuse a run of unknown length."""
-        run_length.known_steps("Polynomial")
-
-    def factor(self, step: int, run_length: RunLength) -> float:
-        """Return the share of the base rate at `step`."""
-        share = min(1.0, step / max(1, run_length.known_steps("Polynomial")))
-        return linear(self.end_factor, 1.0, (1 - share) ** self.power)
+        """Return the rate at `step` as a share of the base rate."""
+        milestones = [duration.resolve(run_length) for duration in self.durations]
+        return self.gamma ** bisect_right(milestones, step + run_length.start)

@@ -1,4 +1,4 @@
-"""The bridge between validation and a plateau: is the monitored value logged, and what is it now."""
+"""Check what a plateau schedule monitors, and pass it the value after each validation."""
 
 from __future__ import annotations
 
@@ -21,50 +21,44 @@ LARGER_IS_BETTER = {"accuracy", "accuracy_top5", "f1", "auroc", "iou", "jaccard"
 
 
 def check_mode(monitor: str, mode: str) -> None:
-    """Refuse to wait for an accuracy to fall or for a loss to rise.
+    """Check that the mode is `min` for a loss and `max` for an accuracy, as far as the name is a known one.
 
     Raises:
-        UserError: the name is one of those that everybody knows, and the mode is the other one.
+        UserError: The mode is the wrong one.
     """
     name = monitor.rpartition("/")[2]
     right = "min" if name in SMALLER_IS_BETTER else "max" if name in LARGER_IS_BETTER else mode
     if mode != right:
         way = "smaller" if right == "min" else "larger"
         raise UserError(
-            f"The schedule monitors {monitor!r} with mode {mode}, and {name} is better the {way} it is: set mode:"
-            f" {right}."
+            f"The schedule monitors {monitor!r} with mode {mode}, but a {way} {name} is better: set mode: {right}."
         )
 
 
 def check_frequency(monitor: str, plateau: ReduceLROnPlateau, trainer: Trainer) -> None:
-    """See that the run validates, and warn where it ends before the rate could ever be reduced.
+    """Check that the run validates, and warn if it ends before the rate can be reduced.
 
     Raises:
-        UserError: the run does not validate at all.
+        UserError: The run does not validate at all.
     """
-    seen = trainer.max_epochs if monitor.startswith("train/") else counted(trainer)
-    if seen == 0:
+    steps = validations_of(trainer)
+    values = trainer.max_epochs if monitor.startswith("train/") else None if steps is None else len(steps)
+    if values == 0:
         raise UserError(
-            f"The schedule monitors {monitor!r}, and this run does not validate: give the data a validation part, set"
+            f"The schedule monitors {monitor!r}, but this run does not validate: give the data a validation set, set"
             " trainer.limit_val_batches above 0 and trainer.check_val_every_n_epoch below the number of epochs, or"
             " choose a schedule that needs no validation (cosine)."
         )
     needed = plateau.patience + 2  # the first value is the best so far
-    if seen is not None and 0 < seen < needed and not getattr(trainer, "fast_dev_run", False):
+    if values is not None and 0 < values < needed and not getattr(trainer, "fast_dev_run", False):
         rank_zero_warn(
             f"The schedule can never reduce the learning rate: with patience {plateau.patience} that takes {needed}"
-            f" values of {monitor!r}, and the run has {seen}. Shorten patience or train longer."
+            f" values of {monitor!r}, and the run has {values}. Reduce patience or train longer."
         )
 
 
-def counted(trainer: Trainer) -> int | None:
-    """Return how often the run validates, `None` when unknown."""
-    steps = validations_of(trainer)
-    return None if steps is None else len(steps)
-
-
 def plateaus(trainer: Trainer) -> Iterator[tuple[str, PlateauSchedule | WarmedSchedule]]:
-    """Yield the schedules of a run that watch a logged value, with its name."""
+    """Yield the schedules of a run that monitor a logged value, with the name of the value."""
     for config in trainer.lr_scheduler_configs:
         scheduler = config.scheduler
         if isinstance(scheduler, PlateauSchedule | WarmedSchedule) and scheduler.monitor is not None:
@@ -72,14 +66,14 @@ def plateaus(trainer: Trainer) -> Iterator[tuple[str, PlateauSchedule | WarmedSc
 
 
 def observe_plateaus(module: LightningModule) -> None:
-    """Tell every plateau of the run the newest value of what it monitors.
+    """Pass the newest monitored value to every plateau of the run.
 
-    A module calls it last in its `on_validation_epoch_end`, for what validation logs, and last in its
-    `on_train_epoch_end`, for what is named `train/…`. During Lightning's sanity check it only checks that the value is
+    A module calls it last in its `on_validation_epoch_end`, for values that validation logs, and last in its
+    `on_train_epoch_end`, for values named `train/…`. During Lightning's sanity check it only checks that the value is
     logged.
 
     Raises:
-        UserError: nobody logged the monitored value, or the ranks disagree about it.
+        UserError: The monitored value is not logged, or differs between the ranks.
     """
     trainer = module.trainer
     validating = trainer.validating or trainer.sanity_checking
@@ -94,16 +88,14 @@ def observe_plateaus(module: LightningModule) -> None:
 
 
 def check_monitor(trainer: Trainer, logged: set[str] | None = None) -> None:
-    """Check before training that what a plateau monitors will be there.
+    """Check before training that the values which plateaus monitor will be logged; warn if the run is too short.
 
     Args:
-        trainer: the trainer, its schedules built (`on_fit_start` or later).
-        logged: the names that the module says it logs; `None` when it does not say: then the first validation tells.
+        trainer: The trainer, after its schedules are built (`on_fit_start` or later).
+        logged: The names of what the module logs; `None` if unknown: then the first validation checks it.
 
     Raises:
-        UserError: it is not among them, the run does not validate, or the mode is the wrong way round.
-
-    Warns when the run ends before the patience does.
+        UserError: The monitored value is not among them, the run does not validate, or the mode is the wrong one.
     """
     for monitor, scheduler in plateaus(trainer):
         if logged is not None and monitor not in logged:
@@ -113,15 +105,15 @@ def check_monitor(trainer: Trainer, logged: set[str] | None = None) -> None:
 
 
 def unlogged(monitor: str, logged: set[str] | dict[str, torch.Tensor]) -> str:
-    """Say that nobody logs `monitor`, and what comes nearest."""
-    near = difflib.get_close_matches(monitor, list(logged), n=1)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
+    """Return the message that `monitor` is not logged, with the most similar name."""
+    similar = difflib.get_close_matches(monitor, list(logged), n=1)
+    hint = f" Did you mean {similar[0]!r}?" if similar else ""
     names = ", ".join(sorted(logged)) or "nothing"
-    return f"The schedule monitors {monitor!r}, which is not logged.{meant} Logged: {names}."
+    return f"The schedule monitors {monitor!r}, which is not logged.{hint} Logged: {names}."
 
 
 def same_on_all_ranks(module: LightningModule, monitor: str, value: torch.Tensor) -> float:
-    """Return the value, which every process must agree on, or their learning rates drift apart."""
+    """Return the value, which must be the same in every process, or their learning rates would differ."""
     if module.trainer.world_size > 1:
         gathered = module.all_gather(value.detach().to(module.device))
         assert isinstance(gathered, torch.Tensor)

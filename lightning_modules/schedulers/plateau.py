@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from foundation.argument_checks import check_at_least
-from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.run_length import RunLength
+from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
 
 class PlateauSchedule(LRScheduler):
-    """Torch's ReduceLROnPlateau, fed by `observe` and not by `step`.
+    """Torch's ReduceLROnPlateau, which gets its values from `observe` instead of `step`.
 
-    Lightning steps a plateau when a batch count says so, which misses validations under accumulation, repeats old
-    values when validation is rarer than the epoch, and loses one step in a resume. Here the module's own end of
-    validation feeds it (`observe_plateaus`), once each. Lightning's call at every optimizer step does nothing.
+    Lightning steps a plateau by the number of batches: it misses validations with gradient accumulation, repeats old
+    values if validation is rarer than epochs, and loses a step on resume. Here the module passes on the value once, at
+    the end of each validation (`observe_plateaus`); `step`, which Lightning calls at every optimizer step, does
+    nothing.
     """
 
-    def __init__(self, optimizer: Optimizer, inner: torch.optim.lr_scheduler.ReduceLROnPlateau, monitor: str) -> None:
+    def __init__(self, optimizer: Optimizer, inner: ReduceLROnPlateau, monitor: str) -> None:
         self.optimizer = optimizer
         self.inner = inner
         self.monitor = monitor
 
     @property
-    def plateau(self) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
-        """Torch's scheduler, which does the counting."""
+    def plateau(self) -> ReduceLROnPlateau:
+        """Torch's scheduler, which counts the validations."""
         return self.inner
 
     def step(self, epoch: int | None = None) -> None:
-        """Do nothing: an optimizer step tells a plateau nothing."""
+        """Do nothing; see the class."""
 
     def observe(self, value: float) -> None:
-        """Take in the monitored value of one validation; reduce the rate when patience is over, and say so."""
+        """Take the monitored value of one validation; if patience is over, reduce the rate and print a message."""
         before = self.get_last_lr()
         self.inner.step(value)
         after = self.get_last_lr()
@@ -52,16 +52,16 @@ class PlateauSchedule(LRScheduler):
         return [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the plateau's counters, its best value and its rates."""
+        """Return the counters, the best value and the rates."""
         return self.inner.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from those counters."""
+        """Restore a state."""
         self.inner.load_state_dict(state_dict)
 
 
 def plateau_config(scheduler: PlateauSchedule) -> dict[str, Any]:
-    """Return Lightning's config of a plateau that our end of validation feeds, and Lightning does not."""
+    """Return Lightning's config of a plateau that Lightning itself does not pass values to."""
     return {
         "scheduler": scheduler,
         "interval": "step",
@@ -75,22 +75,22 @@ def plateau_config(scheduler: PlateauSchedule) -> dict[str, Any]:
 class Plateau(ScheduleFactory):
     r"""Multiply the rate by `factor` when `monitor` has not improved in more than `patience` validations.
 
-    $\eta \leftarrow \max(f \eta, \eta_\text{min})$ once `patience` + 1 validations in a row were not better
-    than the best by `threshold`. torch's `ReduceLROnPlateau` does the counting; one validation is one count, however
-    many of them an epoch has, or epochs between them.
+    $\eta \leftarrow \max(f \eta, \eta_\text{min})$ after `patience` + 1 validations in a row that were not better than
+    the best by `threshold`. torch's `ReduceLROnPlateau` counts; each validation counts once, however many there are per
+    epoch, or epochs between them.
 
     Args:
-        monitor: the logged value to watch.
-        mode: `min` where smaller is better, `max` where larger is.
+        monitor: Name of the logged value.
+        mode: `min` if smaller is better, `max` if larger is.
         factor: $f$ in (0, 1).
-        patience: validations without improvement that are let pass, ≥ 0.
-        threshold: improvements smaller than this do not count, ≥ 0.
-        threshold_mode: `rel`: a share of the best value; `abs`: in its unit.
-        cooldown: validations after a reduction in which nothing is counted, ≥ 0.
+        patience: Number of validations without improvement to tolerate, ≥ 0.
+        threshold: Smallest improvement that counts, ≥ 0.
+        threshold_mode: `rel`: as a share of the best value; `abs`: in its unit.
+        cooldown: Number of validations after a reduction that do not count, ≥ 0.
         min_lr: $\eta_\text{min}$ ≥ 0, for every parameter group.
 
     Raises:
-        ValueError: an argument is outside its range.
+        ValueError: An argument is outside its range.
 
     Example:
         >>> import torch
@@ -121,33 +121,13 @@ class Plateau(ScheduleFactory):
             raise ValueError(f"threshold_mode must be rel or abs, got {threshold_mode!r}.")
         if not 0 < factor < 1:
             raise ValueError(f"factor must be in (0, 1), got {factor}.")
-        for name, value in (
-            ("patience", patience),
-            ("threshold", threshold),
-            ("cooldown", cooldown),
-            ("min_lr", min_lr),
-        ):
+        numbers = {"patience": patience, "threshold": threshold, "cooldown": cooldown, "min_lr": min_lr}
+        for name, value in numbers.items():
             check_at_least(name, value, 0)
         self.monitor = monitor
-        self.mode: Literal["min", "max"] = mode
-        self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.threshold_mode: Literal["rel", "abs"] = threshold_mode
-        self.cooldown = cooldown
-        self.min_lr = min_lr
+        self.options: dict[str, Any] = {"mode": mode, "factor": factor, "threshold_mode": threshold_mode, **numbers}
 
     def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
-        """Return Lightning's config of the plateau; `observe_plateaus` feeds it."""
-        inner = ReduceLROnPlateau(
-            optimizer,
-            mode=self.mode,
-            factor=self.factor,
-            patience=self.patience,
-            threshold=self.threshold,
-            threshold_mode=self.threshold_mode,
-            cooldown=self.cooldown,
-            min_lr=self.min_lr,
-            eps=0.0,
-        )
+        """Return Lightning's config of the plateau; `observe_plateaus` passes values to it."""
+        inner = ReduceLROnPlateau(optimizer, **self.options, eps=0.0)
         return plateau_config(PlateauSchedule(optimizer, inner, self.monitor))

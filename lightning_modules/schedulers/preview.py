@@ -1,4 +1,4 @@
-"""A schedule over a whole run, before a step is taken."""
+"""Preview a schedule over a whole run, without training."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ QUANTITIES = ("lr", "momentum", "weight_decay")
 
 @dataclass
 class Preview:
-    """What an optimizer's groups have at every step of a run.
+    """Learning rate, momentum and weight decay of every parameter group at every step of a run.
 
     Args:
-        steps_per_epoch: optimizer steps in an epoch, `None` when unknown.
-        groups: by name of the group: `lr`, `momentum` and `weight_decay`, one value for each step; a quantity that the
-            optimizer has not is left out.
-        observed: how many validations were replayed to a plateau.
+        steps_per_epoch: Optimizer steps in an epoch, `None` if unknown.
+        groups: For the name of each group: `lr`, `momentum` and `weight_decay`, one value per step; a quantity that
+            the optimizer does not have is missing.
+        observed: Number of validations passed to a plateau.
     """
 
     steps_per_epoch: int | None
@@ -45,17 +45,17 @@ def preview(
     validations: Sequence[int] = (),
     values: Sequence[float] = (),
 ) -> Preview:
-    """Follow a schedule through a run without training. The optimizer and the scheduler are used up by it.
+    """Step a schedule through a run without training. Optimizer and scheduler cannot be used for training afterwards.
 
     Args:
-        optimizer: the optimizer, whose groups the schedule sets; it takes no step.
-        config: Lightning's `lr_scheduler` config of it, as `build_schedule` gives; `None` for a constant rate.
-        run_length: the length of the run.
-        validations: the steps after which the run validates, rising.
-        values: what a plateau monitors, one value for each validation; it sees nothing more when they are used up.
+        optimizer: The optimizer, whose groups the schedule sets; it takes no step.
+        config: Lightning's `lr_scheduler` config, as `build_schedule` returns it; `None` for a constant rate.
+        run_length: The length of the run.
+        validations: The steps after which the run validates, increasing.
+        values: The value that a plateau monitors at each validation; later validations pass it nothing.
 
     Raises:
-        UserError: the run has no known end.
+        UserError: The run has no known end.
 
     Example:
         >>> import torch
@@ -66,25 +66,25 @@ def preview(
         >>> preview(optimizer, plateau, run_length, validations=[2, 4, 6], values=[1.0, 1.0]).groups["0"]["lr"]
         [0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
     """
-    seen = Preview(run_length.steps_per_epoch)
+    previewed = Preview(run_length.steps_per_epoch)
     due = deque(zip(validations, values, strict=False))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")  # no optimizer step is taken, on purpose
         for done in range(run_length.known_steps("A preview")):
             while config is not None and due and due[0][0] <= done:
-                seen.observed += observe(config, due.popleft()[1])
-            record(optimizer, seen)
+                previewed.observed += observe(config, due.popleft()[1])
+            record(optimizer, previewed)
             if config is not None:
                 advance(config, done + 1, run_length)
     if config is not None:
-        seen.observed += sum(observe(config, value) for _, value in due)
-    return seen
+        previewed.observed += sum(observe(config, value) for _, value in due)
+    return previewed
 
 
-def record(optimizer: Optimizer, seen: Preview) -> None:
-    """Write down what every group has now."""
+def record(optimizer: Optimizer, previewed: Preview) -> None:
+    """Record the current values of every group."""
     for index, group in enumerate(optimizer.param_groups):
-        quantities = seen.groups.setdefault(str(group.get("name", index)), {})
+        quantities = previewed.groups.setdefault(str(group.get("name", index)), {})
         key = momentum_key(optimizer)
         found = {"lr": group["lr"], "weight_decay": group.get("weight_decay")}
         found["momentum"] = group[key][0] if key == "betas" else group[key] if key else None
@@ -94,7 +94,7 @@ def record(optimizer: Optimizer, seen: Preview) -> None:
 
 
 def advance(config: dict[str, Any], step: int, run_length: RunLength) -> None:
-    """Step the scheduler where Lightning would after optimizer step `step`, counted from 1."""
+    """Step the scheduler if Lightning would after optimizer step `step`, counted from 1."""
     if isinstance(config["scheduler"], ReduceLROnPlateau):
         return
     unit = 1 if config.get("interval") == "step" else run_length.in_steps(1, "A schedule by epoch")
@@ -103,7 +103,7 @@ def advance(config: dict[str, Any], step: int, run_length: RunLength) -> None:
 
 
 def observe(config: dict[str, Any], value: float) -> bool:
-    """Tell a plateau the value of a validation; return whether it is one."""
+    """Pass the value of a validation to the scheduler if it is a plateau; return whether it is."""
     scheduler = config["scheduler"]
     if isinstance(scheduler, ReduceLROnPlateau):
         scheduler.step(value)

@@ -1,8 +1,8 @@
-"""Schedules that are a pure function of the step, and the thin shell that lets an optimizer follow one."""
+"""The interface of schedules: `ScheduleFactory`, and `StepSchedule` for those that depend only on the step."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
@@ -11,64 +11,72 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from foundation.compat.torch import LAST_LR, STEP_COUNT, set_last_lr
 from foundation.errors import UserError
-from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.run_length import RunLength
 
 
+class ScheduleFactory(ABC):
+    """A schedule as a config describes it, built once the optimizer and the length of the run are known."""
+
+    @abstractmethod
+    def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
+        """Return Lightning's `lr_scheduler` config: the scheduler with its interval, frequency and monitor."""
+
+
 class StepSchedule(ScheduleFactory):
-    """A schedule whose learning rate is base rate × `factor(step, run_length)`; it remembers nothing."""
+    """A schedule without state, whose learning rate is the base rate × `factor(step, run_length)`."""
 
     @abstractmethod
     def factor(self, step: int, run_length: RunLength) -> float:
-        """Return the learning rate of optimizer step `step` (from 0), as a multiple of each group's base rate."""
+        """Return the learning rate of optimizer step `step` (from 0) as a share of each group's base rate."""
 
     def momentum(self, step: int, run_length: RunLength) -> float | None:
-        """Return the momentum of optimizer step `step`, or `None` where the schedule leaves momentum alone."""
+        """Return the momentum of optimizer step `step`, or `None` if the schedule does not change it."""
         return None
 
     def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Raise UserError where the schedule does not fit the optimizer or the run."""
+        """Raise UserError if the schedule does not fit the optimizer or the run."""
+        self.factor(0, run_length)
 
     def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
-        """Return Lightning's config of this schedule, followed step by step."""
+        """Return Lightning's config of this schedule, stepped by optimizer step."""
         self.check(optimizer, run_length)
         return {"scheduler": StepScheduleLR(optimizer, self, run_length), "interval": "step", "frequency": 1}
 
 
 class StepScheduleLR(LRScheduler):
-    """Sets every group's learning rate (and momentum) to what a curve says for the current step.
+    """The torch scheduler that sets the learning rate (and momentum) of every group as a `StepSchedule` says.
 
-    Its state is the number of steps done and the base rates. The curve is not part of it, so a run that is resumed
-    with another length follows the curve of the new length from that step on, and says so.
+    Its state is the number of steps done and the base rates. The schedule is not part of it, so a run resumed with
+    another length follows the schedule of the new length from that step on, and prints a message.
     """
 
-    def __init__(self, optimizer: Optimizer, curve: StepSchedule, run_length: RunLength) -> None:
-        self.curve = curve
+    def __init__(self, optimizer: Optimizer, step_schedule: StepSchedule, run_length: RunLength) -> None:
+        self.step_schedule = step_schedule
         self.run_length = run_length
         super().__init__(optimizer)
 
     def get_lr(self) -> list[Any]:
         """Return the learning rate of each group at the current step."""
-        factor = self.curve.factor(self.last_epoch, self.run_length)
+        factor = self.step_schedule.factor(self.last_epoch, self.run_length)
         return [base * factor for base in self.base_lrs]
 
     def step(self, epoch: int | None = None) -> None:
-        """Move on by one optimizer step."""
+        """Advance by one optimizer step."""
         super().step(epoch)
         self._set_momentum()
 
     def _set_momentum(self) -> None:
-        momentum = self.curve.momentum(self.last_epoch, self.run_length)
+        momentum = self.step_schedule.momentum(self.last_epoch, self.run_length)
         if momentum is not None:
             set_momentum(self.optimizer, momentum)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state: plain numbers, so that `weights_only=True` loads it."""
+        """Return the state as plain numbers, which `weights_only=True` can load."""
         kept = ("last_epoch", STEP_COUNT, "base_lrs", LAST_LR)
         return {key: getattr(self, key) for key in kept} | {"total_steps": self.run_length.steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a state, on the curve of this run's own length."""
+        """Restore a state; the schedule keeps the length of this run."""
         saved = dict(state_dict)
         total = saved.pop("total_steps")
         self.__dict__.update(saved)
@@ -80,23 +88,24 @@ class StepScheduleLR(LRScheduler):
         set_last_lr(self, rates)
         self._set_momentum()
         rank_zero_info(
-            f"{type(self.curve).__name__}: saved in a run of {total} steps, now {self.run_length.steps}. The learning"
-            f" rate of step {self.last_epoch} goes from {before[0]:.3g} to {rates[0]:.3g} and follows the new curve."
+            f"{type(self.step_schedule).__name__}: saved in a run of {total} steps, now {self.run_length.steps}. The"
+            f" learning rate of step {self.last_epoch} goes from {before[0]:.3g} to {rates[0]:.3g} and follows the new"
+            " length."
         )
 
 
 def momentum_key(optimizer: Optimizer) -> str | None:
-    """Return where the optimizer keeps its momentum: `momentum`, `betas` (the first of them), or `None`."""
+    """Return the option that holds the momentum: `momentum`, `betas` (the first of them), or `None`."""
     group = optimizer.param_groups[0]
     return next((key for key in ("momentum", "betas") if key in group), None)
 
 
 def require_momentum(who: str, optimizer: Optimizer) -> None:
-    """Raise UserError where there is no momentum that `who` could cycle."""
+    """Raise UserError if the optimizer has no momentum that the schedule `who` could cycle."""
     key = momentum_key(optimizer)
     if key is None or any(group[key] == 0 for group in optimizer.param_groups):
         raise UserError(
-            f"{who} cycles momentum, and {type(optimizer).__name__} has none here: set cycle_momentum: false, or choose"
+            f"{who} cycles momentum, but {type(optimizer).__name__} has none here: set cycle_momentum: false, or choose"
             " an optimizer with momentum (sgd_momentum, adamw)."
         )
 
@@ -109,5 +118,5 @@ def set_momentum(optimizer: Optimizer, momentum: float) -> None:
 
 
 def linear(start: float, end: float, share: float) -> float:
-    """Return the value at `share` of the way from `start` to `end`."""
+    """Interpolate linearly between `start` (`share` = 0) and `end` (`share` = 1)."""
     return start + (end - start) * share

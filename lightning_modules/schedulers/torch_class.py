@@ -1,4 +1,4 @@
-"""torch's own schedulers, given by class path: the length they lack, and the interval their kind wants."""
+"""torch's own scheduler classes: fill in their lengths and choose the interval at which they step."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLR
 from foundation.compat.torch import ONE_CYCLE_LENGTH
 from foundation.errors import UserError
 from foundation.factories import arguments_of, class_of, name_of
-from lightning_modules.schedulers.factory import ScheduleFactory
 from lightning_modules.schedulers.plateau import PlateauSchedule, plateau_config
 from lightning_modules.schedulers.run_length import RunLength
+from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
 LENGTHS: dict[type[LRScheduler], str] = {
     lr_scheduler.StepLR: "step_size",
@@ -39,16 +39,16 @@ OURS = {
 
 
 def check_lengths(scheduler: LRScheduler, interval: str, run_length: RunLength) -> None:
-    """Refuse a typed length that the run contradicts, and warn of one that ends early where that shows.
+    """Check the length that a scheduler was given against the length of the run; warn if a cosine ends early.
 
     Raises:
-        UserError: the length is longer than the run, or a one-cycle is not exactly as long.
+        UserError: The length is longer than the run, or a one-cycle is not exactly as long.
     """
     run = run_length.steps if interval == "step" else run_length.epochs
-    if run is None or run_length.rehearsal:
+    if run is None or run_length.fast_dev_run:
         return
     kind = type(scheduler)
-    length, name = typed_length(scheduler)
+    length, name = given_length(scheduler)
     unit = "optimizer steps" if interval == "step" else "epochs"
     if length is None:
         return
@@ -57,15 +57,15 @@ def check_lengths(scheduler: LRScheduler, interval: str, run_length: RunLength) 
     idle = kind is lr_scheduler.StepLR and length == run
     if length > run or exact or idle:
         raise UserError(
-            f"{kind.__name__}: {name} is {length:g} {unit}, and the run has {run:g}. Change one of the two, or count in"
+            f"{kind.__name__}: {name} is {length:g} {unit}, but the run has {run:g}. Change one of the two, or count in"
             f" {'epochs' if interval == 'step' else 'steps'} (lightning_modules.schedulers.TorchSchedule).{way_out}"
         )
     if kind is lr_scheduler.CosineAnnealingLR and length < run:
         rank_zero_warn(f"CosineAnnealingLR: after T_max = {length:g} of {run:g} {unit} the rate rises again.{way_out}")
 
 
-def typed_length(scheduler: LRScheduler) -> tuple[float | None, str]:
-    """Return the length that a scheduler was given, and the argument's name."""
+def given_length(scheduler: LRScheduler) -> tuple[float | None, str]:
+    """Return the length that a scheduler was given, and the name of the argument."""
     if isinstance(scheduler, lr_scheduler.MultiStepLR):
         return max(scheduler.milestones, default=None), "the last of milestones"
     name = LENGTHS.get(type(scheduler))
@@ -79,17 +79,17 @@ DEFAULT_MONITOR = "val/loss"
 def build_torch_class(
     scheduler: Callable[..., Any], optimizer: Optimizer, run_length: RunLength, interval: str | None = None
 ) -> dict[str, Any]:
-    """Build a scheduler class that arrives without its optimizer.
+    """Build a scheduler from a class that lacks only its optimizer.
 
-    A `total_steps` that was left out is filled with the steps of the run; it is then stepped by optimizer step, as
-    OneCycleLR and CyclicLR always are. All others count epochs. A plateau is fed by validations. A length that was
-    given is honoured, and refused where the run does not fit it.
+    If `total_steps` is missing, it is set to the steps of the run, and the scheduler steps by optimizer step, as
+    OneCycleLR and CyclicLR always do. All others step by epoch. A plateau gets the values of validations. A length
+    that was given is kept if it fits the run.
 
     Args:
-        scheduler: the class, or a `functools.partial` of it.
-        optimizer: the optimizer to be scheduled.
-        run_length: the length of the run.
-        interval: `step` or `epoch`, to overrule the above.
+        scheduler: The class, or a `functools.partial` of it.
+        optimizer: The optimizer.
+        run_length: The length of the run.
+        interval: `step` or `epoch`, instead of the above.
 
     Returns:
         Lightning's `lr_scheduler` config.
@@ -110,17 +110,17 @@ def build_torch_class(
 
 
 def lacks_total_steps(kind: Callable[..., Any], given: dict[str, Any]) -> bool:
-    """Return whether the class takes `total_steps` and got neither it nor `epochs`."""
+    """Return whether the class takes `total_steps`, and got neither that nor `epochs`."""
     if kind is OneCycleLR:
         given = {"total_steps": None} | given
     return "total_steps" in given and given["total_steps"] is None and given.get("epochs") is None
 
 
 class RunLongOneCycle(OneCycleLR):
-    """torch's OneCycleLR over the whole run, also a run that is resumed with more epochs, where torch's own raises."""
+    """torch's OneCycleLR over the whole run, which can also resume with more epochs, where torch's own raises."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a state, on the cycle of this run's length."""
+        """Restore a state; the cycle keeps the length of this run."""
         if state_dict["total_steps"] != self.total_steps:
             rank_zero_info(
                 f"OneCycleLR: saved in a run of {state_dict['total_steps']} steps, now {self.total_steps}. From step"
@@ -130,16 +130,16 @@ class RunLongOneCycle(OneCycleLR):
 
 
 class TorchSchedule(ScheduleFactory):
-    """A torch scheduler class by path, with the interval at which it is stepped.
+    """A torch scheduler class, with the interval at which it steps.
 
-    Without this recipe a bare torch class is stepped by epoch, OneCycleLR and CyclicLR by optimizer step.
+    A torch class without `TorchSchedule` steps by epoch, OneCycleLR and CyclicLR by optimizer step.
 
     Args:
-        scheduler: a torch scheduler class without its optimizer.
-        interval: `step` or `epoch`: what one step of the scheduler, and each of its lengths, is counted in.
+        scheduler: A torch scheduler class without its optimizer.
+        interval: `step` or `epoch`: the unit of a step of the scheduler, and of its lengths.
 
     Raises:
-        ValueError: the interval is neither.
+        ValueError: The interval is neither.
 
     Example:
         >>> import functools, torch
@@ -156,5 +156,5 @@ class TorchSchedule(ScheduleFactory):
         self.interval = interval
 
     def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
-        """Return Lightning's config of the class, stepped at the interval."""
+        """Return Lightning's config of the scheduler, stepped at the interval."""
         return build_torch_class(self.scheduler, optimizer, run_length, self.interval)

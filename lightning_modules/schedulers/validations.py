@@ -1,4 +1,4 @@
-"""When a run validates."""
+"""The optimizer steps after which a run validates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def validation_steps(
     """Yield the optimizer steps after which a run validates.
 
     Args:
-        batches: training batches in an epoch.
-        every: batches between two validations.
-        accumulation: batches of one optimizer step; an epoch's last window may be short.
-        epochs: epochs of the run.
-        check_every: epochs between two that validate; `None`: `every` is counted through the whole run.
+        batches: Training batches in an epoch.
+        every: Batches between two validations.
+        accumulation: Batches per optimizer step; the last step of an epoch may have fewer.
+        epochs: Epochs of the run.
+        check_every: Validate in every n-th epoch; with `None`, `every` counts batches over the whole run.
 
     Example:
         >>> list(validation_steps(batches=10, every=5, accumulation=3, epochs=2))
@@ -39,9 +39,9 @@ def validation_steps(
 
 
 def validations_of(trainer: Trainer) -> list[int] | None:
-    """Return the optimizer steps after which a run validates, `None` when they cannot be told before.
+    """Return the optimizer steps after which a run validates, or `None` if they cannot be known in advance.
 
-    That is so for a loader without a length, a run without an end, and validation by the clock.
+    That is the case for a loader without a length, a run without an end, and validation at intervals of time.
     """
     batches, every, epochs = trainer.num_training_batches, trainer.val_check_batch, trainer.max_epochs
     if not trainer.enable_validation:

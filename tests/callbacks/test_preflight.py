@@ -36,41 +36,46 @@ NAN = torch.tensor([float("nan")] + [0.0] * 15)
 
 CERTAIN: list[tuple[nn.Module, Tensor, Tensor, str]] = [
     (nn.MSELoss(), ONE, NAN, r"1 of 16 targets in the first batch are NaN or infinite"),
-    (nn.CrossEntropyLoss(), LOGITS * torch.inf, CLASSES, r"48 of 48 network's outputs"),
-    (nn.MSELoss(), ONE[:, None], ONE, r"\(16, 1\) against targets \(16,\).*broadcast.*output\.squeeze\(-1\)"),
-    (nn.L1Loss(), LOGITS, ONE, r"\(16, 3\) against targets \(16,\).*as many outputs as there are targets"),
+    (nn.CrossEntropyLoss(), LOGITS * torch.inf, CLASSES, r"48 of 48 network outputs"),
+    (nn.MSELoss(), ONE[:, None], ONE, r"\(16, 1\) and targets \(16,\).*broadcast.*output\.squeeze\(-1\)"),
+    (nn.L1Loss(), LOGITS, ONE, r"\(16, 3\) and targets \(16,\).*as many outputs as there are targets"),
     (nn.HuberLoss(), ONE, ONE[:, None], "broadcast"),
-    (nn.BCEWithLogitsLoss(), LOGITS, CLASSES, r"BCEWithLogitsLoss compares outputs \(16, 3\) against targets \(16,\)"),
-    (nn.CrossEntropyLoss(), ONE, LABELS, r"wants a logit for each class, \(B, C\)"),
-    (nn.CrossEntropyLoss(), LOGITS, ONE, r"wants whole class numbers.*use target\.long\(\)"),
-    (nn.CrossEntropyLoss(), LOGITS, CLASSES[:, None], r"wants class numbers of shape \(16,\)"),
+    (nn.BCEWithLogitsLoss(), LOGITS, CLASSES, r"BCEWithLogitsLoss got outputs \(16, 3\) and targets \(16,\)"),
+    (nn.CrossEntropyLoss(), ONE, LABELS, r"takes one logit per class, \(B, C\)"),
+    (nn.CrossEntropyLoss(), LOGITS, ONE, r"takes integer class numbers.*use target\.long\(\)"),
+    (nn.CrossEntropyLoss(), LOGITS, CLASSES[:, None], r"takes class numbers of shape \(16,\)"),
     (
         nn.CrossEntropyLoss(),
         LOGITS,
         CLASSES + 1,
         r"targets \[3\].*3 outputs, for classes 0 to 2\. Are they counted from 1",
     ),
-    (SoftmaxFocalLoss(), LOGITS, CLASSES - 1, r"targets \[-1\] in the first batch are no class numbers"),
+    (SoftmaxFocalLoss(), LOGITS, CLASSES - 1, r"targets \[-1\] in the first batch are not class numbers"),
     (DiceLoss(), LOGITS, CLASSES.where(CLASSES > 0, 255), r"targets \[255\].*Give the loss ignore_index: 255"),
     (nn.CrossEntropyLoss(), ONE[:, None], LABELS * 0, "over one class is always 0.*bce_logits"),
-    (nn.BCELoss(), ONE, LABELS.float(), "BCELoss wants probabilities and the network gives -.*bce_logits.yaml"),
-    (ProbabilityBCELoss(), ONE, LABELS.float(), "ProbabilityBCELoss wants probabilities"),
-    (nn.NLLLoss(), LOGITS, CLASSES, "NLLLoss wants log-probabilities.*cross_entropy.yaml"),
+    (nn.BCELoss(), ONE, LABELS.float(), "BCELoss takes probabilities, but the network returns -.*bce_logits.yaml"),
+    (ProbabilityBCELoss(), ONE, LABELS.float(), "ProbabilityBCELoss takes probabilities"),
+    (nn.NLLLoss(), LOGITS, CLASSES, "NLLLoss takes log-probabilities.*cross_entropy.yaml"),
 ]
 UNCERTAIN: list[tuple[nn.Module, Tensor, Tensor, str]] = [
-    (nn.CrossEntropyLoss(), LOGITS.softmax(1), CLASSES, "sum to 1: a softmax.*last softmax away"),
-    (SoftmaxFocalLoss(), LOGITS.softmax(1), CLASSES, "sum to 1: a softmax"),
+    (
+        nn.CrossEntropyLoss(),
+        LOGITS.softmax(1),
+        CLASSES,
+        "sum to 1, as after a softmax.*Remove the network's last softmax",
+    ),
+    (SoftmaxFocalLoss(), LOGITS.softmax(1), CLASSES, "sum to 1, as after a softmax"),
     (nn.BCEWithLogitsLoss(), ONE.sigmoid(), LABELS.float(), "as after a sigmoid.*losses/bce.yaml"),
     (DiceLoss("binary"), ONE.sigmoid(), LABELS, "as after a sigmoid"),
-    (nn.CrossEntropyLoss(), LOGITS, torch.ones(16, 3), "target probabilities sum to 3 to 3 a sample, not 1"),
+    (nn.CrossEntropyLoss(), LOGITS, torch.ones(16, 3), "target probabilities of a sample sum to 3 to 3, not to 1"),
     (
         nn.CrossEntropyLoss(),
         LOGITS,
         CLASSES * 0 + 2,
         "all targets of the first batch are 2: are the training data shuffled",
     ),
-    (nn.CrossEntropyLoss(), 50 * LOGITS, CLASSES, r"first cross-entropy is \d.*a guess has 1\.1 \(ln 3\).*normalised"),
-    (nn.BCEWithLogitsLoss(), 50 * ONE, LABELS.float(), r"a guess has 0\.693 \(ln 2\)"),
+    (nn.CrossEntropyLoss(), 50 * LOGITS, CLASSES, r"first cross-entropy is \d.*random guess 1\.1 \(ln 3\).*normalised"),
+    (nn.BCEWithLogitsLoss(), 50 * ONE, LABELS.float(), r"random guess 0\.693 \(ln 2\)"),
     (nn.CrossEntropyLoss(), 9.0 * nn.functional.one_hot(CLASSES), CLASSES, "trained before"),
 ]
 RIGHT: list[tuple[nn.Module, Tensor, Tensor]] = [
@@ -164,7 +169,7 @@ def test_a_mistake_is_found_before_the_first_step(tmp_path: Path) -> None:
 
 
 def test_in_validation_too(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no class numbers"):
+    with pytest.raises(UserError, match="not class numbers"):
         trainer(tmp_path, Preflight()).fit(classifier(), loader(), loader(shift=7))
 
 
@@ -213,7 +218,7 @@ def test_from_the_command_line(
         main(words)
     if on:
         message = capsys.readouterr().err
-        assert "error: Preflight: MSELoss compares outputs" in message
+        assert "error: Preflight: MSELoss got outputs" in message
         assert "Traceback" not in message
 
 

@@ -1,6 +1,6 @@
 """What every schedule must do: follow its closed form, and continue from any step as if never interrupted.
 
-A recipe joins by a line in SCHEDULES: how it is built, and the rate of each step worked out independently, by torch's
+Add a schedule with a line in SCHEDULES: how it is built, and the rate of each step worked out independently, by torch's
 class of the same kind or by the formula written out.
 """
 
@@ -38,7 +38,7 @@ from lightning_modules.schedulers import (
     build_schedule,
 )
 
-HORIZON = RunLength(steps=60, epochs=6, steps_per_epoch=10)
+RUN_LENGTH = RunLength(steps=60, epochs=6, steps_per_epoch=10)
 LOSSES = [1.0, 0.9, 0.9, 0.95, 0.9, 0.91]  # one validation at the end of each epoch
 BASE = (0.1, 0.4)
 
@@ -211,7 +211,7 @@ def make(scheduler: Any) -> tuple[Optimizer, dict[str, Any]]:
     weights = [torch.zeros(1, requires_grad=True) for _ in BASE]
     groups = [{"params": [weight], "lr": lr} for weight, lr in zip(weights, BASE, strict=True)]
     optimizer = torch.optim.SGD(groups, momentum=0.9)
-    config = build_schedule(copy.deepcopy(scheduler), optimizer, HORIZON)
+    config = build_schedule(copy.deepcopy(scheduler), optimizer, RUN_LENGTH)
     assert config is not None
     return optimizer, config
 
@@ -263,12 +263,14 @@ def test_saved_at_every_step_it_continues_identically(name: str) -> None:
             advance(optimizer, config, step)
 
 
-def test_every_recipe_is_in_the_table() -> None:
-    recipes = {
+def test_every_schedule_factory_is_in_the_table() -> None:
+    factories = {
         kind
         for name in schedulers.__all__
         if isinstance(kind := getattr(schedulers, name), type)
         and issubclass(kind, ScheduleFactory)
         and not isabstract(kind)
     }
-    assert recipes == {type(scheduler) for scheduler, _ in SCHEDULES.values() if isinstance(scheduler, ScheduleFactory)}
+    assert factories == {
+        type(scheduler) for scheduler, _ in SCHEDULES.values() if isinstance(scheduler, ScheduleFactory)
+    }

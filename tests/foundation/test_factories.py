@@ -116,4 +116,4 @@ def test_groups_from_the_command_line() -> None:
 def test_a_warmup_keeps_what_its_preset_says() -> None:
     warmup = parse("optimizer=torch.optim.SGD", "scheduler=configs/schedulers/warmup_cosine.yaml").scheduler
     assert isinstance(warmup, Warmup)
-    assert warmup.span.fraction == 0.05
+    assert warmup.duration.fraction == 0.05

@@ -1,4 +1,4 @@
-"""Nothing is under way between processes when one ends; no answer is waited for longer than was said."""
+"""Processes end in order, with no exchange unfinished, and never wait longer than the timeout."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from tests.ranks.processes import PATIENCE, in_processes
 
 ROOT = Path(__file__).parents[2]
 
-# The interpreter's lock is held while it ends: a thread of gloo that wants it then aborts the process (exit code -6).
+# The script holds the interpreter's lock while it exits: a gloo thread that needs it aborts the process (exit code -6).
 ENDS = """
 import atexit, ctypes, os, sys, time
 for _ in range(2):
@@ -34,17 +34,17 @@ maximum = AsyncMax(distributed=True, timeout=timedelta(seconds=60))
 maximum.reduce(rank)
 torch.distributed.barrier()
 if rank:
-    time.sleep(0.5)  # rank 0 is at its end by now
+    time.sleep(0.5)  # rank 0 is exiting by now
 maximum.reduce(rank)
 maximum.close()
-del maximum  # as at the end of a command, where nothing holds it
+del maximum  # as at the end of a command, where nothing refers to it
 end_process()
 names = [open(f"/proc/self/task/{number}/comm").read().strip() for number in os.listdir("/proc/self/task")]
 print(names.count("pt_gloo_runloop"), torch.distributed.is_initialized())
 """
 
 
-def test_a_process_ends_in_order_with_one_that_is_late(tmp_path: Path) -> None:
+def test_processes_end_in_order_when_one_is_late(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", ENDS, str(rank), str(tmp_path)],
@@ -61,14 +61,14 @@ def test_a_process_ends_in_order_with_one_that_is_late(tmp_path: Path) -> None:
     assert [text.splitlines()[-1] for text in said] == ["0 False", "0 False"]
 
 
-def test_waiting_is_bounded(tmp_path: Path) -> None:
+def test_waiting_ends_at_the_timeout(tmp_path: Path) -> None:
     (text, shortly), _ = in_processes(2, one_is_silent, tmp_path)
     assert "Timed out waiting 1000ms" in text
     assert 0.2 <= shortly < 1
 
 
 def one_is_silent(rank: int, count: int, folder: str) -> tuple[str, float]:
-    """Rank 1 never says a number; rank 0 gives it a moment, and then the seconds that were stated."""
+    """Rank 1 never sends its number; rank 0 waits 0.2 s for the exchange to end, and then the timeout."""
     maximum = AsyncMax(distributed=True, timeout=timedelta(seconds=1))
     text, shortly = "", 0.0
     if rank == 0:
@@ -84,21 +84,21 @@ def one_is_silent(rank: int, count: int, folder: str) -> tuple[str, float]:
 
 
 class Work:
-    """An exchange that has ended when one looks for the third time."""
+    """An exchange that is complete at the third check."""
 
-    looks = 0
+    checks = 0
 
     def is_completed(self) -> bool:
-        self.looks += 1
-        return self.looks > 2
+        self.checks += 1
+        return self.checks > 2
 
 
 @pytest.mark.parametrize("kind", [Preemption, RankGuard])
-def test_a_run_that_fails_lets_its_exchange_end(kind: type[Preemption | RankGuard]) -> None:
+def test_a_failed_run_waits_for_its_exchange(kind: type[Preemption | RankGuard]) -> None:
     callback, work, answer = kind(), Work(), torch.tensor(0)
     if isinstance(callback, Preemption):
         callback.signal_max.pending = work, answer
     else:
         callback.pending = work, answer, answer
     callback.on_exception(cast(Trainer, None), cast(LightningModule, None), ValueError("a full disk"))
-    assert work.looks == 3
+    assert work.checks == 3

@@ -28,7 +28,7 @@ from lightning_modules.schedulers import (
     build_schedule,
 )
 
-HORIZON = RunLength(steps=100, epochs=10, steps_per_epoch=10)
+RUN_LENGTH = RunLength(steps=100, epochs=10, steps_per_epoch=10)
 ENDLESS = RunLength(steps=None, epochs=None, steps_per_epoch=None)
 
 
@@ -44,8 +44,11 @@ ENDLESS = RunLength(steps=None, epochs=None, steps_per_epoch=None)
         (lambda: StepDecay(epochs=3, gamma=0.0), r"gamma must be > 0, got 0\.0\."),
         (lambda: StepDecay(epochs=-3), r"epochs must be > 0, got -3\."),
         (lambda: StepDecay(), r"StepDecay takes exactly one of steps, epochs and fraction, got none of them\."),
-        (lambda: Milestones(epochs=[3, 2]), r"Milestones must be given in rising order, at least one, got \[3, 2\]\."),
-        (lambda: Milestones(steps=[]), r"Milestones must be given in rising order, at least one, got \[\]\."),
+        (
+            lambda: Milestones(epochs=[3, 2]),
+            r"Milestones needs at least one milestone, in increasing order, got \[3, 2\]\.",
+        ),
+        (lambda: Milestones(steps=[]), r"Milestones needs at least one milestone, in increasing order, got \[\]\."),
         (lambda: Milestones(), r"exactly one of steps, epochs and fractions, got none of them\."),
         (lambda: Milestones(epochs=[1], steps=[1]), r"exactly one of steps, epochs and fractions, got steps, epochs\."),
         (lambda: Milestones(fractions=[0.5, 1.5]), r"fraction must be in \(0, 1\), got 1\.5\."),
@@ -88,68 +91,72 @@ LONG = r"is not shorter than the run of 100 steps\. Train longer, shorten it, or
 @pytest.mark.parametrize(
     ("scheduler", "run_length", "message"),
     [
-        (Warmup(Cosine(), steps=100), HORIZON, r"Warmup: steps: 100 \(100 steps\) " + LONG),
-        (Warmup(Plateau(), epochs=12), HORIZON, r"Warmup: epochs: 12 \(120 steps\) " + LONG),
-        (StepDecay(epochs=30), HORIZON, r"StepDecay: epochs: 30 \(300 steps\) " + LONG),
-        (Milestones(epochs=[5, 10]), HORIZON, r"Milestones: epochs: 10 \(100 steps\) " + LONG),
-        (WarmRestarts(epochs=20), HORIZON, r"WarmRestarts: epochs: 20 \(200 steps\) " + LONG),
-        (Cyclic(steps=4000), HORIZON, r"Cyclic: steps: 4000 \(4000 steps\) " + LONG),
-        (StableDecay(steps=150), HORIZON, r"StableDecay: steps: 150 \(150 steps\) " + LONG),
+        (Warmup(Cosine(), steps=100), RUN_LENGTH, r"Warmup: steps: 100 \(100 steps\) " + LONG),
+        (Warmup(Plateau(), epochs=12), RUN_LENGTH, r"Warmup: epochs: 12 \(120 steps\) " + LONG),
+        (StepDecay(epochs=30), RUN_LENGTH, r"StepDecay: epochs: 30 \(300 steps\) " + LONG),
+        (Milestones(epochs=[5, 10]), RUN_LENGTH, r"Milestones: epochs: 10 \(100 steps\) " + LONG),
+        (WarmRestarts(epochs=20), RUN_LENGTH, r"WarmRestarts: epochs: 20 \(200 steps\) " + LONG),
+        (Cyclic(steps=4000), RUN_LENGTH, r"Cyclic: steps: 4000 \(4000 steps\) " + LONG),
+        (StableDecay(steps=150), RUN_LENGTH, r"StableDecay: steps: 150 \(150 steps\) " + LONG),
         (
             Warmup(StableDecay(steps=90), steps=20),
-            HORIZON,
+            RUN_LENGTH,
             r"StableDecay: a decay of steps: 90 does not fit into the 80 steps after the warm-up\.",
         ),
-        (Cosine(), ENDLESS, r"Cosine needs the length of the run, and this run has none: set trainer\.max_epochs"),
+        (
+            Cosine(),
+            ENDLESS,
+            r"Cosine needs the length of the run, but this run has no known end: set trainer\.max_epochs",
+        ),
         (OneCycle(), ENDLESS, r"OneCycle needs the length of the run"),
         (Polynomial(), ENDLESS, r"Polynomial needs the length of the run"),
         (StableDecay(steps=10), ENDLESS, r"StableDecay needs the length of the run"),
         (Warmup(Plateau(), fraction=0.1), ENDLESS, r"Warmup needs the length of the run"),
-        (StepDecay(epochs=3), ENDLESS, r"StepDecay counts in epochs, and an epoch of this run has no known length"),
+        (StepDecay(epochs=3), ENDLESS, r"StepDecay counts in epochs, but an epoch of this run has no known length"),
         (ExponentialDecay(gamma=0.9), ENDLESS, r"ExponentialDecay counts in epochs"),
         (
             functools.partial(lr_scheduler.StepLR, step_size=30),
-            HORIZON,
-            r"StepLR: step_size is 30 epochs, and the run has 10\..*lightning_modules\.schedulers\.StepDecay takes its",
+            RUN_LENGTH,
+            r"StepLR: step_size is 30 epochs, but the run has 10\..*lightning_modules\.schedulers\.StepDecay takes its",
         ),
-        (functools.partial(lr_scheduler.StepLR, step_size=10), HORIZON, r"StepLR: step_size is 10 epochs"),
+        (functools.partial(lr_scheduler.StepLR, step_size=10), RUN_LENGTH, r"StepLR: step_size is 10 epochs"),
         (
             functools.partial(lr_scheduler.CosineAnnealingLR, T_max=100),
-            HORIZON,
-            r"CosineAnnealingLR: T_max is 100 epochs, and the run has 10\. Change one of the two, or count in steps",
+            RUN_LENGTH,
+            r"CosineAnnealingLR: T_max is 100 epochs, but the run has 10\. Change one of the two, or count in steps",
         ),
         (
             functools.partial(lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=90),
-            HORIZON,
-            r"OneCycleLR: total_steps is 90 optimizer steps, and the run has 100\.",
+            RUN_LENGTH,
+            r"OneCycleLR: total_steps is 90 optimizer steps, but the run has 100\.",
         ),
         (
             functools.partial(lr_scheduler.MultiStepLR, milestones=[3, 60]),
-            HORIZON,
-            r"MultiStepLR: the last of milestones is 60 epochs, and the run has 10\.",
+            RUN_LENGTH,
+            r"MultiStepLR: the last of milestones is 60 epochs, but the run has 10\.",
         ),
         (
             functools.partial(lr_scheduler.CyclicLR, base_lr=0.01, max_lr=0.1),
-            HORIZON,
-            r"CyclicLR: total_size is 4000 optimizer steps, and the run has 100\.",
+            RUN_LENGTH,
+            r"CyclicLR: total_size is 4000 optimizer steps, but the run has 100\.",
         ),
         (
             Warmup(functools.partial(lr_scheduler.PolynomialLR, total_iters=10), epochs=1),
-            HORIZON,
-            r"PolynomialLR: total_iters is 10 epochs, and the run has 9\.",
+            RUN_LENGTH,
+            r"PolynomialLR: total_iters is 10 epochs, but the run has 9\.",
         ),
     ],
 )
-def test_a_schedule_that_does_not_fit_the_run_is_refused(scheduler: Any, run_length: RunLength, message: str) -> None:
+def test_a_schedule_that_does_not_fit_the_run_is_an_error(scheduler: Any, run_length: RunLength, message: str) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
     with pytest.raises(UserError, match=message):
         build_schedule(scheduler, optimizer, run_length)
 
 
 @pytest.mark.parametrize("scheduler", [Warmup(Cosine(), steps=500), StepDecay(epochs=30), Milestones(epochs=[30])])
-def test_a_rehearsal_cuts_what_does_not_fit(scheduler: Any) -> None:
+def test_fast_dev_run_shortens_what_does_not_fit(scheduler: Any) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    config = build_schedule(scheduler, optimizer, RunLength(1, 1, 1, rehearsal=True))
+    config = build_schedule(scheduler, optimizer, RunLength(1, 1, 1, fast_dev_run=True))
     assert config is not None
 
 
@@ -161,12 +168,14 @@ def test_a_rehearsal_cuts_what_does_not_fit(scheduler: Any) -> None:
         torch.optim.Adagrad([torch.zeros(1, requires_grad=True)], lr=0.1),
     ],
 )
-def test_momentum_that_is_not_there_cannot_be_cycled(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
-    with pytest.raises(UserError, match=r"cycles momentum, and (SGD|Adagrad) has none here: set cycle_mom"):
-        build_schedule(scheduler, optimizer, HORIZON)
+def test_cycling_the_momentum_of_an_optimizer_without_it_is_an_error(
+    scheduler: Any, optimizer: torch.optim.Optimizer
+) -> None:
+    with pytest.raises(UserError, match=r"cycles momentum, but (SGD|Adagrad) has none here: set cycle_mom"):
+        build_schedule(scheduler, optimizer, RUN_LENGTH)
 
 
-def test_a_cosine_that_ends_early_says_that_it_rises_again() -> None:
+def test_a_cosine_that_ends_early_warns_that_the_rate_rises_again() -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     with pytest.warns(UserWarning, match=r"after T_max = 4 of 10 epochs the rate rises again"):
-        build_schedule(functools.partial(lr_scheduler.CosineAnnealingLR, T_max=4), optimizer, HORIZON)
+        build_schedule(functools.partial(lr_scheduler.CosineAnnealingLR, T_max=4), optimizer, RUN_LENGTH)

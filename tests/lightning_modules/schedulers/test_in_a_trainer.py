@@ -30,7 +30,7 @@ from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
         ({"max_epochs": -1, "max_steps": 25}, 25, 10),
     ],
 )
-def test_the_horizon_is_the_number_of_steps_taken(
+def test_the_run_length_is_the_number_of_steps_taken(
     options: dict[str, Any], steps: int, per_epoch: int, tmp_path: Path
 ) -> None:
     module, rates = Scheduled(Cosine()), Rates()
@@ -40,7 +40,7 @@ def test_the_horizon_is_the_number_of_steps_taken(
     assert rates.lr == pytest.approx(expected)
 
 
-def test_the_horizon_follows_an_accumulation_plan(tmp_path: Path) -> None:
+def test_the_run_length_follows_an_accumulation_plan(tmp_path: Path) -> None:
     module, rates = Scheduled(Cosine()), Rates()
     fit(module, tmp_path, rates, GradientAccumulationScheduler({0: 1, 1: 3, 2: 5}), max_epochs=4)
     assert module.run_length == RunLength(10 + 4 + 2 + 2, 4, None)
@@ -134,9 +134,9 @@ def test_a_run_that_ends_before_its_first_validation_is_refused(tmp_path: Path) 
         (
             "val/accuracy",
             "min",
-            r"'val/accuracy' with mode min, and accuracy is better the larger it is: set mode: max",
+            r"'val/accuracy' with mode min, but a larger accuracy is better: set mode: max",
         ),
-        ("val/loss", "max", r"'val/loss' with mode max, and loss is better the smaller it is: set mode: min"),
+        ("val/loss", "max", r"'val/loss' with mode max, but a smaller loss is better: set mode: min"),
     ],
 )
 def test_a_mode_the_wrong_way_round_is_refused(monitor: str, mode: Any, message: str) -> None:
