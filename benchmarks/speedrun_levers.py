@@ -32,7 +32,7 @@ LEVERS: dict[str, list[str]] = {
     "images of 25 pixels": ["--trainer.callbacks.pixels", "25"],
     "the system's allocator": [],
     "the stem is trained": ["--trainer.callbacks.train_stem", "true"],
-    "short rows in the weight gradient": ["--trainer.callbacks.long_rows", "false"],
+    "narrow rows in the weight gradient": ["--trainer.callbacks.amx", "false"],
     "float32": ["--trainer.precision", "32-true"],
     "channels first": ["--model.channels_last", "false", "--data.channels_last", "false"],
 }
@@ -53,17 +53,17 @@ class Row(NamedTuple):
 class Clock(Callback):
     """Prints the seconds of each step, as JSON; changes sizes, rows, and what is trained, where it is told to."""
 
-    def __init__(self, pixels: int = 32, long_rows: bool = True, train_stem: bool = False) -> None:
-        self.pixels, self.long_rows, self.train_stem = pixels, long_rows, train_stem
+    def __init__(self, pixels: int = 32, amx: bool = True, train_stem: bool = False) -> None:
+        self.pixels, self.amx, self.train_stem = pixels, amx, train_stem
         self.seconds: list[float] = []
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Prepare, before there is a loader."""
         from datamodules import Chain, CropFlip, ProgressiveResize
-        from lightning_modules.networks import amx_convolution as long_rows
+        from lightning_modules.networks import amx_convolution
 
-        if not self.long_rows:
-            long_rows.SHORT = 0
+        if not self.amx:
+            amx_convolution.MAX_WIDTH = 0
         pl_module.network.stem.requires_grad_(self.train_stem)
         crop = CropFlip(padding=2, flip="alternating")
         small = Chain([crop, ProgressiveResize([self.pixels], [1.0])])

@@ -1,23 +1,30 @@
-"""Lightning callbacks."""
+"""Lightning callbacks. A config names one as `callbacks.<name>`; the imports below say which file to open for it.
 
-from callbacks.checkpointing.checkpoint import DurableCheckpoint
-from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO
-from callbacks.class_weights import ClassWeights
-from callbacks.diagnostics.diagnostics import Diagnostics
-from callbacks.distributed.rank_guard import RankGuard
-from callbacks.gradients.gradient_norm import GradientNorm
-from callbacks.learning_rate.finder import LRFinder, find_lr
-from callbacks.learning_rate.scaling import ScaledRate
-from callbacks.non_finite.black_box import BlackBox
-from callbacks.preflight import Preflight
-from callbacks.reporting.first_images import FirstImages
-from callbacks.reporting.history import LearningCurves, history, plot_history
-from callbacks.reporting.predictions import PredictionTable
-from callbacks.reporting.progress import EpochBar, EpochLines
-from callbacks.resuming.exact_resume import ExactResume
-from callbacks.resuming.preemption import Preemption
-from lightning_modules.adversarial.sample_grid import SampleGrid
-from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
+A name is imported when it is first used, so that a module in this package loads only what it needs itself.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from callbacks.checkpointing.checkpoint import DurableCheckpoint
+    from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO
+    from callbacks.class_weights import ClassWeights
+    from callbacks.diagnostics.diagnostics import Diagnostics
+    from callbacks.distributed.rank_guard import RankGuard
+    from callbacks.gradients.gradient_norm import GradientNorm
+    from callbacks.learning_rate.finder import LRFinder, find_lr
+    from callbacks.learning_rate.scaling import ScaledRate
+    from callbacks.non_finite.black_box import BlackBox
+    from callbacks.preflight import Preflight
+    from callbacks.reporting.first_images import FirstImages
+    from callbacks.reporting.history import LearningCurves, history, plot_history
+    from callbacks.reporting.predictions import PredictionTable
+    from callbacks.reporting.progress import EpochBar, EpochLines
+    from callbacks.resuming.exact_resume import ExactResume
+    from callbacks.resuming.preemption import Preemption
+    from lightning_modules.adversarial.sample_grid import SampleGrid
+    from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
 
 __all__ = [
     "BackgroundCheckpointIO",
@@ -44,3 +51,31 @@ __all__ = [
     "history",
     "plot_history",
 ]
+
+_MODULES = {
+    "callbacks.checkpointing.checkpoint": ("DurableCheckpoint",),
+    "callbacks.checkpointing.io": ("BackgroundCheckpointIO", "DurableCheckpointIO"),
+    "callbacks.class_weights": ("ClassWeights",),
+    "callbacks.diagnostics.diagnostics": ("Diagnostics",),
+    "callbacks.distributed.rank_guard": ("RankGuard",),
+    "callbacks.gradients.gradient_norm": ("GradientNorm",),
+    "callbacks.learning_rate.finder": ("LRFinder", "find_lr"),
+    "callbacks.learning_rate.scaling": ("ScaledRate",),
+    "callbacks.non_finite.black_box": ("BlackBox",),
+    "callbacks.preflight": ("Preflight",),
+    "callbacks.reporting.first_images": ("FirstImages",),
+    "callbacks.reporting.history": ("LearningCurves", "history", "plot_history"),
+    "callbacks.reporting.predictions": ("PredictionTable",),
+    "callbacks.reporting.progress": ("EpochBar", "EpochLines"),
+    "callbacks.resuming.exact_resume": ("ExactResume",),
+    "callbacks.resuming.preemption": ("Preemption",),
+    "lightning_modules.adversarial.sample_grid": ("SampleGrid",),
+    "lightning_modules.optimizers.schedule_free": ("ScheduleFreeWeights",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)

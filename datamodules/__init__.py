@@ -1,4 +1,7 @@
-"""LightningDataModules: images held in memory as uint8, fetched and augmented a whole batch at a time."""
+"""LightningDataModules for images in memory, image folders and tables, and batched augmentations.
+
+Open `memory/data_module.py` first: `ImageDataModule` is the base of all data sources, and says how to write one.
+"""
 
 from datamodules.augmentations.base import Augmentation, Chain
 from datamodules.augmentations.crop_flip import CropFlip

@@ -1,4 +1,4 @@
-"""Train a copy, and leave no trace of it: weights, data order, random streams, trainer and files are as before."""
+"""Train a copy of a module, and leave weights, data order, random streams, trainer and files as they were."""
 
 import copy
 import logging
@@ -15,37 +15,37 @@ from foundation.errors import UserError
 from foundation.random_streams import random_state_kept, seed_streams
 
 
-def private_fit(
+def trial_fit(
     module: LightningModule,
     data: Any,
     callback: Callback,
     seed: int,
-    adjust: Callable[[LightningModule], None] | None = None,
+    prepare: Callable[[LightningModule], None] | None = None,
     logged: bool = False,
     **options: Any,
 ) -> None:
-    """Fit a copy of the module on the data, without validation, schedule, logs or files, until the callback stops it.
+    """Fit a copy of the module, without validation, schedule, logs or files, until the callback stops it.
 
     Args:
-        module: As it is; a deep copy is trained.
-        data: A data module, of which a copy is used, or training batches (a loader).
-        callback: Sees the copy, and says `trainer.should_stop = True`.
-        seed: Of every random stream in the meantime.
-        adjust: Called with the copy before it is trained.
+        module: A deep copy of it is trained.
+        data: A data module, which is copied, or a loader of training batches.
+        callback: Observes the copy, and stops the fit by `trainer.should_stop = True`.
+        seed: Of every random stream during the fit.
+        prepare: Called with the copy before it is trained.
         logged: Whether the copy logs as the module does, to a logger among the options.
-        **options: Of the trainer, as `trainer_options` gives them; more callbacks come after the one above.
+        **options: Of the trainer, see `trainer_options`; further callbacks come after `callback`.
 
     Raises:
         UserError: The module cannot be copied.
-        KeyboardInterrupt: Ctrl+C, after everything is as before.
+        KeyboardInterrupt: Ctrl+C, once everything is restored.
     """
     batches = _copied_data(data)
-    with random_state_kept(), _data_kept(data), _grad_mode_kept(), _silence():
+    with random_state_kept(), _data_kept(data), torch.enable_grad(), _silent():
         seed_streams(seed)
-        twin = _copied_module(module, logged)
-        if adjust is not None:
-            adjust(twin)
-        others = options.pop("callbacks", [])
+        copied = _copied_module(module, logged)
+        if prepare is not None:
+            prepare(copied)
+        callbacks = [callback, *options.pop("callbacks", [])]
         trainer = Trainer(
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -53,33 +53,33 @@ def private_fit(
             max_epochs=-1,
             limit_val_batches=0,
             num_sanity_val_steps=0,
-            callbacks=[callback, *others],
+            callbacks=callbacks,
             **({"logger": False} | options),
         )
         try:
-            trainer.fit(twin, batches)
-        except SystemExit as error:  # what Lightning makes of Ctrl+C
+            trainer.fit(copied, batches)
+        except SystemExit as error:  # Lightning turns Ctrl+C into it
             raise KeyboardInterrupt from error
 
 
 def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
-    """What one private trainer takes over from another trainer: device, precision, clipping, accumulation.
+    """Return options for `trial_fit` from a trainer: its device, precision, clipping and accumulation.
 
     Raises:
-        UserError: The strategy spreads the module over devices, so that no device can copy it.
+        UserError: The strategy shards the module over devices, so that one device cannot copy it.
     """
     if trainer is None:
         return {"devices": 1}
     if isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy)):
         raise UserError(
-            f"{type(trainer.strategy).__name__} spreads the module over devices, and the search trains a copy on one: "
+            f"{type(trainer.strategy).__name__} shards the module over devices, and the search trains a copy on one: "
             "search on one device (--trainer.devices 1 --trainer.strategy auto)."
         )
     return {
         "strategy": SingleDeviceStrategy(
             device=trainer.strategy.root_device,
             accelerator=type(trainer.accelerator)(),
-            precision_plugin=copy.deepcopy(trainer.precision_plugin),  # a scaler keeps its state to itself
+            precision_plugin=copy.deepcopy(trainer.precision_plugin),  # so that the scaler keeps its state
         ),
         "gradient_clip_val": trainer.gradient_clip_val,
         "gradient_clip_algorithm": trainer.gradient_clip_algorithm,
@@ -90,43 +90,43 @@ def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
 
 def _copied_module(module: LightningModule, logged: bool) -> LightningModule:
     try:
-        twin = copy.deepcopy(module)
+        copied = copy.deepcopy(module)
     except Exception as error:
         raise UserError(
-            f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}), so it cannot be tried out "
-            "without a trace: keep tensors that are not leaves, files and locks out of its attributes."
+            f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}), so no copy can be "
+            "trained: keep non-leaf tensors, files and locks out of its attributes."
         ) from error
-    if not logged:  # it concerns nobody; and its metrics have other identities than those that Lightning remembers
-        twin.log = twin.log_dict = _nothing  # type: ignore[method-assign, assignment]
-    twin.configure_callbacks = list  # type: ignore[method-assign, assignment]
-    if hasattr(twin, "scheduler") and hasattr(twin, "optimizer"):
-        twin.scheduler = None  # type: ignore[assignment]  # of Descent's modules: a length that the real run has is none of this one
-    if hasattr(twin, "forget_schedules"):  # of a GAN, which has two
-        twin.forget_schedules()  # type: ignore[operator]
-    return twin
+    if not logged:  # the copied metrics are not the objects that Lightning remembers by identity
+        copied.log = copied.log_dict = _ignore  # type: ignore[method-assign, assignment]
+    copied.configure_callbacks = list  # type: ignore[method-assign, assignment]
+    if hasattr(copied, "scheduler") and hasattr(copied, "optimizer"):
+        copied.scheduler = None  # type: ignore[assignment]  # of Descent's modules: it needs the length of the real run
+    if hasattr(copied, "forget_schedules"):  # a GAN has two
+        copied.forget_schedules()  # type: ignore[operator]
+    return copied
 
 
-def _nothing(*args: Any, **kwargs: Any) -> None:
+def _ignore(*args: Any, **kwargs: Any) -> None:
     pass
 
 
 def _copied_data(data: Any) -> Any:
-    """A copy that shares the tensors, not the containers."""
+    """Copy a data module, sharing the tensors but not the containers."""
     if not isinstance(data, LightningDataModule):
         return data
-    twin = copy.copy(data)
-    for name, value in vars(twin).items():
+    copied = copy.copy(data)
+    for name, value in vars(copied).items():
         if type(value) in (list, dict, set):
-            setattr(twin, name, value.copy())
-    if hasattr(twin, "endless"):  # of Descent's: what depends on the length of the run is as at its beginning
-        twin.endless = True
-    twin.trainer = None
-    return twin
+            setattr(copied, name, value.copy())
+    if hasattr(copied, "endless"):  # of Descent's: augmentation that depends on the progress stays as at the start
+        copied.endless = True
+    copied.trainer = None
+    return copied
 
 
 @contextmanager
 def _data_kept(data: Any) -> Iterator[None]:
-    """Generators and epoch counters that the copy shares with the original are afterwards as before."""
+    """Restore the generators and epoch counters that a copied data module shares with the original."""
     holders = [holder for holder in _holders(data) if holder is not None]
     generators = [value for holder in holders for value in vars(holder).values() if isinstance(value, torch.Generator)]
     states = [(generator, generator.get_state()) for generator in generators]
@@ -147,18 +147,8 @@ def _holders(data: Any) -> list[Any]:
 
 
 @contextmanager
-def _grad_mode_kept() -> Iterator[None]:
-    enabled = torch.is_grad_enabled()
-    torch.set_grad_enabled(True)
-    try:
-        yield
-    finally:
-        torch.set_grad_enabled(enabled)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """A private trainer does not introduce itself."""
+def _silent() -> Iterator[None]:
+    """Suppress Lightning's messages and all warnings."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero")]
     levels = [logger.level for logger in loggers]
     try:

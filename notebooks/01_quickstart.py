@@ -1,12 +1,13 @@
 # %% [markdown]
 # # Quickstart
-# Handwritten digits, a small convolutional network, 15 epochs: a module from plain objects, Lightning's own `Trainer`.
+# Train a small convolutional network on handwritten digits for 15 epochs. The module is built from ordinary Python objects; the
+# `Trainer` is Lightning's.
 
 # %%
 # %matplotlib inline
 from descent.allocator import tune_allocator
 
-tune_allocator()  # faster on a CPU; before torch is imported
+tune_allocator()  # makes training on a CPU faster; call it before importing torch
 
 from functools import partial
 
@@ -32,7 +33,7 @@ trainer = Trainer(max_epochs=epochs, logger=CSVLogger("runs"), callbacks=[EpochL
 trainer.fit(module, data)
 
 # %% [markdown]
-# What was logged is a table, and a figure.
+# The logged metrics as a table and as a figure:
 
 # %%
 history(trainer.log_dir).tail(3)
@@ -41,7 +42,7 @@ history(trainer.log_dir).tail(3)
 plot_history(trainer.log_dir)
 
 # %% [markdown]
-# The test scans are opened here and nowhere else.
+# Only this cell uses the test set.
 
 # %%
 trainer.test(module, data, verbose=False)

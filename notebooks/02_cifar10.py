@@ -1,8 +1,8 @@
 # %% [markdown]
-# # CIFAR-10 from beginning to end
-# Where `data/` holds CIFAR-10 (`CIFAR10DataModule("data").prepare_data()` downloads 170 MB), this trains on it: eight epochs
-# take some minutes on two cores and reach about 88 %. **Where it does not, handwritten digits at 32 × 32 pixels stand in**, so
-# that everything below can be tried; the numbers are then about digits and say nothing about CIFAR-10.
+# # CIFAR-10 from start to finish
+# If `data/` contains CIFAR-10 (`CIFAR10DataModule("data").prepare_data()` downloads 170 MB), this notebook trains on it: eight epochs
+# take some minutes on two cores and reach about 88 %. **Otherwise it uses handwritten digits at 32 × 32 pixels**, so that you can
+# run every cell; the numbers then say nothing about CIFAR-10.
 
 # %%
 # %matplotlib inline
@@ -28,7 +28,7 @@ if real:
     data = CIFAR10DataModule("data", batch_size=250, augmentation=CropFlip())
 else:
     data = DigitsDataModule(size=32, batch_size=64, augmentation=CropFlip(flip="none"))
-print("CIFAR-10" if real else "no CIFAR-10 in data/: digits at 32 × 32 stand in")
+print("CIFAR-10" if real else "no CIFAR-10 in data/: using digits at 32 × 32 pixels")
 
 # %%
 epochs = 8 if real else 2  # small: 1
@@ -56,4 +56,4 @@ trainer.test(module, data, verbose=False)
 plot_history(trainer.log_dir)
 
 # %% [markdown]
-# The recipe that was measured, with everything in it, is one command: `descent fit -c configs/cifar10.yaml`.
+# The measured recipe, with all its settings, is one command: `descent fit -c configs/cifar10.yaml`.

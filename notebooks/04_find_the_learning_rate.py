@@ -1,6 +1,7 @@
 # %% [markdown]
 # # Find the learning rate
-# `find_lr` trains copies at rising rates. The module, the data and every random stream are afterwards as before.
+# `find_lr` trains copies of the network with a rising learning rate. It leaves the module, the data and all random generators
+# unchanged.
 
 # %%
 # %matplotlib inline
@@ -24,8 +25,8 @@ print(search.summary())
 search.plot()
 
 # %% [markdown]
-# Build the module with what was found: `partial(torch.optim.SGD, lr=search.pick, momentum=0.9)`. Another optimizer wants another
-# rate, so look again after each change of it.
+# Build the module with the suggested rate: `partial(torch.optim.SGD, lr=search.pick, momentum=0.9)`. The best rate depends on the
+# optimizer, so repeat the search when you change it.
 
 # %%
 adam = ImageClassifier(SmallCNN(10, 1, width=16), partial(torch.optim.AdamW, lr=1e-3))

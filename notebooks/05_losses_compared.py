@@ -1,7 +1,8 @@
 # %% [markdown]
-# # Losses compared
-# The same linear model with squared, Huber and absolute error, on data of which a twentieth is far off: each tuned alike, each
-# judged on the same fresh data. A few trials and seeds, so that it is quick; `configs/studies/losses_outliers.yaml` has more.
+# # Compare losses
+# Train the same linear model with squared, Huber and absolute error on data in which 5 % of the targets are outliers. Each loss
+# gets the same number of tuning trials and is evaluated on the same new data. This notebook uses few trials and seeds to be quick;
+# `configs/studies/losses_outliers.yaml` uses more.
 
 # %%
 # %matplotlib inline
@@ -18,4 +19,4 @@ result.table
 result.figures["differences"]
 
 # %% [markdown]
-# [The study with enough seeds](../docs/studies/README.md) says where the crossover lies: between 1 and 5 % of outliers.
+# [The study with more seeds](../docs/studies/README.md) finds the crossover between 1 and 5 % of outliers.

@@ -1,7 +1,7 @@
 # %% [markdown]
-# # Optimizers compared
-# Three optimizers on the digits. Each is tuned with the same number of trials, then trained again with seeds that all share:
-# without that a ranking is about the default learning rates.
+# # Compare optimizers
+# Compare three optimizers on the digits. Each is tuned with the same number of trials and then trained with the same seeds. Without
+# tuning, the ranking would depend on the default learning rates.
 
 # %%
 # %matplotlib inline
@@ -19,7 +19,8 @@ result = compare(
 print(result.verdict)
 
 # %% [markdown]
-# Candidates that share a letter tie: this study cannot tell them apart. With so few seeds that is likely; more seeds tell more.
+# Candidates that share a letter are not significantly different in this study. With so few seeds that is likely; use more seeds
+# to find smaller differences.
 
 # %%
 result.table

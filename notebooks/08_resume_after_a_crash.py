@@ -1,6 +1,6 @@
 # %% [markdown]
 # # Resume after a crash
-# A run that is broken off in the middle of an epoch and resumed ends with the same bits as one left alone.
+# A run that crashes in the middle of an epoch and is resumed ends with exactly the same weights as an uninterrupted run.
 
 # %%
 from functools import partial
@@ -34,7 +34,7 @@ def fit(folder, *more, resume=None):
     return module
 
 
-alone = fit("runs/alone")
+uninterrupted = fit("runs/uninterrupted")
 try:
     fit("runs/crashed", Crash())
 except RuntimeError as error:
@@ -43,8 +43,11 @@ except RuntimeError as error:
 # %%
 checkpoint = next(Path("runs/crashed").rglob("last.ckpt"))
 resumed = fit("runs/crashed", resume=checkpoint)
-same = [torch.equal(a, b) for a, b in zip(alone.state_dict().values(), resumed.state_dict().values(), strict=True)]
-print(f"{sum(same)} of {len(same)} tensors are the same, bit by bit")
+same = [
+    torch.equal(a, b) for a, b in zip(uninterrupted.state_dict().values(), resumed.state_dict().values(), strict=True)
+]
+print(f"{sum(same)} of {len(same)} tensors are identical")
 
 # %% [markdown]
-# At the command line: `descent fit --ckpt_path runs/quickstart/0`; `descent verify-resume -c CONFIG` proves it on your setup.
+# On the command line: `descent fit --ckpt_path runs/quickstart/0` resumes; `descent verify-resume -c CONFIG` checks on your setup
+# that a killed and resumed run gives identical weights.

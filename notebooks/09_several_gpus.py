@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Several GPUs
-# `--trainer.devices 4`, and nothing else: each process takes its share of every epoch, no image twice, gradients are averaged,
-# metrics are summed over all. The batch size is that of each process, so four of them take four times as many images a step:
-# look for the learning rate again (`descent find-lr` with the same devices).
+# The only option you need is `--trainer.devices 4`. Each process trains on its own share of every epoch, gradients are averaged, and
+# metrics cover all processes. The batch size is per process, so a step with four processes uses four times as many images: search
+# for the learning rate again (`descent find-lr` with the same devices).
 #
-# A notebook's process cannot become several, so the command is started from here; two CPU processes stand in for two GPUs.
+# A notebook is a single process, so this cell starts the command; two CPU processes replace two GPUs.
 
 # %%
 import subprocess
@@ -24,5 +24,5 @@ print(done.stdout)
 history("runs/quickstart")[["step", "train/loss", "val/accuracy"]]
 
 # %% [markdown]
-# With one process an epoch has 20 steps of 64 images, with two it has 10 steps of 2 × 64. On a cluster: `--trainer.num_nodes`,
-# SLURM's signal saves and requeues.
+# With one process an epoch has 20 steps of 64 images, with two processes 10 steps of 2 × 64 images. On a cluster use
+# `--trainer.num_nodes`; when SLURM signals the end of the job's time, the run is saved and requeued.

@@ -1,1 +1,1 @@
-"""Notebooks, made from scripts."""
+"""Notebooks, made from the scripts in this folder; read `build.py` first."""

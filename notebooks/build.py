@@ -1,7 +1,7 @@
-"""Make the notebooks from the scripts beside this file and execute them: python -m notebooks.build [NAME …].
+"""Build the notebooks from the scripts in this folder and execute them: python -m notebooks.build [NAME …].
 
-A script is in the percent format: cells begin with `# %%` or `# %% [markdown]`. What follows `# small:` takes the place
-of the value in its line where the tests run the cells; a magic that a cell begins with stands behind a `#`.
+Scripts are in the percent format: cells begin with `# %%` or `# %% [markdown]`. When the tests run the cells, the value
+after `# small:` replaces the value in its line. A magic command at the start of a cell is written as a comment.
 """
 
 import os
@@ -16,12 +16,12 @@ SMALL = re.compile(r"= [^#\n]+  # small: (.*)")
 
 
 def scripts() -> list[Path]:
-    """The notebooks' scripts, in order."""
+    """Return the notebooks' scripts in order."""
     return sorted(HERE.glob("[0-9]*.py"))
 
 
 def cells(script: Path) -> list[tuple[str, str]]:
-    """Kind (`code` or `markdown`) and text of each cell."""
+    """Return kind (`code` or `markdown`) and text of each cell."""
     found = []
     for part in re.split(r"^# %%", script.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         first, _, body = part.partition("\n")
@@ -35,12 +35,12 @@ def cells(script: Path) -> list[tuple[str, str]]:
 
 
 def small(code: str) -> str:
-    """The cell with its small settings, and without what is for a notebook alone."""
+    """Return the code of a cell with the small settings and without its magic command."""
     return SMALL.sub(r"= \1", re.sub(r"\A%.*\n", "", code))
 
 
 def notebook(script: Path) -> Any:
-    """The notebook of a script, not executed; its cells' names do not change from one build to the next."""
+    """Make the notebook of a script without executing it; the ids of its cells are the same in every build."""
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     made = new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
@@ -52,7 +52,7 @@ def notebook(script: Path) -> Any:
 
 
 def executed(made: Any) -> Any:
-    """Execute it in a folder of its own; standard error and times of the machine are left out."""
+    """Execute a notebook in a temporary folder and remove standard error and cell timings."""
     from nbclient import NotebookClient
 
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH", "")]))
@@ -61,12 +61,12 @@ def executed(made: Any) -> Any:
         for cell in made["cells"]:
             cell["metadata"] = {}
             if cell["cell_type"] == "code":
-                cell["outputs"] = joined(cell["outputs"], folder)
+                cell["outputs"] = clean(cell["outputs"], folder)
     return made
 
 
-def joined(outputs: list[Any], folder: str) -> list[Any]:
-    """Outputs without standard error, progress bars and the machine's paths, standard output in one piece."""
+def clean(outputs: list[Any], folder: str) -> list[Any]:
+    """Remove standard error, progress bars and absolute paths from outputs, and join pieces of standard output."""
     kept: list[Any] = []
     for output in outputs:
         is_a_bar = output["output_type"] == "display_data" and "image/png" not in output["data"]
@@ -82,7 +82,7 @@ def joined(outputs: list[Any], folder: str) -> list[Any]:
 
 
 def main(names: list[str]) -> None:
-    """Write the notebooks, all or those whose names begin so."""
+    """Write all notebooks, or those whose names start with one of the given names."""
     import nbformat
 
     for script in scripts():

@@ -1,4 +1,4 @@
-"""The notebooks: their cells run (with small settings), the committed files are those of the scripts, without machine paths."""
+"""Notebooks: the cells run with small settings; the committed files match the scripts and hold no paths of a machine."""
 
 import re
 from pathlib import Path
@@ -21,20 +21,20 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("script", NOTEBOOKS, ids=lambda script: script.stem)
-def test_its_cells_run(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cells_run(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for kind, text in cells(script):
         if kind == "code":
             exec(compile(small(text), script.name, "exec"), names)
     said = capsys.readouterr().out
     if script.stem.startswith("08"):
-        assert re.search(r"(\d+) of \1 tensors are the same", said)
+        assert re.search(r"(\d+) of \1 tensors are identical", said)
     if script.stem.startswith("07"):
         assert re.search(r"(?i)dead", said)
 
 
 @pytest.mark.parametrize("script", NOTEBOOKS, ids=lambda script: script.stem)
-def test_the_committed_one_is_of_its_script(script: Path) -> None:
+def test_the_committed_notebook_matches_its_script(script: Path) -> None:
     committed = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
     nbformat.validate(committed)
     assert [cell["source"] for cell in committed["cells"]] == [cell["source"] for cell in notebook(script)["cells"]]

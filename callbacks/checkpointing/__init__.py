@@ -1,1 +1,1 @@
-"""Save checkpoints that survive a crash, and read them back; open `checkpoint.py` first."""
+"""Save checkpoints that survive a crash, and load them safely; open `checkpoint.py` first."""

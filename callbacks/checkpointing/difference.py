@@ -1,4 +1,4 @@
-"""In what two checkpoints differ, bit by bit, told apart by what it means."""
+"""List in which values two checkpoints differ, bit by bit."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WHENCE = ("descent.saved:", "descent.config:", "descent.git", "descent.host:", "descent.versions", "descent.platform:")
+PROVENANCE = tuple(f"descent.{name}" for name in ("saved:", "config:", "git", "host:", "versions", "platform:"))
 
 
 def differences(first: Any, second: Any, path: str = "") -> Iterator[str]:
-    """Paths at which two nested structures are not the same, bit for bit; NaN equals NaN.
+    """Yield the paths at which two nested structures differ in any bit; NaN equals NaN.
 
     Example:
         >>> list(differences({"a": [1, 2], "b": torch.zeros(2)}, {"a": [1, 3], "b": torch.tensor([0.0, 2.0])}))
@@ -28,16 +28,16 @@ def differences(first: Any, second: Any, path: str = "") -> Iterator[str]:
         for index, (one, other) in enumerate(zip(first, second, strict=True)):
             yield from differences(one, other, f"{path}.{index}")
     elif not same(first, second):
-        yield f"{path}: {_how(first, second)}"
+        yield f"{path}: {_describe(first, second)}"
 
 
 def meaningful(found: Iterable[str]) -> list[str]:
-    """Leave out on what nothing depends: counters of the last validation's batches, when and where it was saved."""
-    return [line for line in found if ".val_loop." not in line and not line.startswith(WHENCE)]
+    """Leave out what changes no result: batch counters of the last validation, when and where the file was saved."""
+    return [line for line in found if ".val_loop." not in line and not line.startswith(PROVENANCE)]
 
 
 def same(first: Any, second: Any) -> bool:
-    """Whether two leaves are equal bit for bit."""
+    """Return whether two leaves are equal bit for bit."""
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         return first.dtype == second.dtype and first.shape == second.shape and _bits_equal(first.cpu(), second.cpu())
     if isinstance(first, Tensor) or isinstance(second, Tensor):
@@ -51,7 +51,7 @@ def _bits_equal(first: Tensor, second: Tensor) -> bool:
     return torch.equal(first.contiguous().view(-1).view(torch.uint8), second.contiguous().view(-1).view(torch.uint8))
 
 
-def _how(first: Any, second: Any) -> str:
+def _describe(first: Any, second: Any) -> str:
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         if first.shape != second.shape or first.dtype != second.dtype:
             return f"{tuple(first.shape)} {first.dtype}, {tuple(second.shape)} {second.dtype}"

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: metrics, config, versions, commit, machine."""
+"""Metadata that a checkpoint carries: config, versions, git commit, machine, time."""
 
 import platform
 import socket
@@ -15,11 +15,11 @@ KEY = "descent"
 PACKAGES = ("descent", "torch", "lightning", "torchvision", "torchmetrics", "numpy")
 
 
-def facts_of_run(folder: Path) -> dict[str, Any]:
-    """What does not change during a run, asked for once.
+def run_metadata(folder: Path) -> dict[str, Any]:
+    """Collect what stays the same during a run.
 
     Args:
-        folder: The run's; its ``config.yaml`` is taken as it is.
+        folder: Of the run; its ``config.yaml`` is copied as text.
     """
     config = folder / "config.yaml"
     return {
@@ -31,8 +31,8 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
     }
 
 
-def facts_of_moment(trainer: Trainer) -> dict[str, Any]:
-    """What is so at the time of a save; plain values only, so that reading it runs no code."""
+def save_metadata(trainer: Trainer) -> dict[str, Any]:
+    """Collect what belongs to this save; plain values only, so that loading it runs no code."""
     device = trainer.strategy.root_device
     names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
     return {
@@ -46,7 +46,7 @@ def facts_of_moment(trainer: Trainer) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that matter, as far as they are installed."""
+    """Return the versions of the main packages that are installed."""
     found = {}
     for name in PACKAGES:
         try:
@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit of the repository that ``folder`` is in and whether tracked files were changed; None outside of one."""
+    """Return the commit of the repository around ``folder`` and whether tracked files changed; None outside of one."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "changed": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}

@@ -1,4 +1,4 @@
-"""Which checkpoints are the best, as a plain table that travels in the checkpoint."""
+"""Rank checkpoints by a monitored value, and check that it is logged."""
 
 import difflib
 import math
@@ -10,36 +10,36 @@ from foundation.errors import UserError
 VALIDATION = re.compile(r"val(id|idation)?[/_.]")
 
 
-def belongs_to_validation(monitor: str) -> bool:
-    """Whether a logged value comes from validation, by its name.
+def is_validation_metric(monitor: str) -> bool:
+    """Return whether a logged value comes from validation, judged by its name.
 
     Example:
-        >>> belongs_to_validation("val/loss"), belongs_to_validation("train/loss"), belongs_to_validation("value_loss")
-        (True, False, False)
+        >>> [is_validation_metric(name) for name in ("val/loss", "train/loss", "value_loss")]
+        [True, False, False]
     """
     return VALIDATION.match(monitor) is not None
 
 
-def refuse_unlogged(monitor: str, logged: Iterable[str]) -> None:
-    """Raise where ``monitor`` is not among what was logged.
+def check_is_logged(monitor: str, logged: Iterable[str]) -> None:
+    """Check that ``monitor`` is among the logged values.
 
     Raises:
-        UserError: Names the closest keys, or all of them.
+        UserError: It is not; the message names the closest ones, or all.
     """
     keys = sorted(set(logged))
     if monitor in keys:
         return
     close = difflib.get_close_matches(monitor, keys, n=2)
-    way_out = f"did you mean {' or '.join(map(repr, close))}?" if close else f"logged are: {', '.join(keys) or 'none'}."
-    raise UserError(f"the checkpoint follows monitor={monitor!r}, which nobody logs; {way_out}")
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"logged are: {', '.join(keys) or 'none'}."
+    raise UserError(f"the checkpoint monitors {monitor!r}, which is not logged; {hint}")
 
 
 class Ranking:
-    """The ``keep`` best names by score.
+    """Keep the names with the best scores.
 
     Args:
         mode: ``"min"`` or ``"max"``.
-        keep: Names kept; -1: all.
+        keep: How many names to keep; -1: all.
 
     Example:
         >>> ranking = Ranking("min", keep=1)
@@ -55,13 +55,13 @@ class Ranking:
         self.scores: dict[str, float] = {}
 
     def admits(self, score: float) -> bool:
-        """Whether a score enters the table; an equal one does not push out an older one, NaN is worse than any."""
+        """Return whether a score is good enough; an equal one does not replace an older one, and NaN is the worst."""
         if self.keep == -1 or len(self.scores) < self.keep:
             return True
         return self.keep > 0 and self._cost(score) < max(map(self._cost, self.scores.values()))
 
     def add(self, name: str, score: float) -> list[str]:
-        """Enter a name, return the names that fall out."""
+        """Add a name and return the names that drop out."""
         self.scores.pop(name, None)
         self.scores[name] = score
         ordered = sorted(self.scores, key=lambda name: self._cost(self.scores[name]))
@@ -72,7 +72,7 @@ class Ranking:
 
     @property
     def best(self) -> str | None:
-        """The name with the best score, the oldest of equals."""
+        """The name with the best score; of equal ones the oldest."""
         return min(self.scores, key=lambda name: self._cost(self.scores[name]), default=None)
 
     def _cost(self, score: float) -> float:

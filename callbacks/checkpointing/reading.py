@@ -1,4 +1,4 @@
-"""Checkpoint files as they lie on disk: read one safely, judge it, find the newest valid one in a folder."""
+"""Read a checkpoint file safely, and find the newest valid one in a folder."""
 
 import pickle
 from pathlib import Path
@@ -11,59 +11,58 @@ from foundation.errors import UserError
 
 PATTERN = "*.ckpt"
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+NO_OTHER = "There is no valid checkpoint beside it."
 
 
-def newest_valid(folder: Path, besides: Path | None = None) -> Path | None:
-    """The checkpoint in ``folder`` that was saved last among those whose bytes are whole, or None.
+def newest_valid(folder: Path, exclude: Path | None = None) -> Path | None:
+    """Return the undamaged checkpoint that was saved last, or None.
 
     Args:
         folder: Where to look; subfolders are not searched.
-        besides: A file to leave out.
+        exclude: A file to leave out.
     """
-    found = [path for path in folder.glob(PATTERN) if path.is_file() and path != besides] if folder.is_dir() else []
+    found = [path for path in folder.glob(PATTERN) if path.is_file() and path != exclude] if folder.is_dir() else []
     return next((path for path in sorted(found, key=saved_ns, reverse=True) if not damage(path)), None)
 
 
 def last_valid(folder: Path) -> tuple[Path | None, str]:
-    """What "last" means: ``last.ckpt``, or the newest valid checkpoint where that one is missing or damaged.
+    """Return ``last.ckpt``, or the newest valid checkpoint if that one is missing or damaged.
 
     Returns:
-        The file, None where nothing valid is there; and a sentence if it is not ``last.ckpt``, else ``""``.
+        The file, or None if none is valid; and a sentence about it if it is not ``last.ckpt``, else ``""``.
     """
     last = folder / LAST
     wrong = damage(last) if last.is_file() else "it is missing"
     if not wrong:
         return last, ""
-    found = newest_valid(folder, besides=last)
+    found = newest_valid(folder, exclude=last)
     if found is None:
-        return None, f"{last}: {wrong}, and there is no other valid checkpoint in its folder."
-    return found, f"{last}: {wrong}. Going on from {found.name}, the newest valid checkpoint beside it."
+        return None, f"{last}: {wrong}. {NO_OTHER}"
+    return found, f"{last}: {wrong}. Using {found.name}, the newest valid checkpoint beside it."
 
 
 def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-    """Load a checkpoint, having verified its bytes; pickled code in it never runs.
+    """Verify the bytes of a checkpoint and load it; pickled code in it does not run.
 
     Args:
-        path: The file.
+        path: Of the file.
         map_location: As in ``torch.load``.
-        weights_only: None means True; False only for a file whose origin is trusted.
+        weights_only: None means True. Use False only for a file whose origin you trust.
 
     Raises:
-        FileNotFoundError: No such file; names the newest valid one in the same folder.
-        UserError: Damaged, not a checkpoint, or holding objects that could run code.
+        FileNotFoundError: No such file; the message names the newest valid one in the same folder.
+        UserError: It is damaged, is not a checkpoint, or holds objects that could run code.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist.{_way_out(path)}")
+        raise FileNotFoundError(f"checkpoint {path} does not exist.{_alternative(path)}")
     with path.open("rb") as file:
         if wrong := damage_of(file):
-            raise UserError(f"checkpoint {path} is damaged: {wrong}.{_way_out(path)}")
+            raise UserError(f"checkpoint {path} is damaged: {wrong}.{_alternative(path)}")
         checkpoint = _loaded(file, path, map_location, weights_only is not False)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        found = (
-            f"a dict with {', '.join(map(str, list(checkpoint)[:5]))}"
-            if isinstance(checkpoint, dict)
-            else type(checkpoint).__name__
-        )
+        found = type(checkpoint).__name__
+        if isinstance(checkpoint, dict):
+            found = f"a dict with {', '.join(map(str, list(checkpoint)[:5]))}"
         raise UserError(
             f"{path} is not a checkpoint of a training run: expected a dict with a state_dict, found {found}."
         )
@@ -78,11 +77,11 @@ def _loaded(file: BinaryIO, path: Path, map_location: Any, weights_only: bool) -
         raise UserError(_refusal(path, str(error))) from error
     except (RuntimeError, EOFError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is not a checkpoint of torch: {reason}.{_way_out(path)}") from error
+        raise UserError(f"{path} is not a checkpoint of torch: {reason}.{_alternative(path)}") from error
 
 
 def step_of(path: Path) -> int:
-    """The optimizer step at which a checkpoint was saved."""
+    """Return the optimizer step at which a checkpoint was saved."""
     return int(read_checkpoint(path)["global_step"])
 
 
@@ -94,8 +93,6 @@ def _refusal(path: Path, message: str) -> str:
     )
 
 
-def _way_out(path: Path) -> str:
-    other = newest_valid(path.parent, besides=path)
-    return (
-        f" The newest valid checkpoint beside it is {other}." if other else " There is no valid checkpoint beside it."
-    )
+def _alternative(path: Path) -> str:
+    other = newest_valid(path.parent, exclude=path)
+    return f" The newest valid checkpoint beside it is {other}." if other else f" {NO_OTHER}"

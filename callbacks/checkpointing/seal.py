@@ -1,4 +1,4 @@
-"""A file that is either the old one or the new one, whole, whatever happens while it is written."""
+"""Append size and SHA-256 to a checkpoint when it is written, and check them when it is read."""
 
 import hashlib
 import os
@@ -10,58 +10,58 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from foundation.files import placed_at
+from foundation.files import replacing
 
 MAGIC = b"DESCENT1"
-HEADER = struct.Struct("<8sQQ")  # magic, bytes before it, time of the save in ns
-SEAL_SIZE = HEADER.size + hashlib.sha256().digest_size  # the hash is of everything before it
-GATHERED = 1 << 16  # bytes
+HEADER = struct.Struct("<8sQQ")  # magic number, bytes before it, time of the save in ns
+SEAL_SIZE = HEADER.size + hashlib.sha256().digest_size  # the hash covers everything before it
+BUFFER_SIZE = 1 << 16  # bytes
 
 
 class SealedWriter:
-    """Write-only stream that hashes a zip archive on its way to disk; size and hash become the archive's comment.
+    """Write-only stream that hashes a zip archive while writing it; size and hash become the archive's comment.
 
-    torch reads an archive with a comment like any other and, unlike here, loads a flipped bit without a word. The last
-    two bytes of an archive are the length of its comment, so those are held back until the end is known.
+    torch reads an archive with a comment like any other, but does not notice a flipped bit. The last two bytes of an
+    archive are the length of its comment, so the stream keeps two bytes back until `seal`.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.digest = hashlib.sha256()
         self.length = 0
-        self.held = bytearray()
+        self.buffer = bytearray()
         self.error: OSError | None = None
         self.hasher = ThreadPoolExecutor(1, thread_name_prefix="hash")
 
     def write(self, data: Any) -> int:
-        """Take the next bytes; a failure is kept, because torch's writer hides it behind one of its own."""
+        """Take the next bytes; an OSError is kept, because torch's writer replaces it by one of its own."""
         view = memoryview(data).cast("B")
-        if len(view) < GATHERED:  # torch writes pieces of some ten bytes between the tensors
-            self.held += view
-            if len(self.held) > GATHERED:
-                self._emit(self.held[:-2])
-                del self.held[:-2]
+        if len(view) < BUFFER_SIZE:  # torch writes about ten bytes at a time between the tensors
+            self.buffer += view
+            if len(self.buffer) > BUFFER_SIZE:
+                self._write_hashed(self.buffer[:-2])
+                del self.buffer[:-2]
         else:
-            self._emit(self.held)
-            self._emit(view[:-2])
-            self.held = bytearray(view[-2:])
+            self._write_hashed(self.buffer)
+            self._write_hashed(view[:-2])
+            self.buffer = bytearray(view[-2:])
         return len(view)
 
     def flush(self) -> None:
-        """What is held back has to wait for the end."""
+        """Do nothing: `seal` writes the rest."""
 
     def seal(self) -> None:
         """Write the archive's last two bytes, then the comment."""
-        if self.held[-2:] != b"\0\0":
+        if self.buffer[-2:] != b"\0\0":
             raise ValueError("only a zip archive without a comment can be sealed.")
-        self._emit(self.held[:-2] + struct.pack("<H", SEAL_SIZE))
-        self._emit(HEADER.pack(MAGIC, self.length, time.time_ns()))  # hashed too: its result is awaited in _emit
-        self._emit(self.digest.digest())
+        self._write_hashed(self.buffer[:-2] + struct.pack("<H", SEAL_SIZE))
+        self._write_hashed(HEADER.pack(MAGIC, self.length, time.time_ns()))  # hashed as well
+        self._write_hashed(self.digest.digest())
 
-    def _emit(self, data: Any) -> None:
+    def _write_hashed(self, data: Any) -> None:
         self.length += len(data)
         view = memoryview(data)
-        hashing = self.hasher.submit(self.digest.update, view)  # while it is written: both leave Python's lock
+        hashing = self.hasher.submit(self.digest.update, view)  # in parallel with the write: both release the GIL
         try:
             while view:
                 view = view[os.write(self.descriptor, view) :]
@@ -73,17 +73,17 @@ class SealedWriter:
 
 
 def replace_durably(path: Path, write: Callable[[SealedWriter], None], keep: Path | None = None) -> None:
-    """Put what ``write`` writes in the place of ``path``: temporary file beside it, fsync, replace, fsync of folder.
+    """Replace ``path`` atomically: write a temporary file beside it, fsync, rename, fsync the folder.
 
     Args:
-        path: The file; a symbolic link there is replaced, its target is left alone.
-        write: Writes a zip archive without a comment into the stream that it gets.
-        keep: Name under which the file that stood at ``path`` stays.
+        path: Of the file; a symbolic link is replaced, its target is not touched.
+        write: Writes a zip archive without a comment to the stream that it is given.
+        keep: New name for the old file at ``path``.
 
     Raises:
-        OSError: The file could not be written; what stood at ``path`` still stands there.
+        OSError: The file could not be written; ``path`` is unchanged.
     """
-    with placed_at(path, keep) as temporary:
+    with replacing(path, keep) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             _write_sealed(descriptor, write)
@@ -101,11 +101,10 @@ def _write_sealed(descriptor: int, write: Callable[[SealedWriter], None]) -> Non
                 raise stream.error from None
             raise
         stream.seal()
-    os.fsync(descriptor)
 
 
 class Seal(NamedTuple):
-    """What our writer appends to a checkpoint."""
+    """What `SealedWriter` appends to a checkpoint."""
 
     length: int
     saved_ns: int
@@ -113,7 +112,7 @@ class Seal(NamedTuple):
 
 
 def seal_of(file: BinaryIO) -> Seal | None:
-    """The seal at the end of a checkpoint of ours; None for a file of another program, or one cut short."""
+    """Return the seal at the end of a checkpoint; None for a file of another program, or one that is cut short."""
     file.seek(max(0, size_of(file) - SEAL_SIZE))
     tail = file.read()
     if len(tail) != SEAL_SIZE or not tail.startswith(MAGIC):
@@ -123,25 +122,25 @@ def seal_of(file: BinaryIO) -> Seal | None:
 
 
 def size_of(file: BinaryIO) -> int:
-    """Bytes of an open file: what was opened, also when another process has put a new one in its place."""
+    """Return the size of an open file, even if another process has replaced it by a new one meanwhile."""
     return os.fstat(file.fileno()).st_size
 
 
 def damage(path: Path) -> str:
-    """Say what is wrong with the bytes of a checkpoint, or nothing: ``""``.
+    """Say what is wrong with the bytes of a checkpoint; ``""`` if nothing is.
 
-    A file of ours carries its size and hash, and every byte is checked against them. A file of another program is
-    checked as far as a zip archive goes: its table of contents and the CRC of each record.
+    A sealed file is checked against its size and hash, every byte of it. A file of another program is checked as a zip
+    archive: its table of contents and the CRC of each record.
     """
     with path.open("rb") as file:
         return damage_of(file)
 
 
 def damage_of(file: BinaryIO) -> str:
-    """`damage` of an open file."""
+    """Return the `damage` of an open file."""
     size, seal = size_of(file), seal_of(file)
     if seal is None:
-        return _damage_of_foreign(file, size)
+        return _damage_of_zip(file, size)
     if seal.length != size - SEAL_SIZE:
         return f"it has {size - SEAL_SIZE} bytes where {seal.length} were written"
     whole = digest_of(file, size - SEAL_SIZE + HEADER.size) == seal.digest
@@ -149,7 +148,7 @@ def damage_of(file: BinaryIO) -> str:
 
 
 def digest_of(file: BinaryIO, length: int) -> bytes:
-    """SHA-256 of the first ``length`` bytes."""
+    """Return the SHA-256 of the first ``length`` bytes."""
     digest = hashlib.sha256()
     file.seek(0)
     while length > 0 and (block := file.read(min(length, 1 << 20))):
@@ -158,7 +157,7 @@ def digest_of(file: BinaryIO, length: int) -> bytes:
     return digest.digest()
 
 
-def _damage_of_foreign(file: BinaryIO, size: int) -> str:
+def _damage_of_zip(file: BinaryIO, size: int) -> str:
     if size == 0:
         return "it is empty"
     if not zipfile.is_zipfile(file):
@@ -172,7 +171,7 @@ def _damage_of_foreign(file: BinaryIO, size: int) -> str:
 
 
 def saved_ns(path: Path) -> int:
-    """When a checkpoint was saved, in ns, as its seal says, which outlives a copy; else when the file was changed."""
+    """Return when a checkpoint was saved, in ns: from its seal, which a copy keeps, else from the file system."""
     with path.open("rb") as file:
         seal = seal_of(file)
         return os.fstat(file.fileno()).st_mtime_ns if seal is None else seal.saved_ns

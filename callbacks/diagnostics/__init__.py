@@ -1,1 +1,1 @@
-"""Statistics of layers during training; open `diagnostics.py` first."""
+"""Measure layers during training and report dead, frozen or saturated ones; open `diagnostics.py` first."""

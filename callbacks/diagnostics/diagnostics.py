@@ -1,4 +1,4 @@
-"""Look inside the layers now and then; at the end a page that opens with what was found, in plain words."""
+"""Sample statistics of every layer during training, and write a page with the problems found."""
 
 from pathlib import Path
 from typing import Any
@@ -9,49 +9,45 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from callbacks.diagnostics.findings import findings
-from callbacks.diagnostics.layer_statistics import (
-    RECTIFIERS,
-    activation_statistics,
-    active_units,
-    relative_update,
-)
+from callbacks.diagnostics.layer_statistics import RECTIFIERS, activation_statistics, active_units, relative_update
 from callbacks.diagnostics.page import diagnostics_page
 from callbacks.gradients.measure import current_scale, layer_norms
+from foundation.argument_checks import check_at_least_one
 from foundation.compat.torch import unscales_in_its_step
-from foundation.tensorboard import tensorboards
+from foundation.loggers import tensorboards
 
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
 
 
 class Diagnostics(Callback):
-    """Every so many optimizer steps: activations, gradients, updates and weights of each layer.
+    """Measure activations, gradients, updates and weights of each layer every few optimizer steps.
 
-    Between the sampled steps there is no hook and no work. Nothing in the run is changed: it ends with the same bits.
-    Writes `diagnostics.html` and `diagnostics.csv` into the run's folder; to TensorBoard `layer_<quantity>/<layer>`,
-    and histograms of the weights at the end of each epoch.
+    Between the sampled steps there is no hook and no cost, and the run's results do not change. The callback writes
+    `diagnostics.html` and `diagnostics.csv` into the run's folder. With a TensorBoard logger it logs:
 
-    | quantity | what, for each layer |
+    | key | value |
     | --- | --- |
-    | `mean`, `std`, `near_zero` | of its output; share below 0.05 in size |
-    | `saturated` | share of a sigmoid's or tanh's outputs within 3 % of a bound |
-    | `dead` | share of a ReLU's units that were 0 in every sampled step of an epoch |
-    | `gradient` | norm of its own parameters' gradient, before clipping |
-    | `update` | size of the step relative to its weights |
-    | `weight_mean`, `weight_std` | of its weights |
+    | `layer_mean/<layer>`, `layer_std/<layer>` | mean and standard deviation of the output |
+    | `layer_near_zero/<layer>` | share of outputs with an absolute value below 0.05 |
+    | `layer_saturated/<layer>` | share of a sigmoid's or tanh's outputs within 3 % of a bound |
+    | `layer_dead/<layer>` | share of a ReLU's units that were 0 in every sampled step of an epoch |
+    | `layer_gradient/<layer>` | gradient norm of the layer's own parameters, before clipping |
+    | `layer_update/<layer>` | norm of the step relative to that of the weights |
+    | `layer_weight_mean/<layer>`, `layer_weight_std/<layer>` | mean and standard deviation of the weights |
+    | `weights/<parameter>` | histogram of the weights at the end of each epoch |
 
     Args:
-        every_n_steps: ≥ 1; 1 looks at every step, and costs accordingly.
+        every_n_steps: ≥ 1; 1 samples every step, at the highest cost.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
     """
 
     def __init__(self, every_n_steps: int = 50) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"every_n_steps must be ≥ 1, got {every_n_steps}.")
+        check_at_least_one(every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self.rows: list[tuple[int, int, str, str, float]] = []
-        self.said: list[str] = []
+        self.findings: list[str] = []
         """The findings, once training has ended."""
         self._hooks: list[Any] = []
         self._sampled: dict[tuple[str, str], Tensor] = {}
@@ -61,14 +57,14 @@ class Diagnostics(Callback):
     # -- sampling ------------------------------------------------------------------------------------------------------
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Listen, if this batch belongs to a step that is sampled."""
+        """Hook the layers if this batch belongs to a sampled step."""
         if self._hooks or (trainer.global_step + 1) % self.every_n_steps:
             return
         for name, layer in pl_module.named_modules():
             if name and not list(layer.children()):
-                self._hooks.append(layer.register_forward_hook(self._see(name)))
+                self._hooks.append(layer.register_forward_hook(self._hook(name)))
 
-    def _see(self, name: str) -> Any:
+    def _hook(self, name: str) -> Any:
         def hook(layer: nn.Module, arguments: Any, output: Any) -> None:
             if not (layer.training and isinstance(output, Tensor) and output.is_floating_point() and output.ndim > 1):
                 return
@@ -92,7 +88,7 @@ class Diagnostics(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Measure the updates; bring the sample to the host; stop listening."""
+        """Measure the updates, record the sample, remove the hooks."""
         if not self._before:
             return
         for name, own in own_parameters(pl_module).items():
@@ -100,10 +96,10 @@ class Diagnostics(Callback):
             weights = own[0].detach().float()
             self._sampled[name, "weight_mean"] = weights.mean()
             self._sampled[name, "weight_std"] = weights.std(unbiased=False)
-        self._note(trainer, self._sampled)
-        self._stop_listening()
+        self._record(trainer, self._sampled)
+        self._remove_hooks()
 
-    def _note(self, trainer: Trainer, sample: dict[tuple[str, str], Tensor]) -> None:
+    def _record(self, trainer: Trainer, sample: dict[tuple[str, str], Tensor]) -> None:
         if sample:
             values = torch.stack([value.float() for value in sample.values()]).tolist()
             place = (trainer.global_step, trainer.current_epoch)
@@ -113,7 +109,7 @@ class Diagnostics(Callback):
                 for step, _, name, quantity, value in rows:
                     board.add_scalar(f"layer_{quantity}/{name}", value, step)
 
-    def _stop_listening(self) -> None:
+    def _remove_hooks(self) -> None:
         for hook in self._hooks:
             hook.remove()
         self._hooks, self._sampled, self._before = [], {}, {}
@@ -121,8 +117,8 @@ class Diagnostics(Callback):
     # -- epochs and the end --------------------------------------------------------------------------------------------
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the units that were dead in all of it."""
-        self._note(trainer, {(name, "dead"): 1 - active.float().mean() for name, active in self._active.items()})
+        """Measure the share of units that were dead in the whole epoch; log histograms."""
+        self._record(trainer, {(name, "dead"): 1 - active.float().mean() for name, active in self._active.items()})
         self._active = {}
         for board in tensorboards(trainer):
             for name, parameter in pl_module.named_parameters():
@@ -131,38 +127,38 @@ class Diagnostics(Callback):
                     board.add_histogram(f"weights/{name}", values, trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the page."""
-        self._stop_listening()
-        folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks every process
+        """Write the page and the table."""
+        self._remove_hooks()
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # a broadcast: every process calls it
         if not self.rows or not trainer.is_global_zero:
             return
-        import pandas as pd  # takes as long as all of Descent's own modules
+        import pandas as pd  # imports as slowly as all of Descent's own modules
 
         table = pd.DataFrame(self.rows, columns=list(COLUMNS))
         trainable = {name: any(p.requires_grad for p in own) for name, own in own_parameters(pl_module).items()}
-        self.said = findings(table, trainable)
+        self.findings = findings(table, trainable)
         folder.mkdir(parents=True, exist_ok=True)
         table.to_csv(folder / "diagnostics.csv", index=False)
         title = f"Inside {folder.parent.name} {folder.name}"
-        (folder / "diagnostics.html").write_text(diagnostics_page(table, self.said, title), encoding="utf-8")
-        print("\n".join([*self.said, f"diagnostics  {folder / 'diagnostics.html'}"]))
+        (folder / "diagnostics.html").write_text(diagnostics_page(table, self.findings, title), encoding="utf-8")
+        print("\n".join([*self.findings, f"diagnostics  {folder / 'diagnostics.html'}"]))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave the layers alone again."""
-        self._stop_listening()
+        """Remove the hooks."""
+        self._remove_hooks()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep what was seen, so that a resumed run's page shows all of it."""
+        """Save the samples, so that the page of a resumed run shows all steps."""
         checkpoint["diagnostics"] = {"rows": self.rows, "active": self._active}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the samples."""
         state = checkpoint.get("diagnostics", {"rows": [], "active": {}})
         self.rows = [tuple(row) for row in state["rows"]]
         self._active = {name: active.to(pl_module.device) for name, active in state["active"].items()}
 
 
 def own_parameters(module: LightningModule) -> dict[str, list[nn.Parameter]]:
-    """Each layer's own parameters, by its name."""
+    """Return each layer's own parameters by its name."""
     own = {name: list(layer.parameters(recurse=False)) for name, layer in module.named_modules() if name}
     return {name: parameters for name, parameters in own.items() if parameters}

@@ -1,26 +1,26 @@
-"""Numbers about one layer at one step, on the device."""
+"""Statistics of one layer at one step, computed on the device."""
 
 import torch
 from torch import Tensor, nn
 
-ENOUGH = 2**19  # values of which statistics are taken; more of a large output says the same, and costs
+MAX_VALUES = 2**19  # of an output; more values cost time and hardly change the statistics
 NEAR_ZERO = 0.05
-SATURATED = 0.03  # of the range, from a bound
+SATURATED = 0.03  # distance from a bound, as a share of the range
 BOUNDED: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 
 
 def activation_statistics(layer: nn.Module, output: Tensor) -> dict[str, Tensor]:
-    """Mean, spread, share near zero (below 0.05 in size), and for sigmoid and tanh the share at a bound; each `()`.
+    """Return mean, standard deviation, share near zero, and for sigmoid and tanh the share at a bound; each `()`.
 
-    Of the batch's first samples, as many as have 524,288 values together: training batches are shuffled.
+    They are of the batch's first samples, up to 524,288 values: training batches are shuffled.
 
     Example:
         >>> found = activation_statistics(nn.Sigmoid(), torch.tensor([[0.001, 0.5, 0.999, 0.2]]))
         >>> round(float(found["saturated"]), 2), round(float(found["near_zero"]), 2)
         (0.5, 0.25)
     """
-    values = output.detach()[: max(ENOUGH * len(output) // max(output.numel(), 1), 1)].float()
+    values = output.detach()[: max(MAX_VALUES * len(output) // max(output.numel(), 1), 1)].float()
     found = {"mean": values.mean(), "std": values.std(unbiased=False)}
     found["near_zero"] = (values.abs() < NEAR_ZERO).float().mean()
     if type(layer) in BOUNDED:
@@ -31,7 +31,7 @@ def activation_statistics(layer: nn.Module, output: Tensor) -> dict[str, Tensor]
 
 
 def active_units(output: Tensor) -> Tensor:
-    """Which units (entries of dimension 1) are above 0 for some sample or place, `(B, U, …)` → `(U,)`, bool.
+    """Return which units (entries of dimension 1) are above 0 anywhere in the batch, `(B, U, …)` → `(U,)`, bool.
 
     Example:
         >>> active_units(torch.tensor([[0.0, 2.0], [0.0, 0.0]])).tolist()
@@ -41,7 +41,7 @@ def active_units(output: Tensor) -> Tensor:
 
 
 def relative_update(before: list[Tensor], after: list[Tensor]) -> Tensor:
-    r"""Size of an update relative to the weights, $\lVert w' - w \rVert_2 / \lVert w \rVert_2$, `()`.
+    r"""Return the norm of an update relative to the weights, $\lVert w' - w \rVert_2 / \lVert w \rVert_2$, `()`.
 
     Example:
         >>> round(float(relative_update([torch.tensor([3.0, 4.0])], [torch.tensor([3.0, 4.5])])), 3)

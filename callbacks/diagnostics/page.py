@@ -1,4 +1,4 @@
-"""One self-contained HTML page about the inside of a run: findings first, then figures."""
+"""Write one HTML page about the layers of a run: findings first, then figures, all in one file."""
 
 import base64
 import html
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 FIGURES = {
     "gradient": ("Gradient flow", "Norm of each layer's gradient before clipping, by step (logarithmic)."),
-    "update": ("Updates", "Size of each layer's update relative to its weights, by step; usual is about 0.001."),
+    "update": ("Updates", "Size of each layer's update relative to its weights, by step; about 0.001 is usual."),
     "std": ("Activations", "Standard deviation of each layer's output, by step."),
-    "near_zero": ("Outputs near zero", "Share of each layer's outputs that are below 0.05 in size."),
-    "dead": ("Dead units", "Share of each layer's units that were 0 for every sampled figure of an epoch."),
+    "near_zero": ("Outputs near zero", "Share of each layer's outputs with an absolute value below 0.05."),
+    "dead": ("Dead units", "Share of each layer's units that were 0 for every sampled image of an epoch."),
     "weight_std": ("Weights", "Standard deviation of each layer's weights, by step."),
 }
 LOGARITHMIC = ("gradient", "update", "std", "weight_std")
 
 
-def diagnostics_page(table: "pd.DataFrame", said: list[str], title: str) -> str:
-    """The page's HTML; figures are inside it.
+def diagnostics_page(table: "pd.DataFrame", found: list[str], title: str) -> str:
+    """Return the page as HTML, with the figures inside.
 
     Args:
         table: See `findings`.
-        said: The findings.
+        found: The findings.
         title: Of the run.
     """
-    from foundation.html import document, note  # Pillow's import is not needed before
+    from foundation.html import document, note  # not needed before the end of a run
 
-    listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in said)
-    summary = f"<ul>{listed}</ul>" if said else "<p>Nothing conspicuous was found.</p>"
+    listed = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in found)
+    summary = f"<ul>{listed}</ul>" if found else "<p>No problem was found.</p>"
     measured = {name: table[table["quantity"] == name] for name in FIGURES}
     steps, layers = table["step"].nunique(), table["layer"].nunique()
-    legend = "Grey is 0 or not finite on a logarithmic scale, and not measured."
+    legend = "Grey: not measured, or 0 or not finite on a logarithmic scale."
     lead = f'<div class="findings"><h2>Findings</h2>{summary}</div>{note(legend)}'
     sections = [_section(name, rows) for name, rows in measured.items() if not rows.empty]
     return document(title, f"{steps} steps were sampled, {layers} layers.", lead, sections)
@@ -55,11 +55,7 @@ def _section(quantity: str, rows: "pd.DataFrame") -> "Section":
 
 
 def heat_map(rows: "pd.DataFrame", logarithmic: bool) -> "Figure":
-    """Layers (first at the top) by steps.
-
-    Returns:
-        A figure that belongs to no window.
-    """
+    """Draw layers (first at the top) by steps."""
     from matplotlib.colors import LogNorm, Normalize
     from matplotlib.figure import Figure
 
@@ -68,11 +64,11 @@ def heat_map(rows: "pd.DataFrame", logarithmic: bool) -> "Figure":
     values = grid.sort_index(axis=1).to_numpy(dtype=float)
     positive = values[np.isfinite(values) & (values > 0)]
     scaled = logarithmic and positive.size > 0
-    # A share has the whole scale, so that 0 looks like 0 on each page.
+    # A share is drawn on the whole scale, so that a color means the same on each page.
     norm = LogNorm(positive.min() / 1.01, positive.max()) if scaled else Normalize(0, 1)
     figure = Figure(figsize=(9, max(1.8, 0.3 * len(layers) + 1.0)), layout="constrained")
     axes = figure.subplots()
-    axes.set_facecolor("#d9d9d9")  # what is 0 or not finite on a logarithmic scale
+    axes.set_facecolor("#d9d9d9")  # 0 or not finite on a logarithmic scale
     shown = np.where(values > 0, values, np.nan) if scaled else values
     image = axes.imshow(shown, aspect="auto", interpolation="nearest", cmap="cividis", norm=norm)
     figure.colorbar(image, ax=axes, pad=0.01)

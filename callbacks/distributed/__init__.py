@@ -1,1 +1,1 @@
-"""Checks between the processes of a run; open `rank_guard.py` first."""
+"""Check that the ranks of a run agree; open `rank_guard.py` first."""

@@ -1,4 +1,4 @@
-"""Stop a run whose processes are not one run any more."""
+"""Stop a run when its ranks disagree."""
 
 from typing import Any
 
@@ -8,33 +8,29 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
-from callbacks.distributed.agreement import let_end
-from callbacks.distributed.rank_facts import bits_of_rate, bits_of_weights, differences, facts_of
-from foundation.errors import UserError
-
-
-class RanksDisagreeError(UserError):
-    """Processes that should hold the same hold something different; the message says what, and on which rank."""
+from callbacks.distributed.async_max import wait_briefly
+from callbacks.distributed.fingerprint import differences, float_bits, run_settings, weight_checksums
+from foundation.ranks import RanksDisagreeError, check_equal_on_ranks
 
 
 class RankGuard(Callback):
-    """Stop when the processes of a run disagree. With one process it does nothing.
+    """Stop when the ranks of a run disagree. With one process it does nothing.
 
-    | when | what must be the same |
+    | when | what must be equal |
     | --- | --- |
     | at the start | config, data, network, checkpoint, versions |
     | every `every_n_steps` optimizer steps | learning rates; with DDP every bit of the weights |
-    | after each validation and epoch | the logged values that checkpoints, early stopping and plateaus follow |
+    | after each validation and epoch | the logged values that callbacks and schedules monitor |
 
-    The weights' bits are summed on the device, a tensor each; the comparison runs in the background and is read one
-    batch later, so that no step waits for it.
+    The bits of each weight tensor are summed on the device; the comparison runs in the background and is read one batch
+    later, so that no step waits for it.
 
     Args:
-        every_n_steps: ≥ 1; `None`: learning rates and weights are not compared.
+        every_n_steps: ≥ 1; `None`: do not compare learning rates and weights.
 
     Raises:
         ValueError: `every_n_steps` is below 1.
-        RanksDisagreeError: They do.
+        RanksDisagreeError: Something differs.
     """
 
     def __init__(self, every_n_steps: int | None = 100) -> None:
@@ -42,20 +38,20 @@ class RankGuard(Callback):
             raise ValueError(f"every_n_steps must be ≥ 1 or null, got {every_n_steps}.")
         self.every_n_steps = every_n_steps
         self.config: dict[str, Any] = {}
-        """More that must be the same: what the command line was given, by key."""
-        self.asked = -1
+        """Further settings that must be equal: those of the command line, by key."""
+        self.compared_step = -1
         self.pending: tuple[Any, Tensor, Tensor] | None = None
 
-    # -- at the start --------------------------------------------------------------------------------------------------
+    # -- settings, at the start ----------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Compare what the processes were given; before anything that would wait for ever if it differs."""
-        self.pending, self.asked = None, -1
+        """Compare the settings of the ranks, before a difference could make them wait for each other for ever."""
+        self.pending, self.compared_step = None, -1
         if trainer.world_size == 1:
             return
-        facts: list[Any] = [None] * trainer.world_size
-        dist.all_gather_object(facts, facts_of(trainer, pl_module) | self.config)
-        found = differences(facts)
+        settings: list[Any] = [None] * trainer.world_size
+        dist.all_gather_object(settings, run_settings(trainer, pl_module) | self.config)
+        found = differences(settings)
         if found:
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""
             raise RanksDisagreeError(
@@ -63,33 +59,33 @@ class RankGuard(Callback):
                 "Start all of them with the same command, config, data and versions."
             )
 
-    # -- every so many steps -------------------------------------------------------------------------------------------
+    # -- weights and rates, every few steps ----------------------------------------------------------------------------
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Begin a comparison."""
+        """Start a comparison."""
         step = trainer.global_step
-        if not self.every_n_steps or trainer.world_size == 1 or step == self.asked or step % self.every_n_steps:
+        if not self.every_n_steps or trainer.world_size == 1 or step == self.compared_step or step % self.every_n_steps:
             return
-        self._answer(trainer, pl_module)
-        self.asked = step
-        mine = self._bits(trainer, pl_module)
+        self._read_comparison(trainer, pl_module)
+        self.compared_step = step
+        mine = self._checksums(trainer, pl_module)
         extremes = torch.cat([mine, -mine])
         self.pending = dist.all_reduce(extremes, dist.ReduceOp.MAX, async_op=True), extremes, mine
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Read the answer."""
+        """Read the comparison that the last batch started."""
         if self.pending is not None:
-            self._answer(trainer, pl_module)
+            self._read_comparison(trainer, pl_module)
 
-    def _bits(self, trainer: Trainer, module: LightningModule) -> Tensor:
+    def _checksums(self, trainer: Trainer, module: LightningModule) -> Tensor:
         rates = [float(group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        bits = bits_of_rate(rates).to(module.device)
-        # Shards differ: only whole copies can be compared.
-        return torch.cat([bits, bits_of_weights(module)]) if isinstance(trainer.strategy, DDPStrategy) else bits
+        bits = float_bits(rates).to(module.device)
+        # Only DDP has a whole copy of the weights on each rank; shards differ.
+        return torch.cat([bits, weight_checksums(module)]) if isinstance(trainer.strategy, DDPStrategy) else bits
 
-    def _answer(self, trainer: Trainer, module: LightningModule) -> None:
+    def _read_comparison(self, trainer: Trainer, module: LightningModule) -> None:
         if self.pending is None:
             return
         (work, extremes, mine), self.pending = self.pending, None
@@ -97,9 +93,9 @@ class RankGuard(Callback):
         most, least = extremes.view(2, -1)
         differing = (most != -least).nonzero().flatten().tolist()
         if differing:
-            self._refuse(trainer, module, differing, mine)
+            self._raise_difference(trainer, module, differing, mine)
 
-    def _refuse(self, trainer: Trainer, module: LightningModule, differing: list[int], mine: Tensor) -> None:
+    def _raise_difference(self, trainer: Trainer, module: LightningModule, differing: list[int], mine: Tensor) -> None:
         everyone: Any = trainer.strategy.all_gather(mine)
         groups = sum(len(optimizer.param_groups) for optimizer in trainer.optimizers)
         first = differing[0]
@@ -115,33 +111,33 @@ class RankGuard(Callback):
                 f"{names[first - groups]}, {who}"
             )
         raise RanksDisagreeError(
-            f"step {self.asked}: {what}. They were the same at the comparison {self.every_n_steps} steps ago: "
+            f"step {self.compared_step}: {what}. They were the same at the comparison {self.every_n_steps} steps ago: "
             "look for what one process does and others do not, such as a random or rank-dependent change of weights "
-            "or rates. Go on from a checkpoint of an earlier step."
+            "or rates. Resume from a checkpoint of an earlier step."
         )
 
-    # -- what is followed ----------------------------------------------------------------------------------------------
+    # -- monitored values ----------------------------------------------------------------------------------------------
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare what is followed, before anybody decides by it."""
-        self._answer(trainer, pl_module)
-        self._compare_followed(trainer)
+        """Compare the monitored values before a callback or schedule decides by them."""
+        self._read_comparison(trainer, pl_module)
+        self._compare_monitored(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Likewise, for what an epoch of training logs."""
-        self._compare_followed(trainer)
+        """Compare the monitored values that the epoch before has logged."""
+        self._compare_monitored(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Read the last answer."""
-        self._answer(trainer, pl_module)
+        """Read the last comparison."""
+        self._read_comparison(trainer, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Let a comparison end; nobody reads it."""
+        """Let a running comparison finish; nothing reads it."""
         if self.pending is not None:
-            let_end(self.pending[0])
+            wait_briefly(self.pending[0])
 
-    def _compare_followed(self, trainer: Trainer) -> None:
-        names = followed(trainer)
+    def _compare_monitored(self, trainer: Trainer) -> None:
+        names = monitored(trainer)
         if trainer.world_size == 1 or not names:
             return
         logged = trainer.callback_metrics
@@ -149,16 +145,11 @@ class RankGuard(Callback):
         everyone: list[Any] = [None] * trainer.world_size
         dist.all_gather_object(everyone, mine)
         for name, *values in zip(names, *everyone, strict=True):
-            if len({f"{value!r}" for value in values}) > 1:
-                raise RanksDisagreeError(
-                    f"{name!r} differs between processes ({', '.join(f'{value:.6g}' for value in values)} on ranks 0-"
-                    f"{len(values) - 1}), and decisions follow it: log it with sync_dist=True, or as a torchmetrics "
-                    "metric."
-                )
+            check_equal_on_ranks(name, values, "callbacks or schedules monitor it")
 
 
-def followed(trainer: Trainer) -> list[str]:
-    """Names of the logged values that callbacks and schedules follow."""
+def monitored(trainer: Trainer) -> list[str]:
+    """Return the names of the logged values that callbacks and schedules monitor."""
     callbacks = [getattr(callback, "monitor", None) for callback in trainer.callbacks]  # type: ignore[attr-defined]
     schedules = [config.monitor for config in trainer.lr_scheduler_configs]
     return sorted({name for name in [*callbacks, *schedules] if isinstance(name, str)})

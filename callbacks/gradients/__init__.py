@@ -1,1 +1,1 @@
-"""Gradient norms and what clipping does to them; open `gradient_norm.py` first."""
+"""Measure gradient norms and report what clipping does to them; open `gradient_norm.py` first."""

@@ -1,4 +1,4 @@
-"""What the norms of a run say about its gradient clipping, in words."""
+"""Summarise a run's gradient norms and suggest a clipping threshold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.99)
-HEAVY_TAIL = 4.0  # 99th percentile over median; steps this far out move the weights more than usual ones do together
-ALWAYS = 0.5
-FEWEST = 20
+HEAVY_TAIL = 4.0  # 99th percentile over median; a step this large outweighs the usual ones
+MOST = 0.5  # share of clipped steps
+MIN_STEPS = 20
 
 
 @dataclass(frozen=True)
 class ClippingReport:
-    """The norms before clipping over a whole run.
+    """Norms before clipping over a whole run.
 
     Args:
-        steps: Optimizer steps that were measured.
-        nonfinite: Of them, how many had a norm that is not finite.
-        quantiles: Quantile of the finite norms, by its share.
-        largest: The largest finite norm; NaN where there is none.
-        clip: The threshold of clipping by norm; `None` where there was no such clipping.
-        clipped: Share of the finite steps that were clipped, in [0, 1].
-        suggestion: A threshold for clipping by norm; `None`: leave it off.
-        reason: Why.
+        steps: Number of optimizer steps.
+        nonfinite: How many of them had an infinite or NaN norm.
+        quantiles: Quantiles of the finite norms, by their share.
+        largest: Largest finite norm; NaN without any.
+        clip: Threshold of clipping by norm; `None` without it.
+        clipped: Share of the steps with a finite norm that were clipped, in [0, 1].
+        suggestion: Suggested threshold for clipping by norm; `None`: no clipping.
+        reason: Of the suggestion, as a sentence.
     """
 
     steps: int
@@ -36,28 +36,28 @@ class ClippingReport:
     reason: str
 
     def lines(self) -> list[str]:
-        """The report for a terminal."""
+        """Return the report for a terminal."""
         shown = "  ".join(f"{share:.0%} {value:.3g}" for share, value in self.quantiles.items())
         setting = "no clipping by norm" if self.clip is None else f"clipping by norm at {self.clip:g}"
-        odd = f", {self.nonfinite} of them not finite" if self.nonfinite else ""
+        nonfinite = f", {self.nonfinite} of them not finite" if self.nonfinite else ""
         advice = "none" if self.suggestion is None else f"{self.suggestion:.3g}"
         return [
-            f"gradient norm before clipping, {self.steps} steps{odd}: {shown}  largest {self.largest:.3g}",
+            f"gradient norm before clipping, {self.steps} steps{nonfinite}: {shown}  largest {self.largest:.3g}",
             f"{setting}; {self.clipped:.1%} of the steps clipped",
             f"suggested threshold: {advice}. {self.reason}",
         ]
 
 
 def clipping_report(norms: Sequence[float], clipped: int, clip: float | None) -> ClippingReport:
-    """Quantiles, share clipped, and a threshold with its reason.
+    """Compute quantiles, share of clipped steps, and a threshold with its reason.
 
-    The suggestion is the 90th percentile where the tail is heavy (99th percentile ≥ 4 × median) or where half of the
-    steps or more are clipped; otherwise what is set stays.
+    The suggestion is the 90th percentile if the tail is heavy (99th percentile ≥ 4 × median) or at least half of the
+    steps are clipped; otherwise the present setting.
 
     Args:
-        norms: Total norms before clipping, one an optimizer step, ≥ 0 or not finite.
-        clipped: How many of them were clipped.
-        clip: The threshold of clipping by norm that was set, > 0; `None`: none.
+        norms: Norm before clipping at each optimizer step, ≥ 0, infinite or NaN.
+        clipped: How many steps were clipped.
+        clip: The present threshold of clipping by norm, > 0; `None`: none.
 
     Example:
         >>> report = clipping_report([1.0] * 95 + [50.0] * 5, clipped=0, clip=None)
@@ -74,20 +74,20 @@ def clipping_report(norms: Sequence[float], clipped: int, clip: float | None) ->
 
 
 def _advice(quantiles: dict[float, float], steps: int, share: float, clip: float | None) -> tuple[float | None, str]:
-    if steps < FEWEST:
-        return clip, f"{steps} finite norms are too few to say more; {FEWEST} are needed."
+    if steps < MIN_STEPS:
+        return clip, f"{steps} finite norms are too few for a suggestion; {MIN_STEPS} are needed."
     high, median = quantiles[0.9], quantiles[0.5]
     tail = quantiles[0.99] / median if median > 0 else float("inf")
-    if clip is not None and share >= ALWAYS:
+    if clip is not None and share >= MOST:
         return high, (
             f"At {clip:g} most steps are clipped, so that clipping acts as a smaller learning rate; the 90th "
-            "percentile leaves the usual steps alone."
+            "percentile leaves the usual steps unchanged."
         )
     if tail >= HEAVY_TAIL:
         return high, (
             f"The tail is heavy: the 99th percentile is {tail:.3g} times the median. The 90th percentile leaves the "
-            "usual steps alone and bounds the rare large ones."
+            "usual steps unchanged and bounds the rare large ones."
         )
     if clip is not None:
-        return clip, f"It bounds {share:.1%} of the steps and leaves the usual ones alone: keep it."
+        return clip, f"It bounds {share:.1%} of the steps and leaves the usual ones unchanged: keep it."
     return None, f"The tail is light: the 99th percentile is {tail:.3g} times the median, nothing needs a bound."

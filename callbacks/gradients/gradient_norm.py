@@ -1,4 +1,4 @@
-"""Gradient norms before and after clipping, and a report on the clipping."""
+"""Log gradient norms before and after clipping, and report on the clipping at the end."""
 
 from math import isnan
 from pathlib import Path
@@ -13,13 +13,14 @@ from callbacks.gradients.measure import (
     clipping_of,
     current_scale,
     layer_norms,
+    measures_own_norm,
     scaler_of,
-    shares_norm,
     total_norm,
     total_norms,
 )
 from callbacks.gradients.record import NormRecord, Step, means
 from foundation.compat.torch import unscales_in_its_step
+from foundation.loggers import is_logging_step
 from lightning_modules.optimizers.clipping import Norms
 from lightning_modules.optimizers.taken_steps import dropped_norm, inner
 
@@ -27,27 +28,27 @@ STATE = "gradient_norm"
 
 
 class GradientNorm(Callback):
-    """Measure the norm of the gradients at every optimizer step; log every `log_every_n_steps`.
+    """Measure the gradient norm at every optimizer step; log it every `log_every_n_steps`.
 
-    The norms are the true ones: unscaled under a gradient scaler, of whole accumulation windows, of all processes. With
-    Descent's modules the norm is that which the clipping computes anyway; on any other LightningModule it is measured
-    here. Nothing waits for the device except at a log. Nothing in the run is changed: it ends with the same bits.
+    The norm is that of the unscaled gradients, of whole accumulation windows, over all processes. Descent's modules
+    compute it for the clipping anyway; for any other LightningModule it is computed here. The callback waits for the
+    device only when it logs, and does not change the run's results.
 
-    | key | what |
+    | key | value |
     | --- | --- |
     | `grad_norm/total` | mean norm before clipping, over the steps since the last log |
     | `grad_norm/max` | the largest of them |
-    | `grad_norm/clipped` | mean norm after clipping, over the steps that were taken; where there is clipping |
-    | `grad_norm/clipped_share` | share of those steps that were clipped; likewise |
-    | `grad_norm/nonfinite` | how many norms since the last log were infinite or NaN; the means leave them out |
-    | `grad_norm/skipped` | steps left out so far, by the gradient scaler or by a `BlackBox` |
+    | `grad_norm/clipped` | with clipping: mean norm after clipping, over the steps that were taken |
+    | `grad_norm/clipped_share` | with clipping: share of those steps that were clipped |
+    | `grad_norm/nonfinite` | number of infinite or NaN norms since the last log; the means leave them out |
+    | `grad_norm/skipped` | number of steps skipped so far, by the gradient scaler or by a `BlackBox` |
     | `grad_norm/scale` | the gradient scaler's scale |
     | `grad_norm/layer/<name>`, `grad_norm/layer_clipped/<name>` | with `by_layer`: at the logged step |
 
-    With several optimizers the keys are `grad_norm/<number>/…`. In manual optimization `total` is the norm with which
-    the optimizer is called, hence after a clipping by hand; a `GAN` clips later, so that its `total` is from before.
+    With several optimizers the keys are `grad_norm/<number>/…`. In manual optimization `total` is the norm when the
+    optimizer is called, after clipping by hand; a `GAN` clips later, so its `total` is the norm before clipping.
 
-    At the end a report says how the norms were spread, what share was clipped, and which threshold would fit, on the
+    At the end a report gives quantiles of the norms, the share of clipped steps and a suggested threshold, on the
     terminal and in `clipping.txt` in the run's folder.
 
     Args:
@@ -57,7 +58,7 @@ class GradientNorm(Callback):
 
     def __init__(self, by_layer: bool = False, report: bool = True) -> None:
         self.by_layer, self.report = by_layer, report
-        self.batches = 0  # on which an optimizer was stepped, as the trainer's logging counts
+        self.batches = 0  # with an optimizer step, as the trainer counts for logging
         self.records: list[NormRecord] = []
         self._hooks: list[Any] = []
         self._clipping, self._shared, self._scaled = "none", False, False
@@ -65,47 +66,47 @@ class GradientNorm(Callback):
     # -- measuring -----------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen to the optimizers where only they know: what a scaler skips, what else clips."""
-        self._stop_listening()
+        """Hook the optimizers where only their steps tell what a scaler skips or other code clips."""
+        self._remove_hooks()
         if len(self.records) != len(trainer.optimizers):
             self.records = [NormRecord() for _ in trainer.optimizers]
             counted = getattr(pl_module, "counted_optimizers", len(trainer.optimizers))
             self.batches = trainer.global_step // max(counted, 1)
         self._clipping = clipping_of(trainer, pl_module)[0]
-        self._shared = shares_norm(pl_module) and len(self.records) == 1
+        self._shared = measures_own_norm(pl_module) and len(self.records) == 1
         self._scaled = scaler_of(trainer) is not None
         if self._scaled or self._clipping == "other":
             for optimizer, record in zip(trainer.optimizers, self.records, strict=True):
-                self._hooks.append(optimizer.register_step_post_hook(self._when_stepped(pl_module, record)))
+                self._hooks.append(optimizer.register_step_post_hook(self._after_step(pl_module, record)))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Measure before the clipping, unless the module does."""
+        """Measure before the clipping, unless the module measures."""
         step = Step(scale=current_scale(trainer, pl_module.device) if self._scaled else None)
         if not self._shared:
-            _note_norms(step, total_norms(optimizer, self._clipping == "norm"), optimizer)
-        if self.by_layer and self._logs_now(trainer):
+            _set_norms(step, total_norms(optimizer, self._clipping == "norm"), optimizer)
+        if self.by_layer and is_logging_step(trainer, self.batches + 1):
             norms = layer_norms(pl_module, optimizer)
             step.layers = {name: _unscaled(norm, step, optimizer) for name, norm in norms.items()}
-        self._record_of(trainer, optimizer).open = step
+        self._record_of(trainer, optimizer).current = step
 
-    def _when_stepped(self, module: LightningModule, record: NormRecord) -> Any:
-        def stepped(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            step = record.open
+    def _after_step(self, module: LightningModule, record: NormRecord) -> Any:
+        def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            step = record.current
             if step is None:
                 return
             overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler calls a fused step
             skipped = False if overflow is None else overflow.detach().clone().reshape(())
             if self._clipping == "other":
-                step.after = total_norm(optimizer)  # a fused step has unscaled the gradients by now, in place
+                step.after = total_norm(optimizer)  # a fused step has unscaled the gradients in place
                 step.layers_after = layer_norms(module, optimizer) if step.layers else {}
             self._finish(module, optimizer, record, skipped)
 
-        return stepped
+        return hook
 
     def _finish(
         self, module: LightningModule, optimizer: Optimizer, record: NormRecord, skipped: Tensor | bool
     ) -> None:
-        step, record.open = record.open, None
+        step, record.current = record.current, None
         assert step is not None
         dropped = dropped_norm(optimizer)
         step.skipped = skipped if dropped is None else True
@@ -114,8 +115,8 @@ class GradientNorm(Callback):
         elif self._shared:
             assert isinstance(module.grad_norm, Tensor)
             divisor = getattr(module, "clip_divisor", None)
-            _note_norms(step, Norms(module.grad_norm, module.grad_norm if divisor is None else divisor), optimizer)
-        record.waiting.append(step)
+            _set_norms(step, Norms(module.grad_norm, module.grad_norm if divisor is None else divisor), optimizer)
+        record.unread.append(step)
 
     def _record_of(self, trainer: Trainer, optimizer: Any) -> NormRecord:
         if len(self.records) == 1:
@@ -128,21 +129,17 @@ class GradientNorm(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log when the trainer does."""
+        """Log when the trainer logs."""
         for number, record in enumerate(self.records):
-            if record.open is not None:  # nobody listened; or the scaler did not call the optimizer
+            if record.current is not None:  # there is no hook, or the scaler did not call the optimizer
                 self._finish(pl_module, trainer.optimizers[number], record, skipped=self._scaled)
         if (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch:
-            return  # in the midst of an accumulation window: no step, and the trainer does not log
-        due = self._logs_now(trainer)
+            return  # within an accumulation window: no step, and the trainer does not log
+        due = is_logging_step(trainer, self.batches + 1)
         self.batches += 1
         if due:
             self._read(trainer, pl_module)
             pl_module.log_dict(self._logged(), on_step=True, on_epoch=False)
-
-    def _logs_now(self, trainer: Trainer) -> bool:
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return bool(every) and (self.batches + 1) % every == 0
 
     def _read(self, trainer: Trainer, module: LightningModule) -> None:
         kind, clip = clipping_of(trainer, module)
@@ -150,7 +147,7 @@ class GradientNorm(Callback):
             record.read(clip, unclipped=kind == "none")
 
     def _logged(self) -> dict[str, float]:
-        """The table's keys since the last log, which is now."""
+        """Return the values of the table in the class docstring, and start a new log interval."""
         logged: dict[str, float] = {}
         for index, record in enumerate(self.records):
             steps, record.since_log = record.since_log, []
@@ -170,9 +167,9 @@ class GradientNorm(Callback):
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report."""
-        folder = trainer.log_dir  # asks every process
-        self._stop_listening()
+        """Print and write the report."""
+        folder = trainer.log_dir  # a broadcast: every process calls it
+        self._remove_hooks()
         self._read(trainer, pl_module)
         if not (self.report and trainer.is_global_zero):
             return
@@ -184,15 +181,15 @@ class GradientNorm(Callback):
             Path(folder, "clipping.txt").write_text("\n".join(lines) + "\n")
 
     def reports(self, trainer: Trainer, pl_module: LightningModule) -> list[ClippingReport]:
-        """What each optimizer's norms say about the clipping."""
+        """Return a report on the clipping for each optimizer."""
         clip = clipping_of(trainer, pl_module)[1]
         return [clipping_report(record.norms, record.clipped, clip) for record in self.records]
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave the optimizers alone again."""
-        self._stop_listening()
+        """Remove the hooks."""
+        self._remove_hooks()
 
-    def _stop_listening(self) -> None:
+    def _remove_hooks(self) -> None:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
@@ -200,25 +197,25 @@ class GradientNorm(Callback):
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the norms so far, so that a resumed run reports on all of it."""
+        """Save the norms so far, so that a resumed run reports on all steps."""
         self._read(trainer, pl_module)
         records = [record.state_dict() for record in self.records]
         checkpoint[STATE] = {"batches": self.batches, "records": records}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the norms."""
         state = checkpoint.get(STATE, {"batches": 0, "records": []})
         self.batches, self.records = state["batches"], [NormRecord() for _ in state["records"]]
         for record, saved in zip(self.records, state["records"], strict=True):
             record.load_state_dict(saved)
 
 
-def _note_norms(step: Step, norms: Norms, optimizer: Optimizer) -> None:
+def _set_norms(step: Step, norms: Norms, optimizer: Optimizer) -> None:
     step.before = _unscaled(norms.true.detach(), step, optimizer)
     if norms.divisor is not norms.true:
         step.divisor = _unscaled(norms.divisor.detach(), step, optimizer)
 
 
 def _unscaled(norm: Tensor, step: Step, optimizer: Optimizer) -> Tensor:
-    """The true norm where the gradients still carry the scaler's scale."""
+    """Divide by the scaler's scale if the gradients still carry it."""
     return norm / step.scale if step.scale is not None and unscales_in_its_step(optimizer) else norm

@@ -1,4 +1,4 @@
-"""The gradient norms of an optimizer's steps, gathered on the device and read in one go."""
+"""Record the gradient norms of an optimizer's steps on the device, and copy them to the host together."""
 
 from array import array
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ from callbacks.gradients.measure import clipped_norm
 
 @dataclass(slots=True)
 class Step:
-    """What was measured around one optimizer step; tensors are `()` and stay on the device until they are read.
+    """Measurements of one optimizer step; tensors are `()` and stay on the device until they are read.
 
-    `divisor` is what clipping by norm divided by, where that isn't `before`.
+    `divisor` is the norm that clipping divided by, if it is not `before`.
     """
 
     before: Tensor | None = None
@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ReadStep:
-    """A `Step` as numbers. `after` is NaN where no step was taken, `scale` where there is no scaler."""
+    """A `Step` as numbers. `after` is NaN if the step was skipped, `scale` without a scaler."""
 
     before: float
     after: float
@@ -43,53 +43,53 @@ class ReadStep:
 
     @property
     def clipped(self) -> bool:
-        """Whether clipping made a difference."""
+        """Whether clipping reduced the norm."""
         return self.after < self.before
 
 
 class NormRecord:
-    """The norms of one optimizer: those since the last log, and all of them for the report."""
+    """The norms of one optimizer: those since the last log, and all for the report."""
 
     def __init__(self) -> None:
-        self.open: Step | None = None
-        self.waiting: list[Step] = []
+        self.current: Step | None = None
+        self.unread: list[Step] = []
         self.since_log: list[ReadStep] = []
         self.norms = array("f")
         self.skipped = self.clipped = 0
 
     def read(self, clip: float | None, unclipped: bool) -> None:
-        """Bring what waits to the host; see `read_steps`."""
-        steps = read_steps(self.waiting, clip, unclipped)
-        self.waiting = []
+        """Copy the unread steps to the host; see `read_steps`."""
+        steps = read_steps(self.unread, clip, unclipped)
+        self.unread = []
         self.since_log += steps
         self.norms.extend(step.before for step in steps)
         self.skipped += sum(step.skipped for step in steps)
         self.clipped += sum(step.clipped for step in steps if isfinite(step.before))
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers; what waits must have been read."""
+        """Return plain numbers; call `read` before."""
         since = [vars(step) for step in self.since_log]
         norms = torch.tensor(self.norms, dtype=torch.float32)
         return {"since_log": since, "norms": norms, "skipped": self.skipped, "clipped": self.clipped}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the numbers."""
         self.since_log = [ReadStep(**step) for step in state["since_log"]]
         self.norms = array("f", state["norms"].tolist())
         self.skipped, self.clipped = state["skipped"], state["clipped"]
 
 
 def read_steps(steps: Iterable[Step], clip: float | None, unclipped: bool) -> list[ReadStep]:
-    """Bring steps to the host, with one wait for the device.
+    """Copy steps to the host, waiting for the device once.
 
     Args:
         steps: As measured.
-        clip: The threshold of clipping by norm, from which the norm after it follows; `None`: it was measured.
-        unclipped: Whether there is no clipping at all, so that the norm after is that before.
+        clip: Threshold of clipping by norm, which gives the norm after clipping; `None`: it was measured.
+        unclipped: Whether there is no clipping, so that both norms are equal.
     """
     steps = list(steps)
     tensors = [_tensors(step) for step in steps]
-    numbers = iter(_numbers([tensor for own in tensors for tensor in own]))
+    numbers = iter(to_host([tensor for own in tensors for tensor in own]))
     return [
         _read_step(step, list(islice(numbers, len(own))), clip, unclipped)
         for step, own in zip(steps, tensors, strict=True)
@@ -101,10 +101,11 @@ def _tensors(step: Step) -> list[Tensor]:
     return [*single, *step.layers.values(), *step.layers_after.values()]
 
 
-def _numbers(tensors: list[Tensor]) -> list[float]:
+def to_host(tensors: list[Tensor]) -> list[float]:
+    """Copy scalars to the host, all at once."""
     if not tensors:
         return []
-    whole = [t if type(t) is Tensor else t.full_tensor() for t in tensors]  # type: ignore[attr-defined]  # FSDP2 keeps shards
+    whole = [t if type(t) is Tensor else t.full_tensor() for t in tensors]  # type: ignore[attr-defined]  # FSDP2 gives shards
     alike = [t if t.dtype == torch.float32 else t.float() for t in whole]
     return torch.stack(alike).tolist()  # type: ignore[no-any-return]
 
@@ -129,11 +130,11 @@ def _read_step(step: Step, numbers: list[float], clip: float | None, unclipped: 
 
 
 def means(steps: list[ReadStep], clipping: bool = True) -> dict[str, float]:
-    """Means over the steps whose norms are finite, the largest of them, and how many are not.
+    """Return the mean and maximum of the finite norms, how many are not finite, and what clipping did.
 
     Args:
         steps: At least one.
-        clipping: Whether there was clipping of which to tell.
+        clipping: Whether to include what clipping did.
 
     Example:
         >>> means([ReadStep(2.0, 1.0), ReadStep(float("inf"), nan, skipped=True)])

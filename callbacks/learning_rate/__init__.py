@@ -1,1 +1,1 @@
-"""The learning-rate finder and the scaling of rates; open `finder.py` first."""
+"""Find a learning rate by a range test, and scale rates to the batch size; open `finder.py` first."""

@@ -1,4 +1,4 @@
-"""Find a learning rate by a range test that leaves no trace: in a notebook, or at the start of a fit."""
+"""Find a learning rate by a range test: in a notebook, or at the start of a fit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,13 @@ from callbacks.learning_rate.preset import module_preset, write_preset
 from callbacks.learning_rate.scaling import scale_rates
 from callbacks.learning_rate.search import LRSearch, smoothed_repeats
 from callbacks.learning_rate.suggestions import Floats, Method, divergence, spaced_rates, suggest
-from callbacks.learning_rate.sweep import LRSweep, several_processes
+from callbacks.learning_rate.sweep import LRSweep, is_distributed
+from foundation.argument_checks import check_at_least
 from foundation.errors import UserError
-from foundation.trial_fit import private_fit, trainer_options
+from foundation.trial_fit import trainer_options, trial_fit
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side
-CONFIRM_SHARE = 0.2  # the last fifth of a short training is what counts
+CONFIRM_SHARE = 0.2  # of a short training, at its end, gives the final loss
 
 
 def find_lr(
@@ -38,31 +39,31 @@ def find_lr(
     folder: str | Path | None = None,
     **options: Any,
 ) -> LRSearch:
-    """Train copies of the module at rising rates, and read off which rates make the loss fall.
+    """Train copies of the module at rising learning rates, and suggest a rate from the losses.
 
-    The module, the data and every random stream are afterwards as before, also after an exception or Ctrl+C.
+    The module, the data and every random stream are left as they were, even after an exception or Ctrl+C.
 
     Args:
-        module: As it is now; its weights are the start of each repeat.
-        data: A data module, or training batches.
+        module: Each repeat starts from its present weights.
+        data: A data module, or a loader of training batches.
         low: First rate, > 0.
-        high: Last rate, > `low`; the test ends before it where the loss diverges.
+        high: Last rate, > `low`; the test ends earlier if the loss diverges.
         steps: Optimizer steps of a repeat, ≥ 20.
-        mode: Equal ratios between the rates (exponential), or equal differences (linear).
-        repeats: Passes, ≥ 1, each with another order of the data and other random numbers.
+        mode: Spacing of the rates: equal ratios (exponential) or equal differences (linear).
+        repeats: Number of passes, ≥ 1, each with another order of the data and other random numbers.
         method: Which suggestion is the pick; see `Suggestions`.
-        optimizer: Number of the optimizer, where a module has several; the others keep their rates.
+        optimizer: Index of the optimizer, if the module has several; the others keep their rates.
         confirm: Whether to train shortly at a third of the pick, the pick, and three times the pick.
-        confirm_steps: Optimizer steps of each of them, ≥ 20.
+        confirm_steps: Optimizer steps of each short training, ≥ 20.
         seed: ≥ 0.
-        trainer: Its device, precision, clipping and accumulation are used.
+        trainer: Whose device, precision, clipping and accumulation to use.
         folder: Where to write `lr_finder.png`, `.csv` and `.json`, and `lr_finder.yaml` for `fit -c` if the module has
             an `optimizer` that is a `functools.partial`; `None`: nowhere.
-        **options: Of the private trainer where no `trainer` is given, e.g. `precision="bf16-mixed"`.
+        **options: Of the trainer if no `trainer` is given, such as `precision="bf16-mixed"`.
 
     Raises:
         ValueError: An argument is outside its range.
-        UserError: The curve says nothing; the message says what to do.
+        UserError: No rate can be suggested from the losses; the message says what to change.
 
     Example:
         >>> import torch; from functools import partial
@@ -74,9 +75,9 @@ def find_lr(
         True
     """
     check_range(low, high, steps, repeats, seed)
-    settings = Settings(module, data, optimizer, seed, trainer, options)
+    passes = SweepSettings(module, data, optimizer, seed, trainer, options)
     rates = spaced_rates(low, high, steps, mode)
-    sweeps = [settings.sweep(rates, repeat) for repeat in range(repeats)]
+    sweeps = [passes.sweep(rates, repeat) for repeat in range(repeats)]
     curve, band, noise = smoothed_repeats([s.losses[: divergence(s.losses)] for s in sweeps], BETA)
     suggestions = suggest(rates, curve, noise, diverged=any(sweep.diverged for sweep in sweeps))
     losses = np.full((repeats, steps), np.nan)
@@ -86,12 +87,10 @@ def find_lr(
     per_group = [pick * relative for relative in sweeps[0].relative]
     search = LRSearch(rates, losses, curve, band, suggestions, method, pick, per_group)
     if confirm:
-        for rate in (pick / 3, pick, 3 * pick):
-            constant = np.full(confirm_steps, rate)
-            short = settings.sweep(constant, repeats).losses
-            tail = short[-max(int(CONFIRM_SHARE * confirm_steps), 1) :]
-            search.confirmation[rate] = float(tail.mean()) if len(short) == confirm_steps else float("inf")
-    if folder is not None and not (several_processes() and dist.get_rank()):
+        search.confirmation = {
+            rate: passes.final_loss(rate, confirm_steps, repeats) for rate in (pick / 3, pick, 3 * pick)
+        }
+    if folder is not None and not (is_distributed() and dist.get_rank()):
         search.save(Path(folder))
         if preset := module_preset(search, module):
             write_preset(search, preset, Path(folder))
@@ -99,20 +98,17 @@ def find_lr(
 
 
 def check_range(low: float, high: float, steps: int, repeats: int, seed: int) -> None:
-    """Refuse what makes no range test."""
+    """Check the arguments of a range test."""
     if not 0 < low < high:
         raise ValueError(f"low must be > 0 and below high, got low {low:g} and high {high:g}.")
-    if steps < 20:
-        raise ValueError(f"steps must be ≥ 20, got {steps}.")
-    if repeats < 1:
-        raise ValueError(f"repeats must be ≥ 1, got {repeats}.")
-    if seed < 0:
-        raise ValueError(f"seed must be ≥ 0, got {seed}.")
+    check_at_least("steps", steps, 20)
+    check_at_least("repeats", repeats, 1)
+    check_at_least("seed", seed, 0)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What all passes of a search share."""
+class SweepSettings:
+    """What all passes of a search have in common."""
 
     module: LightningModule
     data: Any
@@ -122,28 +118,33 @@ class Settings:
     options: dict[str, Any]
 
     def sweep(self, rates: Floats, repeat: int) -> LRSweep:
-        """One pass, with a copy of everything."""
-        rank, world = (dist.get_rank(), dist.get_world_size()) if several_processes() else (0, 1)
-        # Another epoch has another order; each process goes through other data, and their gradients are averaged.
+        """Run one pass on a copy of module and data."""
+        rank, world = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
+        # The epoch decides the order of the data: it differs between repeats and between processes.
         number = repeat * world + rank
         sweep = LRSweep(rates, self.optimizer, epoch=1000 * number)
         options = self.options | trainer_options(self.trainer)
-        private_fit(self.module, self.data, sweep, self.seed + number, **options)
+        trial_fit(self.module, self.data, sweep, self.seed + number, **options)
         return sweep
+
+    def final_loss(self, rate: float, steps: int, repeat: int) -> float:
+        """Train at a constant rate; return the mean of the last losses, infinity if the loss diverges."""
+        losses = self.sweep(np.full(steps, rate), repeat).losses
+        return float(losses[-max(int(CONFIRM_SHARE * steps), 1) :].mean()) if len(losses) == steps else float("inf")
 
 
 class LRFinder(Callback):
-    """Find a learning rate when a fit starts, and start the schedule from it.
+    """Find a learning rate when a fit starts, and scale the schedule to it.
 
-    The rate that the schedule goes up to (cosine's first, a warmup's last, OneCycle's peak) becomes the pick; the
-    ratios of the parameter groups stay. Nothing else changes: with `apply: false` the run ends with the same bits as
-    without the search. A resumed run is left alone: its rate is the checkpoint's.
+    The highest rate of the schedule (cosine's first, a warmup's last, OneCycle's peak) becomes the pick; the ratios
+    between parameter groups stay. Nothing else changes: with `apply: false` the run ends with the same bits as without
+    the search. A resumed run is not searched, and keeps the rate of its checkpoint.
 
-    Writes `lr_finder.png`, `lr_finder.csv` and `lr_finder.json` into the run's folder.
+    Writes `lr_finder.png`, `lr_finder.csv` and `lr_finder.json` into the run's folder; logs nothing.
 
     Args:
-        apply: Whether to use what was found.
-        low: See `find_lr`, as for all the others.
+        apply: Whether to use the pick.
+        low: See `find_lr`, as for the following arguments.
         high: See `find_lr`.
         steps: See `find_lr`.
         mode: See `find_lr`.
@@ -168,27 +169,20 @@ class LRFinder(Callback):
     ) -> None:
         check_range(low, high, steps, repeats, seed)
         self.apply = apply
-        self.arguments: dict[str, Any] = {
-            "low": low,
-            "high": high,
-            "steps": steps,
-            "mode": mode,
-            "repeats": repeats,
-            "method": method,
-            "seed": seed,
-        }
+        self.arguments: dict[str, Any] = {"low": low, "high": high, "steps": steps, "mode": mode}
+        self.arguments |= {"repeats": repeats, "method": method, "seed": seed}
         self.search: LRSearch | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Search, write, apply."""
+        """Search, write the files, and apply the pick."""
         if trainer.ckpt_path is not None:
-            rank_zero_info("LRFinder: the run is resumed, its learning rate is the checkpoint's; no search.")
+            rank_zero_info("LRFinder: no search, as the resumed run keeps the learning rate of its checkpoint.")
             return
         if getattr(trainer, "fast_dev_run", False):
-            rank_zero_info("LRFinder: fast_dev_run, no search.")
+            rank_zero_info("LRFinder: no search in a fast_dev_run.")
             return
-        self.search = find_lr(pl_module, data_of(trainer), trainer=trainer, **self.arguments)
-        folder = trainer.log_dir  # asks every process
+        self.search = find_lr(pl_module, training_data(trainer), trainer=trainer, **self.arguments)
+        folder = trainer.log_dir  # a broadcast: every process calls it
         if trainer.is_global_zero:
             print(self.search.summary())
             if folder is not None:
@@ -197,11 +191,11 @@ class LRFinder(Callback):
             scale_rates(trainer, self.search.pick)
 
 
-def data_of(trainer: Trainer) -> Any:
-    """The trainer's data module, or the training loader that it was given.
+def training_data(trainer: Trainer) -> Any:
+    """Return the trainer's data module, or its training loader.
 
     Raises:
-        UserError: Neither is there.
+        UserError: It has neither.
     """
     data: Any = getattr(trainer, "datamodule", None)
     if data is None:

@@ -1,4 +1,4 @@
-"""The part of a config that sets a found learning rate, as a preset that `fit -c` takes."""
+"""Write the found learning rate as a preset for `fit -c`."""
 
 from functools import partial
 from importlib import import_module
@@ -17,27 +17,27 @@ Spec = dict[str, Any]
 
 
 def rate_preset(search: LRSearch, class_path: str, optimizer: Spec, scheduler: Spec | None) -> Spec:
-    """Set the rate of the optimizer, and those that torch's OneCycleLR and CyclicLR have beside it.
+    """Return a preset with the rate of the optimizer, and those of torch's OneCycleLR and CyclicLR.
 
     Args:
-        search: What was found.
+        search: Result of the search.
         class_path: Of the module.
-        optimizer: As the config has it, with `lr` among its arguments.
-        scheduler: Likewise; `None`: none.
+        optimizer: Class path and arguments as in the config, among them `lr`.
+        scheduler: Likewise; `None` without one.
     """
-    rate = _short(search.winner)
-    chosen = {"optimizer": _with(optimizer, lr=rate)}
+    rate = _rounded(search.winner)
+    chosen = {"optimizer": _with_arguments(optimizer, lr=rate)}
     own = (scheduler or {}).get("init_args") or {}
     if scheduler and {"base_lr", "max_lr"} <= own.keys():
         lower, upper = search.suggestions.cyclic
-        chosen["scheduler"] = _with(scheduler, base_lr=_short(lower), max_lr=_short(upper))
+        chosen["scheduler"] = _with_arguments(scheduler, base_lr=_rounded(lower), max_lr=_rounded(upper))
     elif scheduler and "max_lr" in own:
-        chosen["scheduler"] = _with(scheduler, max_lr=rate)
+        chosen["scheduler"] = _with_arguments(scheduler, max_lr=rate)
     return {"model": {"class_path": class_path, "init_args": chosen}}
 
 
 def module_preset(search: LRSearch, module: LightningModule) -> Spec | None:
-    """The preset for a module that was made in Python.
+    """Return the preset for a module that was built in Python.
 
     Returns:
         `None` unless its `optimizer` is a `functools.partial` of a class with `lr` and plain arguments.
@@ -46,12 +46,12 @@ def module_preset(search: LRSearch, module: LightningModule) -> Spec | None:
     if optimizer is None or "lr" not in optimizer["init_args"]:
         return None
     scheduler = _spec(getattr(module, "scheduler", None))
-    return rate_preset(search, _path(type(module)), optimizer, scheduler)
+    return rate_preset(search, _class_path(type(module)), optimizer, scheduler)
 
 
 def write_preset(search: LRSearch, preset: Spec, folder: Path) -> Path:
     """Write `lr_finder.yaml`."""
-    text = f"# Learning rate found by a range test ({search.method}); lay it over the config: fit -c CONFIG -c THIS.\n"
+    text = f"# Learning rate found by a range test ({search.method}); use it after the config: fit -c CONFIG -c THIS.\n"
     (folder / PRESET).write_text(text + yaml.safe_dump(preset, sort_keys=False))
     return folder / PRESET
 
@@ -63,21 +63,21 @@ def _spec(factory: Any) -> Spec | None:
         name: list(value) if isinstance(value, tuple) else value for name, value in arguments_of(factory).items()
     }
     plain = all(isinstance(value, (int, float, str, list, type(None))) for value in arguments.values())
-    return {"class_path": _path(class_of(factory)), "init_args": arguments} if plain else None
+    return {"class_path": _class_path(class_of(factory)), "init_args": arguments} if plain else None
 
 
-def _path(kind: Any) -> str:
-    """The shortest path from which a class can be imported: that of its package, if it is there too."""
-    package = kind.__module__
-    while "." in package and getattr(import_module(package.rpartition(".")[0]), kind.__name__, None) is kind:
+def _class_path(cls: Any) -> str:
+    """Return the shortest path from which the class can be imported, such as that of its package."""
+    package = cls.__module__
+    while "." in package and getattr(import_module(package.rpartition(".")[0]), cls.__name__, None) is cls:
         package = package.rpartition(".")[0]
-    return f"{package}.{kind.__qualname__}"
+    return f"{package}.{cls.__qualname__}"
 
 
-def _with(spec: Spec, **changed: float) -> Spec:
+def _with_arguments(spec: Spec, **changed: float) -> Spec:
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in spec["init_args"].items()}
     return {"class_path": spec["class_path"], "init_args": plain | changed}
 
 
-def _short(rate: float) -> float:
+def _rounded(rate: float) -> float:
     return float(f"{rate:.3g}")

@@ -1,4 +1,4 @@
-"""The result of a learning-rate search: curves, suggestions, pick; its files."""
+"""The result of a learning-rate search: losses, suggestions, pick, figure and files."""
 
 import csv
 from dataclasses import asdict, dataclass, field
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class LRSearch:
-    """What a range test found.
+    """Result of a range test.
 
     Args:
         rates: Of the first parameter group, `(n,)`.
-        losses: Raw losses, a row a repeat, NaN behind its end, `(r, n)`.
+        losses: Raw losses of `r` repeats, NaN after the end of each, `(r, n)`.
         curve: Mean of the smoothed repeats, `(m,)`, m ≤ n.
         band: Lowest and highest smoothed repeat, `(2, m)`.
-        suggestions: Learning rates that the curve speaks for.
+        suggestions: Learning rates read from the curve.
         method: Which of them is the pick.
-        pick: The learning rate to use, for the first parameter group.
-        per_group: Rate of every group, in the ratio that the optimizer gave them.
-        confirmation: Final loss by rate of a short training at each, if it was asked for.
+        pick: Suggested learning rate of the first parameter group.
+        per_group: Rate of every group, in the optimizer's ratios.
+        confirmation: Final loss by rate of the short trainings, if there were any.
     """
 
     rates: Floats
@@ -41,7 +41,7 @@ class LRSearch:
     confirmation: dict[float, float] = field(default_factory=dict)
 
     def summary(self) -> str:
-        """A few lines for a terminal."""
+        """Return some lines for a terminal."""
         found = asdict(self.suggestions)
         lower, upper = found.pop("cyclic")
         lines = [f"{name.replace('_', ' '):<14} {rate:.3g}" for name, rate in found.items()]
@@ -57,12 +57,12 @@ class LRSearch:
 
     @property
     def winner(self) -> float:
-        """The rate with the lowest loss in the confirmation; without one the pick."""
+        """The rate with the lowest loss in the confirmation; without it the pick."""
         finite = {rate: loss for rate, loss in self.confirmation.items() if np.isfinite(loss)}
         return min(finite, key=lambda rate: finite[rate]) if finite else self.pick
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers."""
+        """Return plain numbers for JSON."""
         return {
             "pick": self.pick,
             "method": self.method,
@@ -74,7 +74,7 @@ class LRSearch:
         }
 
     def plot(self) -> "Figure":
-        """Loss against learning rate with the suggestions."""
+        """Draw loss against learning rate, with the suggestions."""
         return lr_figure(self)
 
     def save(self, folder: Path) -> None:
@@ -92,33 +92,31 @@ class LRSearch:
 
 
 def smoothed_repeats(sweeps: list[Floats], beta: float) -> tuple[Floats, Floats, float]:
-    """Mean, band and noise of the smoothed repeats, as far as all of them go.
+    """Smooth the repeats and return mean, band and noise, up to the end of the shortest.
 
     Args:
-        sweeps: Losses of each repeat up to its divergence.
+        sweeps: Losses of each repeat before it diverges.
         beta: See `running_mean`.
 
     Returns:
-        Mean `(m,)`; lowest and highest `(2, m)`; standard deviation of a point of the mean.
+        Mean `(m,)`; minimum and maximum `(2, m)`; standard deviation of a point of the mean.
     """
     end = min(len(losses) for losses in sweeps)
     if end == 0:
         return np.empty(0), np.empty((2, 0)), 0.0
     rows = np.stack([smooth(_capped(losses[:end]), beta) for losses in sweeps])
-    # What is left of a loss beside its smooth curve, averaged as the curve is. Taken before the curve turns steep.
-    rough = np.concatenate([(losses[:end] - row)[: max(end // 2, 2)] for losses, row in zip(sweeps, rows, strict=True)])
-    noise = float(np.std(rough)) * np.sqrt((1 - beta) / (1 + beta) / len(sweeps))
+    # Deviations from the smooth curve give the noise of one loss. Only the first half counts, where the curve is flat.
+    deviations = np.concatenate(
+        [(losses[:end] - row)[: max(end // 2, 2)] for losses, row in zip(sweeps, rows, strict=True)]
+    )
+    noise = float(np.std(deviations)) * np.sqrt((1 - beta) / (1 + beta) / len(sweeps))
     return rows.mean(axis=0), np.stack([rows.min(axis=0), rows.max(axis=0)]), float(noise)
 
 
 def _capped(losses: Floats) -> Floats:
-    """As far above the first losses as the lowest is below them: a blow-up must not lift what comes before it."""
-    plain = losses[: max(len(losses) // 10, 3)].mean()
-    return np.minimum(losses, plain + max(plain - losses.min(), 0.1 * abs(plain)))
-
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    """Limit losses to as far above the first ones as the lowest is below: divergence must not lift its surroundings."""
+    start = losses[: max(len(losses) // 10, 3)].mean()
+    return np.minimum(losses, start + max(start - losses.min(), 0.1 * abs(start)))
 
 
 COLORS = {  # Okabe and Ito
@@ -129,12 +127,8 @@ COLORS = {  # Okabe and Ito
 }
 
 
-def lr_figure(search: "LRSearch") -> "Figure":
-    """Loss against learning rate (log axis): smoothed mean, band of the repeats, raw losses faint, suggestions marked.
-
-    Returns:
-        A figure that belongs to no window.
-    """
+def lr_figure(search: LRSearch) -> "Figure":
+    """Draw loss against learning rate: smoothed mean, range of the repeats, raw losses, suggestions."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.4), layout="constrained")

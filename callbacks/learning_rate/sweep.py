@@ -1,4 +1,4 @@
-"""One pass of a range test: a rate for each optimizer step, the loss at each, the ratios of the groups kept."""
+"""One pass of a learning-rate range test: set a rate at each optimizer step and record the loss."""
 
 from typing import Any
 
@@ -13,39 +13,39 @@ from callbacks.gradients.measure import current_scale
 from callbacks.learning_rate.suggestions import Floats, divergence
 from foundation.errors import UserError
 
-LOOK_EVERY = 10  # steps between two looks at the losses, which wait for the device
+READ_EVERY = 10  # steps between two reads of the losses, which wait for the device
 
 
-def top_rate(group: dict[str, Any]) -> float:
-    """The highest rate that a group's schedule goes up to: torch's OneCycleLR keeps it beside the current one."""
+def peak_rate(group: dict[str, Any]) -> float:
+    """Return the highest rate of a group's schedule; torch's OneCycleLR stores it in the group."""
     return float(max(group[key] for key in ("lr", "initial_lr", "max_lr") if key in group))
 
 
 def relative_rates(optimizer: Optimizer) -> list[float]:
-    """Each group's rate relative to the first group's.
+    """Return each group's rate relative to the first group's.
 
     Raises:
         UserError: The first group's rate is 0.
     """
-    rates = [top_rate(group) for group in optimizer.param_groups]
+    rates = [peak_rate(group) for group in optimizer.param_groups]
     if rates[0] == 0:
         raise UserError(
-            "The first parameter group has learning rate 0, to which no other can be set in proportion: give it one."
+            "The first parameter group has learning rate 0, so the other groups have no ratio to it: set one."
         )
     return [rate / rates[0] for rate in rates]
 
 
 class LRSweep(Callback):
-    """Sets the rates and gathers the losses. Made anew for each pass.
+    """Set the rates and record the losses of one pass.
 
     Args:
-        rates: Of the optimizer's first group at each of its steps.
-        number: Which optimizer, where there are several; the others keep their rates.
-        epoch: The number that the first epoch has, hence the order of the data.
+        rates: Of the optimizer's first group, at each step.
+        index: Of the optimizer, if there are several; the others keep their rates.
+        epoch: Number of the first epoch, which decides the order of the data.
     """
 
-    def __init__(self, rates: Floats, number: int = 0, epoch: int = 0) -> None:
-        self.rates, self.number, self.epoch = rates, number, epoch
+    def __init__(self, rates: Floats, index: int = 0, epoch: int = 0) -> None:
+        self.rates, self.index, self.epoch = rates, index, epoch
         self.steps = 0
         self._window: list[Tensor] = []
         self._losses: list[Tensor] = []
@@ -54,14 +54,14 @@ class LRSweep(Callback):
         self.relative: list[float] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the schedules away; in manual optimization the module steps them itself, and is overruled."""
-        if self.number >= len(trainer.optimizers):
-            raise UserError(f"optimizer is {self.number}, but there are {len(trainer.optimizers)}, counted from 0.")
+        """Remove the schedules; in manual optimization the module steps them, and `_set_rates` overrides the result."""
+        if self.index >= len(trainer.optimizers):
+            raise UserError(f"optimizer is {self.index}, but there are {len(trainer.optimizers)}, counted from 0.")
         if pl_module.automatic_optimization:
             trainer.lr_scheduler_configs.clear()
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self.epoch
-        self.relative = relative_rates(trainer.optimizers[self.number])
+        self.relative = relative_rates(trainer.optimizers[self.index])
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Set the rate."""
@@ -69,18 +69,18 @@ class LRSweep(Callback):
 
     def _set_rates(self, trainer: Trainer) -> None:
         rate = float(self.rates[min(self.steps, len(self.rates) - 1)])
-        for group, relative in zip(trainer.optimizers[self.number].param_groups, self.relative, strict=True):
+        for group, relative in zip(trainer.optimizers[self.index].param_groups, self.relative, strict=True):
             group["lr"] = rate * relative
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Keep the loss, unscaled, of the whole accumulation window."""
+        """Record the unscaled loss of a batch of the accumulation window."""
         scale = current_scale(trainer, loss.device)
         value = loss.detach().float() if scale is None else loss.detach().float() / scale
         self._window.append(value * trainer.accumulate_grad_batches)
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the mean gradient of all processes; each of them goes through other data."""
-        if not several_processes():
+        """Average the gradients over processes; each has other data."""
+        if not is_distributed():
             return
         for parameter in pl_module.parameters():
             if parameter.grad is not None:
@@ -88,9 +88,9 @@ class LRSweep(Callback):
                 parameter.grad /= dist.get_world_size()
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """The losses since the last step of any optimizer are those of this one."""
+        """Record the losses since the last step of any optimizer, if this is the searched one."""
         window, self._window = self._window, []
-        if getattr(optimizer, "optimizer", optimizer) is not trainer.optimizers[self.number]:
+        if getattr(optimizer, "optimizer", optimizer) is not trainer.optimizers[self.index]:
             return
         self._set_rates(trainer)
         if window and self.steps < len(self.rates):
@@ -100,9 +100,9 @@ class LRSweep(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the losses now and then; stop at the end of the rates, or where the loss diverged."""
+        """Read the losses every few steps; stop after the last rate or when the loss diverges."""
         done = self.steps >= len(self.rates)
-        if not (done or (self.steps and self.steps % LOOK_EVERY == 0)) or not self._losses:
+        if not (done or (self.steps and self.steps % READ_EVERY == 0)) or not self._losses:
             return
         self._read()
         end = divergence(self.losses)
@@ -111,13 +111,13 @@ class LRSweep(Callback):
 
     def _read(self) -> None:
         new = torch.stack(self._losses)
-        if several_processes():
+        if is_distributed():
             dist.all_reduce(new)
             new /= dist.get_world_size()
         self._losses = []
         self.losses = np.concatenate([self.losses, new.double().cpu().numpy()])
 
 
-def several_processes() -> bool:
-    """Whether there are other processes to agree with."""
+def is_distributed() -> bool:
+    """Return whether there are several processes."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

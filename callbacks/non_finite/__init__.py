@@ -1,1 +1,1 @@
-"""Find where a NaN or infinity came from; open `black_box.py` first."""
+"""Find where a NaN or infinity comes from, and repeat its step; open `black_box.py` first."""

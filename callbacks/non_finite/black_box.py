@@ -1,4 +1,4 @@
-"""Stop at the first value that is not finite, say where it was made, and keep what is needed to repeat the step."""
+"""Stop at the first NaN or infinity, name its origin, and save the step so that it can be repeated."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from callbacks.gradients.measure import scaler_of, total_norm
-from callbacks.non_finite.file import write_black_box
-from callbacks.non_finite.trace import Fault, bad_value, tensors_in, trace_step
+from callbacks.non_finite.replay import write_black_box
+from callbacks.non_finite.trace import NonFiniteOrigin, non_finite, tensors_in, trace_step
+from foundation.argument_checks import require_choice
 from foundation.errors import UserError
 from foundation.random_streams import random_state
 from foundation.trial_fit import trainer_options
@@ -20,41 +21,40 @@ from lightning_modules.optimizers.taken_steps import drop_step, keep_steps
 
 
 class NonFiniteError(UserError):
-    """A loss, gradient, activation or weight is not finite; the message says where it was made first."""
+    """A loss, gradient, activation or weight is not finite; the message names its origin."""
 
 
 class BlackBox(Callback):
-    """Watch for NaN and infinity in loss and gradients before each optimizer step, in weights before each save.
+    """Check loss and gradients for NaN and infinity before each optimizer step, and weights before each save.
 
-    At the first one the step is repeated on a copy with every module watched. The run ends with the name of the module
-    or parameter, the weights as they were before the step; or the step is left out, buffers restored: with Descent's
-    modules the schedule then does not advance. `black_box.pt` in the run's folder holds the batches, weights and random
-    streams of the first time: `descent replay FILE` reproduces it. A checkpoint with weights that are not finite is
-    never written, so the last one on the disk is good.
+    When one is found, the step is repeated on a copy with a hook on every module. Then the run stops with the name of
+    the module or parameter, its weights being those from before the step. Or the step is skipped and the buffers are
+    restored; with Descent's modules the schedule does not advance then. `black_box.pt` in the run's folder holds the
+    batches, weights and random streams of the first such step, and `descent replay FILE` repeats it. A checkpoint with
+    non-finite weights is never written, so the last one on the disk is good.
 
-    Under a gradient scaler gradients overflow now and then, and the scaler leaves such steps out; they count only when
-    the scale is below 1, so that no scaling can be the cause.
+    With a gradient scaler, gradients overflow now and then and the scaler skips these steps. They are reported only if
+    the scale is below 1, where scaling cannot be the cause.
 
-    It asks the device once an optimizer step. Nothing in the run is changed: it ends with the same bits.
+    The check waits for the device once an optimizer step and does not change the run's results.
 
     Args:
-        action: `stop` the run, or `skip` the step and go on.
-        activations: Also look at the output of every layer, for what never reaches the loss. Costs a pass over each.
+        action: `stop` the run, or `skip` the step and continue.
+        activations: Also check every layer's output, for values that do not reach the loss; a pass over each output.
         path: Of the file; by default `black_box.pt` in the run's folder.
 
     Raises:
         ValueError: `action` is neither.
-        NonFiniteError: Something is not finite.
+        NonFiniteError: A value is not finite.
     """
 
     def __init__(
         self, action: Literal["stop", "skip"] = "stop", activations: bool = False, path: str | Path | None = None
     ) -> None:
-        if action not in ("stop", "skip"):
-            raise ValueError(f"action must be stop or skip, got {action!r}.")
+        require_choice("action", action, ("stop", "skip"))
         self.action, self.activations, self.path = action, activations, path
-        self.faults: list[tuple[int, Fault | None]] = []
-        """Step and fault of each time."""
+        self.found: list[tuple[int, NonFiniteOrigin | None]] = []
+        """Optimizer step and origin of each non-finite step."""
         self._window: list[Any] = []
         self._random: list[dict[str, Any]] = []
         self._buffers: dict[str, Tensor] = {}
@@ -63,26 +63,26 @@ class BlackBox(Callback):
         self._hooks: list[Any] = []
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Come after those that reseed (ExactResume), and before those that save."""
+        """Move behind callbacks that reseed (ExactResume) and before those that save."""
         others = [callback for callback in trainer.callbacks if callback is not self]  # type: ignore[attr-defined]
         savers = [index for index, callback in enumerate(others) if isinstance(callback, Checkpoint)]
         place = savers[0] if savers else len(others)
         trainer.callbacks = [*others[:place], self, *others[place:]]  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin with nothing; listen to the layers if asked."""
-        self._forget()
-        self._stop_listening()
+        """Clear the record; hook the layers if `activations`."""
+        self._clear()
+        self._remove_hooks()
         if self.activations:
             layers = [layer for layer in pl_module.modules() if not list(layer.children())]
-            self._hooks = [layer.register_forward_hook(self._see) for layer in layers]
+            self._hooks = [layer.register_forward_hook(self._check_output) for layer in layers]
 
-    def _see(self, layer: nn.Module, arguments: Any, output: Any) -> None:
+    def _check_output(self, layer: nn.Module, arguments: Any, output: Any) -> None:
         if layer.training:
             self._finite += [torch.isfinite(t.detach()).all() for t in tensors_in(output) if t.is_floating_point()]
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Remember how this batch began."""
+        """Record batch, random streams and, at the start of a window, the buffers."""
         self._keep_steps(trainer)
         if not self._window:
             self._buffers = {name: buffer.detach().clone() for name, buffer in pl_module.named_buffers()}
@@ -90,60 +90,60 @@ class BlackBox(Callback):
         self._random.append(random_state())
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Remember the loss."""
+        """Record the loss."""
         self._losses.append(loss.detach())
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Look, once, before anything is clipped or changed."""
+        """Check losses, outputs and gradients before clipping changes them."""
         self._keep_steps(trainer)
         if not self._losses:
             return
         forward = torch.isfinite(torch.stack([loss.float() for loss in self._losses])).all()
-        for seen in self._finite:
-            forward = forward & seen
+        for finite in self._finite:
+            forward = forward & finite
         norm = total_norm(optimizer)
-        bad = torch.stack([~forward, ~torch.isfinite(norm)]).float()
-        if trainer.world_size > 1:  # all processes must do the same
-            bad = trainer.strategy.reduce(bad, reduce_op="sum")  # type: ignore[assignment]
-        in_forward, in_backward = (bool(number) for number in bad.tolist())
+        counts = torch.stack([~forward, ~torch.isfinite(norm)]).float()
+        if trainer.world_size > 1:  # all processes must take the same branch
+            counts = trainer.strategy.reduce(counts, reduce_op="sum")  # type: ignore[assignment]
+        in_forward, in_backward = (bool(number) for number in counts.tolist())
         scaler = scaler_of(trainer)
         if in_forward or (in_backward and (scaler is None or scaler.get_scale() < 1)):
-            self._found(trainer, pl_module, optimizer, norm)
+            self._handle(trainer, pl_module, optimizer, norm)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """A new window begins after a step."""
+        """Clear the record after each accumulation window."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch:
-            self._forget()
+            self._clear()
 
     def _keep_steps(self, trainer: Trainer) -> None:
         if self.action == "skip":
             for optimizer in trainer.optimizers:
                 keep_steps(optimizer)
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._window, self._random, self._losses, self._finite = [], [], [], []
 
-    # -- found ---------------------------------------------------------------------------------------------------------
+    # -- a non-finite step ---------------------------------------------------------------------------------------------
 
-    def _found(self, trainer: Trainer, module: LightningModule, optimizer: Optimizer, norm: Tensor) -> None:
-        self._stop_listening()
+    def _handle(self, trainer: Trainer, module: LightningModule, optimizer: Optimizer, norm: Tensor) -> None:
+        self._remove_hooks()
         options = trainer_options(trainer)
         options.pop("limit_train_batches", None)
-        fault = trace_step(module, self._window, self._random, self._buffers, options)
-        self.faults.append((trainer.global_step, fault))
-        path = self._path(trainer)  # asks every process
-        if len(self.faults) == 1:
-            self._write(path, trainer, module, fault)
-        what, path = _of_all(trainer, str(fault or ""), path)
+        origin = trace_step(module, self._window, self._random, self._buffers, options)
+        self.found.append((trainer.global_step, origin))
+        path = self._path(trainer)  # a broadcast: every process calls it
+        if len(self.found) == 1:
+            self._write(path, trainer, module, origin)
+        what, path = _first_of_ranks(trainer, str(origin or ""), path)
         text = f"step {trainer.global_step + 1}, epoch {trainer.current_epoch + 1}: {what}"
         if self.action == "stop":
             raise NonFiniteError(
                 f"{text}. The weights are those from before the step. Repeat it: descent replay {path}"
             )
-        again = f" Repeat it: descent replay {path}" if len(self.faults) == 1 else ""
-        rank_zero_warn(f"{text}; the step is left out.{again}")
+        again = f" Repeat it: descent replay {path}" if len(self.found) == 1 else ""
+        rank_zero_warn(f"{text}; the step is skipped.{again}")
         drop_step(optimizer, norm)
         for name, buffer in module.named_buffers():
             buffer.copy_(self._buffers[name])
@@ -154,13 +154,13 @@ class BlackBox(Callback):
         rank = f"-rank{trainer.global_rank}" if trainer.world_size > 1 else ""
         return Path(self.path) if self.path else folder / f"black_box{rank}.pt"
 
-    def _write(self, path: Path, trainer: Trainer, module: LightningModule, fault: Fault | None) -> None:
+    def _write(self, path: Path, trainer: Trainer, module: LightningModule, origin: NonFiniteOrigin | None) -> None:
         config = Path(trainer.log_dir or trainer.default_root_dir) / "config.yaml"
         scaler = scaler_of(trainer)
         write_black_box(
             path,
             {
-                "fault": fault,
+                "fault": origin,
                 "step": trainer.global_step,
                 "epoch": trainer.current_epoch,
                 "batches": self._window,
@@ -176,33 +176,33 @@ class BlackBox(Callback):
         )
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Refuse to save weights that are not finite."""
+        """Raise an error instead of saving non-finite weights."""
         for name, tensor in checkpoint["state_dict"].items():
-            if isinstance(tensor, Tensor) and (value := bad_value(tensor)):
+            if isinstance(tensor, Tensor) and (value := non_finite(tensor)):
                 raise NonFiniteError(
                     f"step {trainer.global_step}: {value} in the weights {name} after the step, with a finite loss and "
                     "gradient: the learning rate is too high. Nothing was saved; the checkpoint before is good."
                 )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave layers and optimizers alone again."""
+        """Remove the hooks."""
         self._keep_steps(trainer)
-        self._stop_listening()
+        self._remove_hooks()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave layers and optimizers alone again."""
+        """Remove the hooks."""
         self._keep_steps(trainer)
-        self._stop_listening()
+        self._remove_hooks()
 
-    def _stop_listening(self) -> None:
+    def _remove_hooks(self) -> None:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
 
 
-def _of_all(trainer: Trainer, fault: str, path: Path) -> tuple[str, Path]:
-    """What the first process that found something found, and the file it wrote; every process says the same."""
-    found = [(fault, str(path))]
+def _first_of_ranks(trainer: Trainer, origin: str, path: Path) -> tuple[str, Path]:
+    """Return what the first rank with an origin found and the file it wrote, the same on every rank."""
+    found = [(origin, str(path))]
     if trainer.world_size > 1:
         found = [trainer.strategy.broadcast(found[0], src=rank) for rank in range(trainer.world_size)]
     for rank, (text, file) in enumerate(found):

@@ -1,8 +1,8 @@
-"""Run a step again on a copy, and name the first place in it that is not finite."""
+"""Run a step again on a copy of the module, and find the first value in it that is not finite."""
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from foundation.random_streams import set_random_state
-from foundation.trial_fit import private_fit
+from foundation.trial_fit import trial_fit
 
 
 @dataclass(frozen=True)
-class Fault:
-    """The first non-finite value of a step.
+class NonFiniteOrigin:
+    """The first NaN or infinity of a step.
 
     Args:
         kind: `weight`, `batch`, `activation`, `loss` or `gradient`.
-        name: The parameter or module; for a gradient the module whose backward made it.
+        name: Of the parameter or module; for a gradient of the module whose backward produced it.
         value: `NaN` or `inf`.
-        loss: The losses of the step's batches, as far as they were computed.
+        loss: Losses of the step's batches, as far as they were computed.
     """
 
     kind: str
@@ -31,127 +31,123 @@ class Fault:
     loss: tuple[float, ...] = ()
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe it in a sentence."""
         where = {
             "weight": f"{self.value} in the weights {self.name}, before the step",
             "batch": f"{self.value} in the batch itself",
             "activation": f"{self.value} first in the output of {self.name}",
             "loss": f"{self.value} in the loss, every layer's output being finite",
-            "gradient": f"{self.value} first in the gradient made by the backward of {self.name}",
+            "gradient": f"{self.value} first in the gradient from the backward of {self.name}",
         }
         return where[self.kind]
 
 
-class _TracedError(Exception):
+class _TraceFinishedError(Exception):
     """Ends the traced step before the optimizer is called."""
 
 
-class FaultTrace(Callback):
-    """Watches every module's output and gradients in one optimizer step of a copy.
+class NonFiniteTracer(Callback):
+    """Check every module's outputs and gradients in one optimizer step of a copy.
 
     Args:
-        random: The state of the random streams before each batch.
+        random: State of the random streams before each batch.
     """
 
     def __init__(self, random: list[dict[str, Any]]) -> None:
         self.random = random
-        self.fault: Fault | None = None
+        self.origin: NonFiniteOrigin | None = None
         self.losses: list[Tensor] = []
-        self._gradients: list[tuple[str, str, str | None]] = []  # side, module, what is wrong
+        self._gradients: list[tuple[str, str, str | None]] = []  # input or output, module, NaN or inf
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the weights; listen to every module."""
+        """Check the weights; hook every module."""
         for name, tensor in [*pl_module.named_parameters(), *pl_module.named_buffers()]:
-            self._note("weight", name, tensor)
+            self._check("weight", name, tensor)
         for name, module in pl_module.named_modules():
             if module is not pl_module:
                 module.register_forward_pre_hook(self._before(name))
                 module.register_forward_hook(self._after(name))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Draw what was drawn."""
+        """Restore the random streams of this batch; check the batch."""
         if batch_idx < len(self.random):
             set_random_state(self.random[batch_idx])
         for tensor in tensors_in(batch):
-            self._note("batch", "batch", tensor)
+            self._check("batch", "batch", tensor)
 
     def _before(self, name: str) -> Any:
         def hook(module: nn.Module, arguments: Any) -> None:
             for tensor in tensors_in(arguments):
-                self._watch(tensor, "input", name)
+                self._check_gradient(tensor, "input", name)
 
         return hook
 
     def _after(self, name: str) -> Any:
         def hook(module: nn.Module, arguments: Any, output: Any) -> None:
             for tensor in tensors_in(output):
-                self._note("activation", f"{name} ({type(module).__name__})", tensor)
-                self._watch(tensor, "output", name)
+                self._check("activation", f"{name} ({type(module).__name__})", tensor)
+                self._check_gradient(tensor, "output", name)
 
         return hook
 
-    def _watch(self, tensor: Tensor, side: str, name: str) -> None:
+    def _check_gradient(self, tensor: Tensor, side: str, name: str) -> None:
         if tensor.requires_grad and not tensor.is_leaf:
             tensor.register_hook(
-                lambda grad: self._gradients.append((side, name, bad_value(grad)))  # type: ignore[func-returns-value]
+                lambda grad: self._gradients.append((side, name, non_finite(grad)))  # type: ignore[func-returns-value]
             )
 
-    def _note(self, kind: str, name: str, tensor: Tensor) -> None:
-        if self.fault is None and (value := bad_value(tensor)):
-            self.fault = Fault(kind, name, value)
+    def _check(self, kind: str, name: str, tensor: Tensor) -> None:
+        if self.origin is None and (value := non_finite(tensor)):
+            self.origin = NonFiniteOrigin(kind, name, value)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Look at the loss."""
+        """Check the loss."""
         self.losses.append(loss.detach())
-        self._note("loss", "loss", loss)
+        self._check("loss", "loss", loss)
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the gradients, in the order in which the backward made them."""
-        self._name_gradient()
+        """Find the module that produced the first non-finite gradient."""
+        self._find_gradient()
         for name, parameter in pl_module.named_parameters():
             if parameter.grad is not None:
-                self._note("gradient", name, parameter.grad)
-        if self.fault is not None:
-            raise _TracedError
+                self._check("gradient", name, parameter.grad)
+        if self.origin is not None:
+            raise _TraceFinishedError
 
-    def _name_gradient(self) -> None:
-        """The backward that was going on when the first bad gradient came: its output's had come, its input's not."""
-        going_on: list[str] = []
+    def _find_gradient(self) -> None:
+        """Go through the gradients in their order: a module's backward runs from its output's to its input's."""
+        running: list[str] = []
         for side, name, value in self._gradients:
-            if value is not None and self.fault is None:
-                maker = going_on[-1] if going_on else f"what follows {name}"
-                self.fault = Fault("gradient", maker, value)
+            if value is not None and self.origin is None:
+                self.origin = NonFiniteOrigin("gradient", running[-1] if running else f"what follows {name}", value)
             elif side == "output":
-                going_on.append(name)
-            elif name in going_on:
-                going_on.remove(name)
+                running.append(name)
+            elif name in running:
+                running.remove(name)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Nothing was found: end all the same, the weights are not to be touched."""
-        raise _TracedError
+        """End the step without a finding."""
+        raise _TraceFinishedError
 
 
-def bad_value(tensor: Tensor) -> str | None:
-    """`NaN` or `inf` if there is one in the tensor."""
+def non_finite(tensor: Tensor) -> str | None:
+    """Return `NaN` or `inf` if the tensor has one."""
     if not (tensor.is_floating_point() or tensor.is_complex()) or bool(torch.isfinite(tensor).all()):
         return None
     return "NaN" if bool(torch.isnan(tensor).any()) else "inf"
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Every tensor in a batch, an output or the like."""
+    """Yield every tensor in nested dicts, lists and tuples."""
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from tensors_in(item)
 
 
 class _Batches:
-    """A loader of batches that are ready; a plain list would count as several loaders."""
+    """Loader of given batches; Lightning takes a plain list for several loaders."""
 
     def __init__(self, batches: list[Any]) -> None:
         self.batches = batches
@@ -169,27 +165,26 @@ def trace_step(
     random: list[dict[str, Any]],
     buffers: dict[str, Tensor],
     options: dict[str, Any],
-) -> Fault | None:
-    """Repeat a step on a copy of the module, and say where it is first not finite; `None` if it is nowhere.
+) -> NonFiniteOrigin | None:
+    """Repeat a step on a copy of the module; return its first non-finite value, `None` if all are finite.
 
     Args:
         module: With the weights from before the step.
-        batches: The accumulation window, as the module gets them.
+        batches: Batches of the accumulation window, on the device.
         random: State of the random streams before each of them.
-        buffers: From before the step, by name.
-        options: Of the private trainer.
+        buffers: By name, from before the step.
+        options: Of the trainer that repeats the step.
     """
-    trace = FaultTrace(random)
+    tracer = NonFiniteTracer(random)
 
-    def as_before(twin: LightningModule) -> None:
-        for name, buffer in twin.named_buffers():
+    def restore(copy: LightningModule) -> None:
+        for name, buffer in copy.named_buffers():
             if name in buffers:
                 buffer.copy_(buffers[name])
-        twin.on_after_batch_transfer = lambda batch, dataloader_idx: batch  # type: ignore[method-assign]
+        copy.on_after_batch_transfer = lambda batch, dataloader_idx: batch  # type: ignore[method-assign]
 
-    with suppress(_TracedError):
-        private_fit(module, _Batches(batches), trace, seed=0, adjust=as_before, **options)
-    if trace.fault is None:
+    with suppress(_TraceFinishedError):
+        trial_fit(module, _Batches(batches), tracer, seed=0, prepare=restore, **options)
+    if tracer.origin is None:
         return None
-    losses = tuple(float(loss) for loss in trace.losses)
-    return Fault(trace.fault.kind, trace.fault.name, trace.fault.value, losses)
+    return replace(tracer.origin, loss=tuple(float(loss) for loss in tracer.losses))

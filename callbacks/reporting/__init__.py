@@ -1,1 +1,1 @@
-"""What a run tells while it trains: progress, history, images, predictions; open `progress.py` first."""
+"""Report on a run: progress, history and curves, first images, predictions; open `progress.py` first."""

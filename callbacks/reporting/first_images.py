@@ -1,4 +1,4 @@
-"""The images of the first training batch, as the network sees them, in TensorBoard."""
+"""Log the images of the first training batch to TensorBoard, as the network receives them."""
 
 from typing import Any
 
@@ -6,31 +6,31 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from foundation.images import contact_sheet, is_image_batch
-from foundation.tensorboard import tensorboards
+from foundation.loggers import tensorboards
 
 
 class FirstImages(Callback):
-    """Put the first batch's images, augmented and normalised, into TensorBoard, spread to the range of its values.
+    """Log the first batch's images to TensorBoard, augmented and normalised, with the contrast stretched.
 
-    It listens to the module's `network` for one call: the other steps cost nothing, and no number changes. Without a
-    TensorBoard logger, images of one or three channels, or a `network`, it does nothing.
+    A hook on the module's `network` is removed after one call, so other steps cost nothing. Without a TensorBoard
+    logger, a `network`, or images of one or three channels, it does nothing.
 
-    | what | tag |
+    | key | value |
     | --- | --- |
-    | up to 16 images | `images/first training batch` |
+    | `images/first training batch` | up to 16 images |
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen, where the run begins."""
+        """Hook the network, unless the run is resumed."""
         boards = tensorboards(trainer) if trainer.is_global_zero else []
         network = getattr(pl_module, "network", None)
         if not boards or trainer.global_step or not isinstance(network, nn.Module):
             return
 
-        def look(layer: nn.Module, fed: tuple[Any, ...]) -> None:
+        def log_images(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
             handle.remove()
-            if fed and isinstance(fed[0], Tensor) and is_image_batch(fed[0]):
+            if inputs and isinstance(inputs[0], Tensor) and is_image_batch(inputs[0]):
                 for board in boards:
-                    board.add_image("images/first training batch", contact_sheet(fed[0]), 0)
+                    board.add_image("images/first training batch", contact_sheet(inputs[0]), 0)
 
-        handle = network.register_forward_pre_hook(look)
+        handle = network.register_forward_pre_hook(log_images)

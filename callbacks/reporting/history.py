@@ -1,4 +1,4 @@
-"""What a run logged, as a table by epoch and as curves."""
+"""Read a run's metrics as a table by epoch, and draw learning curves."""
 
 import os
 from pathlib import Path
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 METRICS_FILE = "metrics.csv"
 QUANTITIES = ("loss", "accuracy", "generator_loss", "discriminator_loss", "sliced_wasserstein")
 LOGARITHMIC = ("loss", "sliced_wasserstein")
-TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion: told apart in print and by colour-blind readers
+TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion, safe for colour-blind readers
 
 
 def history(run: "str | os.PathLike[str]") -> "pd.DataFrame":
-    r"""A run's metrics by epoch.
+    r"""Return a run's metrics by epoch.
 
     Args:
-        run: A run's folder (of Descent's or any with Lightning's `metrics.csv`), the file itself, or an experiment's
-            folder, whose newest run is meant.
+        run: A run's folder (of Descent, or any with Lightning's `metrics.csv`), the file itself, or an experiment's
+            folder, for its newest run.
 
     Returns:
-        One row an epoch (index `epoch`, from 0) with the last value of each metric in it; `step` is the number of the
-        epoch's last logged step. Metrics logged per step, such as `lr`, stand with their last value of the epoch.
+        One row an epoch (index `epoch`, from 0) with the last value of each metric in it, also of metrics logged per
+        step such as `lr`. `step` is the number of the epoch's last logged step.
 
     Raises:
         FileNotFoundError: There is no `metrics.csv`.
@@ -54,7 +54,7 @@ def history(run: "str | os.PathLike[str]") -> "pd.DataFrame":
 
 
 def metrics_file(path: Path) -> Path:
-    """The `metrics.csv` that a path means."""
+    """Return the `metrics.csv` of a path: a file, a run's folder or an experiment's."""
     if path.is_file():
         return path
     if (path / METRICS_FILE).is_file():
@@ -69,13 +69,13 @@ def metrics_file(path: Path) -> Path:
 
 
 def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
-    """Loss (log axis), accuracy and what a GAN logs, and learning rate (log axis) by epoch, training and validation.
+    """Draw loss, accuracy, the losses of a GAN and the learning rate by epoch, for training and validation.
 
     Args:
-        run: What `history` takes, or the table that it gives.
+        run: As for `history`, or the table that it returns.
 
     Returns:
-        A figure that belongs to no window; a notebook shows it, `figure.savefig(path)` keeps it.
+        A figure without a window: a notebook shows it, `figure.savefig(path)` saves it.
     """
     import pandas as pd
     from matplotlib.figure import Figure
@@ -110,14 +110,14 @@ def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
 
 
 class LearningCurves(Callback):
-    """Draws `figures/learning_curves.png` into the run's folder when training ends, also when it ends by an exception.
+    """Draw `figures/learning_curves.png` into the run's folder when training ends, also by an exception.
 
-    It reads the `metrics.csv` of a `CSVLogger`; without one it draws nothing.
+    It reads the `metrics.csv` of a `CSVLogger`; without one it draws nothing. It logs nothing.
     """
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw."""
-        folder = trainer.log_dir  # asks every process
+        """Draw the curves."""
+        folder = trainer.log_dir  # a broadcast: every process calls it
         if not trainer.is_global_zero or folder is None:
             return
         for logger in trainer.loggers:

@@ -1,4 +1,4 @@
-"""Progress: a line an epoch, and on a terminal a bar below the lines."""
+"""Show progress: one line an epoch, and on a terminal a progress bar below."""
 
 import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
-REDRAWS = 10  # a second; Lightning's 100 take up to a sixth of a core
+REDRAWS = 10  # a second; Lightning's 100 use up to a sixth of a core
 SHOWN = (
     "train/loss",
     "val/loss",
@@ -17,8 +17,8 @@ SHOWN = (
 )
 
 
-class _LineAnEpoch(ProgressBar):
-    """Prints losses, accuracies, rate and seconds of each epoch, by `self.print`."""
+class _EpochSummary(ProgressBar):
+    """Print losses, accuracies, learning rate and seconds of each epoch with `self.print`."""
 
     def __init__(self, metrics: tuple[str, ...] = SHOWN, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -27,18 +27,18 @@ class _LineAnEpoch(ProgressBar):
         self._pending: tuple[str, str] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock also where a resumed run begins in the midst of an epoch."""
+        """Start the clock, also of a run that is resumed in mid-epoch."""
         super().on_train_start(trainer, pl_module)
         self._started = time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the line of the epoch before; start the clock."""
+        """Print the line of the previous epoch; start the clock."""
         self._flush(trainer)
         super().on_train_epoch_start(trainer, pl_module)
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note rate and time; the module logs its means after this hook, so the line is printed at the next one."""
+        """Record rate and time; the module logs its means after this hook, so the next hook prints the line."""
         super().on_train_epoch_end(trainer, pl_module)
         epochs = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
         rate = f"  lr {trainer.optimizers[0].param_groups[0]['lr']:.3g}" if trainer.optimizers else ""
@@ -61,11 +61,11 @@ class _LineAnEpoch(ProgressBar):
         self.print(f"{head}  {values}{tail}")
 
 
-class EpochLines(_LineAnEpoch):
-    """Prints one line at the end of each epoch: losses, accuracies, rate, seconds. For log files and pipes.
+class EpochLines(_EpochSummary):
+    """Print one line at the end of each epoch: losses, accuracies, learning rate, seconds. For log files and pipes.
 
     Args:
-        metrics: Names of what is shown first, where it is logged; every other `val/` metric follows.
+        metrics: Names of logged values to show first; every other `val/` metric follows.
     """
 
     def __init__(self, metrics: tuple[str, ...] = SHOWN) -> None:
@@ -73,21 +73,21 @@ class EpochLines(_LineAnEpoch):
         self._enabled = True
 
     def disable(self) -> None:
-        """Be quiet (Lightning calls this on every rank but the first)."""
+        """Print nothing from now on (Lightning calls this on every rank but the first)."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Speak again."""
+        """Print again."""
         self._enabled = True
 
     def print(self, *args: Any, **kwargs: Any) -> None:
-        """Print between the lines."""
+        """Print a line if enabled."""
         if self._enabled:
             print(*args, flush=True, **kwargs)
 
 
-class EpochBar(_LineAnEpoch, RichProgressBar):
-    """Lightning's rich progress bar, with the line of each finished epoch above it. For terminals.
+class EpochBar(_EpochSummary, RichProgressBar):
+    """Show Lightning's rich progress bar, with a line for each finished epoch above it. For terminals.
 
     Args:
         metrics: As in `EpochLines`.
@@ -105,12 +105,12 @@ class EpochBar(_LineAnEpoch, RichProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar as often as it is drawn, and with the last batch; Lightning's moves it with every batch."""
+        """Advance the bar only as often as it is drawn, and at the last batch; Lightning does it at every batch."""
         now = time.monotonic()
         if now - self._moved >= 1 / REDRAWS or trainer.is_last_batch:
             self._moved = now
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Nothing beside the bar: what is logged stands in the lines, and asking for it would wait for the device."""
+        """Show no metrics beside the bar: the lines have them, and reading them would wait for the device."""
         return {}

@@ -1,1 +1,1 @@
-"""Resume a run exactly, and end it in order; open `exact_resume.py` first."""
+"""Resume a run with identical results, and save it when a signal ends it; open `exact_resume.py` first."""

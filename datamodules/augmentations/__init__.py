@@ -1,1 +1,4 @@
-"""Augmentations of a batch on the device; open `base.py` first."""
+"""Augmentations of a whole batch on its device, whose random choices are functions of seed, epoch and image.
+
+Open `base.py` first: it says what an augmentation must define.
+"""

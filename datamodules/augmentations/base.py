@@ -1,4 +1,8 @@
-"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, image)."""
+"""Base class of augmentations, which transform a whole batch on its device; and a chain of several.
+
+Every random choice is a function of (seed, epoch, image), see `foundation/counter_random.py`, so that a resumed run
+repeats it. Each kind of choice uses a random stream of its own number, so that no two choices are correlated.
+"""
 
 from abc import ABC, abstractmethod
 
@@ -6,7 +10,7 @@ from torch import Tensor
 
 
 class Augmentation(ABC):
-    """What a training batch goes through before it is normalised: subclass it, and name the class in a config.
+    """Base class of augmentations: define ``__call__`` in a subclass, and name the class in a config.
 
     Example:
         >>> class Invert(Augmentation):
@@ -15,25 +19,38 @@ class Augmentation(ABC):
     """
 
     mixes: bool = False
-    """Whether `mix` does anything, so that targets become soft."""
+    """Whether `mix` mixes images, so that targets become soft."""
 
     keeps_size: bool = True
-    """Whether images come out as large as they went in."""
+    """Whether images keep their size."""
+
+    def check_targets(self, data: str, mixable: bool, resizable: bool) -> None:
+        """Raise ValueError if the targets of a data module (its class name) do not allow this augmentation."""
+        name = type(self).__name__
+        if self.mixes and not mixable:
+            raise ValueError(
+                f"augmentation: {name} mixes images, which the targets of {data} do not allow: MixUp and CutMix are "
+                "for images with classes or labels."
+            )
+        if not self.keeps_size and not resizable:
+            raise ValueError(
+                f"augmentation: {name} changes the size of images, and the targets of {data} would no longer fit."
+            )
 
     def over(self, epochs: float | None) -> "Augmentation":
-        """Return what a run of this length uses; by default the augmentation itself, which does not depend on it.
+        """Return the augmentation for a run of this length; by default itself, because it does not depend on it.
 
         Args:
-            epochs: Of the run; infinite in a trial that tries its beginning, `None` where it has no known end.
+            epochs: Length of the run; infinite in a trial of its beginning, None if the run has no known end.
         """
         return self
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Mix images of a batch with one another once they are normalised; by default nothing.
+        """Mix images of a batch after they were normalised; by default does nothing.
 
         Args:
-            images: Normalised.
-            targets: In floating point; classes as shares ``(B, K)``.
+            images: Normalised images.
+            targets: Floating-point targets; classes as probabilities ``(B, K)``.
             rows: See ``__call__``.
             seed: See ``__call__``.
             epoch: See ``__call__``.
@@ -45,9 +62,9 @@ class Augmentation(ABC):
         """Augment a batch.
 
         Args:
-            images: uint8, channels_last in memory; not to be changed in place.
-            rows: Which images these are.
-            seed: Of the run.
+            images: uint8, channels_last in memory; must not be changed in place.
+            rows: Numbers that identify the images.
+            seed: Seed of the run.
             epoch: From 0.
 
         Shape:
@@ -56,13 +73,15 @@ class Augmentation(ABC):
 
 
 class Chain(Augmentation):
-    """One augmentation after the other.
+    """Several augmentations, one after the other.
 
     Args:
-        steps: In the order in which they are applied.
+        steps: The augmentations, in the order in which they are applied.
 
     Example:
-        >>> chain = Chain([CropFlip(padding=1), CropFlip(padding=0)])
+        >>> import torch
+        >>> from datamodules import CropFlip, Cutout
+        >>> chain = Chain([CropFlip(padding=1), Cutout(size=2)])
         >>> chain(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.arange(2), seed=0, epoch=0).shape
         torch.Size([2, 3, 8, 8])
     """
@@ -71,27 +90,27 @@ class Chain(Augmentation):
         self.steps = steps
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """Apply the steps in turn."""
+        """Apply the steps in order."""
         for step in self.steps:
             images = step(images, rows, seed, epoch)
         return images
 
     @property
     def mixes(self) -> bool:  # type: ignore[override]
-        """Whether one of the steps does."""
+        """Whether any step mixes images."""
         return any(step.mixes for step in self.steps)
 
     @property
     def keeps_size(self) -> bool:  # type: ignore[override]
-        """Whether all of the steps do."""
+        """Whether all steps keep the size."""
         return all(step.keeps_size for step in self.steps)
 
     def over(self, epochs: float | None) -> "Chain":
-        """Each step over a run of this length."""
+        """Return the chain of the steps for a run of this length."""
         return Chain([step.over(epochs) for step in self.steps])
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Mix in turn."""
+        """Let each step mix, in order."""
         for step in self.steps:
             images, targets = step.mix(images, targets, rows, seed, epoch)
         return images, targets

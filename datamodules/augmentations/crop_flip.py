@@ -1,4 +1,4 @@
-"""Batched augmentation on the device; every random choice is a pure function of (seed, epoch, image)."""
+"""Random crop and horizontal flip of a batch: the standard augmentation of small images."""
 
 from typing import Literal
 
@@ -6,24 +6,24 @@ import torch
 from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
+from foundation.argument_checks import require_between, require_choice
 from foundation.counter_random import mix, random_below
 from foundation.errors import UserError
 
-# Streams of random numbers: each choice has its own, so that no two go together. 0 and 1 are the order and the split.
-_SHIFT_Y, _SHIFT_X, _FLIP = 2, 3, 4
-_NARROW = 1 << 30  # pixels in a batch up to which 32-bit places do, which are three times as fast to compute
+_SHIFT_Y, _SHIFT_X, _FLIP = 2, 3, 4  # random streams, after those of order and split
+_MODES, _FLIPS = ("reflect", "zero"), ("random", "alternating", "none")
 
 
 class CropFlip(Augmentation):
-    """Pad, crop at a random place to the old size, and flip left to right: the usual augmentation of small images.
+    """Pad the image, crop it at a random place to its size, and flip it left to right.
 
     The distribution is that of torchvision's ``RandomCrop(size, padding)`` and ``RandomHorizontalFlip(0.5)``: both
-    shifts uniform over 2 · padding + 1 places, independent of each other, of the flip, of the epoch and the image.
+    shifts are uniform over 2 · padding + 1 places, and independent of each other, of the flip, epoch and image.
 
     Args:
-        padding: Pixels on each side, ≥ 0 and, if reflected, below the image's size; 0 crops nothing.
-        mode: What lies outside: the image mirrored at its edge pixels (``reflect``) or black (``zero``).
-        flip: ``random``: each image with probability ½ in each epoch; ``alternating``: a random half in even epochs,
+        padding: Pixels on each side, ≥ 0 and, if reflected, below the image's size; 0 does not crop.
+        mode: What the padding holds: the image mirrored at its edge pixels (``reflect``) or black (``zero``).
+        flip: ``random``: each image with probability ½ in each epoch; ``alternating``: a random half in even epochs and
             the other half in odd ones, so that two epochs show every image both ways (Jordan's airbench);
             ``none``.
 
@@ -45,12 +45,9 @@ class CropFlip(Augmentation):
         mode: Literal["reflect", "zero"] = "reflect",
         flip: Literal["random", "alternating", "none"] = "random",
     ) -> None:
-        if padding < 0:
-            raise ValueError(f"padding must be ≥ 0, got {padding}.")
-        if mode not in ("reflect", "zero"):
-            raise ValueError(f"mode must be 'reflect' or 'zero', got {mode!r}.")
-        if flip not in ("random", "alternating", "none"):
-            raise ValueError(f"flip must be 'random', 'alternating' or 'none', got {flip!r}.")
+        require_between("padding", padding, 0)
+        require_choice("mode", mode, _MODES)
+        require_choice("flip", flip, _FLIPS)
         self.padding, self.mode, self.flip = padding, mode, flip
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
@@ -58,7 +55,7 @@ class CropFlip(Augmentation):
         height, width = images.shape[-2:]
         if self.mode == "reflect" and self.padding >= min(height, width):
             raise UserError(
-                f"padding {self.padding} cannot be reflected in images of {height} × {width}: it must be smaller."
+                f"padding {self.padding} is too large to reflect images of {height} × {width}: it must be smaller."
             )
         places = 2 * self.padding + 1
         dy = random_below(places, mix(seed, epoch, _SHIFT_Y), rows) - self.padding
@@ -67,10 +64,10 @@ class CropFlip(Augmentation):
         ys = torch.arange(height, device=images.device) + dy.unsqueeze(1)
         xs = torch.arange(width, device=images.device)
         xs = torch.where(flips.unsqueeze(1), width - 1 - xs, xs) + dx.unsqueeze(1)
-        return _gather(images, ys, xs, self.mode)
+        return gather_pixels(images, ys, xs, self.mode)
 
     def flips(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """Which images are flipped: ``(B,)`` bool."""
+        """Return which images are flipped, ``(B,)`` bool."""
         if self.flip == "none":
             return torch.zeros_like(rows, dtype=torch.bool)
         if self.flip == "random":
@@ -78,19 +75,22 @@ class CropFlip(Augmentation):
         return (random_below(2, mix(seed, _FLIP), rows) + epoch) % 2 == 1
 
 
-def _gather(images: Tensor, ys: Tensor, xs: Tensor, mode: str) -> Tensor:
-    """Take pixel ``(ys[b, i], xs[b, j])`` of image b for each i and j; what lies outside follows ``mode``."""
+def gather_pixels(images: Tensor, ys: Tensor, xs: Tensor, mode: str, narrow: int = 1 << 30) -> Tensor:
+    """Take pixel ``(ys[b, i], xs[b, j])`` of image b for each i and j; positions outside follow ``mode``.
+
+    Batches of fewer than ``narrow`` pixels use 32-bit indices, which are three times as fast to compute.
+    """
     batch, channels, height, width = images.shape
     pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
-    dtype, nowhere = (torch.int32, -_NARROW) if len(pixels) < _NARROW else (torch.int64, -(_NARROW**2))
+    dtype, outside = (torch.int32, -(1 << 30)) if len(pixels) < narrow else (torch.int64, -(1 << 60))
     ys, xs = ys.to(dtype), xs.to(dtype)
     firsts = torch.arange(batch, dtype=dtype, device=images.device).unsqueeze(1) * (height * width)
     if mode == "reflect":
         source = (firsts + _reflect(ys, height) * width).unsqueeze(2) + _reflect(xs, width).unsqueeze(1)
-    else:  # one black pixel goes before all the others, and every place outside leads to it
+    else:  # a black pixel is put before all others, and every position outside is mapped to it
         pixels = torch.cat([pixels.new_zeros(1, channels), pixels])
-        rows = torch.where(_outside(ys, height), nowhere, firsts + ys * width + 1)
-        source = (rows.unsqueeze(2) + torch.where(_outside(xs, width), nowhere, xs).unsqueeze(1)).clamp_min_(0)
+        rows = torch.where(_outside(ys, height), outside, firsts + ys * width + 1)
+        source = (rows.unsqueeze(2) + torch.where(_outside(xs, width), outside, xs).unsqueeze(1)).clamp_min_(0)
     taken = pixels.index_select(0, source.flatten())
     return taken.view(batch, ys.shape[1], xs.shape[1], channels).permute(0, 3, 1, 2)
 

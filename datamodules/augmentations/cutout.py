@@ -1,21 +1,22 @@
-"""Cutout: a square of every training image is painted over, at a place that (seed, epoch, image) decide."""
+"""Cutout: a square at a random place of every training image is painted over."""
 
 import torch
 from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
+from foundation.argument_checks import require_between
 from foundation.counter_random import mix, random_below
 
-_PLACE_Y, _PLACE_X = 5, 6  # streams of random numbers, after those of CropFlip
+_PLACE_Y, _PLACE_X = 5, 6  # random streams, after those of CropFlip
 
 
 class Cutout(Augmentation):
-    """Paint over a square with its centre anywhere in the image, so that some of it may lie outside.
+    """Paint over a square whose centre lies anywhere in the image, so that a part of it may lie outside.
 
     Args:
-        size: Side of the square in pixels, ≥ 1; at 2 · the image's side or more little of it is left.
-        fill: Grey value of the square, in [0, 255]. The paper cuts out of normalised images, so that the square has
-            the mean colour; of the usual data sets 128 is close to it.
+        size: Side of the square in pixels, ≥ 1; from twice the image's side on it covers nearly all of the image.
+        fill: Grey value of the square, in [0, 255]. The paper cuts from normalised images, so that the square has
+            the mean colour; for common data sets 128 is close to it.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -30,10 +31,8 @@ class Cutout(Augmentation):
     """
 
     def __init__(self, size: int = 8, fill: int = 128) -> None:
-        if size < 1:
-            raise ValueError(f"size must be ≥ 1, got {size}.")
-        if not 0 <= fill <= 255:
-            raise ValueError(f"fill must be in [0, 255], got {fill}.")
+        require_between("size", size, 1)
+        require_between("fill", fill, 0, 255)
         self.size, self.fill = size, fill
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
@@ -45,6 +44,6 @@ class Cutout(Augmentation):
         return images.permute(0, 2, 3, 1).masked_fill(square, self.fill).permute(0, 3, 1, 2)
 
     def _covered(self, centres: Tensor, length: int) -> Tensor:
-        """Which places along a side the square covers: from ``centre − size // 2`` on, ``size`` of them."""
+        """Mark the ``size`` places along a side that the square covers, from ``centre − size // 2`` on."""
         distance = torch.arange(length, device=centres.device) - (centres - self.size // 2).unsqueeze(1)
         return (distance >= 0) & (distance < self.size)

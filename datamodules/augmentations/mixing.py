@@ -1,4 +1,4 @@
-"""MixUp and CutMix: pairs of images become one, targets in proportion; (seed, epoch, batch) decide everything."""
+"""MixUp and CutMix: two images are combined into one, and their targets in proportion."""
 
 import math
 from abc import abstractmethod
@@ -8,25 +8,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
+from foundation.argument_checks import require_between
 from foundation.counter_random import mix, random_below, random_bits
 
-_PAIRS, _SHARE, _WHETHER, _BOX_Y, _BOX_X = 7, 8, 9, 10, 11  # streams of random numbers, after those of Cutout
-_STEPS = 1 << 16  # in which the distribution of the share is tabulated
+_PAIRS, _SHARE, _WHETHER, _BOX_Y, _BOX_X = 7, 8, 9, 10, 11  # random streams, after those of Cutout
+_STEPS = 1 << 16  # quantiles in the table of the share's distribution
 
 
 class Mixing(Augmentation):
-    r"""What MixUp and CutMix share: image $i$ of a batch is mixed with image $\pi(i)$ of it, at one share.
+    r"""Base class of MixUp and CutMix: image $i$ of a batch is mixed with image $\pi(i)$, all with the same share.
 
-    The share $\lambda \sim \text{Beta}(\alpha, \alpha)$ is that of the image itself. It, the permutation $\pi$ and
-    CutMix's place are functions of the seed, the epoch and the batch's rows, and these of the place in the epoch and
-    the process: a resumed run mixes the same, processes mix differently. All of it happens on the batch's device.
+    The share $\lambda \sim \text{Beta}(\alpha, \alpha)$ is that of image $i$. The share, the permutation $\pi$ and
+    CutMix's box are functions of the seed, the epoch and the rows of the batch, so a resumed run mixes in the same way,
+    and each process in its own. Everything is computed on the device.
 
-    Class numbers become shares of classes `(B, K)`; numbers and labels are mixed as they are. So the loss must take
-    soft targets; training accuracy counts the class with the larger share. Validation and test are not mixed.
+    Class numbers become class probabilities `(B, K)`; numbers and labels are mixed directly. So the loss must take soft
+    targets; training accuracy counts the class with the larger share. Validation and test are not mixed.
 
     Args:
-        alpha: > 0; 1: every share as likely; below 1 most batches are hardly mixed, above it most are half and half.
-        probability: In [0, 1]: how many batches are mixed at all.
+        alpha: α > 0. With 1 all shares are equally likely; below 1 most batches are hardly mixed, above 1 most are
+            mixed about half and half.
+        probability: Share of the batches that are mixed, in [0, 1].
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -37,13 +39,12 @@ class Mixing(Augmentation):
     def __init__(self, alpha: float, probability: float = 1.0) -> None:
         if not (alpha > 0 and math.isfinite(alpha)):
             raise ValueError(f"alpha must be > 0, got {alpha:g}.")
-        if not 0 <= probability <= 1:
-            raise ValueError(f"probability must be in [0, 1], got {probability:g}.")
+        require_between("probability", probability, 0, 1)
         self.alpha, self.probability = alpha, probability
         self._quantiles: dict[torch.device, Tensor] = {}
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """Leave the bytes alone; what is normalised is mixed."""
+        """Return the images unchanged; they are mixed once they are normalised."""
         return images
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
@@ -56,15 +57,15 @@ class Mixing(Augmentation):
     def blend(
         self, images: Tensor, others: Tensor, share: Tensor, rows: Tensor, seed: int, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """The mixed images, and the share that the images themselves really have, `()`."""
+        """Return the mixed images, and the share `()` that the images themselves have in them."""
 
     def partners(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """The permutation `(B,)`: who is mixed with whom."""
+        """Return the permutation `(B,)`: the partner of each image."""
         return random_bits(mix(seed, epoch, _PAIRS), rows).argsort()
 
     def share(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """λ of the batch, `()`, float32; 1 where it is not mixed."""
-        first = rows[:1]  # which batch of the epoch this is, and whose
+        """Return λ of the batch, `()`, float32; 1 if it is not mixed."""
+        first = rows[:1]  # identifies the batch within the epoch and over the processes
         drawn = random_below(_STEPS, mix(seed, epoch, _SHARE), first)
         share = self._table(rows.device)[drawn].squeeze(0)
         if self.probability == 1:
@@ -73,7 +74,7 @@ class Mixing(Augmentation):
         return torch.where(chance < self.probability * (1 << 24), share, 1.0)
 
     def _table(self, device: torch.device) -> Tensor:
-        """Quantiles of the distribution, so that drawing is looking up, without asking the host."""
+        """Return quantiles of the distribution, from which the device draws without waiting for the host."""
         if device not in self._quantiles:
             from scipy.special import betaincinv  # scipy takes long to import
 
@@ -84,10 +85,10 @@ class Mixing(Augmentation):
 
 
 class MixUp(Mixing):
-    r"""Lay two images over each other: $\lambda x_i + (1 - \lambda) x_{\pi(i)}$, and their targets alike.
+    r"""Blend two images, $\lambda x_i + (1 - \lambda) x_{\pi(i)}$, and their targets in the same way.
 
     Args:
-        alpha: See :class:`Mixing`; the paper's 0.2 for ImageNet, 1 for CIFAR.
+        alpha: See :class:`Mixing`; the paper uses 0.2 for ImageNet and 1 for CIFAR.
         probability: See :class:`Mixing`.
 
     Raises:
@@ -109,18 +110,18 @@ class MixUp(Mixing):
     def blend(
         self, images: Tensor, others: Tensor, share: Tensor, rows: Tensor, seed: int, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Weigh and add."""
+        """Return the weighted mean."""
         return torch.lerp(others, images, share.to(images.dtype)), share
 
 
 class CutMix(Mixing):
-    r"""Paste a box of another image in: its sides are $\sqrt{1 - \lambda}$ of the image's, its centre is anywhere.
+    r"""Paste a box of another image: its sides are $\sqrt{1 - \lambda}$ of the image's, its centre lies anywhere.
 
-    What lies outside the image is lost; the targets are mixed in proportion to the pixels.
+    The part of the box outside the image is cut off; the targets are mixed in proportion to the pixels.
 
     Args:
-        alpha: See :class:`Mixing`; the paper's is 1.
-        probability: See :class:`Mixing`; the paper's is 0.5 for CIFAR.
+        alpha: See :class:`Mixing`; the paper uses 1.
+        probability: See :class:`Mixing`; the paper uses 0.5 for CIFAR.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -141,25 +142,25 @@ class CutMix(Mixing):
     def blend(
         self, images: Tensor, others: Tensor, share: Tensor, rows: Tensor, seed: int, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Paste."""
+        """Return the images with the boxes pasted in."""
         inside_y, inside_x = (
             covered(length, random_below(length, mix(seed, epoch, stream), rows[:1]), share)
             for length, stream in zip(images.shape[-2:], (_BOX_Y, _BOX_X), strict=True)
         )
         mixed = torch.where(inside_y.unsqueeze(1) & inside_x, others, images)
-        lost = inside_y.sum() * inside_x.sum() / (len(inside_y) * len(inside_x))
-        return mixed, 1 - lost
+        replaced = inside_y.sum() * inside_x.sum() / (len(inside_y) * len(inside_x))
+        return mixed, 1 - replaced
 
 
 def covered(length: int, centre: Tensor, share: Tensor) -> Tensor:
-    """Which places along a side lie in the box: `⌊length · ½√(1 − share)⌋` to each side of the centre, `(length,)`."""
+    """Mark the places `(length,)` along a side in the box: `⌊length · ½√(1 − share)⌋` each way from the centre."""
     half = (length * (0.5 * (1 - share.double()).sqrt())).floor()
     places = torch.arange(length, device=centre.device)
     return (places >= centre - half) & (places < centre + half)
 
 
 def soft_targets(targets: Tensor, num_classes: int) -> Tensor:
-    """Targets that can be mixed: class numbers `(B,)` as `(B, num_classes)`, all else in floating point.
+    """Convert targets so that they can be mixed: class numbers `(B,)` to `(B, num_classes)`, others to floating point.
 
     Example:
         >>> soft_targets(torch.tensor([1, 0]), num_classes=2)

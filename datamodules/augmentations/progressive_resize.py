@@ -1,4 +1,4 @@
-"""Small images while a run is young: what is learned early needs little detail, and costs less without it."""
+"""Progressive resizing: train on small images in the first epochs, which costs less, and increase their size."""
 
 import copy
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from foundation.errors import UserError
 class ProgressiveResize(Augmentation):
     r"""Shrink the training images in the first epochs of a run; validation and test keep the full size.
 
-    In epoch e (from 0) of a run of E epochs the side is $s_i$ for the first $i$ with $e < u_i E$, else as it is. The
-    cost of a convolution falls with the square of the side. Shrunk by a bilinear filter with antialiasing.
+    In epoch e (from 0) of a run of E epochs the side is $s_i$ for the first $i$ with $e < u_i E$, else the full
+    size. The cost of a convolution falls with the square of the side. Resized bilinearly with antialiasing.
 
-    Let the last epochs see the full size: a network that never did is judged at a scale that it does not know. A side
-    that halves without a rest wastes nothing: a network that pools 31 → 15 → 7 → 3 ends at the same size by 24 → 12 →
-    6 → 3.
+    Use the full size in the last epochs, otherwise the network is validated at a scale that it was not trained on.
+    Choose sides that can be halved without remainder: a network that pools 31 → 15 → 7 → 3 reaches the same final size
+    at lower cost by 24 → 12 → 6 → 3.
 
     Args:
-        sizes: Sides in pixels, ≥ 1, rising and below that of the images, which must be square.
-        until: Up to which share of the run each holds, in (0, 1], rising.
+        sizes: Sides in pixels, ≥ 1, ascending and below that of the images, which must be square.
+        until: Share of the run up to which each size is used, in (0, 1], ascending.
 
     Raises:
         ValueError: If an argument is outside its range.
-        UserError: The run has no known length, or the images are not square or not larger.
+        UserError: The length of the run is unknown, or the images are not square or not larger.
 
     Example:
         >>> resize = ProgressiveResize(sizes=[4, 6], until=[0.5, 0.75]).over(epochs=4)
@@ -43,19 +43,19 @@ class ProgressiveResize(Augmentation):
 
     def __init__(self, sizes: Sequence[int], until: Sequence[float]) -> None:
         if not sizes or len(sizes) != len(until):
-            raise ValueError(f"sizes and until must be as many, at least one, got {len(sizes)} and {len(until)}.")
+            raise ValueError(f"sizes and until must have the same length ≥ 1, got {len(sizes)} and {len(until)}.")
         if min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
-            raise ValueError(f"sizes must rise and be ≥ 1, got {list(sizes)}.")
+            raise ValueError(f"sizes must be ascending and ≥ 1, got {list(sizes)}.")
         if not (until[0] > 0 and until[-1] <= 1) or list(until) != sorted(set(until)):
-            raise ValueError(f"until must rise within (0, 1], got {list(until)}.")
+            raise ValueError(f"until must be ascending within (0, 1], got {list(until)}.")
         self.sizes, self.until = tuple(sizes), tuple(until)
         self.epochs: float | None = None
 
     def over(self, epochs: float | None) -> Self:
-        """Take the length of the run."""
+        """Return a copy that knows the length of the run."""
         if epochs is None:
             raise UserError(
-                "ProgressiveResize needs the length of the run, and this run has none: set trainer.max_epochs or "
+                "ProgressiveResize needs the length of the run, and this run has no end: set trainer.max_epochs or "
                 "trainer.max_steps."
             )
         known = copy.copy(self)
@@ -63,22 +63,21 @@ class ProgressiveResize(Augmentation):
         return known
 
     def size(self, epoch: int) -> int | None:
-        """Side of the images in an epoch (from 0); `None` is the full size."""
+        """Return the side of the images in an epoch (from 0); None is the full size."""
         if self.epochs is None:
             raise UserError(
-                "ProgressiveResize does not know the length of the run; in a loop of your own, "
-                "call its over(epochs) first."
+                "ProgressiveResize does not know the length of the run: in your own loop, call its over(epochs) first."
             )
         return next(
             (size for size, share in zip(self.sizes, self.until, strict=True) if epoch < share * self.epochs), None
         )
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
-        """Shrink a batch to the size of the epoch."""
+        """Resize a batch to the size of the epoch."""
         height, width = images.shape[-2:]
         if height != width or height <= self.sizes[-1]:
             raise UserError(
-                f"ProgressiveResize shrinks square images to {list(self.sizes)} pixels; these are {height} × {width}."
+                f"ProgressiveResize reduces square images to {list(self.sizes)} pixels; these are {height} × {width}."
             )
         size = self.size(epoch)
         return images if size is None else F.resize(images, [size, size], antialias=True)

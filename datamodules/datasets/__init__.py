@@ -1,1 +1,4 @@
-"""Data sets that ship with the project or are downloaded; open `digits.py` first."""
+"""Data sets: bundled with scikit-learn (digits, tables), generated (shapes, linear regression) or downloaded.
+
+Open `digits.py` first: it is the shortest complete data source.
+"""

@@ -1,4 +1,4 @@
-"""Handwritten digits that ship inside scikit-learn: real images without a download."""
+"""Handwritten digits that are bundled with scikit-learn: real images without a download, also in imbalanced numbers."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,19 +11,18 @@ from torch import Tensor
 
 from datamodules.memory.data_module import ImageDataModule
 from datamodules.memory.images import Images
-from datamodules.memory.split import stratified_split
-
-_TEST_SEED = 0  # the same test scans for everyone, whatever the run's seeds: nothing may be tuned on them
+from datamodules.memory.split import TEST_SEED, stratified_split
+from foundation.argument_checks import require_between
 
 
 class DigitsDataModule(ImageDataModule):
     """1,797 scans of handwritten digits, 8 × 8 pixels with values 0 to 16, ten classes.
 
-    A fixed fifth of each class is the test set (359 scans); of the rest ``val_share`` is for validation.
+    A fixed fifth of each class is the test set (359 scans); ``val_share`` of the rest is for validation.
 
     Args:
-        size: Height and width, ≥ 8. Above 8 the scans are enlarged (bilinear), and their values stretched to 0 to 255:
-            smooth grey images, for what makes images.
+        size: Height and width, ≥ 8. Above 8 the scans are enlarged (bilinear) and their values scaled to 0 to 255:
+            smooth grey images, e.g. for generative networks.
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Raises:
@@ -47,22 +46,27 @@ class DigitsDataModule(ImageDataModule):
 
     def __init__(self, size: int = 8, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if size < 8:
-            raise ValueError(f"size must be ≥ 8, got {size}.")
+        require_between("size", size, 8)
         self.image_size = (size, size)
         self.white = 16 if size == 8 else 255
 
     def training_images(self) -> Images:
-        """Four fifths of each class."""
-        return enlarged(_digits(test=False), self.image_size[0])
+        """Return four fifths of each class."""
+        return self._images(test=False)
 
     def test_images(self) -> Images:
-        """One fifth of each class."""
-        return enlarged(_digits(test=True), self.image_size[0])
+        """Return one fifth of each class."""
+        return self._images(test=True)
+
+    def _images(self, test: bool) -> Images:
+        rows = torch.from_numpy(np.loadtxt(_csv_file(), delimiter=",", dtype=np.uint8))  # 64 pixels and the class
+        images = Images(rows[:, :-1].reshape(-1, 8, 8, 1), rows[:, -1].to(torch.int64))
+        parts = stratified_split(images.targets, 0.2, TEST_SEED, DigitsDataModule.class_names)
+        return enlarged(images.select(parts[int(test)]), self.image_size[0])
 
 
 def enlarged(images: Images, size: int) -> Images:
-    """Scans at another size, with values 0 to 255; at their own size as they are."""
+    """Resize scans and scale their values to 0 to 255; return scans that have the size unchanged."""
     if size == images.pixels.shape[1]:
         return images
     planes = images.pixels.permute(0, 3, 1, 2).float() * (255 / 16)
@@ -70,15 +74,8 @@ def enlarged(images: Images, size: int) -> Images:
     return Images(large.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous(), images.targets)
 
 
-def _digits(test: bool) -> Images:
-    table = torch.from_numpy(np.loadtxt(_table(), delimiter=",", dtype=np.uint8))  # a row: 64 pixels, and the class
-    pixels, targets = table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1].to(torch.int64)
-    rows = stratified_split(targets, 0.2, _TEST_SEED, DigitsDataModule.class_names)[int(test)]
-    return Images(pixels[rows], targets[rows])
-
-
-def _table() -> Path:
-    """The file in scikit-learn that `load_digits` reads; importing scikit-learn takes longer than to train on it."""
+def _csv_file() -> Path:
+    """Find the file that scikit-learn's `load_digits` reads; importing scikit-learn takes longer than training."""
     found = find_spec("sklearn")
     assert found is not None
     assert found.submodule_search_locations
@@ -91,15 +88,16 @@ VALIDATION, TEST = 30, 34  # scans of each class
 class ImbalancedDigitsDataModule(DigitsDataModule):
     r"""Digits of which class c has $n_c = \text{round}(n_0\, r^{-c/9})$ training scans: 0 is common, 9 is rare.
 
-    Validation (30 of each class) and test (34 of each) are balanced, so that accuracy on them is balanced accuracy: the
-    mean of the classes' recalls.
+    Validation (30 scans of each class) and test (34 of each) are balanced, so that accuracy on them is balanced
+    accuracy: the mean of the classes' recalls.
 
     Args:
-        ratio: r ≥ 1, of the commonest class to the rarest; 1 is balanced. Above 100 a class has a scan or two.
+        ratio: r in [1, 200], ratio of the most common class to the rarest; 1 is balanced. Above 100 the rarest class
+            has one or two scans.
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`; ``val_share`` has no effect.
 
     Raises:
-        ValueError: If ``ratio`` is below 1, or so large that a class has no scan left.
+        ValueError: If ``ratio`` is outside its range.
 
     Example:
         >>> data = ImbalancedDigitsDataModule(ratio=10)
@@ -109,36 +107,30 @@ class ImbalancedDigitsDataModule(DigitsDataModule):
 
     def __init__(self, ratio: float = 100.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not 1 <= ratio <= 200:
-            raise ValueError(f"ratio must be in [1, 200], got {ratio:g}.")
+        require_between("ratio", ratio, 1, 200)
         self.ratio = ratio
 
     def training_images(self) -> Images:
-        """What is left after validation, class by class."""
-        return self._rows(super().training_images(), validation=False)
-
-    def validation_images(self) -> Images:
-        """The first scans of each class."""
-        return self._rows(super().training_images(), validation=True)
-
-    def test_images(self) -> Images:
-        """As many of each class."""
-        images = super().test_images()
-        return _take(images, torch.cat([rows[:TEST] for rows in _by_class(images.targets)]))
-
-    def _rows(self, images: Images, validation: bool) -> Images:
-        by_class = _by_class(images.targets)
-        if validation:
-            return _take(images, torch.cat([rows[:VALIDATION] for rows in by_class]))
+        """Return n_c scans of each class, after those for validation."""
+        images = super().training_images()
+        by_class = _rows_by_class(images.targets)
         largest = min(len(rows) for rows in by_class) - VALIDATION
         counts = [round(largest * self.ratio ** (-c / (len(by_class) - 1))) for c in range(len(by_class))]
-        kept = [rows[VALIDATION : VALIDATION + count] for rows, count in zip(by_class, counts, strict=True)]
-        return _take(images, torch.cat(kept))
+        chosen = [rows[VALIDATION : VALIDATION + count] for rows, count in zip(by_class, counts, strict=True)]
+        return images.select(torch.cat(chosen))
+
+    def validation_images(self) -> Images:
+        """Return the first scans of each class of the training set."""
+        return _first_of_each_class(super().training_images(), VALIDATION)
+
+    def test_images(self) -> Images:
+        """Return the first scans of each class of the test set."""
+        return _first_of_each_class(super().test_images(), TEST)
 
 
-def _by_class(targets: Tensor) -> list[Tensor]:
+def _rows_by_class(targets: Tensor) -> list[Tensor]:
     return [(targets == c).nonzero().flatten() for c in range(int(targets.max()) + 1)]
 
 
-def _take(images: Images, rows: Tensor) -> Images:
-    return Images(images.pixels[rows], images.targets[rows])
+def _first_of_each_class(images: Images, count: int) -> Images:
+    return images.select(torch.cat([rows[:count] for rows in _rows_by_class(images.targets)]))

@@ -1,4 +1,4 @@
-"""What can go wrong while a data set is fetched, said in one line."""
+"""Errors and timeouts of downloads: a failed download gives a one-line error that says what to do."""
 
 import socket
 from collections.abc import Iterator
@@ -8,27 +8,27 @@ from tarfile import TarError
 
 from foundation.errors import UserError
 
-TIMEOUT = 30.0  # seconds without an answer
+TIMEOUT = 30.0  # seconds without a response
 
 
 @contextmanager
-def download_explained(what: str, ways_out: str) -> Iterator[None]:
-    """Fetch and unpack within; a network that is silent is given up.
+def download_errors(what: str, advice: str) -> Iterator[None]:
+    """Download and unpack within this context; without a response the download fails after `TIMEOUT`.
 
     Args:
-        what: "CIFAR-10 is not in FOLDER and cannot be had"; the cause comes behind it.
-        ways_out: What the user can do.
+        what: What failed, e.g. "CIFAR-10 is not in FOLDER and cannot be downloaded"; the cause is appended.
+        advice: What the user can do.
 
     Raises:
-        UserError: It failed, and not for want of a permission.
+        UserError: If the download fails, except for a missing permission, which is raised as it is.
     """
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)  # torchvision gives none, so that a silent network would hang for ever
+    socket.setdefaulttimeout(TIMEOUT)  # torchvision sets none, so that a silent network would block for ever
     try:
         yield
     except PermissionError:
         raise
     except (OSError, RuntimeError, HTTPException, TarError, EOFError) as error:
-        raise UserError(f"{what} ({error}): {ways_out}") from error
+        raise UserError(f"{what} ({error}): {advice}") from error
     finally:
         socket.setdefaulttimeout(before)

@@ -1,27 +1,28 @@
-"""The lesson's linear regression, drawn from a seed, with outliers or heavy tails on request."""
+"""Generated linear regression data, with outliers or heavy-tailed noise on request."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from datamodules.memory.table import NumberTable, Table
+from foundation.argument_checks import require_between, require_choice
 
 
 class LinearRegressionDataModule(NumberTable):
     r"""Inputs x of 10 standard normal numbers, targets y = x·w + noise with standard normal weights w.
 
-    Of 1,000 rows 800 train, 200 validate, as in the lesson; further rows of the same weights, without disturbance, are
-    the test set.
+    By default 800 rows are for training and 200 for validation. Another 250 rows with the same weights, but without
+    outliers or heavy tails, are the test set.
 
     Args:
-        rows: For training and validation, ≥ 10.
+        rows: Rows for training and validation, ≥ 10; the test set has a quarter as many.
         noise: Standard deviation of the noise, ≥ 0.
-        disturbance: What else is wrong with the targets: ``none``; ``outliers``: ``share`` of them are off by ± 10 to
+        disturbance: What disturbs the targets further: ``none``; ``outliers``: ``share`` of them are shifted by ± 10 to
             20; ``heavy_tails``: the noise has Student's t distribution with 2 degrees of freedom.
-        share: Of outliers, in [0, 1].
-        data_seed: ≥ 0; draws weights, inputs and noise.
-        val_share: In (0, 1).
+        share: Share of outliers, in [0, 1].
+        data_seed: Seed of weights, inputs and noise, ≥ 0.
+        val_share: Share of the rows that is used for validation, in (0, 1).
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Raises:
@@ -34,7 +35,7 @@ class LinearRegressionDataModule(NumberTable):
         (800, 200)
     """
 
-    channels: ClassVar[int] = 10  # type: ignore[misc]
+    channels = 10
 
     def __init__(
         self,
@@ -47,18 +48,16 @@ class LinearRegressionDataModule(NumberTable):
         **kwargs: Any,
     ) -> None:
         super().__init__(val_share=val_share, **kwargs)
-        for name, value, least in (("rows", rows, 10), ("noise", noise, 0), ("data_seed", data_seed, 0)):
-            if not value >= least:
-                raise ValueError(f"{name} must be ≥ {least}, got {value}.")
-        if not 0 <= share <= 1:
-            raise ValueError(f"share must be in [0, 1], got {share:g}.")
-        if disturbance not in ("none", "outliers", "heavy_tails"):
-            raise ValueError(f"disturbance must be none, outliers or heavy_tails, got {disturbance!r}.")
+        require_between("rows", rows, 10)
+        require_between("noise", noise, 0)
+        require_between("data_seed", data_seed, 0)
+        require_between("share", share, 0, 1)
+        require_choice("disturbance", disturbance, ("none", "outliers", "heavy_tails"))
         self.row_count, self.noise, self.share, self.data_seed = rows, noise, share, data_seed
         self.disturbance = disturbance
 
     def table(self) -> Table:
-        """Training and validation rows, then a quarter as many for the test."""
+        """Return the rows for training and validation, followed by a quarter as many for the test."""
         generator = torch.Generator().manual_seed(self.data_seed)
         count = self.row_count + self.row_count // 4
         inputs = torch.randn(count, self.channels, generator=generator)
@@ -73,13 +72,12 @@ class LinearRegressionDataModule(NumberTable):
             noise = noise / torch.rand(count, generator=generator).clamp_min(1e-6).log().neg().sqrt()
         noise = self.noise * noise
         if self.disturbance == "outliers":
-            off = 10 + 10 * torch.rand(count, generator=generator)
-            off = off * (2 * torch.randint(2, (count,), generator=generator) - 1)
-            noise = noise + off * (torch.rand(count, generator=generator) < self.share)
+            shift = 10 + 10 * torch.rand(count, generator=generator)
+            shift = shift * (2 * torch.randint(2, (count,), generator=generator) - 1)
+            noise = noise + shift * (torch.rand(count, generator=generator) < self.share)
         return noise
 
-    def _rows_apart(self, targets: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-        if len(targets) > self.row_count:  # all rows: the test rows are the last ones
-            numbers = torch.arange(len(targets))
-            return numbers[: self.row_count], numbers[self.row_count :]
-        return super()._rows_apart(targets, share, seed)
+    def split_off_test(self, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first rows, and the rows after them for the test."""
+        rows = torch.arange(len(targets))
+        return rows[: self.row_count], rows[self.row_count :]

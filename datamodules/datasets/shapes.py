@@ -1,7 +1,7 @@
-"""Data modules of drawn shapes: which pixel is what, and which shapes are there."""
+"""Generated images of discs, squares and triangles, for segmentation (masks) or multi-label classification."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,17 +9,18 @@ from torch import Tensor
 from datamodules.memory.data_module import ImageDataModule
 from datamodules.memory.images import Images
 from datamodules.memory.masks import MaskDataModule
+from foundation.argument_checks import require_between
 
 SHAPES = ["disc", "square", "triangle"]
 
 
 class Drawing(NamedTuple):
-    """Drawn images.
+    """Generated images and their targets.
 
     Args:
         pixels: uint8 ``(N, S, S, 3)``.
         masks: uint8 ``(N, S, S)``: 0 background, 1 disc, 2 square, 3 triangle.
-        present: int64 ``(N, 3)``: 1 where an image shows that shape.
+        present: int64 ``(N, 3)``: 1 for each shape that can be seen in the image.
     """
 
     pixels: Tensor
@@ -34,8 +35,8 @@ def draw_shapes(count: int, size: int, seed: int, rarity: float = 1.0, noise: fl
         count: Number of images, ≥ 0.
         size: Height and width in pixels, ≥ 8.
         seed: ≥ 0; the same seed gives the same images.
-        rarity: ≥ 1: a square is shown this many times less often than a disc, a triangle as many times less again.
-        noise: Standard deviation of the pixels' noise, ≥ 0, of 255.
+        rarity: ≥ 1: squares are shown this many times less often than discs, triangles as many times less again.
+        noise: Standard deviation of the pixel noise, ≥ 0, where white is 255.
 
     Example:
         >>> drawing = draw_shapes(4, 32, seed=0)
@@ -58,7 +59,7 @@ def draw_shapes(count: int, size: int, seed: int, rarity: float = 1.0, noise: fl
 
 
 def _inside(shape: int, count: int, size: int, g: torch.Generator) -> Tensor:
-    """Which pixels one shape covers in each image ``(N, S, S)``: its radius is 0.12 to 0.25 of the size."""
+    """Mark the pixels ``(N, S, S)`` that one shape covers in each image; its radius is 0.12 to 0.25 of the size."""
     radius = size * (0.12 + 0.13 * torch.rand(count, 1, 1, generator=g))
     center = radius + (size - 2 * radius) * torch.rand(2, count, 1, 1, generator=g)
     pixel = torch.arange(size) + 0.5
@@ -70,72 +71,61 @@ def _inside(shape: int, count: int, size: int, g: torch.Generator) -> Tensor:
     return (y < 0.8) & (y > 2 * x.abs() - 1)  # a triangle with its tip up
 
 
-_TRAIN, _VAL, _TEST = 0, 1, 2
+class ShapesDataModule(ImageDataModule):
+    """Base class of the generated shapes; training, validation and test images are drawn with different seeds.
 
+    Args:
+        pictures: Number of training images, ≥ 10; validation and test have a quarter as many each.
+        size: Height and width, ≥ 8.
+        rarity: ≥ 1: squares are shown this many times less often than discs, triangles as many times less again.
+        data_seed: Seed of the images, ≥ 0.
+        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
-class _DrawnDataModule(ImageDataModule):
-    """Training, validation and test images are drawn from seeds of their own, so none is in two sets."""
+    Raises:
+        ValueError: If an argument is outside its range.
+    """
 
-    channels: ClassVar[int] = 3  # type: ignore[misc]
+    channels = 3
+    image_size = (32, 32)
 
     def __init__(
         self, pictures: int = 2000, size: int = 32, rarity: float = 1.0, data_seed: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        for name, value, least in (
-            ("pictures", pictures, 10),
-            ("size", size, 8),
-            ("rarity", rarity, 1),
-            ("data_seed", data_seed, 0),
-        ):
-            if not value >= least:
-                raise ValueError(f"{name} must be ≥ {least}, got {value}.")
-        self.count, self.size, self.rarity, self.data_seed = pictures, size, rarity, data_seed
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.size, self.size
-
-    def draw(self, part: int) -> Drawing:
-        """The training images (0), or a quarter as many for validation (1) or test (2)."""
-        count = self.count if part == _TRAIN else self.count // 4
-        return draw_shapes(count, self.size, 3 * self.data_seed + part, self.rarity)
+        require_between("pictures", pictures, 10)
+        require_between("size", size, 8)
+        require_between("rarity", rarity, 1)
+        require_between("data_seed", data_seed, 0)
+        self.count, self.rarity, self.data_seed = pictures, rarity, data_seed
+        self.image_size = (size, size)
 
     @abstractmethod
     def targets(self, drawing: Drawing) -> Tensor:
-        """What is to be predicted, one entry an image."""
+        """Return the targets, one entry per image."""
 
-    def _images(self, part: int) -> Images:
-        drawing = self.draw(part)
+    def _draw(self, count: int, part: int) -> Images:
+        drawing = draw_shapes(count, self.image_size[0], 3 * self.data_seed + part, self.rarity)
         return Images(drawing.pixels, self.targets(drawing))
 
     def training_images(self) -> Images:
         """Draw the training images."""
-        return self._images(_TRAIN)
+        return self._draw(self.count, part=0)
 
     def validation_images(self) -> Images:
-        """Draw the validation images."""
-        return self._images(_VAL)
+        """Draw a quarter as many for validation."""
+        return self._draw(self.count // 4, part=1)
 
     def test_images(self) -> Images:
-        """Draw the test images."""
-        return self._images(_TEST)
+        """Draw a quarter as many for the test."""
+        return self._draw(self.count // 4, part=2)
 
 
-class ShapeMasksDataModule(_DrawnDataModule, MaskDataModule):
+class ShapeMasksDataModule(ShapesDataModule, MaskDataModule):
     """Discs, squares and triangles on a noisy background; the target is the class of each pixel.
 
     Args:
-        images: For training, ≥ 10; validation and test have a quarter as many each.
-        size: Height and width, ≥ 8.
-        rarity: ≥ 1: a square is shown this many times less often than a disc, a triangle as many times less again.
-        data_seed: ≥ 0; which images are drawn.
-        foreground: Whether to ask of each pixel only if it shows a shape: two classes instead of four.
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`; an augmentation moves the mask along.
-
-    Raises:
-        ValueError: If an argument is outside its range.
+        foreground: Distinguish only shape and background: two classes instead of four.
+        kwargs: See :class:`ShapesDataModule`; the augmentation moves the mask too.
 
     Example:
         >>> data = ShapeMasksDataModule(pictures=40, batch_size=8)
@@ -151,26 +141,18 @@ class ShapeMasksDataModule(_DrawnDataModule, MaskDataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """Background and shape, or each shape by itself."""
+        """Background, and one shape or each of them."""
         return ["background", "shape"] if self.foreground else ["background", *SHAPES]
 
     def targets(self, drawing: Drawing) -> Tensor:
-        """The masks."""
+        """Return the masks."""
         return drawing.masks.clamp_max(1) if self.foreground else drawing.masks
 
 
-class ShapeLabelsDataModule(_DrawnDataModule):
+class ShapeLabelsDataModule(ShapesDataModule):
     """Discs, squares and triangles on a noisy background; the target says which of them are there: none, some or all.
 
-    Args:
-        images: For training, ≥ 10; validation and test have a quarter as many each.
-        size: Height and width, ≥ 8.
-        rarity: ≥ 1: a square is shown this many times less often than a disc, a triangle as many times less again.
-        data_seed: ≥ 0; which images are drawn.
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
-
-    Raises:
-        ValueError: If an argument is outside its range.
+    Its arguments are those of :class:`ShapesDataModule`.
 
     Example:
         >>> data = ShapeLabelsDataModule(pictures=40, batch_size=8)
@@ -180,8 +162,8 @@ class ShapeLabelsDataModule(_DrawnDataModule):
         (torch.Size([8, 3, 32, 32]), torch.Size([8, 3]))
     """
 
-    class_names: ClassVar[list[str]] = SHAPES  # type: ignore[misc]
+    class_names = SHAPES
 
     def targets(self, drawing: Drawing) -> Tensor:
-        """Which shapes can be seen."""
+        """Return which shapes can be seen."""
         return drawing.present

@@ -1,6 +1,7 @@
-"""Progression of diabetes, which ships inside scikit-learn: a real regression without a download."""
+"""Two tables that are bundled with scikit-learn: breast cancer (classes) and diabetes (a number).
 
-from typing import Any, ClassVar
+Their arguments are those of :class:`~datamodules.memory.data_module.ImageDataModule`.
+"""
 
 import torch
 
@@ -10,10 +11,7 @@ from datamodules.memory.table import NumberTable, Table, TableDataModule
 class BreastCancerDataModule(TableDataModule):
     """569 tumours, 30 measurements each, 212 malignant (class 1) and 357 benign (class 0).
 
-    A fixed fifth of each class is the test set (113 rows); of the rest ``val_share`` is for validation.
-
-    Args:
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
+    A fixed fifth of each class is the test set (113 rows); ``val_share`` of the rest is for validation.
 
     Example:
         >>> data = BreastCancerDataModule(batch_size=50)
@@ -26,14 +24,11 @@ class BreastCancerDataModule(TableDataModule):
         W. Wolberg, O. Mangasarian, N. Street, W. Street, "Breast Cancer Wisconsin (Diagnostic)", UCI, 1993.
     """
 
-    class_names: ClassVar[list[str]] = ["benign", "malignant"]  # type: ignore[misc]
-    channels: ClassVar[int] = 30  # type: ignore[misc]
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    class_names = ["benign", "malignant"]  # noqa: RUF012
+    channels = 30
 
     def table(self) -> Table:
-        """All tumours; scikit-learn's class 1 is benign, here the finding is what one asks for."""
+        """Return all tumours, malignant ones as the positive class (in scikit-learn it is benign)."""
         from sklearn.datasets import load_breast_cancer  # scikit-learn takes long to import
 
         bunch = load_breast_cancer()
@@ -41,13 +36,10 @@ class BreastCancerDataModule(TableDataModule):
 
 
 class DiabetesDataModule(NumberTable):
-    """442 patients, 10 measurements each, and how far the disease had progressed a year later: 25 to 346.
+    """442 patients, 10 measurements each, and the progression of the disease after one year: 25 to 346.
 
-    A fixed fifth is the test set (88 rows); of the rest ``val_share`` is for validation. A linear model explains about
-    half of the variance; more is hardly possible.
-
-    Args:
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
+    A fixed fifth is the test set (88 rows); ``val_share`` of the rest is for validation. A linear model explains about
+    half of the variance, and little more is possible.
 
     Example:
         >>> data = DiabetesDataModule(batch_size=50)
@@ -60,13 +52,10 @@ class DiabetesDataModule(NumberTable):
         B. Efron, T. Hastie, I. Johnstone, R. Tibshirani, "Least angle regression", 2004.
     """
 
-    channels: ClassVar[int] = 10  # type: ignore[misc]
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    channels = 10
 
     def table(self) -> Table:
-        """All patients."""
+        """Return all patients."""
         from sklearn.datasets import load_diabetes  # scikit-learn takes long to import
 
         bunch = load_diabetes(scaled=False)

@@ -1,4 +1,4 @@
-"""Fill an image cache: one process at a time, whole or not at all, corrupt images named."""
+"""Filling an image cache: one process at a time, completely or not at all, with corrupt images listed."""
 
 import time
 from pathlib import Path
@@ -12,39 +12,39 @@ from datamodules.folder.parallel_decoding import decode_all
 from datamodules.folder.places import locked
 from datamodules.folder.tree import Tree
 from foundation.errors import UserError
-from foundation.files import PART, replacing
+from foundation.files import replacing
 
 OnCorrupt = Literal["stop", "skip"]
 _SHOWN = 5
 
 
 def build(cache: ImageCache, source: Path, tree: Tree, form: ImageFormat, on_corrupt: OnCorrupt) -> CacheEntry:
-    """Decode the images of ``tree`` into ``cache``; nothing to do if another process has just done so.
+    """Decode the images of ``tree`` into ``cache``, unless another process has just done so.
 
     Args:
-        cache: In a folder that can be written to.
+        cache: Cache in a writable folder.
         source: Folder of the split.
-        tree: Its images.
-        form: What every image is turned into.
-        on_corrupt: ``stop`` at images that cannot be decoded, or ``skip`` them and say how many.
+        tree: The images in it.
+        form: Format of the decoded images.
+        on_corrupt: ``stop`` at images that cannot be decoded, or ``skip`` them and report how many.
 
     Raises:
-        UserError: If images are corrupt; or, when they are skipped, if a class has no other.
+        UserError: If images are corrupt; or, when they are skipped, if a class has no others.
         OSError: If the cache cannot be written.
     """
-    with locked(cache.folder) as alone:
+    with locked(cache.folder) as is_locked:
         entry = cache.read()
         if entry is not None and entry.digest == tree.digest and not (entry.skipped and on_corrupt == "stop"):
             return entry
-        for leftover in cache.folder.glob(f"{cache.name}*{PART}") if alone else ():  # of a process that was killed
+        for leftover in cache.folder.glob(f".{cache.name}*.tmp") if is_locked else ():  # of a process that was killed
             leftover.unlink(missing_ok=True)
         start = time.perf_counter()
         with replacing(cache.pixel_file(tree.digest)) as part:
             decoded = decode_all(source, tree.names, form, part)
             if decoded.failures and on_corrupt == "stop":
                 raise UserError(_corrupt(source, tree, decoded.failures))
-            _remove_rows(part, set(decoded.failures), len(tree.names), form)
-            counts = _remaining(tree, set(decoded.failures), source)
+            _remove_images(part, set(decoded.failures), len(tree.names), form)
+            counts = _remaining_counts(tree, set(decoded.failures), source)
         entry = CacheEntry(
             digest=tree.digest,
             folders=tree.folders,
@@ -65,11 +65,11 @@ def _corrupt(source: Path, tree: Tree, failures: dict[int, str]) -> str:
     plural = "image" if len(failures) == 1 else "images"
     return (
         f"{len(failures)} corrupt {plural} in {source}: {shown}{more}. "
-        "Repair or remove, or leave out with data.on_corrupt=skip."
+        "Repair or remove them, or skip them with data.on_corrupt=skip."
     )
 
 
-def _remaining(tree: Tree, failed: set[int], source: Path) -> dict[str, int]:
+def _remaining_counts(tree: Tree, failed: set[int], source: Path) -> dict[str, int]:
     counts, first = {}, 0
     for name, count in tree.counts.items():
         counts[name] = count - sum(row in failed for row in range(first, first + count))
@@ -79,8 +79,8 @@ def _remaining(tree: Tree, failed: set[int], source: Path) -> dict[str, int]:
     return counts
 
 
-def _remove_rows(file: Path, failed: set[int], rows: int, form: ImageFormat) -> None:
-    """Close the gaps that failed images leave, image by image, and cut the file to its length."""
+def _remove_images(file: Path, failed: set[int], rows: int, form: ImageFormat) -> None:
+    """Move the images that follow a failed one forward, image by image, and truncate the file."""
     if not failed:
         return
     size = form.height * form.width * form.shape[2]
@@ -99,8 +99,8 @@ def _report(cache: ImageCache, source: Path, tree: Tree, entry: CacheEntry, seco
         f"Decoded {sum(entry.counts.values()):,} images of {source} in {seconds:.1f} s "
         f"into {cache.pixel_file(entry.digest)} ({entry.size / 2**20:,.1f} MiB)."
     )
-    if tree.strangers:
-        shown = ", ".join(tree.strangers[:_SHOWN]) + (", …" if len(tree.strangers) > _SHOWN else "")
-        rank_zero_info(f"Left out {len(tree.strangers)} files of {source} that are no images by their ending: {shown}.")
+    if tree.other_files:
+        shown = ", ".join(tree.other_files[:_SHOWN]) + (", …" if len(tree.other_files) > _SHOWN else "")
+        rank_zero_info(f"Ignored {len(tree.other_files)} files of {source} without an image extension: {shown}.")
     if entry.skipped:
         rank_zero_warn(f"Skipped {entry.skipped} corrupt images of {source}.")

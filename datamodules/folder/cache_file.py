@@ -1,7 +1,8 @@
-"""Decoded images in a memory-mapped file: what a cache is, and how one is opened.
+"""Format of an image cache: decoded pixels in a memory-mapped file, and a JSON file that describes them.
 
-Two files: ``<name>-<digest>.u8``, the pixels and nothing else, and ``<name>.json``, what they are and which digest is
-the present one. The small one is replaced last: whoever reads meanwhile sees a whole cache or none.
+The two files are ``<name>-<digest>.u8``, which holds only pixels, and ``<name>.json``, which describes them and names
+the current digest. The JSON file is replaced last, so that a process that reads at the same time sees a complete cache
+or none.
 """
 
 import json
@@ -16,22 +17,22 @@ from datamodules.memory.images import Images
 from datamodules.memory.normalisation import Statistics, statistics_of_sums
 from foundation.files import replacing
 
-VERSION = 1  # of the files' format and of the decoding: with another number, all caches are made anew
+VERSION = 1  # of the file format and of the decoding: with another number, all caches are rebuilt
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """What a cache holds.
+    """Description of a cache's content.
 
     Args:
-        digest: Of the images' names, sizes and times, see :class:`~datamodules.folder.tree.Tree`.
-        folders: Time of change of each folder.
-        counts: How many images each class has, in the order of their images.
+        digest: Hash of the images' names, sizes and times, see :class:`~datamodules.folder.tree.Tree`.
+        folders: Modification time of each folder.
+        counts: Number of images of each class, in the order of the images.
         shape: Height, width, channels.
-        sums: Of each channel's values.
-        squares: Of their squares.
-        skipped: How many corrupt images were left out.
-        version: Of the format.
+        sums: Sum of the values of each channel.
+        squares: Sum of their squares.
+        skipped: Number of corrupt images that were skipped.
+        version: Version of the format.
     """
 
     digest: str
@@ -50,57 +51,57 @@ class CacheEntry:
 
     @property
     def size(self) -> int:
-        """Bytes of the pixels."""
+        """Size of the pixels in bytes."""
         height, width, channels = self.shape
         return sum(self.counts.values()) * height * width * channels
 
 
 @dataclass(frozen=True)
 class ImageCache:
-    """A place for the decoded images of one folder in one form.
+    """Cache of the decoded images of one folder in one format.
 
     Args:
-        folder: Where the files lie.
-        name: How they begin: split and form.
+        folder: Folder of the files.
+        name: Start of their names: split and format.
     """
 
     folder: Path
     name: str
 
     def pixel_file(self, digest: str) -> Path:
-        """The file with the pixels."""
+        """Return the file of the pixels."""
         return self.folder / f"{self.name}-{digest}.u8"
 
     def read(self) -> CacheEntry | None:
-        """What is there, or None where there is no whole cache."""
+        """Read the description, or return None if there is no complete cache."""
         try:
             entry = CacheEntry(**json.loads((self.folder / f"{self.name}.json").read_text()))
-            whole = entry.version == VERSION and self.pixel_file(entry.digest).stat().st_size == entry.size
+            complete = entry.version == VERSION and self.pixel_file(entry.digest).stat().st_size == entry.size
         except (OSError, ValueError, TypeError, AttributeError):
             return None
-        return entry if whole else None
+        return entry if complete else None
 
     def write(self, entry: CacheEntry) -> None:
-        """Make ``entry`` the present one, and remove the pixels of earlier ones (who has them mapped keeps them)."""
+        """Make ``entry`` the current one and remove earlier pixel files, which stay valid where they are mapped."""
         with replacing(self.folder / f"{self.name}.json") as part:
             part.write_text(json.dumps(asdict(entry)))
         for file in self.folder.glob(f"{self.name}-*.u8"):
             if file != self.pixel_file(entry.digest):
                 file.unlink(missing_ok=True)
 
-    def seen(self, entry: CacheEntry, tree: Tree) -> CacheEntry:
-        """Note the folders' new times where they changed but no image did; only to be quick the next time."""
+    def with_folder_times(self, entry: CacheEntry, tree: Tree) -> CacheEntry:
+        """Store new modification times of folders in which no image changed, so that the next opening is fast."""
         entry = replace(entry, folders=tree.folders)
-        with suppress(OSError):  # where the folder cannot be written to, the next run compares all images again
+        with suppress(OSError):  # if the folder is not writable, the next run compares all images again
             self.write(entry)
         return entry
 
     def images(self, entry: CacheEntry, class_names: list[str]) -> Images:
-        """Map the pixels into memory; nothing is read before it is asked for.
+        """Map the pixels into memory; they are read when they are used.
 
         Args:
-            entry: From :meth:`read`.
-            class_names: All classes; their places are the targets.
+            entry: Description from :meth:`read`.
+            class_names: All classes; their positions are the targets.
 
         Raises:
             FileNotFoundError: If another process has replaced the cache since ``entry`` was read.
@@ -116,7 +117,7 @@ class ImageCache:
 
 
 def is_unchanged(source: Path, entry: CacheEntry) -> bool:
-    """Whether no folder has changed, so that no image was added, removed, renamed or replaced by another file."""
+    """Return whether no folder has changed: then no image was added, removed, renamed or replaced by another file."""
     try:
         return all((source / name).stat().st_mtime_ns == time for name, time in entry.folders.items())
     except OSError:

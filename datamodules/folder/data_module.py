@@ -1,43 +1,46 @@
-"""Images of one's own: train/<class>/, test/<class>/ and, if there is one, val/<class>/."""
+"""Data source for images in class folders: train/<class>/, test/<class>/ and, optionally, val/<class>/."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from datamodules.folder.building import OnCorrupt
 from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.split_cache import FolderCache
-from datamodules.folder.tree import ALL, class_folders, is_plain, kept_for_test, statistics_of
+from datamodules.folder.tree import ALL, class_folders, is_unsplit
 from datamodules.memory.data_module import ImageDataModule
 from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.loading import ImageLoader
-from datamodules.memory.normalisation import Statistics
-from datamodules.memory.split import stratified_split
+from datamodules.memory.normalisation import Statistics, pixel_statistics
+from datamodules.memory.split import TEST_SEED
+from foundation.argument_checks import require_choice
 from foundation.errors import UserError
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """Images in folders named after their classes, decoded once into a cache and kept out of memory until used.
+    """Images in folders named after their classes, decoded once into a cache that is read when it is used.
 
-    ``root/train/<class>/…`` and ``root/test/<class>/…``; ``root/val/<class>/…`` is the validation set, or else
-    ``val_share`` of every class in ``train``. Folders below a class belong to it; hidden ones do not count. Test
-    images are opened by ``test`` and ``predict`` alone. Normalised with mean and standard deviation of ``train``.
+    ``root/train/<class>/…`` and ``root/test/<class>/…`` hold the images. The validation set is
+    ``root/val/<class>/…``, or else ``val_share`` of every class in ``train``. Folders below a class belong to it;
+    hidden ones are ignored. Test images are opened only by ``test`` and ``predict``. Images are normalised with the
+    mean and standard deviation of ``train``.
 
-    Where there is no ``train`` but ``root/<class>/…`` alone, a fixed ``test_share`` of every class is the test set, and
-    the rest is as if it lay in ``train``.
+    In an unsplit folder, which has ``root/<class>/…`` but no ``train``, a fixed ``test_share`` of every class is the
+    test set, and the rest is used like ``train``.
 
     Args:
         root: The folder.
-        image_size: Height and width that all images are brought to, or one number for both; ≥ 1.
+        image_size: Height and width to which all images are resized, or one number for both; ≥ 1.
         mode: ``RGB``, or ``L`` for grey.
-        resize: ``crop``: scale to cover the size and cut out the middle; ``squash``: scale both sides to it.
-        cache_dir: Where the cache goes. Default: ``.descent_cache`` in ``root``, or in the user's cache folder where
-            ``root`` cannot be written to.
-        on_corrupt: ``stop`` at images that cannot be decoded, or ``skip`` them and say how many.
-        class_names: Names of the class folders in the order of their numbers. Default: those in ``train``, sorted; of
-            a trained network that is used, those it was trained on.
-        test_share: In (0, 1): how much of every class is kept for the test where ``root`` has no ``train``.
+        resize: ``crop``: scale to cover the size and cut out the middle; ``squash``: scale both sides to the size.
+        cache_dir: Folder of the cache. Default: ``.descent_cache`` in ``root``, or in the user's cache folder if
+            ``root`` is not writable.
+        on_corrupt: ``stop`` at images that cannot be decoded, or ``skip`` them and report how many.
+        class_names: Names of the class folders in the order of their class numbers. Default: those in ``train``,
+            sorted; for a trained network, those it was trained on.
+        test_share: Share of every class that is the test set of an unsplit folder, in (0, 1).
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Raises:
@@ -59,38 +62,35 @@ class ImageFolderDataModule(ImageDataModule):
         super().__init__(**kwargs)
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
         self.form = ImageFormat(height, width, mode, resize)
-        if on_corrupt not in ("stop", "skip"):
-            raise ValueError(f"on_corrupt must be 'stop' or 'skip', got {on_corrupt!r}.")
+        require_choice("on_corrupt", on_corrupt, ("stop", "skip"))
         if not 0 < test_share < 1:
             raise ValueError(f"test_share must be in (0, 1), got {test_share:g}.")
-        self.test_share, self._plain, self._is_said = test_share, False, False
-        self.root, self.on_corrupt = Path(root).expanduser(), on_corrupt
+        self.root, self.on_corrupt, self.test_share = Path(root).expanduser(), on_corrupt, test_share
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
+        self._is_unsplit = self._has_announced_split = False
         self._class_names = None if class_names is None else list(class_names)
         self._caches: dict[str, FolderCache] = {}
 
     @property
     def class_names(self) -> list[str]:
-        """As given, or else names of the folders in ``train``, sorted."""
+        """The given names, or else those of the folders in ``train``, sorted."""
         if self._class_names is None:
-            part = ALL if self.is_plain else "train"
-            names = class_folders(self.root, part)
+            split = ALL if self.is_unsplit else "train"
+            names = class_folders(self.root, split)
             if len(names) < 2:
-                raise UserError(
-                    f"{self.root / part} has one class only, {names[0]}: to tell classes apart takes two or more."
-                )
+                raise UserError(f"{self.root / split} has one class only, {names[0]}: a classifier needs at least two.")
             self._class_names = names
         return self._class_names
 
     @property
-    def is_plain(self) -> bool:
-        """Whether the classes lie in ``root`` itself; that they do is remembered."""
-        self._plain = self._plain or is_plain(self.root)
-        return self._plain
+    def is_unsplit(self) -> bool:
+        """Whether the class folders are in ``root`` itself; once true it stays true."""
+        self._is_unsplit = self._is_unsplit or is_unsplit(self.root)
+        return self._is_unsplit
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """As configured."""
+        """Height and width, as configured."""
         return self.form.height, self.form.width
 
     @property
@@ -99,16 +99,15 @@ class ImageFolderDataModule(ImageDataModule):
         return self.form.shape[2]
 
     def prepare_data(self) -> None:
-        """Fill the caches that the command needs, in one process of each machine."""
-        if self.is_plain:
+        """Fill the caches that the command needs."""
+        if self.is_unsplit:
             self._cache(ALL).find()
-            if self._is_said:
-                return
-            self._is_said = True
-            rank_zero_info(
-                f"{self.root} has no train and test folders: a share of {self.test_share:g} of every class, always the "
-                "same images, is kept for the test (data.test_share)."
-            )
+            if not self._has_announced_split:
+                self._has_announced_split = True
+                rank_zero_info(
+                    f"{self.root} has no train and test folders: a share of {self.test_share:g} of every class, always "
+                    "the same images, is the test set (data.test_share)."
+                )
             return
         testing = self.trainer is not None and self.trainer.testing | self.trainer.predicting
         for split in ("test",) if testing else ("train", "val"):
@@ -116,57 +115,60 @@ class ImageFolderDataModule(ImageDataModule):
                 self._cache(split).find()
 
     def open(self, stage: str) -> None:
-        """See the base class; what is not parted yet is parted here, without a copy of the images."""
-        if not self.is_plain:
+        """Open the data sets of a stage; those of an unsplit folder share one memory-mapped file."""
+        if not self.is_unsplit:
             super().open(stage)
             return
-        images = self._cache(ALL).images()
-        rest, test = kept_for_test(images, self.test_share, self.class_names)
+        images, rest, test = self._unsplit()
         if stage in ("test", "predict"):
             self.test_set = ImageDataset(images, test)
             return
-        train, val = stratified_split(images.targets[rest], self.val_share, self.split_seed, self.class_names)
+        train, val = self.split_rows(images.targets[rest], self.val_share, self.split_seed)
         self.train_set, self.val_set = ImageDataset(images, rest[train]), ImageDataset(images, rest[val])
 
+    def _unsplit(self) -> tuple[Images, Tensor, Tensor]:
+        """Return the images of an unsplit folder, the rows for training and validation, and those for the test."""
+        images = self._cache(ALL).images()
+        return images, *self.split_rows(images.targets, self.test_share, TEST_SEED)
+
     def training_images(self) -> Images:
-        """Those of ``train``."""
-        if self.is_plain:
-            images = self._cache(ALL).images()
-            rows = kept_for_test(images, self.test_share, self.class_names)[0]
-            return Images(images.pixels[rows], images.targets[rows])
+        """Return the images in ``train``."""
+        if self.is_unsplit:
+            images, rest, _ = self._unsplit()
+            return images.select(rest)
         return self._cache("train").images()
 
     def validation_images(self) -> Images | None:
-        """Those of ``val``, if it exists."""
+        """Return the images in ``val``, if it exists."""
         return self._cache("val").images() if (self.root / "val").exists() else None
 
     def test_images(self) -> Images:
-        """Those of ``test``."""
-        if self.is_plain:
-            images = self._cache(ALL).images()
-            rows = kept_for_test(images, self.test_share, self.class_names)[1]
-            return Images(images.pixels[rows], images.targets[rows])
+        """Return the images in ``test``."""
+        if self.is_unsplit:
+            images, _, test = self._unsplit()
+            return images.select(test)
         return self._cache("test").images()
 
     def data_statistics(self) -> Statistics:
-        """Of all images in ``train``; kept in the cache."""
-        if self.is_plain:
-            images = self._cache(ALL).images()
-            return statistics_of(images, kept_for_test(images, self.test_share, self.class_names)[0])
+        """Return the statistics of ``train`` from the cache; of an unsplit folder, those of some 10,000 images."""
+        if self.is_unsplit:
+            images, rest, _ = self._unsplit()
+            every = -(-len(rest) // 10_000)  # more images would not change the third digit
+            return pixel_statistics(images.pixels[rest[::every]])
         return self._cache("train").find()[1].statistics
 
     def train_dataloader(self) -> ImageLoader:
-        """See the base class; decoded anew if an image has changed."""
+        """Load the training images, decoded again if one has changed."""
         self._refresh("fit")
         return super().train_dataloader()
 
     def val_dataloader(self) -> ImageLoader:
-        """See the base class; decoded anew if an image has changed."""
+        """Load the validation images, decoded again if one has changed."""
         self._refresh("fit")
         return super().val_dataloader()
 
     def test_dataloader(self) -> ImageLoader:
-        """See the base class; decoded anew if an image has changed."""
+        """Load the test images, decoded again if one has changed."""
         self._refresh("test")
         return super().test_dataloader()
 
@@ -178,7 +180,7 @@ class ImageFolderDataModule(ImageDataModule):
         return self._caches[split]
 
     def _refresh(self, stage: str) -> None:
-        """Wait for the comparison of every image that began when the caches were opened; open anew what changed."""
+        """Wait for the comparison of all images that began when the caches were opened; reopen them on a change."""
         changed = [cache.has_changed() for cache in self._caches.values()]
         if any(changed):
             self.open(stage)

@@ -1,4 +1,4 @@
-"""One image file to uint8 pixels of a fixed size: colour modes, 16 bits, transparency, orientation, resizing."""
+"""Decoding of one image file to uint8 pixels of a fixed size and colour mode."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+from foundation.argument_checks import require_choice
 
 ENDINGS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
@@ -19,14 +21,14 @@ _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What every image is turned into.
+    """Size and colour mode of decoded images.
 
     Args:
         height: Pixels, ≥ 1.
         width: Pixels, ≥ 1.
         mode: ``RGB`` (3 channels) or ``L`` (1, ITU-R 601 luma).
         resize: ``crop``: scale so that the image just covers the size, then cut out the middle; ``squash``: scale
-            both sides to the size, whatever the image's shape. An image of the right size is not touched.
+            both sides to the size, which may change the aspect ratio. An image that has the size is not resized.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -44,10 +46,8 @@ class ImageFormat:
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise ValueError(f"image_size must be ≥ 1, got {self.height} × {self.width}.")
-        if self.mode not in ("RGB", "L"):
-            raise ValueError(f"mode must be 'RGB' or 'L', got {self.mode!r}.")
-        if self.resize not in ("crop", "squash"):
-            raise ValueError(f"resize must be 'crop' or 'squash', got {self.resize!r}.")
+        require_choice("mode", self.mode, ("RGB", "L"))
+        require_choice("resize", self.resize, ("crop", "squash"))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -56,33 +56,33 @@ class ImageFormat:
 
 
 def decode(path: str | Path, form: ImageFormat) -> Pixels:
-    """Read an image as the eye would see it, in the given form.
+    """Read an image as a viewer shows it, in the given format.
 
-    Turned as its EXIF orientation says; transparent parts lie on white; 16-bit grey is scaled to 8 bits (x / 257,
-    rounded), not clipped; of an animation the first frame. Scaling is bilinear with antialiasing, as in torchvision; a
-    large JPEG is decoded at the next size that is at least twice the one wanted, which is much faster.
+    The EXIF orientation is applied; transparent parts become white; 16-bit grey is scaled to 8 bits (x / 257, rounded),
+    not clipped; an animation gives its first frame. Resizing is bilinear with antialiasing, as in torchvision. A large
+    JPEG is decoded at the smallest size that is at least twice the requested one, which is much faster.
 
     Args:
         path: File.
-        form: Size, mode, way of resizing.
+        form: Size, colour mode and resizing.
 
     Shape:
         → uint8 ``(H, W, C)``.
 
     Raises:
-        OSError: If the file cannot be read, or (among other exceptions of the decoders) holds no whole image.
+        OSError: If the file cannot be read, or holds no complete image; some decoders raise other exceptions.
     """
-    longest = 2 * max(form.height, form.width)  # also when EXIF turns the image
+    longest = 2 * max(form.height, form.width)  # enough even if EXIF rotates the image
     return np.asarray(_resized(read_upright(path, form.mode, longest), form)).reshape(form.shape)
 
 
 def read_upright(path: str | Path, mode: str, longest: int) -> Image.Image:
-    """Read an image as the eye would see it, at its own size or, of a JPEG, the next one above ``longest``.
+    """Read an image as a viewer shows it, at its own size; a JPEG at the smallest size above ``longest``.
 
     Args:
         path: File.
         mode: ``RGB`` or ``L``.
-        longest: Pixels that are enough in both directions.
+        longest: Height and width in pixels that are sufficient.
 
     Raises:
         OSError: As `decode`.
@@ -90,26 +90,26 @@ def read_upright(path: str | Path, mode: str, longest: int) -> Image.Image:
     with Image.open(path) as image:
         image.draft(mode, (longest, longest))
         image.load()
-        upright = ImageOps.exif_transpose(image) if _may_lie_on_its_side(image) else image
-    return upright if upright.mode == mode and "transparency" not in upright.info else _plain(upright, mode)
+        upright = ImageOps.exif_transpose(image) if _may_be_rotated(image) else image
+    return upright if upright.mode == mode and "transparency" not in upright.info else _converted(upright, mode)
 
 
-def _may_lie_on_its_side(image: Image.Image) -> bool:
-    # to ask Pillow for the orientation costs a tenth of decoding a small JPEG, and most carry none
+def _may_be_rotated(image: Image.Image) -> bool:
+    # asking Pillow for the orientation costs a tenth of decoding a small JPEG, and most have none
     return image.format != "JPEG" or "exif" in image.info or "xmp" in image.info
 
 
-def _plain(image: Image.Image, mode: str) -> Image.Image:
+def _converted(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == "F":
-        raise OSError("pixels are floating-point numbers, whose range is not known; convert the file to 8 or 16 bits")
+        raise OSError("the pixels are floating-point numbers of unknown range; convert the file to 8 or 16 bits")
     if image.mode in _WIDE_GREY:
         values = np.asarray(image).astype(np.int64)
         if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-            raise OSError("grey values lie outside 0 to 65535; convert the file to 8 or 16 bits")
+            raise OSError("grey values are outside 0 to 65535; convert the file to 8 or 16 bits")
         image = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     if image.has_transparency_data:
-        whole = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", whole.size, _BACKGROUND), whole)
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, _BACKGROUND), rgba)
     return image.convert(mode)
 
 
@@ -126,7 +126,7 @@ def _resized(image: Image.Image, form: ImageFormat) -> Image.Image:
 
 
 def _covering(size: tuple[int, int], form: ImageFormat) -> tuple[int, int]:
-    """The smallest (width, height) of the image's shape that covers the format."""
+    """Return the smallest (width, height) with the image's aspect ratio that covers the format."""
     width, height = size
     if width * form.height <= height * form.width:
         return form.width, max(form.height, int(form.width * height / width))

@@ -1,4 +1,4 @@
-"""Where caches lie, and the lock that lets one process at a time write there."""
+"""Location of the image cache on disk, and the lock that lets one process at a time write to it."""
 
 import fcntl
 import hashlib
@@ -13,15 +13,17 @@ NAME = ".descent_cache"
 
 
 def cache_folders(root: Path, chosen: Path | None) -> list[Path]:
-    """Where a cache of ``root`` is looked for, in this order: beside the images, else in the user's cache folder.
+    """Return the folders in which the cache of ``root`` is searched, in this order.
+
+    These are ``.descent_cache`` beside the images and a folder in the user's cache folder.
 
     Args:
         root: Folder of the images.
-        chosen: A folder to use instead of these two; each root gets a folder of its own in it.
+        chosen: Folder to use instead of these two; each root gets a folder of its own in it.
 
     Example:
         >>> cache_folders(Path("images"), None)[0].as_posix()
-        'pictures/.descent_cache'
+        'images/.descent_cache'
     """
     own = f"{root.name}-{hashlib.blake2b(str(root.resolve()).encode(), digest_size=6).hexdigest()}"
     if chosen is not None:
@@ -30,10 +32,10 @@ def cache_folders(root: Path, chosen: Path | None) -> list[Path]:
 
 
 def writable_folder(candidates: list[Path]) -> Path:
-    """The first of the candidates that can be written to, made if need be; said in a line when it is not the first.
+    """Return the first candidate that can be written to, creating it if necessary; report if it is not the first.
 
     Raises:
-        PermissionError: If none can.
+        PermissionError: If no candidate can be written to.
     """
     reasons = []
     for folder in candidates:
@@ -46,18 +48,18 @@ def writable_folder(candidates: list[Path]) -> Path:
             reasons.append(f"{folder} ({error.strerror})")
             continue
         if reasons:
-            rank_zero_info(f"The image cache goes to {folder}, as there is no writing to {', '.join(reasons)}.")
+            rank_zero_info(f"The image cache is written to {folder}; not writable: {', '.join(reasons)}.")
         return folder
     raise PermissionError(
-        f"no place for the image cache: {', '.join(reasons)}; set data.cache_dir to a folder of yours."
+        f"no writable folder for the image cache: {', '.join(reasons)}; set data.cache_dir to a folder of yours."
     )
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Hold the folder's lock; wait, and say so, while another process has it. The lock dies with its process.
+    """Hold the folder's lock; wait, and say so, while another process holds it. It ends with the process.
 
-    Yields whether it is held: not on a filesystem without locks, where two processes may do the same work twice.
+    Yields whether the lock is held. It is not on a filesystem without locks, where two processes may both do the work.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:

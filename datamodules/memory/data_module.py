@@ -1,4 +1,4 @@
-"""The DataModule of images in memory that all the others are: order, augmentation, normalisation, resume."""
+"""Base class of all data sources: order, split, augmentation, normalisation and resume of images held in memory."""
 
 import copy
 import math
@@ -11,53 +11,82 @@ from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
 from datamodules.augmentations.mixing import soft_targets
-from datamodules.memory.images import Batch, ImageDataset, Images, opened
-from datamodules.memory.loading import ImageLoader, image_loader
+from datamodules.memory.images import Batch, ImageDataset, Images, require_open
+from datamodules.memory.loading import ImageLoader, image_loader, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, checked, pixel_statistics
-from datamodules.memory.order import EpochOrder, PlainOrder
+from datamodules.memory.order import EpochOrder, EvaluationOrder
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
+from foundation.argument_checks import require_between
 from foundation.errors import UserError
 
 
 class ImageDataModule(LightningDataModule, ABC):
-    """Images in one uint8 tensor; a subclass says where they come from.
+    """Base class of data sources whose images are held in memory as one uint8 tensor.
 
-    The loaders give ``(images uint8 (B, C, H, W), targets (B,), rows (B,))``; on the device they become
-    ``(images float32 (B, C, H, W), targets (B,))``, augmented when training and normalised always.
+    To write a data source, subclass it and define:
 
-    The order of an epoch and every choice of the augmentation are functions of (seed, epoch, image); so a checkpoint
-    keeps the position alone, and the same seed gives the same batches whatever ``num_workers``.
+    - ``class_names``, ``image_size`` (height, width) and ``channels`` (1 for grey, 3 for colour), as class attributes
+      or properties;
+    - ``training_images()`` and ``test_images()``, which return :class:`~datamodules.memory.images.Images`.
+
+    Override only where you need it:
+
+    - ``prepare_data()`` downloads or converts; Lightning calls it in one process of each machine;
+    - ``validation_images()`` returns a validation set; without one, ``val_share`` of each class of the training images
+      is split off, which ``split_rows()`` may do in another way;
+    - ``data_statistics()`` returns a known mean and standard deviation, instead of those of the training images;
+    - ``prepare_batch()`` turns a loaded batch into what the LightningModule gets.
+
+    A constructor of your own passes the arguments below on: ``def __init__(self, root: str, **kwargs: Any)``.
+
+    The loaders yield ``(images uint8 (B, C, H, W), targets (B,), rows (B,))``. On the device these become
+    ``(images float32 (B, C, H, W), targets (B,))``: augmented in training, and always normalised.
+
+    The order of an epoch and the random choices of the augmentation are functions of (seed, epoch, image). So a
+    checkpoint stores only the position in the epoch, and ``num_workers`` does not change the batches.
 
     Args:
-        batch_size: Of each process, ≥ 1.
-        eval_batch_size: For validation, test and prediction, ≥ 1; no result depends on it.
-        num_workers: Processes that fetch batches, ≥ 0; for images in memory 0 is the fastest.
-        val_share: In (0, 1): how much of every class of the training images is for validation.
-        augmentation: What training batches go through; none by default.
-        seed: ≥ 0, of order and augmentation. Default: the run's (``seed_everything``), else 0.
-        split_seed: ≥ 0, of the validation split. Not the run's seed: runs that are compared validate on the same
-            images, and none that a checkpoint was trained on is ever validated on.
-        drop_last: Leave out the incomplete last training batch.
+        batch_size: Images per batch and process, ≥ 1.
+        eval_batch_size: The same for validation, test and prediction, ≥ 1; results do not depend on it.
+        num_workers: Processes that fetch batches, ≥ 0; for images in memory 0 is fastest.
+        val_share: Share of each class of the training images that is used for validation, in (0, 1).
+        augmentation: Augmentation of the training batches; default: none.
+        seed: Seed of order and augmentation, ≥ 0. Default: the run's (``seed_everything``), else 0.
+        split_seed: Seed of the validation split, ≥ 0. It is not the run's seed, so that runs that are compared are
+            validated on the same images, and no resumed run is validated on images it was trained on.
+        drop_last: Leave out the last training batch if it is incomplete.
         channels_last: Memory format of the batches.
-        mean: Of each channel, in [0, 1]; default: that of the data set. A checkpoint's is used when it is not given.
-        std: Of each channel; see ``mean``.
+        mean: Mean of each channel, in [0, 1]. Default: the checkpoint's, else that of the data.
+        std: Standard deviation of each channel, > 0, given together with ``mean``.
 
     Raises:
         ValueError: If an argument is outside its range.
+
+    Example:
+        >>> import torch
+        >>> class Random(ImageDataModule):
+        ...     class_names, image_size, channels = ["even", "odd"], (8, 8), 1
+        ...     def training_images(self):
+        ...         return Images(torch.randint(0, 256, (100, 8, 8, 1), dtype=torch.uint8), torch.arange(100) % 2)
+        ...     test_images = training_images
+        >>> data = Random(batch_size=10)
+        >>> data.setup("fit")
+        >>> len(data.train_dataloader()), len(data.val_set)
+        (9, 10)
     """
 
     white: int = 255
-    """Value of a white pixel; the images of files, in which it is 255, are brought to it."""
+    """Value of a white pixel; images read from files, in which white is 255, are scaled to it."""
 
     mixable: bool = True
-    """Whether targets can be mixed with one another."""
+    """Whether targets of several images can be mixed (MixUp, CutMix)."""
 
     resizable: bool = True
-    """Whether targets stay right when images are made smaller."""
+    """Whether targets stay right when images are resized."""
 
     endless: bool = False
-    """Set where the beginning of a run is tried, whose trainer does not say how long the run is."""
+    """Set for trials of the beginning of a run, whose trainer does not know the length of the run."""
 
     def __init__(
         self,
@@ -74,33 +103,20 @@ class ImageDataModule(LightningDataModule, ABC):
         std: list[float] | None = None,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("batch_size", batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-            ("seed", seed or 0, 0),
-            ("split_seed", split_seed, 0),
-        ):
-            if value < least:
-                raise ValueError(f"{name} must be ≥ {least}, got {value}.")
+        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            require_between(name, size, 1)
+        for name, number in (("num_workers", num_workers), ("seed", seed or 0), ("split_seed", split_seed)):
+            require_between(name, number, 0)
         if not 0 < val_share < 1:
             raise ValueError(f"val_share must be in (0, 1), got {val_share:g}.")
         if (mean is None) != (std is None):
             raise ValueError(f"mean and std must be given together, got {mean} and {std}.")
+        if augmentation is not None:
+            augmentation.check_targets(type(self).__name__, self.mixable, self.resizable)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        if augmentation is not None and augmentation.mixes and not self.mixable:
-            raise ValueError(
-                f"augmentation: {type(augmentation).__name__} mixes images with one another, which the targets of "
-                f"{type(self).__name__} do not allow: MixUp and CutMix are for images with classes or labels."
-            )
-        if augmentation is not None and not augmentation.keeps_size and not self.resizable:
-            raise ValueError(
-                f"augmentation: {type(augmentation).__name__} changes the size of images, and the targets of "
-                f"{type(self).__name__} would no longer fit them."
-            )
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last
-        self._augmentation = augmentation  # as it is over a run of known length, once there is one
+        self._augmentation = augmentation  # the same for the length of the run, once a loader knows it
         given = checked(Statistics(tuple(mean), tuple(std))) if mean and std else None
         self._run = RunState(seed, given)
         self._normaliser: Normaliser | None = None
@@ -112,7 +128,7 @@ class ImageDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def class_names(self) -> list[str]:
-        """Names of the classes, by number."""
+        """Names of the classes, by class number."""
 
     @property
     @abstractmethod
@@ -126,30 +142,38 @@ class ImageDataModule(LightningDataModule, ABC):
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.class_names)
 
     @abstractmethod
     def training_images(self) -> Images:
-        """Open the training set, of which a share becomes the validation set unless there is one."""
+        """Return the training set, of which a share becomes the validation set if there is no other."""
 
     @abstractmethod
     def test_images(self) -> Images:
-        """Open the test set; called for ``test`` and ``predict`` alone."""
+        """Return the test set; called only for ``test`` and ``predict``."""
 
     def validation_images(self) -> Images | None:
-        """Open the validation set that the data comes with, if it does."""
+        """Return the validation set that the data comes with, or None."""
         return None
 
+    def split_rows(self, targets: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+        """Split rows in two, ``share`` of them (of each class) in the second set; both ascending."""
+        return stratified_split(targets, share, seed, self.class_names)
+
+    def data_statistics(self) -> Statistics:
+        """Compute mean and standard deviation of the training images."""
+        return pixel_statistics(self.training_images().pixels)
+
     def __copy__(self) -> Self:
-        """Share the images and nothing that changes: a copy may be trained beside (to look for a learning rate)."""
-        twin = self.__class__.__new__(self.__class__)
-        twin.__dict__.update(self.__dict__)
-        twin._run = copy.copy(self._run)
-        return twin
+        """Copy all that changes and share the images, so that a copy may be trained (to search a learning rate)."""
+        copied = self.__class__.__new__(self.__class__)
+        copied.__dict__.update(self.__dict__)
+        copied._run = copy.copy(self._run)
+        return copied
 
     def setup(self, stage: str) -> None:
-        """Open what the stage needs; a fit forgets what an earlier one was resumed from."""
+        """Open the data sets of the stage; ``fit`` forgets what was loaded from an earlier checkpoint."""
         if stage == "fit":
             self._run.forget()
             self._train_loader = None
@@ -160,34 +184,30 @@ class ImageDataModule(LightningDataModule, ABC):
         self.open(stage)
 
     def open(self, stage: str) -> None:
-        """Open the test set for ``test`` and ``predict``, the training set and the validation set otherwise."""
+        """Open the test set for ``test`` and ``predict``, otherwise the training and the validation set."""
         if stage in ("test", "predict"):
             self.test_set = ImageDataset(self.test_images())
             return
         images, validation = self.training_images(), self.validation_images()
         if validation is None:
-            train, val = stratified_split(images.targets, self.val_share, self.split_seed, self.class_names)
+            train, val = self.split_rows(images.targets, self.val_share, self.split_seed)
             self.train_set, self.val_set = ImageDataset(images, train), ImageDataset(images, val)
         else:
             self.train_set, self.val_set = ImageDataset(images), ImageDataset(validation)
 
     @property
     def seed(self) -> int:
-        """The one given, else that of the checkpoint that is resumed, else the run's, else 0."""
+        """The given seed, else that of the resumed checkpoint, else the run's, else 0."""
         return self._run.seed
 
     @property
     def statistics(self) -> Statistics:
-        """Mean and standard deviation to normalise with: those given, else the checkpoint's, else the data's."""
+        """Mean and standard deviation to normalise with: the given ones, else the checkpoint's, else the data's."""
         return self._run.statistics(self.data_statistics)
 
-    def data_statistics(self) -> Statistics:
-        """Those of the training images; a subclass that knows them says so."""
-        return pixel_statistics(self.training_images().pixels)
-
     def train_dataloader(self) -> ImageLoader:
-        """Batches in an order of their own in each epoch, from the position of a resumed checkpoint."""
-        dataset, (processes, rank), position = opened(self.train_set, "fit"), self._processes(), self._run.position
+        """Load batches in a new order in each epoch, from the position of a resumed checkpoint on."""
+        dataset, (processes, rank), position = require_open(self.train_set, "fit"), self._world(), self._run.position
         available = len(dataset) // processes
         if self.batch_size > available:
             each = f" for each of {processes} processes" if processes > 1 else ""
@@ -195,97 +215,85 @@ class ImageDataModule(LightningDataModule, ABC):
                 f"batch_size {self.batch_size} is larger than the training data, {available} images{each}: "
                 f"set it to at most {available}."
             )
-        if not position.fits(self.batch_size, processes):
-            rank_zero_warn(position.misfit(self.batch_size, processes))
+        if mismatch := position.mismatch(self.batch_size, processes):
+            rank_zero_warn(mismatch)
         resume = position.epoch, position.samples(self.batch_size, processes)
         order = EpochOrder(dataset, self.seed, processes, rank, resume)
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
         if self.augmentation is not None:
             batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
-            self._augmentation = self.augmentation.over(self._epochs(batches))
+            self._augmentation = self.augmentation.over(math.inf if self.endless else run_length(self.trainer, batches))
         return self._train_loader
 
-    def _epochs(self, batches: int) -> float | None:
-        """Length of the run in epochs of so many batches, `None` where it has no end."""
-        if self.endless:
-            return math.inf
-        if self.trainer is None:
-            return None
-        limits: list[float] = []
-        if self.trainer.max_epochs not in (None, -1):
-            limits.append(float(self.trainer.max_epochs))
-        if self.trainer.max_steps != -1:
-            limits.append(self.trainer.max_steps * self.trainer.accumulate_grad_batches / batches)
-        return min(limits, default=None)
-
     def val_dataloader(self) -> ImageLoader:
-        """Every validation image once, the classes mixed."""
-        return self._plain_loader(opened(self.val_set, "fit"), "validation", mixed=True)
+        """Load every validation image once, shuffled."""
+        return self._evaluation_loader(require_open(self.val_set, "fit"), "validation", shuffled=True)
 
     def test_dataloader(self) -> ImageLoader:
-        """Every test image once, the classes mixed."""
-        return self._plain_loader(opened(self.test_set, "test"), "test", mixed=True)
+        """Load every test image once, shuffled."""
+        return self._evaluation_loader(require_open(self.test_set, "test"), "test", shuffled=True)
 
     def predict_dataloader(self) -> ImageLoader:
-        """Every test image once, as they lie."""
-        return self._plain_loader(opened(self.test_set, "test"), "test", mixed=False)
+        """Load every test image once, in the order of the data."""
+        return self._evaluation_loader(require_open(self.test_set, "test"), "test", shuffled=False)
 
-    def _plain_loader(self, dataset: ImageDataset, name: str, mixed: bool) -> ImageLoader:
-        processes, rank = self._processes()
+    def _evaluation_loader(self, dataset: ImageDataset, name: str, shuffled: bool) -> ImageLoader:
+        processes, rank = self._world()
         if len(dataset) < processes:
             raise UserError(
-                f"{len(dataset)} {name} images cannot be shared out to {processes} processes: use fewer devices."
+                f"{len(dataset)} {name} images cannot be divided among {processes} processes: use fewer devices."
             )
-        return self._loader(dataset, PlainOrder(dataset, processes, rank, mixed), self.eval_batch_size)
+        return self._loader(dataset, EvaluationOrder(dataset, processes, rank, shuffled), self.eval_batch_size)
 
     def _loader(
-        self, dataset: ImageDataset, order: EpochOrder | PlainOrder, batch_size: int, drop_last: bool = False
+        self, dataset: ImageDataset, order: EpochOrder | EvaluationOrder, batch_size: int, drop_last: bool = False
     ) -> ImageLoader:
         on_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
 
-    def _processes(self) -> tuple[int, int]:
+    def _world(self) -> tuple[int, int]:
+        """Number of processes, and the rank of this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Augment when training, normalise always; on the device, the whole batch at once."""
+        """Augment in training and always normalise, on the device, the whole batch at once."""
         training = self.trainer is not None and self.trainer.training
         return self.prepare_batch(batch, training, self.trainer.current_epoch if training and self.trainer else 0)
 
     def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
-        """What the module gets from a batch of a loader; for a loop of one's own.
+        """Turn a loaded batch into what the LightningModule gets; call it yourself in a loop of your own.
 
         Args:
-            batch: As a loader gives it, on any device.
+            batch: Batch of a loader, on any device.
             training: Whether to augment.
-            epoch: The augmentation's.
+            epoch: Epoch of the augmentation.
 
         Shape:
             images ``(B, C, H, W)`` uint8, targets ``(B,)``, rows ``(B,)`` →
-            images ``(B, C, H', W')`` float32, targets ``(B,)``; mixed ones ``(B, K)`` float32.
+            images ``(B, C, H', W')`` float32, targets ``(B,)``, or ``(B, K)`` float32 if they were mixed.
         """
         images, targets, rows = batch
-        if training and self._augmentation is not None:
-            images = self._augmentation(images, rows, self.seed, epoch)
+        augmentation = self._augmentation if training else None
+        if augmentation is not None:
+            images = augmentation(images, rows, self.seed, epoch)
         if self._normaliser is None or self._normaliser.statistics != self.statistics:
             self._normaliser = Normaliser(self.statistics, self.channels_last)
         normal = self._normaliser(images)
-        if training and self._augmentation is not None and self._augmentation.mixes:
-            soft = soft_targets(targets, self.num_classes)
-            return self._augmentation.mix(normal, soft, rows, self.seed, epoch)
+        if augmentation is not None and augmentation.mixes:
+            return augmentation.mix(normal, soft_targets(targets, self.num_classes), rows, self.seed, epoch)
         return normal, targets
 
     def state_dict(self) -> dict[str, Any]:
-        """The position in the epoch, and what resuming or testing must share with this run."""
+        """Return the position in the epoch, and the settings that resuming or testing must share with this run."""
         position = self._run.position
         if self.trainer is not None and self._train_loader is not None and self._train_loader.started_epoch >= 0:
             done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-            position = Position(self._train_loader.started_epoch, done, self.batch_size, self._processes()[0])
-        return self._run.state(position, self.statistics, self._split())
+            position = Position(self._train_loader.started_epoch, done, self.batch_size, self._world()[0])
+        return self._run.state(position, self.statistics, self._split_hash())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over position, seed and normalisation; what was given as an argument is kept, and said to differ."""
-        self._run.load(state_dict, self._split())
+        """Load position, seed and normalisation; arguments that were given stay, with a warning if they differ."""
+        self._run.load(state_dict, self._split_hash())
 
-    def _split(self) -> str:
+    def _split_hash(self) -> str:
         return "" if self.val_set is None else self.val_set.digest()

@@ -1,4 +1,4 @@
-"""Images in memory: one uint8 tensor, of which a dataset is a list of rows, fetched a whole batch at a time."""
+"""Images in memory as one uint8 tensor, and a dataset that fetches a whole batch of them at a time."""
 
 import hashlib
 from typing import NamedTuple
@@ -13,28 +13,32 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Images(NamedTuple):
-    """Decoded images and their classes.
+    """Decoded images and their targets.
 
     Args:
-        pixels: uint8 ``(N, H, W, C)``: the channels lie side by side, so that an image is one run of memory and
-            a batch of them is channels_last without a copy. May be memory-mapped.
-        targets: int64 ``(N,)``, classes in ``[0, number of classes)``.
+        pixels: uint8 ``(N, H, W, C)``. Channels last, so that an image is contiguous in memory and a batch is
+            channels_last without a copy. May be memory-mapped.
+        targets: One entry per image, usually int64 ``(N,)`` with classes in ``[0, number of classes)``.
     """
 
     pixels: Tensor
     targets: Tensor
 
+    def select(self, rows: Tensor) -> "Images":
+        """Copy the images of these rows."""
+        return Images(self.pixels[rows], self.targets[rows])
+
 
 class ImageDataset(Dataset[Batch]):
-    """Some rows of :class:`Images`, without a copy of them.
+    """Some rows of :class:`Images`, without copying them.
 
     Args:
-        images: All of them; shared by the training and the validation set.
-        rows: int64 ``(M,)``, the rows that belong to this dataset, in its order. Default: all.
+        images: All images; the training and the validation set share them.
+        rows: int64 ``(M,)``, the rows of this dataset in its order. Default: all.
 
     Shape:
-        A batch is ``(images (B, C, H, W) uint8, targets (B,) int64, rows (B,) int64)``. The row names the image,
-        whatever the split, so that its random choices can be a function of it.
+        A batch is ``(images (B, C, H, W) uint8, targets (B,), rows (B,) int64)``. The row identifies the image in every
+        split, so that the augmentation's random choices can be a function of it.
 
     Example:
         >>> images = Images(torch.zeros(4, 2, 2, 3, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
@@ -55,22 +59,18 @@ class ImageDataset(Dataset[Batch]):
         return images[0], targets[0], rows[0]
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        """Fetch a batch with one indexing call; the DataLoader calls this in place of ``__getitem__``."""
+        """Fetch a batch with one indexing call; the DataLoader calls this instead of ``__getitem__``."""
         rows = self.rows[torch.tensor(positions)]
         pixels, targets = self.images
         return pixels.index_select(0, rows).permute(0, 3, 1, 2), targets[rows], rows
 
     def digest(self) -> str:
-        """Tells which rows these are: equal for equal rows."""
+        """Return a hash of the rows: equal for equal rows."""
         return hashlib.blake2b(self.rows.numpy().tobytes(), digest_size=8).hexdigest()
 
 
-def opened(dataset: ImageDataset | None, stage: str) -> ImageDataset:
-    """The dataset itself.
-
-    Raises:
-        UserError: If it is not there yet.
-    """
+def require_open(dataset: ImageDataset | None, stage: str) -> ImageDataset:
+    """Return the dataset, or raise UserError if ``setup(stage)`` has not opened it yet."""
     if dataset is None:
         raise UserError(f"The images are not open yet: call setup({stage!r}) first.")
     return dataset

@@ -1,10 +1,11 @@
-"""The DataLoader of images in memory: whole batches, its own generator, workers that start with the right epoch."""
+"""DataLoader of images in memory: it resumes in the right epoch and leaves the global generator alone."""
 
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader, DistributedSampler
 
 from datamodules.memory.images import Batch, ImageDataset
@@ -12,10 +13,10 @@ from foundation.compat.lightning_messages import FEW_WORKERS
 
 
 class ImageLoader(DataLoader[Batch]):
-    """A DataLoader that starts its workers at the first batch and remembers which epoch it has started.
+    """A DataLoader that starts its workers when the first batch is asked for, and knows the epoch it has started.
 
     Lightning calls ``iter(loader)`` before it tells the sampler the epoch of a resumed run. An ordinary loader with
-    workers fetches ahead at once, in the order of epoch 0; as a generator, this one begins when the first is asked for.
+    workers would start fetching at once, in the order of epoch 0. ``__iter__`` is a generator, so it starts later.
     """
 
     started_epoch = -1
@@ -25,7 +26,7 @@ class ImageLoader(DataLoader[Batch]):
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty: the position is in the DataModule's state. That this exists tells Lightning that resuming is safe."""
+        """Return an empty state, which tells Lightning that the loader resumes; the data module keeps the position."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -40,24 +41,24 @@ def image_loader(
     pin_memory: bool = False,
     drop_last: bool = False,
 ) -> ImageLoader:
-    """Load batches of ``dataset`` in the order of ``sampler``.
+    """Build a loader of ``dataset`` in the order of ``sampler``.
 
     Args:
         dataset: Images in memory.
-        sampler: The order, aware of ranks.
-        batch_size: ≥ 1, of each rank.
-        num_workers: ≥ 0; 0 is fastest for small images. The batches do not depend on it.
-        pin_memory: Copy batches where a GPU fetches them while the host goes on; for CUDA alone.
-        drop_last: Leave an incomplete last batch out.
+        sampler: The order of the samples of this rank.
+        batch_size: Images per batch and rank, ≥ 1.
+        num_workers: Processes that fetch batches, ≥ 0; 0 is fastest for small images. The batches do not depend on it.
+        pin_memory: Copy batches to pinned memory, from which a CUDA device fetches them asynchronously.
+        drop_last: Leave out an incomplete last batch.
     """
-    if num_workers < 2:  # Lightning advises more; it cannot know that a batch is one copy within the memory
+    if num_workers < 2:  # Lightning recommends more; it cannot know that a batch is one copy within memory
         warnings.filterwarnings("ignore", message=FEW_WORKERS)
     return ImageLoader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,
         num_workers=num_workers,
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         pin_memory=pin_memory,
         drop_last=drop_last,
         persistent_workers=num_workers > 0,
@@ -65,5 +66,17 @@ def image_loader(
     )
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch
+
+
+def run_length(trainer: Trainer | None, batches: int) -> float | None:
+    """Return the length of a run in epochs of so many batches; None if it is not known or the run has no end."""
+    if trainer is None:
+        return None
+    limits: list[float] = []
+    if trainer.max_epochs not in (None, -1):
+        limits.append(float(trainer.max_epochs))
+    if trainer.max_steps != -1:
+        limits.append(trainer.max_steps * trainer.accumulate_grad_batches / batches)
+    return min(limits, default=None)

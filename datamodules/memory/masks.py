@@ -1,6 +1,4 @@
-"""Images whose target is a class for every pixel."""
-
-from typing import Any
+"""Base class of data sources for segmentation: the target is a class for every pixel."""
 
 import torch
 from torch import Tensor
@@ -12,21 +10,15 @@ from datamodules.memory.images import Batch
 class MaskDataModule(ImageDataModule):
     """Images with masks: the targets of :class:`~datamodules.memory.images.Images` are uint8 ``(N, H, W)``.
 
-    An augmentation moves the mask along with its image: it gets the mask as one more channel, so it must move pixels
-    (crop, flip) and not mix or recolour them.
-
-    Args:
-        kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
+    The augmentation transforms the mask together with its image: it gets the mask as an additional channel, so it may
+    move pixels (crop, flip) but must not mix images or change colours.
     """
 
     mixable = False
     resizable = False
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
     def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
-        """Augment image and mask alike, normalise the image.
+        """Augment image and mask together, and normalise the image.
 
         Shape:
             images ``(B, C, H, W)`` uint8, masks ``(B, H, W)`` uint8, rows ``(B,)`` →

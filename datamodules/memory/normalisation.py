@@ -1,12 +1,10 @@
-"""From uint8 to float32 with mean 0 and standard deviation 1 in each channel, a batch at a time, on its device."""
+"""Normalisation of uint8 batches to float32 with mean 0 and standard deviation 1 in each channel."""
 
 import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-_CHUNK = 1 << 24  # values summed at a time: bounds the memory that the squares take
 
 
 class Statistics(NamedTuple):
@@ -22,7 +20,7 @@ class Statistics(NamedTuple):
 
 
 def checked(statistics: Statistics) -> Statistics:
-    """The same, if one can normalise with it.
+    """Return the statistics.
 
     Raises:
         ValueError: If a standard deviation is not positive, or the lengths differ.
@@ -33,15 +31,16 @@ def checked(statistics: Statistics) -> Statistics:
     return statistics
 
 
-def pixel_statistics(pixels: Tensor) -> Statistics:
-    r"""Mean and standard deviation of every channel, from exact integer sums.
+def pixel_statistics(pixels: Tensor, chunk: int = 1 << 24) -> Statistics:
+    r"""Compute mean and standard deviation of every channel from exact integer sums.
 
     .. math:: mean = \frac{S_1}{255 n} \qquad std = \frac{\sqrt{n S_2 - S_1^2}}{255 n}, \quad S_k = \sum x^k
 
-    A channel that is the same everywhere gets a standard deviation of 1/255, one step of the scale: it stays finite.
+    A constant channel gets a standard deviation of 1/255, one step of the scale, so that normalising it stays finite.
 
     Args:
         pixels: uint8 images, at least one.
+        chunk: Values that are summed at a time, which limits the memory for their squares.
 
     Shape:
         pixels ``(N, H, W, C)``.
@@ -51,22 +50,20 @@ def pixel_statistics(pixels: Tensor) -> Statistics:
         Statistics(mean=(0.5,), std=(0.5,))
     """
     channels = pixels.shape[-1]
-    step = max(1, _CHUNK // max(1, pixels[0].numel()))
-    first = torch.zeros(channels, dtype=torch.int64)
-    second = torch.zeros(channels, dtype=torch.int64)
-    for chunk in pixels.split(step):
-        values = chunk.reshape(-1, channels).to(torch.int32)
-        first += values.sum(0)
-        second += (values * values).sum(0)
-    return statistics_of_sums(first.tolist(), second.tolist(), pixels.numel() // channels)
+    step = max(1, chunk // max(1, pixels[0].numel()))
+    sums = torch.zeros(2, channels, dtype=torch.int64)
+    for images in pixels.split(step):
+        values = images.reshape(-1, channels).to(torch.int32)
+        sums += torch.stack([values.sum(0), (values * values).sum(0)])
+    return statistics_of_sums(sums[0].tolist(), sums[1].tolist(), pixels.numel() // channels)
 
 
 def statistics_of_sums(sums: list[int], squares: list[int], count: int) -> Statistics:
-    """Mean and standard deviation from the sums of each channel, see :func:`pixel_statistics`.
+    """Compute mean and standard deviation from the sums of each channel, see :func:`pixel_statistics`.
 
     Args:
-        sums: Of the values, by channel.
-        squares: Of their squares.
+        sums: Sum of the values of each channel.
+        squares: Sum of their squares.
         count: Pixels in each channel, ≥ 1.
 
     Example:
@@ -78,11 +75,11 @@ def statistics_of_sums(sums: list[int], squares: list[int], count: int) -> Stati
 
 
 class Normaliser:
-    r"""``(x / 255 − mean) / std`` for uint8 batches, with the two constants kept on every device that was used.
+    r"""Compute ``(x / 255 − mean) / std`` of uint8 batches; the constants stay on every device that was used.
 
     Args:
         statistics: Mean and standard deviation of each channel.
-        channels_last: Give the result the memory format that convolutions are fast in; the values are the same.
+        channels_last: Memory format of the result, in which convolutions are fast; the values are the same.
 
     Shape:
         ``(B, C, H, W)`` uint8 → ``(B, C, H, W)`` float32.
@@ -104,17 +101,17 @@ class Normaliser:
         """Normalise one batch."""
         batch, channels, height, width = images.shape
         if not self.channels_last:
-            offset, scale = self._along(images.device, 1)
+            offset, scale = self._offset_and_scale(images.device, 1)
             planes = images.to(torch.float32, memory_format=torch.contiguous_format)
             return planes.sub_(offset.view(-1, 1, 1)).mul_(scale.view(-1, 1, 1))
         # along whole rows of pixels: three channels at a time would use an eighth of a vector register
-        offset, scale = self._along(images.device, width)
+        offset, scale = self._offset_and_scale(images.device, width)
         rows = images.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
         normal = rows.to(torch.float32).sub_(offset).mul_(scale)
         return normal.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
-    def _along(self, device: torch.device, pixels: int) -> tuple[Tensor, Tensor]:
-        """What to subtract and what to multiply with, for that many pixels beside each other."""
+    def _offset_and_scale(self, device: torch.device, pixels: int) -> tuple[Tensor, Tensor]:
+        """Return what to subtract and what to multiply by, repeated for that many adjacent pixels."""
         if (device, pixels) not in self._constants:
             mean, std = (torch.tensor(values, dtype=torch.float64).repeat(pixels) for values in self.statistics)
             self._constants[device, pixels] = (255 * mean).float().to(device), (1 / (255 * std)).float().to(device)

@@ -1,4 +1,4 @@
-"""In which order samples come: a pure function of (seed, epoch), shared out to the ranks, resumed by skipping."""
+"""Samplers: the order of the samples in training and evaluation, for each rank."""
 
 from collections.abc import Iterator, Sized
 
@@ -7,24 +7,23 @@ from torch.utils.data import DistributedSampler
 
 from foundation.counter_random import mix
 
-_ORDER = 0  # the stream of random numbers that orders the samples; the augmentations have streams of their own
-_EVALUATION = 2
+_TRAINING, _EVALUATION = 0, 2  # random streams: one number for each kind of choice
 
 
 class EpochOrder(DistributedSampler[int]):
-    """A new order of the training samples in each epoch; what is done of a resumed epoch is skipped.
+    """New order of the training samples in each epoch; in a resumed epoch, samples that are done are skipped.
 
-    Rank r of R gets every R-th sample of one common order. Where R does not divide the number of samples, up to
-    R − 1 of them sit out, other ones in each epoch: ranks with unequal batches would wait for each other for ever.
-    It is a ``DistributedSampler`` because Lightning replaces any other sampler when there are several processes.
+    Rank r of R gets every R-th sample of one common order. If R does not divide the number of samples, up to R − 1 of
+    them are left out, different ones in each epoch: ranks with unequal numbers of batches would wait for each other for
+    ever. It is a ``DistributedSampler`` because with several processes Lightning replaces any other sampler.
 
     Args:
-        dataset: Whose samples; only its length is used.
+        dataset: The samples; only their number is used.
         seed: ≥ 0; the same seed and epoch give the same order.
         num_replicas: Number of ranks R, ≥ 1.
         rank: r in [0, R).
-        resume: ``(epoch, samples)``: in that epoch, and in no other, this rank leaves out its first ``samples``. The
-            length stays that of the whole epoch, as Lightning's loop, which counts from the batch it resumes at, needs.
+        resume: ``(epoch, samples)``: in this epoch only, this rank skips its first ``samples``. The length stays that
+            of the whole epoch, because Lightning's loop counts from the batch at which it resumes.
 
     Example:
         >>> order = EpochOrder(range(6), seed=1)
@@ -42,38 +41,39 @@ class EpochOrder(DistributedSampler[int]):
         self.resume = resume
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch, _ORDER))
+        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch, _TRAINING))
         order = torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
-        mine = order[self.rank :: self.num_replicas][: self.num_samples]
+        own = order[self.rank :: self.num_replicas][: self.num_samples]
         epoch, samples = self.resume
-        return iter(mine[samples if epoch == self.epoch else 0 :].tolist())
+        return iter(own[samples if epoch == self.epoch else 0 :].tolist())
 
 
-class PlainOrder(DistributedSampler[int]):
-    """Each sample once, on exactly one rank: nothing is repeated to make the ranks equal.
+class EvaluationOrder(DistributedSampler[int]):
+    """Each sample once, on exactly one rank; nothing is repeated to make the ranks equal.
 
-    The ranks may differ by one batch, so a step must not wait for the other ranks; sums are joined at the epoch's end.
+    The ranks may differ by one batch, so a step must not wait for the other ranks; sums are combined at the end of the
+    epoch.
 
     Args:
-        dataset: Whose samples; only its length is used.
+        dataset: The samples; only their number is used.
         num_replicas: Number of ranks R, ≥ 1.
         rank: r in [0, R).
-        mixed: In one order, always the same, instead of as they lie: the first batches then stand for all, where a
-            folder has them class by class (``limit_val_batches``, a batch to look at).
+        shuffled: Whether to shuffle, always in the same way, so that the first batches represent all samples
+            (``limit_val_batches``) even if a folder lists them class by class.
 
     Example:
-        >>> [list(PlainOrder(range(5), 2, rank)) for rank in range(2)]
+        >>> [list(EvaluationOrder(range(5), 2, rank)) for rank in range(2)]
         [[0, 2, 4], [1, 3]]
     """
 
-    def __init__(self, dataset: Sized, num_replicas: int = 1, rank: int = 0, mixed: bool = False) -> None:
+    def __init__(self, dataset: Sized, num_replicas: int = 1, rank: int = 0, shuffled: bool = False) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
-        self.mixed = mixed
+        self.shuffled = shuffled
         self.num_samples = len(range(rank, len(dataset), num_replicas))
 
     def __iter__(self) -> Iterator[int]:
         count = len(self.dataset)  # type: ignore[arg-type]
-        if not self.mixed:
+        if not self.shuffled:
             return iter(range(self.rank, count, self.num_replicas))
         order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(0, _EVALUATION)))
         return iter(order[self.rank :: self.num_replicas].tolist())

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from descent.allocator import tune_allocator
-from foundation.errors import UserError
+from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
@@ -44,17 +44,8 @@ def main(args: list[str]) -> Any:
 
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))  # classes of the user's own
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-    from descent.training.run_command import fail
-
-    try:
+    with mistakes_in_one_line("stopped; what is finished is kept: the same command goes on."):
         return _compare(known, changes, overrides)
-    except (UserError, MisconfigurationException, OSError) as error:
-        fail(error)
-    except KeyboardInterrupt:
-        print("\nstopped; what is finished is kept: the same command goes on.", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 def _compare(known: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:

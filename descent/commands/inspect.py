@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from callbacks.checkpointing.metadata import KEY
@@ -13,8 +12,7 @@ from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.checkpointing.seal import seal_of
 from descent.commands.parser import LightParser
 from descent.runs.folder import resolve_checkpoint
-from descent.training.run_command import fail
-from foundation.errors import UserError
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.files import strict_json
 
 SHOWN = 30
@@ -30,11 +28,9 @@ def main(args: list[str]) -> None:
         SystemExit: With 2 where there is no checkpoint, or one that is damaged or holds code.
     """
     options = _parser().parse_args(args)
-    try:
+    with mistakes_in_one_line():
         path = resolve_checkpoint(options.checkpoint, "best", None)
         checkpoint = read_checkpoint(path)
-    except (OSError, UserError, MisconfigurationException) as error:
-        fail(error)
     if options.config:
         print(checkpoint.get(KEY, {}).get("config") or f"# {path} holds no config")
     elif options.json:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from descent.allocator import tune_allocator
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.compat.argument_parsers import option_strings
-from foundation.errors import UserError
 
 
 def parser(command: str) -> argparse.ArgumentParser:
@@ -52,17 +52,8 @@ def carry_out(work: Callable[[], Any]) -> Any:
     tune_allocator()
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.append(str(Path.cwd()))  # classes of the user's own
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-    from descent.training.run_command import fail
-
-    try:
+    with mistakes_in_one_line("stopped."):
         return work()
-    except (UserError, MisconfigurationException, OSError) as error:
-        fail(error)
-    except KeyboardInterrupt:
-        print("\nstopped.", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 class LightParser(argparse.ArgumentParser):

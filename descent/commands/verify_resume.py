@@ -10,11 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.checkpointing.difference import differences, meaningful
 from callbacks.checkpointing.reading import last_valid, read_checkpoint, step_of
-from descent.training.run_command import fail
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 from foundation.files import strict_json
 
@@ -58,12 +57,9 @@ def main(args: list[str]) -> None:
     if not args or args[0] in ("-h", "--help"):
         print(USAGE, end="")
         return
-    try:
-        with TemporaryDirectory(prefix="verify-resume-") as folder:
-            words = [word for word in args if word != "--json"]
-            found = verify(arguments(words), Path(folder), as_json="--json" in args)
-    except (OSError, UserError, MisconfigurationException) as error:
-        fail(error)
+    with mistakes_in_one_line(), TemporaryDirectory(prefix="verify-resume-") as folder:
+        words = [word for word in args if word != "--json"]
+        found = verify(arguments(words), Path(folder), as_json="--json" in args)
     raise SystemExit(1 if found else 0)
 
 

@@ -1,6 +1,5 @@
 """Load a trained network, with its data and trainer, from a checkpoint."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,14 @@ from lightning.pytorch import LightningDataModule, Trainer
 
 from callbacks.checkpointing.metadata import KEY
 from callbacks.checkpointing.reading import read_checkpoint
-from descent.runs.folder import Run, resolve_checkpoint
-from descent.training.command_line import DescentCLI
-from descent.training.run_command import quiet, resolve_presets, with_config_of_checkpoint
+from descent.runs.folder import Run, resolve_checkpoint, run_of
+from descent.runs.lookup import config_run
+from descent.training.build import build, parse_config
+from descent.training.quiet import quiet
+from descent.training.run_command import resolve_presets, with_config_of_checkpoint
 from foundation.errors import UserError
+from foundation.hardware import effective_precision
+from foundation.processes import say
 from lightning_modules.base.supervised import SupervisedModule
 
 ONE_PROCESS = ["--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto", "--trainer.logger=false"]
@@ -50,25 +53,6 @@ class TrainedNetwork:
         return (self.run.folder if self.run else Path()) / name
 
 
-class _Loaded(DescentCLI):
-    """The command line's objects, made and not run."""
-
-    checkpoint: dict[str, Any]
-
-    def before_instantiate_classes(self) -> None:
-        """Read the checkpoint; its classes are those of the network, whatever lies in the data's folder now."""
-        super().before_instantiate_classes()
-        config = self.config["predict"]
-        self.checkpoint = read_checkpoint(Path(config.ckpt_path), "cpu", config.get("weights_only"))
-        names = self.checkpoint.get(KEY, {}).get("class_names")
-        arguments = config.data.get("init_args", Namespace())
-        if names and "class_names" in arguments and arguments.class_names is None:
-            arguments.class_names = names
-
-    def run_subcommand(self, subcommand: str) -> None:
-        """Run nothing."""
-
-
 def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
     """Build module, data and trainer from the checkpoint's config, for one device, and load the weights.
 
@@ -77,37 +61,48 @@ def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
         words: The other arguments of the command line; they override the config.
 
     Raises:
-        UserError: The checkpoint is corrupt, does not fit the network, or has no config.
+        UserError: The checkpoint is corrupt, does not fit the network, or has no config; or `words` has a mistake.
         OSError: The checkpoint does not exist.
-        SystemExit: With 2 if `words` has a mistake.
     """
     quiet()
     # The checkpoint comes last: a saved config that is given with -c has a ckpt_path too.
     words = with_config_of_checkpoint(resolve_presets(["predict", *words, "--ckpt_path", checkpoint]))
-    with tempfile.TemporaryDirectory() as folder:
-        cli = _Loaded(_with_own_config(words, checkpoint, Path(folder)))
-    module, data = cli.model, cli.datamodule
+    config = parse_config(_with_own_config(words[1:], checkpoint), "predict")
+    path = resolve_checkpoint(str(config.ckpt_path), "best", config_run(config))
+    content = read_checkpoint(path, "cpu", config.get("weights_only"))
+    _set_class_names(config, content)
+    _, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
+    if reason:
+        say(reason)
+    built = build(config, command="predict")
+    module, data = built.module, built.data
     if not isinstance(module, SupervisedModule):
         raise UserError(f"{type(module).__name__} is no SupervisedModule, so the meaning of its output is unknown.")
-    module.on_load_checkpoint(cli.checkpoint)
-    module.load_state_dict(cli.checkpoint["state_dict"])
+    module.on_load_checkpoint(content)
+    module.load_state_dict(content["state_dict"])
     if module.channels_last:
         module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = cli.checkpoint.get(type(data).__qualname__)
+    state = content.get(type(data).__qualname__)
     if state is not None:
         data.load_state_dict(state)
-    return TrainedNetwork(module.eval(), data, cli.trainer, Path(cli.config["predict"].ckpt_path), cli.run, state)
+    return TrainedNetwork(module.eval(), data, built.trainer, path, run_of(path), state)
 
 
-def _with_own_config(words: list[str], checkpoint: str, folder: Path) -> list[str]:
-    """The config first, where none is named the one inside the checkpoint; then one process; then what is typed."""
-    command, *rest = words
-    if "--config" in rest[:1]:
-        return [command, *rest[:2], *ONE_PROCESS, *rest[2:]]
-    if any(word in ("-c", "--config") or word.startswith("--config=") for word in rest):
-        return [command, *rest[:-2], *ONE_PROCESS, *rest[-2:]]
+def _set_class_names(config: Namespace, content: dict[str, Any]) -> None:
+    """Give the data the checkpoint's classes, whatever lies in its folder now, unless the config names them."""
+    names = content.get(KEY, {}).get("class_names")
+    arguments = config.data.get("init_args", Namespace())
+    if names and "class_names" in arguments and arguments.class_names is None:
+        arguments.class_names = names
+
+
+def _with_own_config(words: list[str], checkpoint: str) -> list[str]:
+    """Put first the config, which is the one inside the checkpoint where none is named; then ONE_PROCESS."""
+    if "--config" in words[:1]:
+        return [*words[:2], *ONE_PROCESS, *words[2:]]
+    if any(word in ("-c", "--config") or word.startswith("--config=") for word in words):
+        return [*words[:-2], *ONE_PROCESS, *words[-2:]]
     inside = read_checkpoint(resolve_checkpoint(checkpoint, "best", None), "cpu").get(KEY, {}).get("config")
     if not inside:
         raise UserError(f"{checkpoint} is not in a run's folder and holds no config: give the config with -c.")
-    (folder / "config.yaml").write_text(inside, encoding="utf-8")
-    return [command, "--config", str(folder / "config.yaml"), *ONE_PROCESS, *rest]
+    return ["--config", inside, *ONE_PROCESS, *words]

@@ -21,7 +21,7 @@ from descent.profiling.measurement import Measured, profiled_fit
 from foundation.errors import UserError
 from foundation.factories import name_of
 from foundation.hardware import cores, cpu_has_bf16
-from lightning_modules.networks.amx_convolution import cpu_has_amx, short_rows, use_long_rows
+from lightning_modules.networks.amx_convolution import cpu_has_amx, plain_convolutions, use_amx_convolution
 from lightning_modules.optimizers.implementation import declines_fused
 
 WORTH = 1.03  # a gain below it is noise
@@ -149,13 +149,14 @@ def _trials(run: Profiled, base: Measured) -> Iterator[Trial]:
     if run.on_cpu and base.threads < cores():
         text = f"{base.threads} of {cores()} cores compute: OMP_NUM_THREADS={cores()}"
         yield Trial(text, threads=cores())
-    short = short_rows(run.module)
-    if short and run.on_cpu and cpu_has_amx() and "bf16" in str(run.trainer.precision):
+    offers_amx = getattr(getattr(run.module, "network", None), "amx_convolution", False)  # then it is used already
+    plain = 0 if offers_amx else plain_convolutions(run.module)
+    if plain and run.on_cpu and cpu_has_amx() and "bf16" in str(run.trainer.precision):
         text = (
-            f"the weight gradient of {short} plain 3×3 convolution{'s' if short > 1 else ''} takes short rows where "
-            "maps are up to 8 pixels wide: lightning_modules.networks.amx_convolution.use_long_rows(network)"
+            f"the weight gradient of {plain} plain 3×3 convolution{'s' if plain > 1 else ''} is slow where feature "
+            "maps are up to 8 pixels wide: lightning_modules.networks.amx_convolution.use_amx_convolution(network)"
         )
-        yield Trial(text, {"adjust": use_long_rows})
+        yield Trial(text, {"adjust": use_amx_convolution})
     optimizer = getattr(run.module, "optimizer", None)
     if optimizer is not None and declines_fused(optimizer):
         text = f"{name_of(optimizer)} could be fused, and the config says otherwise: leave out its fused and foreach"

@@ -23,7 +23,7 @@ from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.preemption import Preemption
 from descent.profiling.clock import StepClock
 from descent.runs.loggers import run_loggers
-from foundation.trial_fit import private_fit, trainer_options
+from foundation.trial_fit import trainer_options, trial_fit
 
 WARM_UP = 3  # steps: memory formats are chosen, buffers made
 ENDING = (EarlyStopping, Preemption, LRFinder, BlackBox)
@@ -178,7 +178,7 @@ def profiled_fit(
             if adjust is not None:
                 adjust(twin)
 
-        private_fit(module, data, watch, 0, prepare, logged=True, **(options | changed))
+        trial_fit(module, data, watch, 0, prepare, logged=True, **(options | changed))
     if often and every:
         watch.found.seconds["logging"] = watch.found.seconds.get("logging", 0.0) * often / every
     return watch.found

@@ -1,4 +1,4 @@
-"""A run's folder `<root>/<experiment>/<n>/`: numbers that never collide, and the checkpoints in it."""
+"""A run's folder `<root>/<experiment>/<n>/`: its number, which never collides, and its checkpoints."""
 
 import os
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from foundation.errors import UserError
 from foundation.processes import rank_of_process, say
 
-RUN_VARIABLE = "DESCENT_RUN_FOLDER"  # tells the processes that Lightning starts which folder their parent claimed
+RUN_VARIABLE = "DESCENT_RUN_FOLDER"  # passes the folder to the processes that Lightning starts
 CHECKPOINTS = "checkpoints"
 CONFIG = "config.yaml"
 
@@ -20,7 +20,7 @@ class Run:
 
     @property
     def root(self) -> Path:
-        """Where all experiments lie."""
+        """The folder of all experiments."""
         return self.folder.parent.parent
 
     @property
@@ -30,11 +30,11 @@ class Run:
 
     @property
     def config(self) -> Path:
-        """The config that the run was made with."""
+        """The path of the run's config."""
         return self.folder / CONFIG
 
     def discard_if_unused(self) -> None:
-        """Take the folder away again if nothing was measured or saved in it: the run ended before it began."""
+        """Delete the folder if it holds neither metrics nor checkpoints: the run ended before its first step."""
         files = list(self.folder.rglob("*"))
         if all(file.name == CONFIG or file.name.startswith("events.out.tfevents") for file in files):
             for file in files:
@@ -42,25 +42,25 @@ class Run:
             self.folder.rmdir()
 
     def checkpoint(self, name: str) -> Path:
-        """`best` or `last`."""
+        """Return the path of a checkpoint, `best` or `last`."""
         return self.folder / CHECKPOINTS / f"{name}.ckpt"
 
 
 def numbers(experiment: Path) -> list[int]:
-    """Numbers of the runs of an experiment, ascending."""
+    """List the numbers of an experiment's runs, ascending."""
     if not experiment.is_dir():
         return []
     return sorted(int(entry.name) for entry in os.scandir(experiment) if entry.name.isdigit() and entry.is_dir())
 
 
 def claim(root: Path, experiment: str) -> Run:
-    """Make the next numbered folder; processes that start at the same time get different ones.
+    """Create the next numbered folder; runs that start at the same time get different ones.
 
     Raises:
-        OSError: The folder cannot be made.
+        OSError: The folder cannot be created.
     """
     rank = rank_of_process()
-    if rank > 0:  # the first process claims; the others ask it for what they need, and write nothing
+    if rank > 0:  # the first process claims and writes; the others only need a path
         inherited = os.environ.get(RUN_VARIABLE)
         return Run(Path(inherited) if inherited else root / experiment / f".rank{rank}")
     parent = root / experiment
@@ -78,7 +78,7 @@ def claim(root: Path, experiment: str) -> Run:
 
 
 def run_of(path: Path) -> Run | None:
-    """The run that a checkpoint or a saved config belongs to, if it lies in one."""
+    """Return the run that a checkpoint or a saved config belongs to, if it lies in a run's folder."""
     path = path.absolute()
     if path.name == CONFIG and (path.parent / CHECKPOINTS).is_dir():
         return Run(path.parent)
@@ -88,7 +88,7 @@ def run_of(path: Path) -> Run | None:
 
 
 def newest_run(folder: Path) -> Run | None:
-    """`folder` itself if it is a run, else its newest run if it is an experiment."""
+    """Return `folder` itself if it is a run's, or the newest run if it is an experiment's."""
     if (folder / CHECKPOINTS).is_dir():
         return Run(folder)
     for number in reversed(numbers(folder)):
@@ -98,17 +98,17 @@ def newest_run(folder: Path) -> Run | None:
 
 
 def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
-    """The checkpoint file that `--ckpt_path` means.
+    """Find the checkpoint file that `--ckpt_path` refers to.
 
     Args:
-        text: A file; a run's folder; an experiment's folder (its newest run); or `best` or `last` of the run whose
+        text: A file; a run's folder; an experiment's folder (its newest run); or `best` or `last` for the run whose
             config is given.
         name: Which checkpoint of a folder: `best` or `last`.
         config_run: The run whose `config.yaml` is given with `-c`, if any.
 
     Raises:
         UserError: `best` or `last` without a run's config.
-        FileNotFoundError: It does not exist; the message says what is there.
+        FileNotFoundError: The file does not exist; the message lists the checkpoints beside it.
     """
     if text in ("best", "last"):
         if config_run is None:
@@ -126,10 +126,10 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
 
 
 def _of_run(run: Run, name: str) -> Path:
-    """`last` is the newest one that is whole: a damaged one is passed over, and said so."""
+    """Return a run's checkpoint; for `last` the newest undamaged one, with a message if one is skipped."""
     if name != "last":
         return existing(run.checkpoint(name))
-    from callbacks.checkpointing.reading import last_valid  # torch takes long to import
+    from callbacks.checkpointing.reading import last_valid  # imports torch, which takes long
 
     found, remark = last_valid(run.folder / CHECKPOINTS)
     if remark:
@@ -138,7 +138,7 @@ def _of_run(run: Run, name: str) -> Path:
 
 
 def existing(path: Path) -> Path:
-    """`path`, which is a file; or an error that says what is beside it."""
+    """Return `path` if it is a file, else raise an error that lists the checkpoints beside it."""
     if path.is_file():
         return path
     beside = sorted(file.name for file in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []

@@ -1,4 +1,4 @@
-"""A run's logs: `metrics.csv` that a resumed run continues, and TensorBoard with train and validation in one chart."""
+"""Loggers of a run: `metrics.csv`, which a resumed run continues, and TensorBoard."""
 
 import csv
 import os
@@ -10,9 +10,12 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from descent.runs.settings_table import METRICS
 from foundation.compat.lightning import CSVLoggerWithWriter, MetricsWriter
 from foundation.compat.torch import write_summary
+from foundation.files import replacing
+
+TABLE_METRICS = ("val/loss", "val/accuracy", "train/loss")
+"""Columns of TensorBoard's table of hyper-parameters."""
 
 CHARTS = {
     "train and validation": {
@@ -23,32 +26,32 @@ CHARTS = {
 
 
 class _ContinuedWriter(MetricsWriter):
-    """Lightning's writer deletes what it finds in the folder; this one goes on after it, and is killed without loss."""
+    """Append to an existing file, and lose no row in a kill; Lightning's writer deletes the file."""
 
     def __init__(self, log_dir: str, from_step: int | None) -> None:
         self.from_step = from_step
         super().__init__(log_dir)
 
     def open_existing(self) -> None:
-        """Continue the file after the checkpoint's step."""
+        """Remove the rows after the checkpoint that is resumed."""
         path = Path(self.metrics_file_path)
         if path.is_file():
             self.metrics_keys = rewind(path, self.from_step)
 
     def add_columns(self, names: list[str]) -> None:
-        """Add columns; Lightning's own truncates the file first, and a kill then loses every row."""
+        """Add columns; Lightning's writer truncates the file first, and a kill then loses every row."""
         path = Path(self.metrics_file_path)
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
-        _replace(path, names, rows)
+        _write_table(path, names, rows)
 
 
 def rewind(path: Path, step: int | None) -> list[str]:
-    """Take rows of ``step`` and later out of a ``metrics.csv``, and a last one that a crash cut short.
+    """Remove the rows of `step` and later from a `metrics.csv`, and a last row that a crash cut short.
 
     Args:
-        path: The file; it is replaced as a whole.
-        step: Of the checkpoint that is resumed; None: leave the rows.
+        path: The file; it is replaced atomically.
+        step: Step of the checkpoint that is resumed; `None` keeps all complete rows.
 
     Returns:
         The names of the columns.
@@ -58,25 +61,23 @@ def rewind(path: Path, step: int | None) -> list[str]:
         names = list(table.fieldnames or [])
         rows = [row for row in table if None not in row.values() and None not in row]
     kept = [row for row in rows if step is None or not row.get("step") or int(row["step"]) < step]
-    _replace(path, names, kept)
+    _write_table(path, names, kept)
     return names
 
 
-def _replace(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", newline="") as file:
+def _write_table(path: Path, names: list[str], rows: list[dict[str, str]]) -> None:
+    with replacing(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    temporary.replace(path)
 
 
 class RunCSVLogger(CSVLoggerWithWriter):
-    """`metrics.csv` in a run's folder, continued when the run is resumed.
+    """Log into `metrics.csv` in a run's folder, and continue the file when the run is resumed.
 
     Args:
         folder: The run's folder.
-        from_step: When a run is resumed from this step, what it had logged after it is taken out.
+        from_step: Step from which a run is resumed; rows of this step and later are removed.
     """
 
     def __init__(self, folder: str | os.PathLike[str], from_step: int | None = None) -> None:
@@ -85,18 +86,18 @@ class RunCSVLogger(CSVLoggerWithWriter):
         super().__init__(save_dir=path.parent, name="", version=path.name)
 
     def make_writer(self) -> MetricsWriter:
-        """Make the writer that continues the file."""
+        """Create the writer that continues the file."""
         return _ContinuedWriter(self.log_dir, self.from_step)
 
     @rank_zero_only
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        """Append a row; one with an epoch's results is on disk at once."""
+        """Append a row; one with validation or test results is written to disk at once."""
         super().log_metrics(metrics, step)
         if any(name.startswith(("val/", "test/")) for name in metrics):
             self.save()
 
     def holds(self, metrics: Mapping[str, Any], step: int) -> bool:
-        """Whether a row of this step with these metrics is in the file, which is first rewound to the checkpoint."""
+        """Return whether the file has a row of this step with these metrics, after later rows were removed."""
         path = Path(self.experiment.metrics_file_path)
         if not path.is_file():
             return False
@@ -106,15 +107,15 @@ class RunCSVLogger(CSVLoggerWithWriter):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any = None) -> None:
-        """Nothing: the run's `config.yaml` holds them."""
+        """Do nothing: the run's `config.yaml` holds them."""
 
 
 class RunTensorBoardLogger(TensorBoardLogger):
-    """TensorBoard events in a run's folder, train and validation in one chart, config and settings with it.
+    """Log TensorBoard events into a run's folder: training and validation in one chart, config and settings.
 
     Args:
         folder: The run's folder.
-        purge_step: When a run is resumed from this step, what it had logged after it is hidden.
+        purge_step: Step from which a run is resumed; later events are hidden.
     """
 
     def __init__(self, folder: str | os.PathLike[str], purge_step: int | None = None) -> None:
@@ -128,7 +129,7 @@ class RunTensorBoardLogger(TensorBoardLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The SummaryWriter; its charts are laid out when it is first used."""
+        """The SummaryWriter; the charts are defined at its first use."""
         writer = super().experiment
         if not self._has_layout:
             self._has_layout = True
@@ -137,22 +138,22 @@ class RunTensorBoardLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_text(self, name: str, text: str) -> None:
-        """A text, shown as a block of code."""
+        """Log a text, shown as a block of code."""
         block = "\n".join(f"    {line}" for line in text.splitlines())
         self.experiment.add_text(name, block)
 
     @rank_zero_only
     def log_settings(self, settings: Mapping[str, bool | str | float | int]) -> None:
-        """The run's row in the table of hyper-parameters; its metrics are those logged, with their last values."""
+        """Add the run's row to the table of hyper-parameters, which shows the last logged values of the metrics."""
         from torch.utils.tensorboard.summary import hparams
 
-        about, begun, self._ended = hparams(dict(settings), dict.fromkeys(METRICS, 0.0))
+        about, begun, self._ended = hparams(dict(settings), dict.fromkeys(TABLE_METRICS, 0.0))
         write_summary(self.experiment, about)
         write_summary(self.experiment, begun)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Close the files; a run that was killed stays "running" in the table of hyper-parameters."""
+        """Close the files; a killed run stays "running" in the table of hyper-parameters."""
         if self._ended is not None and status == "success":
             write_summary(self.experiment, self._ended)
             self._ended = None
@@ -160,15 +161,15 @@ class RunTensorBoardLogger(TensorBoardLogger):
 
     @rank_zero_only
     def save(self) -> None:
-        """Flush; Lightning's own also writes an empty hparams.yaml, and the config is here already."""
+        """Flush only: Lightning would also write an empty hparams.yaml, and config.yaml exists already."""
         self.experiment.flush()
 
 
 def run_loggers(folder: Path, from_step: int | None = None) -> list[Logger]:
-    """The loggers that a run has by default; CSV first, whose folder is the trainer's `log_dir`.
+    """Return a run's default loggers; the CSV logger is first, as its folder is the trainer's `log_dir`.
 
     Args:
         folder: The run's folder.
-        from_step: Optimizer step of the checkpoint that is resumed: what was logged after it is not of this run.
+        from_step: Optimizer step of the checkpoint that is resumed; what was logged later is dropped.
     """
     return [RunCSVLogger(folder, from_step), RunTensorBoardLogger(folder, from_step)]

@@ -1,4 +1,4 @@
-"""Which run and which experiment a command means, by the config that it is given."""
+"""Find the run and the experiment that a command's config refers to."""
 
 from pathlib import Path
 
@@ -10,35 +10,35 @@ from foundation.processes import say
 
 
 def config_files(config: Namespace) -> list[Path]:
-    """Files given with `-c`."""
+    """List the files given with `-c`."""
     return [Path(str(path)) for path in config.get("config") or [] if path is not None]
 
 
 def config_run(config: Namespace) -> Run | None:
-    """The run whose saved config is used again, if any."""
+    """Return the run whose saved config is given with `-c`, if any."""
     files = config_files(config)
     return run_of(files[-1]) if files else None
 
 
 def newest_run_of(config: Namespace) -> Run | None:
-    """The experiment's newest run that can be gone on with; where there is none, it says so."""
+    """Return the experiment's newest run that can be resumed; print a line if there is none."""
     folder = Path(config.trainer.default_root_dir or ".") / (config.experiment or experiment_of(config, None))
     run = newest_run(folder) if folder.is_dir() else None
     if run is None or last_valid(run.folder / "checkpoints")[0] is None:
-        say(f"--ckpt_path last: {folder} has no checkpoint to go on from yet, this run begins at the beginning.")
+        say(f"--ckpt_path last: {folder} has no checkpoint to resume from, so this run starts at step 0.")
         return None
     return run
 
 
-def experiment_of(config: Namespace, again: Run | None) -> str:
-    """Name of the experiment: the run's whose config is used again, else the config file's."""
-    if again is not None:
-        return again.experiment
+def experiment_of(config: Namespace, saved: Run | None) -> str:
+    """Return the experiment's name: that of the run whose saved config is given, else that of the config file."""
+    if saved is not None:
+        return saved.experiment
     files = config_files(config)
     return files[0].stem if files else "default"
 
 
 def flat(config: Namespace) -> dict[str, str]:
-    """A config as text by dotted key, without what may differ between the processes of a run: where files lie."""
+    """Return a config as text by dotted key, without file locations, which may differ between a run's processes."""
     pairs = config.clone().as_flat()
     return {key: str(value) for key, value in vars(pairs).items() if key not in ("config", "trainer.default_root_dir")}

@@ -1,4 +1,4 @@
-"""What a fit says when it is done."""
+"""The last lines that a fit prints: results, folder, and the commands that use the run."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClass
 
 
 def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
-    """The last lines of a fit: validation result, folder, and the commands that go on from here."""
+    """Return the last lines of a fit: validation results, folder, and the commands that use the run."""
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     values = ", ".join(f"{name.removeprefix('val/')} {value:.4f}" for name, value in sorted(metrics.items()))
     saver = trainer.checkpoint_callback
@@ -22,13 +22,13 @@ def fit_summary(run: Run, trainer: Any, checkpoint: Path) -> str:
             f"run folder  {folder}",
             f"test        descent test --ckpt_path {file}",
             f"resume      descent fit --ckpt_path {folder} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
-            *(uses_of(file, trainer.lightning_module) if classifies_pictures(trainer) else []),
+            *(uses_of(file, trainer.lightning_module) if classifies_images(trainer) else []),
         ]
     )
 
 
 def uses_of(file: str, module: Any) -> list[str]:
-    """What can be done with a network that names what is in a picture; labels are measured by `descent test`."""
+    """List the commands for an image classifier; multilabel results come from `descent test` alone."""
     evaluate = [f"evaluate    descent evaluate --ckpt_path {file}"]
     return [
         *(evaluate if not isinstance(module, MultilabelClassifier) else []),
@@ -37,13 +37,13 @@ def uses_of(file: str, module: Any) -> list[str]:
     ]
 
 
-def classifies_pictures(trainer: Any) -> bool:
-    """Whether pictures go in and classes come out; a table is held as pictures of 1 × 1 pixel."""
+def classifies_images(trainer: Any) -> bool:
+    """Return whether the input is an image and the output a class; a row of a table is an image of 1 × 1 pixel."""
     kinds = (ImageClassifier, BinaryClassifier, MultilabelClassifier)
     return isinstance(trainer.lightning_module, kinds) and max(getattr(trainer.datamodule, "image_size", (1, 1))) > 1
 
 
 def shown(path: Path) -> str:
-    """A path as one would type it: from the working folder where it lies below."""
+    """Return a path as one would type it: relative to the working folder where it lies below."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

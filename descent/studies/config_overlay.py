@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from descent import presets
-from descent.training.command_line import DEFAULT_MODULE
+from descent.training.arguments import DEFAULT_MODULE
 from foundation.errors import UserError
 
 Config = dict[str, Any]

@@ -1,1 +1,4 @@
-"""The LightningCLI, the Trainer and what is around them; open `command_line.py` first."""
+"""From a config to a run: LightningCLI, parser, Trainer, processes.
+
+Open `command_line.py` first; `build.py` builds module, data and trainer without running anything.
+"""

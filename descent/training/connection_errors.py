@@ -1,17 +1,16 @@
-"""What torch says when processes lose or cannot find each other, in a line for people."""
+"""Explain in one line why torch's processes lost each other or could not connect."""
 
 import os
 import re
-from collections.abc import Callable
 
 from foundation.compat.torch import NO_ANSWER_FROM_MASTER, PORT_IN_USE, PROCESS_GONE, PROCESS_SILENT, PROCESSES_MISSING
 
 TIMEOUT_VARIABLE = "DESCENT_TIMEOUT"
-DEFAULT_TIMEOUT = 1800  # seconds; torch's and Lightning's own
+DEFAULT_TIMEOUT = 1800  # seconds; the default of torch and Lightning
 
 
 def timeout_seconds() -> int:
-    """How long a process waits for the others, in seconds ≥ 1.
+    """Return how long a process waits for the others, in seconds ≥ 1.
 
     Raises:
         ValueError: `DESCENT_TIMEOUT` is no such number.
@@ -22,52 +21,38 @@ def timeout_seconds() -> int:
     return int(text)
 
 
-def _in_use(found: re.Match[str]) -> str:
-    return (
-        f"port {found[1]} on this machine is in use: another run, or what is left of one, listens there. "
-        "Give another: MASTER_PORT=…, or torchrun --master-port …."
-    )
-
-
-def _no_master(found: re.Match[str]) -> str:
-    return (
-        f"the first process does not answer at {found[1]}, port {found[2]}, within {timeout_seconds()} s: is it "
-        f"running, and is the port open between the machines? {TIMEOUT_VARIABLE} sets the seconds."
-    )
-
-
-def _missing(found: re.Match[str]) -> str:
-    return (
-        f"{found[1]} of {found[2]} processes came within {timeout_seconds()} s: start the others, with the same "
-        f"MASTER_ADDR and MASTER_PORT. {TIMEOUT_VARIABLE} sets the seconds."
-    )
-
-
-def _silent(found: re.Match[str]) -> str:
-    return (
-        f"another process did not answer within {timeout_seconds()} s: it hangs, or its machine is gone. The last "
-        f"checkpoint is whole: go on with --ckpt_path last. {TIMEOUT_VARIABLE} sets the seconds."
-    )
-
-
-def _gone(found: re.Match[str]) -> str:
-    return (
-        "another process ended, so this one ends too; what the other said before tells why. The last checkpoint is "
-        "whole: go on with --ckpt_path last."
-    )
-
-
-RULES: list[tuple[str, Callable[[re.Match[str]], str]]] = [
-    (PORT_IN_USE, _in_use),
-    (NO_ANSWER_FROM_MASTER, _no_master),
-    (PROCESSES_MISSING, _missing),
-    (PROCESS_SILENT, _silent),
-    (PROCESS_GONE, _gone),
-]
+IN_USE = (
+    "port {0} on this machine is in use, by another run or by a process left from one. "
+    "Choose another: MASTER_PORT=…, or torchrun --master-port …."
+)
+NO_MASTER = (
+    "the first process does not answer at {0}, port {1}, within {seconds} s: is it running, and is the port open "
+    "between the machines? {variable} sets the seconds."
+)
+MISSING = (
+    "{0} of {1} processes joined within {seconds} s: start the others, with the same MASTER_ADDR and MASTER_PORT. "
+    "{variable} sets the seconds."
+)
+SILENT = (
+    "another process did not answer within {seconds} s: it hangs, or its machine is down. The last checkpoint is "
+    "complete: resume with --ckpt_path last. {variable} sets the seconds."
+)
+GONE = (
+    "another process ended, so this one ends too; the error of the other process, above, is the cause. The last "
+    "checkpoint is complete: resume with --ckpt_path last."
+)
+RULES = {
+    PORT_IN_USE: IN_USE,
+    NO_ANSWER_FROM_MASTER: NO_MASTER,
+    PROCESSES_MISSING: MISSING,
+    PROCESS_SILENT: SILENT,
+    PROCESS_GONE: GONE,
+}
+"""Pattern of an error of torch, and the line to print; `{0}` is the pattern's first group. The first match counts."""
 
 
 def explain_loss(error: BaseException) -> str | None:
-    """A line, if the error is of the connection between processes; else nothing.
+    """Return a line for the user if the connection between processes failed, else `None`.
 
     Example:
         >>> explain_loss(RuntimeError("[gloo/transport/tcp/pair.cc:545] Read error: Connection reset by peer."))[:21]
@@ -77,8 +62,8 @@ def explain_loss(error: BaseException) -> str | None:
     if not isinstance(error, RuntimeError):
         return None
     text = " ".join(str(error).split())
-    for pattern, words in RULES:
-        found = re.search(pattern, text)
-        if found:
-            return words(found)
+    for pattern, line in RULES.items():
+        if found := re.search(pattern, text):
+            seconds = timeout_seconds() if "{seconds}" in line else None
+            return line.format(*found.groups(), seconds=seconds, variable=TIMEOUT_VARIABLE)
     return None

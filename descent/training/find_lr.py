@@ -1,4 +1,4 @@
-"""What `descent find-lr` leaves: figures and numbers in a folder, and a config that `fit -c` takes."""
+"""Write the results of `descent find-lr`: figures, numbers, and a config for `fit -c`."""
 
 from pathlib import Path
 from typing import Any
@@ -10,33 +10,26 @@ from callbacks.learning_rate.search import LRSearch
 
 
 def write_search(search: LRSearch, config: Namespace, folder: Path) -> str:
-    """Write the search's files and the preset; the last lines for the terminal.
+    """Write the search's files and the preset; return the lines for the terminal.
 
     Args:
-        search: What was found.
-        config: Of the command.
-        folder: The run's.
+        search: The finished search.
+        config: The config of the command.
+        folder: The run's folder.
     """
     search.save(folder)
+    lines = [search.summary(), f"figure        {folder / 'lr_finder.png'}"]
     preset = preset_of(search, config)
     if preset is None:
-        return (
-            f"{search.summary()}\nfigure        {folder / 'lr_finder.png'}\n"
-            "The module has no optimizer argument that a preset could set: put the learning rate where it has it."
-        )
-    written = write_preset(search, preset, folder)
-    files = " ".join(f"-c {path}" for path in config.get("config") or [])
-    return "\n".join(
-        [
-            search.summary(),
-            f"figure        {folder / 'lr_finder.png'}",
-            f"use it         descent fit {files} -c {written}".replace("  -c", " -c"),
-        ]
-    )
+        lines.append("The module has no optimizer argument: set the learning rate where your module takes it.")
+    else:
+        configs = [f"-c {path}" for path in [*(config.get("config") or []), write_preset(search, preset, folder)]]
+        lines.append(f"use it         descent fit {' '.join(configs)}")
+    return "\n".join(lines)
 
 
 def preset_of(search: LRSearch, config: Namespace) -> dict[str, Any] | None:
-    """The part of a config that sets the found rate; `None` where the module takes no optimizer."""
+    """Return the part of a config that sets the found rate; `None` where the module takes no optimizer."""
     arguments = config.model.get("init_args", Namespace()).as_dict()
     optimizer, scheduler = arguments.get("optimizer"), arguments.get("scheduler")
     if not isinstance(optimizer, dict) or "lr" not in optimizer.get("init_args", {}):

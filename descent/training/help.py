@@ -1,118 +1,119 @@
-"""Help that fits a screen of 100 columns: for all commands, and for each."""
+"""Help texts of all commands and of each training command, at most 100 columns wide."""
 
 USAGE = """\
 usage: descent COMMAND [options]
 
-  fit            train: network, loss, optimizer, schedule and data as a config says
-  validate       measure a checkpoint on the validation data
-  test           measure a checkpoint on the test data
-  predict        classify with a checkpoint: images of your own (--images), or the test data
-  evaluate       how good a checkpoint is, on labelled images or the test data: a page, JSON, CSV
-  export         a checkpoint as one file for other programs: ONNX or torch.export
-  compare        which loss, optimizer, schedule, …, and how sure that is
-  find-lr        search a learning rate by a range test: an image, and a config that fit -c takes
-  profile        where a training step goes, what share of the machine's peak it reaches
-  inspect        say what a checkpoint is, and verify it
-  verify-resume  kill a short run of your setup, resume it, compare bit by bit with one left alone
-  replay         repeat a step that was not finite, from the file that callbacks.BlackBox kept
-  guide          which loss, for which task, and why
-  presets        list what can be chosen by a short name
-  show           draw what can be chosen, or the schedule of a run: descent show lists what
-  completion     a script that makes the shell complete commands, options and presets
+  fit            train: a config names the network, loss, optimizer, schedule and data
+  validate       compute a checkpoint's metrics on the validation data
+  test           compute a checkpoint's metrics on the test data
+  predict        classify with a checkpoint: your own images (--images), or the test data
+  evaluate       report how good a checkpoint is on labelled images or the test data
+  export         write a checkpoint as one file for other programs: ONNX or torch.export
+  compare        find out which loss, optimizer, schedule, … is best, and how certain that is
+  find-lr        find a learning rate by a range test: a figure, and a config for fit -c
+  profile        show where the time of a training step goes, and what would make it faster
+  inspect        describe a checkpoint, and verify that it is undamaged
+  verify-resume  check on your setup that a killed and resumed run gives identical results
+  replay         repeat a step that gave NaN or Inf, from the file that callbacks.BlackBox wrote
+  guide          say which loss suits which task, and why
+  presets        list the presets: everything that has a short name
+  show           draw losses, optimizers, schedulers, or the schedule of a run
+  completion     print a script that lets the shell complete commands, options and presets
 
-descent COMMAND --help tells more; a first run: descent fit -c configs/quickstart.yaml
+descent COMMAND --help describes a command; a first run: descent fit -c configs/quickstart.yaml
 """
 
 _COMMON = """\
-  -c FILE                 config; several are laid over one another. A preset's path is looked up
-                          beside the file that names it, in the working folder, then among the
-                          shipped ones (descent presets)
-  --model.network PRESET  likewise --model.loss, --model.optimizer, --model.scheduler: a preset or
-                          a class path; an argument of it: --model.optimizer.lr 0.01
-  --data PRESET           data; an argument of it: --data.batch_size 256
+  -c FILE                 config; with several, later ones override earlier ones. A preset is looked
+                          up in the folder of the file that names it, in the working folder, then
+                          among the shipped ones (descent presets)
+  --model.network PRESET  also --model.loss, --model.optimizer, --model.scheduler: a preset or a
+                          class path; set its arguments with a dot: --model.optimizer.lr 0.01
+  --data PRESET           data; set its arguments with a dot: --data.batch_size 256
   --trainer.KEY VALUE     Lightning's Trainer: max_epochs, precision, gradient_clip_val,
                           accelerator, devices, …
-  --seed_everything N     seed of every random choice (default 0)
-  --print_config          print the whole config, defaults included, and exit
-  --model.help CLASS      arguments of a class; likewise --data.help CLASS
-  --help_all              every option
+  --seed_everything N     seed of all random numbers (default 0)
+  --print_config          print the whole config with all defaults, and exit
+  --model.help CLASS      list the arguments of a class; also --data.help CLASS
+  --help_all              list every option
 """
 
-HELP = {
+_CHECKPOINT = """\
+  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
+                          newest run); the run's own config is used unless -c names another
+"""
+
+_OF_COMMANDS = {
     "fit": """\
 usage: descent fit -c CONFIG [options]
-       descent fit --ckpt_path RUN [options]     go on with a run where its last checkpoint is
+       descent fit --ckpt_path RUN [options]     resume a run from its last checkpoint
 
-Trains, and leaves in ROOT/EXPERIMENT/N: config.yaml, metrics.csv, TensorBoard events,
+Trains, and writes into ROOT/EXPERIMENT/N: config.yaml, metrics.csv, TensorBoard events,
 checkpoints/best.ckpt and last.ckpt, figures/.
 
-"""
-    + _COMMON
-    + """\
   --experiment NAME       name of the experiment (default: that of the config file)
   --ckpt_path PATH        a checkpoint, a run's folder, an experiment's folder (its newest run), or
                           last or best with -c RUN/config.yaml. Without -c the run's config is used
-  --preflight false       do not look at the first batch for mistakes
-  --checkpoint.monitor NAME   metric that chooses best.ckpt (default val/loss)
+  --preflight false       do not check the first batch for mistakes
+  --checkpoint.monitor NAME   metric that selects best.ckpt (default val/loss)
 """,
-}
-HELP["show_schedule"] = (
-    """\
+    "validate": f"""\
+usage: descent validate --ckpt_path PATH [options]
+
+Computes a checkpoint's metrics on the validation data.
+
+{_CHECKPOINT}""",
+    "test": f"""\
+usage: descent test --ckpt_path PATH [options]
+
+Computes a checkpoint's metrics on the test data, which is used for nothing else.
+
+{_CHECKPOINT}""",
+    "predict": f"""\
+usage: descent predict --ckpt_path PATH [options]
+
+Classifies the test images with a checkpoint; writes predictions.csv into the run's folder.
+For your own images: --images FOLDER_OR_FILES...; see descent predict --images --help.
+
+{_CHECKPOINT}""",
+    "show_schedule": """\
 usage: descent show schedule -c CONFIG [options]
 
-Draws learning rate (of every group), momentum and weight decay of the run that descent fit would
-make with the same options, before a step is taken. With -c RUN/config.yaml or --ckpt_path RUN the
-run's own rate is drawn beside it.
+Draws the learning rate of each parameter group, the momentum and the weight decay of the run that
+descent fit would start with the same options, without training. With -c RUN/config.yaml or
+--ckpt_path RUN it draws that run's logged learning rate beside them.
 
-  --validation CSV        replay this table's column to a plateau, e.g. another run's metrics.csv
-  --out FOLDER            where to write (default: the run's figures/, or else the working folder)
-"""
-    + _COMMON
-)
-for _command, _text in {
-    "validate": "Measures a checkpoint on the validation data.",
-    "test": "Measures a checkpoint on the test data, which nothing else opens.",
-    "predict": "Classifies the test images with a checkpoint; writes predictions.csv into the run's folder.\n"
-    "With --images FOLDER_OR_FILES...: images of your own; descent predict --images --help tells more.",
-}.items():
-    HELP[_command] = f"""\
-usage: descent {_command} --ckpt_path PATH [options]
-
-{_text}
-
-  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
-                          newest run); the run's own config is used unless -c names another
-{_COMMON}"""
-HELP["find_lr"] = (
-    """\
+  --validation CSV        replay the monitored column of this table to a plateau schedule, e.g. of
+                          another run's metrics.csv
+  --out FOLDER            where to write (default: the run's figures/, else the working folder)
+""",
+    "find_lr": """\
 usage: descent find-lr -c CONFIG [options]
 
-Trains copies at rising learning rates and reads off which make the loss fall. Writes lr_finder.png,
-.csv, .json and lr_finder.yaml, which goes on top of the config:
+Trains copies at rising learning rates and finds those at which the loss falls. Writes
+lr_finder.png, .csv, .json and lr_finder.yaml, which is given after the config:
 descent fit -c CONFIG -c .../lr_finder.yaml
 
-  --low, --high           the range (default 1e-6 to 10); the test ends where the loss diverges
+  --low, --high           the range (default 1e-6 to 10); the test stops when the loss diverges
   --steps N, --repeats N  optimizer steps of a pass, number of passes (default 140, 3)
   --mode                  exponential or linear spacing
-  --method                nine_tenths (default), steepest, valley or minimum_tenth: the pick
-  --confirm true          train shortly at a third of the pick, the pick and three times the pick
+  --method                how to choose: nine_tenths (default), steepest, valley, minimum_tenth
+  --confirm true          train shortly at a third of the chosen rate, at it, and at three times it
   --ckpt_path PATH        start from the weights of a checkpoint
   --json true             print the numbers as JSON, for programs
-"""
-    + _COMMON
-)
-HELP["profile"] = (
-    """\
+""",
+    "profile": """\
 usage: descent profile -c CONFIG [options]
 
-Trains private copies for some steps and says where the time of a step goes, what share of
-the machine's peak it reaches, and what to change, each change tried. Writes profile.json and
-profile.png.
+Trains copies for some steps and shows where the time of a step goes, what share of the machine's
+peak performance it reaches, and which changes make it faster; each is tried. Writes profile.json
+and profile.png.
 
   --steps N, --seconds S  measure N steps (default 50), at most S seconds (default 5)
   --tries false           do not try the changes
   --out FOLDER            where to write (default: the run's folder)
   --json true             print the numbers as JSON, for programs
-"""
-    + _COMMON
-)
+""",
+}
+HELP = {command: text + _COMMON for command, text in _OF_COMMANDS.items()}
+"""The text of `descent COMMAND --help` by command."""

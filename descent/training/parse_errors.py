@@ -1,43 +1,45 @@
-"""Parse errors for people: the key, what was expected, what was found, what comes near."""
+"""Shorten a parse error of jsonargparse to one line: the key, what was expected and found, a suggestion."""
 
 import difflib
 import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from foundation.compat import jsonargparse_messages as said
+from descent.presets import nearest
+from foundation.compat import jsonargparse_messages as patterns
 
 LIMIT = 600
 
 
 def explain(message: str, keys: Iterable[str]) -> str:
-    """A parse error in one or two lines.
+    """Shorten a parse error to one line.
 
-    jsonargparse lists every type that it tried, each with its reason, nested as the config is. Here the path of keys is
-    put together and the one reason that tells something is put into words.
+    jsonargparse lists every type that it tried with the reason why it failed, nested like the config. This function
+    joins the keys to a path and rewords the one reason that helps.
 
     Args:
-        message: What jsonargparse says.
-        keys: Keys that the parser takes, for a "did you mean".
+        message: The message of jsonargparse.
+        keys: Keys that the parser accepts, for "Did you mean …?".
     """
     text = message.strip()
-    path = ".".join(re.findall(said.KEY, text))
-    for pattern, words in RULES:
+    path = ".".join(re.findall(patterns.KEY, text))
+    for pattern, explainer in RULES:
         found = re.search(pattern, text)
-        if found and (line := words(found, path, list(keys), text)):
+        if found and (line := explainer(Mistake(found, path, list(keys), text))):
             return line[:LIMIT]
     return re.sub(r"\s+", " ", text)[:LIMIT]
 
 
 def suggest(word: str, candidates: Iterable[str]) -> str:
-    """` Did you mean …?` if something comes near, else nothing."""
+    """Return ` Did you mean …?` if a candidate is similar, else an empty string."""
     close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""
 
 
 def members(dotted: str) -> list[str]:
-    """Public names in a module, or arguments of a class, by its path; empty if there is none."""
+    """List the public names of a module, or the arguments of a class; empty if the path names neither."""
     try:
         return [name for name in dir(importlib.import_module(dotted)) if not name.startswith("_")]
     except ImportError:
@@ -45,8 +47,8 @@ def members(dotted: str) -> list[str]:
         target = getattr(importlib.import_module(module), name, None) if module else None
         if target is None:
             return []
-        given_later = {"params", "optimizer"} if module.startswith("torch.optim") else set()
-        return [name for name in argument_names(target) if name not in given_later]
+        passed_by_descent = {"params", "optimizer"} if module.startswith("torch.optim") else set()
+        return [name for name in argument_names(target) if name not in passed_by_descent]
 
 
 def argument_names(target: Callable[..., object]) -> list[str]:
@@ -60,104 +62,107 @@ def argument_names(target: Callable[..., object]) -> list[str]:
     return list(names)
 
 
-Words = Callable[[re.Match[str], str, list[str], str], str]
+@dataclass(frozen=True)
+class Mistake:
+    """A parse error that matches a pattern.
+
+    Args:
+        found: The match.
+        path: Dotted key of the value.
+        keys: Keys that the parser accepts.
+        text: The whole message.
+    """
+
+    found: re.Match[str]
+    path: str
+    keys: list[str]
+    text: str
+
+    @property
+    def name(self) -> str:
+        """The first group of the pattern."""
+        return str(self.found[1])
+
+    @property
+    def given(self) -> str:
+        """The value that was given."""
+        values = re.findall(patterns.GIVEN_VALUE, self.text)
+        return str(values[0]) if values else "something else"
 
 
-def _unrecognized(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    first = found[1].split()[0]
-    return f"unknown argument {first}.{suggest(first.lstrip('-').partition('=')[0], keys)}"
+def _unrecognized(mistake: Mistake) -> str:
+    first = mistake.name.split()[0]
+    return f"unknown argument {first}.{suggest(first.lstrip('-').partition('=')[0], mistake.keys)}"
 
 
-def _not_accepted(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    classes = re.findall(said.CLASS_PATH, text)
-    name = found[1]
+def _not_accepted(mistake: Mistake) -> str:
+    name, path = mistake.name, mistake.path
+    classes = re.findall(patterns.CLASS_PATH, mistake.text)
     if not classes:
-        return f"unknown key {name} in {path or 'the config'}.{suggest(name, [k.split('.')[-1] for k in keys])}"
+        return f"unknown key {name} in {path or 'the config'}.{suggest(name, [k.split('.')[-1] for k in mistake.keys])}"
     arguments = members(classes[-1])
     takes = f" It takes {', '.join(arguments)}." if arguments else ""
     return f"unknown key {path}.{name}: {classes[-1]} has no such argument.{suggest(name, arguments)}{takes}"
 
 
-def _unknown_key(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    return f"unknown key {found[1]}.{suggest(found[1], keys)}"
-
-
-def _union(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    """What a constructor said, among the types that were tried; nothing if that is not there."""
-    reasons = [
-        line.strip(" -") for line in found[1].splitlines() if line.strip() and not re.search(said.PROSE_OF_UNION, line)
-    ]
+def _union(mistake: Mistake) -> str:
+    """Return the error that a constructor raised, among the types that were tried; empty if there is none."""
+    lines = [line.strip(" -") for line in mistake.name.splitlines() if line.strip()]
+    reasons = [line for line in lines if not re.search(patterns.PROSE_OF_UNION, line)]
     if not reasons:
         return ""
-    return (f"{path}: " if path else "") + re.sub(r"\s+", " ", reasons[-1])
+    return (f"{mistake.path}: " if mistake.path else "") + re.sub(r"\s+", " ", reasons[-1])
 
 
-def _required(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    classes = re.findall(said.CLASS_PATH_OF_NAMESPACE, text)
+def _required(mistake: Mistake) -> str:
+    name, path = mistake.name, mistake.path
     if path in ("", "model", "data"):
         return (
-            f"{path or 'the config'} lacks {found[1]}: give a config, e.g. -c configs/quickstart.yaml, or the parts, "
+            f"{path or 'the config'} lacks {name}: give a config, e.g. -c configs/quickstart.yaml, or the parts, "
             "e.g. --model.network networks/small_cnn.yaml --model.optimizer optimizers/adamw.yaml "
             "--data data/digits.yaml."
         )
-    owner = next((name for name in classes if "ImageClassifier" not in name), path)
-    return f"{path}: {owner} needs {found[1]}; give it as --{path}.{found[1].split(',')[0]} VALUE or in the config."
+    classes = re.findall(patterns.CLASS_PATH_OF_NAMESPACE, mistake.text)
+    owner = next((owner for owner in classes if "ImageClassifier" not in owner), path)
+    return f"{path}: {owner} needs {name}; give it as --{path}.{name.split(',')[0]} VALUE or in the config."
 
 
-def _no_attribute(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    return f"{path}: {found[1]} has no {found[2]}.{suggest(found[2], members(found[1]))}"
+def _no_attribute(mistake: Mistake) -> str:
+    module, attribute = mistake.found.groups()
+    return f"{mistake.path}: {module} has no {attribute}.{suggest(attribute, members(module))}"
 
 
-def _no_module(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    return f"{path}: no module named {found[1]}. A class of your own is looked up in the working folder."
+def _wrong_type(mistake: Mistake) -> str:
+    types = re.findall(patterns.EXPECTED_TYPE, mistake.text)
+    names = ["null" if name == "NoneType" else name for name in types if not name.startswith("lightning")]
+    given = re.sub(r"\. Got value:.*", "", mistake.given)
+    return f"{mistake.path} must be {' or '.join(dict.fromkeys(names)) or 'of another type'}, got {given}."
 
 
-def _not_a_subclass(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    return f"{path}: {found[1]} is no {found[2]}."
-
-
-def _wrong_type(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    types = re.findall(said.EXPECTED_TYPE, text)
-    wanted = " or ".join(
-        dict.fromkeys("null" if t == "NoneType" else t for t in types if not t.startswith("lightning"))
-    )
-    value = re.findall(said.GIVEN_VALUE, text)
-    given = re.sub(r"\. Got value:.*", "", value[0]) if value else "something else"
-    return f"{path} must be {wanted or 'of another type'}, got {given}."
-
-
-def _not_found(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    from descent.presets import nearest
-
-    kind = path.split(".")[-1]
+def _not_found(mistake: Mistake) -> str:
+    kind = mistake.path.split(".")[-1]
     folder = kind if kind == "data" else f"{kind}s"
     return (
-        f"{path}: {found[1]} is neither a file nor a class path (such as torch.optim.SGD, or mine.Network for a class "
-        f"in mine.py in the working folder).{nearest(f'{folder}/{found[1]}.yaml')}"
+        f"{mistake.path}: {mistake.name} is neither a file nor a class path (such as torch.optim.SGD, or mine.Network "
+        f"for a class in mine.py in the working folder).{nearest(f'{folder}/{mistake.name}.yaml')}"
     )
 
 
-def _literal(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    given = re.findall(said.GIVEN_VALUE, text)
-    return f"{path} must be one of {found[1]}; got {given[0] if given else 'something else'}."
-
-
-def _yaml(found: re.Match[str], path: str, keys: list[str], text: str) -> str:
-    reason = re.sub(r"\s+", " ", found[1])
-    return f"the config is not valid YAML: {reason}"
-
-
-RULES: list[tuple[str, Words]] = [
-    (said.UNRECOGNIZED, _unrecognized),
-    (said.NOT_ACCEPTED, _not_accepted),
-    (said.OPTION_NOT_ACCEPTED, _unknown_key),
-    (said.INVALID_YAML, _yaml),
-    (said.REQUIRED, _required),
-    (said.NO_ATTRIBUTE, _no_attribute),
-    (said.NO_MODULE, _no_module),
-    (said.NOT_A_SUBCLASS, _not_a_subclass),
-    (said.NOT_A_CHOICE, _literal),
-    (said.ERRORS_OF_SUBTYPES, _union),
-    (said.NOT_OF_TYPE, _wrong_type),
-    (said.NOT_AN_IMPORT_PATH, _not_found),
+RULES: list[tuple[str, Callable[[Mistake], str]]] = [
+    (patterns.UNRECOGNIZED, _unrecognized),
+    (patterns.NOT_ACCEPTED, _not_accepted),
+    (patterns.OPTION_NOT_ACCEPTED, lambda m: f"unknown key {m.name}.{suggest(m.name, m.keys)}"),
+    (patterns.INVALID_YAML, lambda m: f"the config is not valid YAML: {' '.join(m.name.split())}"),
+    (patterns.REQUIRED, _required),
+    (patterns.NO_ATTRIBUTE, _no_attribute),
+    (
+        patterns.NO_MODULE,
+        lambda m: f"{m.path}: no module named {m.name}. A class of your own is looked up in the working folder.",
+    ),
+    (patterns.NOT_A_SUBCLASS, lambda m: f"{m.path}: {m.name} is not a subclass of {m.found[2]}."),
+    (patterns.NOT_A_CHOICE, lambda m: f"{m.path} must be one of {m.name}; got {m.given}."),
+    (patterns.ERRORS_OF_SUBTYPES, _union),
+    (patterns.NOT_OF_TYPE, _wrong_type),
+    (patterns.NOT_AN_IMPORT_PATH, _not_found),
 ]
+"""Pattern of an error of jsonargparse, and the function that writes the line. The first that writes one counts."""

@@ -1,22 +1,30 @@
-"""The argument parser: errors of one or two lines, help that fits a screen."""
+"""The argument parser: a mistake gives an error of one line, `--help` a text that fits on a screen."""
 
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 
 from descent import presets
+from descent.training.mistakes import TRACEBACK_SWITCH
 from descent.training.parse_errors import explain
 from foundation.compat.argument_parsers import argument_names
+from foundation.errors import UserError
 
 
 class Parser(LightningArgumentParser):
-    """LightningCLI's parser with messages and help for people."""
+    """LightningCLI's parser with short error messages and a short help."""
 
     short_help: str | None = None
     """Text of `--help`; the full list of options is `--help_all`."""
+
+    raises = False
+    """Whether a mistake raises `UserError` instead of being printed and ending the process."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("parser_mode", presets.register())
@@ -24,26 +32,29 @@ class Parser(LightningArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong in one or two lines and exit with 2."""
+        """Print the mistake in one line and exit with code 2."""
         parser = getattr(ex, "subcommand_parser", None) or self
         if not self.exit_on_error:
             super().error(message, ex)
-        if os.environ.get("DESCENT_TRACEBACK"):
+        if os.environ.get(TRACEBACK_SWITCH):
             sys.stderr.write(message + "\n")
-        sys.stderr.write(f"error: {explain(message, sorted(argument_names(parser)))}\n")
+        text = explain(message, sorted(argument_names(parser)))
+        if self.raises:
+            raise UserError(text) from ex
+        sys.stderr.write(f"error: {text}\n")
         self.exit(2)
 
     def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
-        """The short help where there is one."""
+        """Return the short help where there is one, else the full help."""
         return self.short_help or super().format_help(formatter)
 
     def show_all_options(self) -> None:
-        """Offer `--help_all`, which prints what `--help` leaves out."""
+        """Add `--help_all`, which prints the options that `--help` leaves out."""
         self.add_argument("--help_all", action=HelpAll, help="Show every option and exit.")
 
 
 class HelpAll(argparse.Action):
-    """Prints the full help."""
+    """Print the full help and exit."""
 
     def __init__(self, option_strings: list[str], dest: str = argparse.SUPPRESS, **kwargs: Any) -> None:
         super().__init__(
@@ -51,6 +62,18 @@ class HelpAll(argparse.Action):
         )
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
-        """Print and leave."""
+        """Print and exit."""
         sys.stdout.write(LightningArgumentParser.format_help(parser))  # type: ignore[arg-type]
         parser.exit()
+
+
+@contextmanager
+def explained_constructor_errors() -> Iterator[None]:
+    """Turn an error that a constructor raises into a `UserError`: the config gave it a wrong value."""
+    try:
+        yield
+    except (OSError, UserError, MisconfigurationException):
+        raise
+    except Exception as error:
+        text = explain(str(error), [])
+        raise UserError(text or f"{type(error).__name__} while building the classes of the config") from error

@@ -1,4 +1,4 @@
-"""What a run of several processes has beside that of one: a guard, a stated timeout, a word about the global batch."""
+"""Set up a run of several processes: devices, guard, timeout, launcher."""
 
 import os
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from foundation.errors import UserError
 from foundation.processes import launched_by_torchrun
 
 
-def listed(plugins: Any) -> list[Any]:
-    """Plugins as a list, however they were given."""
-    if plugins is None:
+def as_list(given: Any) -> list[Any]:
+    """Return plugins or callbacks as a list, also where a single one or none is given."""
+    if given is None:
         return []
-    return list(plugins) if isinstance(plugins, Sequence) and not isinstance(plugins, str) else [plugins]
+    return list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
 
 
 def with_launched_processes(flags: dict[str, Any]) -> dict[str, Any]:
-    """A trainer's flags, with `devices` and `num_nodes` from torchrun where they are not given.
+    """Return a trainer's flags with `devices` and `num_nodes` as torchrun started them, unless they are given.
 
     Raises:
-        UserError: They contradict what torchrun has started, or there are not as many cores.
+        UserError: They contradict torchrun, or ask for more processes on the CPU than it has cores.
     """
     devices, nodes = flags.get("devices", "auto"), flags.get("num_nodes", 1)
     if launched_by_torchrun():
@@ -35,20 +35,21 @@ def with_launched_processes(flags: dict[str, Any]) -> dict[str, Any]:
         all_nodes = int(os.environ["WORLD_SIZE"]) // local
         if count_of(devices) not in (None, local) or nodes not in (None, 1, all_nodes):
             raise UserError(
-                f"torchrun has started {local} processes on each of {all_nodes} nodes, the config says devices "
-                f"{devices} and num_nodes {nodes}: leave both out, torchrun decides them."
+                f"torchrun has started {local} processes on each of {all_nodes} nodes, but the config has devices "
+                f"{devices} and num_nodes {nodes}: remove both, torchrun sets them."
             )
         return flags | {"devices": local, "num_nodes": all_nodes}
     count, cores = count_of(devices), os.cpu_count() or 1
     if flags.get("accelerator") == "cpu" and count is not None and count > cores:
         raise UserError(
-            f"trainer.devices asks for {count} processes on the CPU, this machine has {cores} cores: at most {cores}."
+            f"trainer.devices asks for {count} processes on the CPU, but this machine has {cores} cores: use at most "
+            f"{cores}."
         )
     return flags
 
 
 def count_of(devices: Any) -> int | None:
-    """How many devices a trainer's flag names; `None` for all there are."""
+    """Return how many devices a trainer's flag asks for; `None` for all that exist."""
     if isinstance(devices, str) and devices.lstrip("-").isdigit():
         devices = int(devices)
     if isinstance(devices, str):
@@ -59,7 +60,7 @@ def count_of(devices: Any) -> int | None:
 
 
 def prepare_processes(trainer: Trainer) -> None:
-    """Add the guard and the word about the rate unless configured; state the timeout; watch what Lightning starts.
+    """Add `RankGuard` and `ScaledRate` unless configured; set the timeout; replace Lightning's launcher.
 
     Raises:
         UserError: `DESCENT_TIMEOUT` is no number of seconds.
@@ -68,7 +69,7 @@ def prepare_processes(trainer: Trainer) -> None:
     guards = [callback for callback in callbacks if isinstance(callback, RankGuard)] or [RankGuard()]
     scaled = [] if any(isinstance(callback, ScaledRate) for callback in callbacks) else [ScaledRate("none")]
     others = [callback for callback in callbacks if callback not in guards]
-    # The guard first: it sees what differs before another callback waits for a process that does something else.
+    # The guard is first: it must find a difference before another callback waits for a process that does not answer.
     trainer.callbacks = [*guards, *scaled, *others]  # type: ignore[attr-defined]
     strategy: Any = trainer.strategy
     try:

@@ -1,4 +1,4 @@
-"""The figure of a run's schedule, planned and real."""
+"""Draw a run's schedule: learning rate, momentum and weight decay, planned and logged."""
 
 import operator
 from functools import partial
@@ -12,11 +12,23 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+Line = tuple[str, dict[str, list[float]], Preview]
+"""A parameter group: its name, its values by quantity, and the preview that it belongs to."""
+
 NAMES = {"lr": "learning rate", "momentum": "momentum", "weight_decay": "weight decay"}
 
 
 def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: Path) -> Path:
-    """Draw one panel a quantity, one line a group, dots where a run was; the figure's path."""
+    """Draw one panel per quantity, one line per parameter group, and dots for what a run logged.
+
+    Args:
+        previews: The planned schedules, one per optimizer.
+        real: A run's `metrics.csv`, if there is one.
+        folder: Where to write.
+
+    Returns:
+        The figure's path.
+    """
     from matplotlib.figure import Figure
 
     lines = [(name, values, p) for p in named(previews) for name, values in p.groups.items()]
@@ -25,16 +37,9 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
     heights = [2.0 if quantity == "lr" else 1.0 for quantity in shown]
     panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
     for axes, quantity in zip(panels, shown, strict=True):
-        for index, (name, values, _) in enumerate(lines):
-            if quantity in values:
-                style = ("-", "--", ":", "-.")[index % 4]
-                axes.plot(values[quantity], style, color=COLORS[index % len(COLORS)], label=label(name, len(lines)))
-        axes.set_ylabel(NAMES[quantity])
-        highest = max(max(values[quantity]) for _, values, _ in lines if quantity in values) or 1.0
-        axes.set_ylim(-0.04 * highest, 1.08 * highest)
-        axes.grid(alpha=0.3)
+        draw_quantity(axes, quantity, lines)
     if real is not None:
-        dots(panels[0], real)
+        draw_logged_rates(panels[0], real)
     if len(panels[0].get_lines()) > 1:
         panels[0].legend(frameon=False, fontsize=8)
     panels[-1].set_xlabel("optimizer step")
@@ -43,8 +48,21 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
     return save(figure, folder, "schedule")
 
 
+def draw_quantity(axes: "Axes", quantity: str, lines: list[Line]) -> None:
+    """Draw a line per parameter group."""
+    for index, (name, values, _) in enumerate(lines):
+        if quantity in values:
+            style = ("-", "--", ":", "-.")[index % 4]
+            label = "planned" if len(lines) == 1 else name
+            axes.plot(values[quantity], style, color=COLORS[index % len(COLORS)], label=label)
+    highest = max(max(values[quantity]) for _, values, _ in lines if quantity in values) or 1.0
+    axes.set_ylabel(NAMES[quantity])
+    axes.set_ylim(-0.04 * highest, 1.08 * highest)
+    axes.grid(alpha=0.3)
+
+
 def named(previews: list[Preview]) -> list[Preview]:
-    """Previews whose groups also name their optimizer where there are several."""
+    """Add the optimizer's number to the groups' names where there are several optimizers."""
     if len(previews) == 1:
         return previews
     return [
@@ -53,20 +71,15 @@ def named(previews: list[Preview]) -> list[Preview]:
     ]
 
 
-def label(name: str, lines: int) -> str:
-    """A line's name in the legend."""
-    return "planned" if lines == 1 else name
-
-
-def dots(axes: "Axes", real: "pd.DataFrame") -> None:
-    """What a run logged: the rate that each logged step used."""
+def draw_logged_rates(axes: "Axes", real: "pd.DataFrame") -> None:
+    """Draw a dot for the learning rate of each step that a run logged."""
     for name in (column for column in real.columns if column == "lr" or column.startswith("lr/")):
         rows = real[["step", name]].dropna()
         axes.plot(rows["step"], rows[name], ".", color="black", markersize=4, label=f"run: {name}")
 
 
 def add_epochs(axes: "Axes", previews: list[Preview]) -> None:
-    """A second axis in epochs."""
+    """Add a second axis in epochs."""
     per_epoch = previews[0].steps_per_epoch if previews else None
     if per_epoch:
         scales = partial(operator.mul, 1 / per_epoch), partial(operator.mul, per_epoch)
@@ -74,7 +87,7 @@ def add_epochs(axes: "Axes", previews: list[Preview]) -> None:
         top.set_xlabel("epoch")
 
 
-def describe(lines: list[tuple[str, dict[str, list[float]], Preview]]) -> None:
+def describe(lines: list[Line]) -> None:
     """Print each group's first, highest and last learning rate."""
     width = max(len(name) for name, _, _ in lines)
     for name, values, seen in lines:

@@ -1,4 +1,4 @@
-"""Learning rate, momentum and weight decay of a config's run before it is taken, and beside them what a run did."""
+"""Compute the learning rate, momentum and weight decay of a config's run without training."""
 
 import contextlib
 from pathlib import Path
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class _BeforeTheFirstStep(Exception):  # noqa: N818 - it is no error
-    """Ends a fit when everything is made and nothing is trained."""
+class _BeforeTheFirstStep(Exception):  # noqa: N818 - not an error
+    """Ends a fit when optimizers and schedules exist and nothing is trained."""
 
 
 class _Stop(Callback):
@@ -30,16 +30,19 @@ class _Stop(Callback):
 def schedules_of_run(
     trainer: Trainer, model: LightningModule, data: Any, values: "pd.DataFrame | None"
 ) -> list[Preview]:
-    """Make the optimizers and schedules as a fit does, and follow them through the run.
+    """Build the optimizers and schedules as a fit does, and step the schedules through the run.
 
     Args:
-        trainer: The trainer of the config, used up by this.
+        trainer: The trainer of the config, which cannot be used afterwards.
         model: The module.
         data: Its data module, if it has one.
-        values: Columns of validation results by which a plateau is replayed.
+        values: Columns of validation results to replay to a plateau schedule.
 
     Returns:
-        One preview an optimizer.
+        One preview per optimizer.
+
+    Raises:
+        UserError: The schedule is of the plateau kind, and when the run validates is unknown.
     """
     trainer.callbacks = [_Stop()]  # type: ignore[attr-defined]
     trainer.num_sanity_val_steps = 0
@@ -53,19 +56,19 @@ def schedules_of_run(
         monitored = replayed(config, values)
         validations = validations_of(trainer) if monitored else []
         if validations is None:
-            raise UserError("A plateau can't be replayed: when this run validates isn't known before.")
+            raise UserError("Cannot replay a plateau schedule: when this run validates is not known in advance.")
         previews.append(preview(optimizer, config, run_length, validations, monitored))
     return previews
 
 
 def replayed(config: dict[str, Any] | None, values: "pd.DataFrame | None") -> list[float]:
-    """What a plateau would have seen; says so where it sees nothing."""
+    """Return the validation results for a plateau schedule; print a line if there are none."""
     monitor = None if config is None else config.get("monitor")
     if monitor is None:
         return []
     if values is None:
         say(
-            f"the schedule follows {monitor}, which nobody knows before the run: drawn without a reduction. Replay a"
+            f"the schedule monitors {monitor}, which is unknown before the run: drawn without a reduction. Replay a"
             f" curve with --validation CSV (a column {monitor}, such as another run's {METRICS_FILE})."
         )
         return []
@@ -75,7 +78,7 @@ def replayed(config: dict[str, Any] | None, values: "pd.DataFrame | None") -> li
 
 
 def finish(trainer: Any, run: Run | None, out: Path | None) -> Path:
-    """Draw what `Trainer.show_schedule` found, with what the run did if there is one; the figure's path."""
+    """Draw the schedule of `Trainer.show_schedule` and a run's logged rates; return the figure's path."""
     from descent.training.schedule_figure import draw_schedule
 
     real = None
@@ -86,14 +89,14 @@ def finish(trainer: Any, run: Run | None, out: Path | None) -> Path:
 
 
 def read_table(path: Path) -> "pd.DataFrame":
-    """A CSV table.
+    """Read a CSV table.
 
     Raises:
-        UserError: It is none.
+        UserError: The file is not a CSV table.
     """
     import pandas as pd
 
     try:
         return pd.read_csv(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no CSV table: {error}.") from error
+        raise UserError(f"{path} is not a CSV table: {error}.") from error

@@ -1,4 +1,4 @@
-"""Hooks of every step that a callback leaves empty, taken out while a fit runs."""
+"""Reduce Lightning's overhead per step: empty hooks, an idle profiler, a repeated GPU check."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,11 @@ SWITCH = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 @contextmanager
 def gpu_checked_once() -> Iterator[None]:
-    """Without a GPU, have torch remember that there is none.
+    """Make torch's check for a GPU cheap where there is none.
 
-    Every `optimizer.step` of torch asks whether a GPU is there. Lightning has it ask NVML, so that asking does not
-    start CUDA before a fork; where no driver is installed, NVML is looked for on the disk each time (30 to 100 µs).
-    Where there is no GPU nothing can be started, and the other way takes half a microsecond.
+    Every `optimizer.step` of torch checks for a GPU. Lightning makes it ask NVML, so that the check does not initialise
+    CUDA before a fork. Without a driver torch searches the disk for NVML each time (30 to 100 µs). Without a GPU there
+    is no CUDA to initialise, and the default check takes half a microsecond.
     """
     before = os.environ.get(SWITCH)
     if before is None or num_cuda_devices() > 0:
@@ -35,10 +35,10 @@ _NOTHING: AbstractContextManager[Any] = nullcontext()
 
 
 class NoProfiler(PassThroughProfiler):
-    """Lightning's profiler that does nothing, without the generator that it makes for each of a step's hooks.
+    """A profiler that does nothing, as Lightning's default, without creating a generator for each hook.
 
-    Lightning opens a profiler's context for each hook of each callback: a hundred times a step, a tenth of a small
-    network's step.
+    Lightning opens a profiler context for each hook of each callback: a hundred times a step, which takes a tenth of a
+    small network's step.
 
     Example:
         >>> with NoProfiler().profile("anything"):
@@ -46,11 +46,11 @@ class NoProfiler(PassThroughProfiler):
     """
 
     def profile(self, action_name: str) -> AbstractContextManager[Any]:  # type: ignore[override]
-        """The same nothing every time."""
+        """Return the same empty context every time."""
         return _NOTHING
 
 
-EVERY_STEP = (
+STEP_HOOKS = (
     "on_train_batch_start",
     "on_before_zero_grad",
     "on_before_backward",
@@ -62,13 +62,13 @@ EVERY_STEP = (
 
 @contextmanager
 def idle_hooks_skipped(callbacks: Sequence[Callback]) -> Iterator[None]:
-    """Have the trainer pass over what does nothing, as it passes over every hook that cannot be called.
+    """Make the trainer skip hooks that do nothing, as it skips every hook that is not callable.
 
-    A run has ten callbacks, and six hooks a step: most of the sixty calls reach the empty method that Lightning's
-    `Callback` has.
+    A run has ten callbacks, and six hooks per step: most of the sixty calls reach an empty method of Lightning's
+    `Callback`.
 
     Args:
-        callbacks: Whose hooks are tried; one that has its own of a name, in its class or set on it, keeps it.
+        callbacks: The trainer's callbacks; hooks that a class defines or an object sets are kept.
 
     Example:
         >>> callback = Callback()
@@ -81,7 +81,7 @@ def idle_hooks_skipped(callbacks: Sequence[Callback]) -> Iterator[None]:
     idle = [
         (callback, name)
         for callback in callbacks
-        for name in EVERY_STEP
+        for name in STEP_HOOKS
         if name not in vars(callback) and getattr(type(callback), name, None) is getattr(Callback, name)
     ]
     for callback, name in idle:

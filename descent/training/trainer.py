@@ -1,4 +1,4 @@
-"""Lightning's Trainer, whose methods are the commands that train and measure."""
+"""Lightning's Trainer with a method for each command that needs model, data and trainer."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
 from callbacks.reporting.progress import EpochBar, EpochLines
-from descent.training.processes import listed, prepare_processes, with_launched_processes
+from descent.training.processes import as_list, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
 from foundation.errors import UserError
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class Trainer(LightningTrainer):
-    """Lightning's Trainer; a command of `descent` that needs model, data and trainer is a method of it.
+    """Lightning's Trainer with the methods `show_schedule`, `find_lr` and `profile`.
 
     Args:
-        *args: As Lightning's.
-        callbacks: As Lightning's; without a progress bar among them there is a line per epoch, and on a terminal a
-            rich bar below.
-        enable_progress_bar: As Lightning's.
-        enable_model_summary: As Lightning's, but off by default: `descent` says what is trained in a line.
-        **kwargs: As Lightning's.
+        *args: As for Lightning's Trainer.
+        callbacks: As for Lightning's Trainer; unless one is a progress bar, a line per epoch is printed, and on a
+            terminal a bar below.
+        enable_progress_bar: As for Lightning's Trainer.
+        enable_model_summary: As for Lightning's Trainer, but off by default.
+        **kwargs: As for Lightning's Trainer.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Trainer(LightningTrainer):
         enable_model_summary: bool | None = False,
         **kwargs: Any,
     ) -> None:
-        self.search: LRSearch | None = None  # what `find_lr` found
-        self.profiled: StepProfile | None = None  # what `profile` found
+        self.search: LRSearch | None = None  # result of `find_lr`
+        self.profiled: StepProfile | None = None  # result of `profile`
         kwargs = with_launched_processes(kwargs)
         if kwargs.get("sync_batchnorm"):
-            kwargs["plugins"] = [*listed(kwargs.get("plugins")), BatchNormSync()]
+            kwargs["plugins"] = [*as_list(kwargs.get("plugins")), BatchNormSync()]
         if kwargs.get("profiler") is None:
             kwargs["profiler"] = NoProfiler()
         callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
@@ -63,7 +63,7 @@ class Trainer(LightningTrainer):
             prepare_processes(self)
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
-        """As Lightning's, without the calls that reach nothing."""
+        """Train as Lightning does, without the calls of empty hooks."""
         with idle_hooks_skipped(self.callbacks), gpu_checked_once():  # type: ignore[attr-defined]
             super().fit(*args, **kwargs)
 
@@ -76,15 +76,15 @@ class Trainer(LightningTrainer):
         ckpt_path: str | None = None,
         weights_only: bool | None = None,
     ) -> None:
-        """Follow the schedule of the run that `fit` would make, without training.
+        """Compute the schedule of the run that `fit` would start, without training.
 
         Args:
             model: The module.
-            datamodule: Its data, whose size gives the run's length.
+            datamodule: The data, whose size determines the run's length.
             out: Folder for the figure; by default the run's, or else the working folder.
-            validation: A CSV table with a column of what a plateau monitors, one value a validation, to replay.
-            ckpt_path: A run whose real learning rate is drawn beside the planned one.
-            weights_only: Of no meaning here; a saved config has it.
+            validation: A CSV table with the metric that a plateau schedule monitors, one value per validation.
+            ckpt_path: A run whose logged learning rate is drawn beside the planned one.
+            weights_only: Ignored; a saved config has it.
         """
         from descent.training.schedule_preview import read_table, schedules_of_run
 
@@ -108,22 +108,22 @@ class Trainer(LightningTrainer):
         confirm_steps: int = 200,
         json: bool = False,
     ) -> LRSearch:
-        """Search a learning rate with this trainer's device, precision, clipping and accumulation; see `find_lr`.
+        """Find a learning rate with this trainer's device, precision, clipping and accumulation; see `find_lr`.
 
         Args:
             model: The module; only copies of it are trained.
             datamodule: The data.
             ckpt_path: Checkpoint whose weights the search starts from.
-            weights_only: Takes the place of a saved run's key; a checkpoint is always read without running its code.
-            low: First rate.
-            high: Last rate.
-            steps: Optimizer steps of a repeat.
+            weights_only: Ignored; a saved config has it, and a checkpoint is always read without running its code.
+            low: Lowest rate.
+            high: Highest rate.
+            steps: Optimizer steps of a pass.
             mode: Spacing of the rates.
             repeats: Passes over the range.
-            method: Which suggestion is the pick.
-            optimizer: Number of the optimizer, where the module has several.
-            confirm: Train shortly at a third of the pick, the pick, and three times the pick.
-            confirm_steps: Optimizer steps of each.
+            method: How to choose the rate.
+            optimizer: Index of the optimizer, where the module has several.
+            confirm: Train shortly at a third of the chosen rate, at it, and at three times it.
+            confirm_steps: Optimizer steps of each of these.
             json: For the command line, which then prints the numbers as JSON.
         """
         if ckpt_path is not None:
@@ -146,16 +146,16 @@ class Trainer(LightningTrainer):
         out: Path | None = None,
         json: bool = False,
     ) -> "StepProfile":
-        """Measure where a training step's time goes, on private copies; see `descent.profiling.profile`.
+        """Measure where the time of a training step goes, on copies; see `descent.profiling.profile`.
 
         Args:
             model: The module; only copies of it are trained.
             datamodule: The data.
-            ckpt_path: Of no meaning here but its run's config, and folder.
-            weights_only: Of no meaning here; a saved config has it.
-            steps: That are measured, at least 3.
-            seconds: End a measurement earlier after so many.
-            tries: Try what could be changed, and say what it brings.
+            ckpt_path: Only selects the run whose config and folder are used.
+            weights_only: Ignored; a saved config has it.
+            steps: Number of steps to measure, ≥ 3.
+            seconds: Longest duration of a measurement, > 0.
+            tries: Try possible changes, and report how much faster they are.
             out: Folder for figure and numbers; by default the run's.
             json: For the command line, which then prints the numbers as JSON.
         """
@@ -171,5 +171,5 @@ class Trainer(LightningTrainer):
 
 
 def default_progress_bar() -> ProgressBar:
-    """A line per epoch, and on a terminal a bar below."""
+    """Return the progress output: a line per epoch, and on a terminal a bar below."""
     return EpochBar() if sys.stdout.isatty() else EpochLines()

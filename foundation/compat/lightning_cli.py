@@ -15,15 +15,6 @@ class CommandLine(LightningCLI):
         subcommand's own arguments are added.
         """
 
-    def run_subcommand(self, subcommand: str) -> None:
-        """Run a subcommand; by default as Lightning does. `run=False` would leave the subcommands out altogether."""
-        super()._run_subcommand(subcommand)
-
-    def setting(self, name: str) -> Any:
-        """Return what the instantiated config of the subcommand says, or of the whole where there is no subcommand."""
-        config = self.config_init if self.subcommand is None else self.config_init[self.subcommand]
-        return config.get(name)
-
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         self.prepare_parser(parser, subcommand)
@@ -34,6 +25,3 @@ class CommandLine(LightningCLI):
 
         Descent reads the run's `config.yaml` first, and arguments of the command line come after it.
         """
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        self.run_subcommand(subcommand)

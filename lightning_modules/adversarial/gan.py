@@ -14,6 +14,7 @@ from torchmetrics import Metric
 from foundation.compat.lightning import let_ddp_find_unused_parameters, trainer_of
 from foundation.counter_random import mix
 from foundation.images import as_bytes
+from foundation.loggers import is_logging_step
 from lightning_modules.adversarial.gan_checks import check_arguments, check_networks, check_trainer_flags
 from lightning_modules.adversarial.gan_metrics import BATCH_METRICS, LOSSES, add_chunk, discriminator_metrics
 from lightning_modules.adversarial.optimized_network import OptimizedNetwork
@@ -168,7 +169,7 @@ class GAN(EpochModule):
                     self._backward(share * next(iter(losses.values())))
                     add_chunk(values, losses, share)
         self.means["train"].update(len(real), **values)
-        if self.trainer.global_step % self._log_every_n_steps == 0:  # global_step already includes this step
+        if is_logging_step(self.trainer, self.trainer.global_step):  # global_step already includes this step
             self._log_step(values)
         for network in self.optimized_networks:
             network.step_schedule(batch_idx + 1, self.trainer.current_epoch + 1, self.trainer.is_last_batch)

@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from foundation.images import grid, save_image
-from foundation.tensorboard import tensorboards
+from foundation.loggers import tensorboards
 
 
 class SampleGrid(Callback):

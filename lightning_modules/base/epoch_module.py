@@ -1,6 +1,5 @@
 """Base class that logs at the end of epochs, and keeps the sums of an unfinished epoch in checkpoints."""
 
-import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -110,10 +109,6 @@ class EpochModule(LightningModule):
         means = self.means[stage].compute(lambda total: strategy.reduce(total, reduce_op="sum"))
         self.means[stage].reset()
         return means
-
-    @property
-    def _log_every_n_steps(self) -> int:
-        return self.trainer.log_every_n_steps or sys.maxsize  # type: ignore[attr-defined, no-any-return]
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 

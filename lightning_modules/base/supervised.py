@@ -12,9 +12,11 @@ from torch.optim import Optimizer
 from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from foundation.factories import class_of
+from foundation.loggers import is_logging_step
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
+from lightning_modules.networks.amx_convolution import use_amx_in_bf16
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.group_table import rates_of
@@ -93,11 +95,14 @@ class SupervisedModule(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Set the memory format; check that the loss takes the targets that the data gives."""
-        augmentation = getattr(getattr(trainer_of(self), "datamodule", None), "augmentation", None)
+        trainer = trainer_of(self)
+        augmentation = getattr(getattr(trainer, "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
             self._check_soft_targets(type(augmentation).__name__)
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if stage == "fit" and trainer is not None:
+            use_amx_in_bf16(self.network, trainer.strategy.root_device, str(trainer.precision))
 
     def _check_soft_targets(self, augmentation: str) -> None:
         expected = input_contract(self.loss)
@@ -125,7 +130,7 @@ class SupervisedModule(EpochModule):
         loss = self.criterion(output, target)
         self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
         # self.log takes longer than a step of a small network, so call it only when the trainer would write it.
-        if (self.trainer.global_step + 1) % self._log_every_n_steps == 0:
+        if is_logging_step(self.trainer, self.trainer.global_step + 1):
             rates: dict[str, Tensor | float] = {**self.learning_rates(), **self.skipped_steps()}
             self.log_dict({"train/loss_step": loss.detach(), **rates}, on_step=True, on_epoch=False)
         return loss

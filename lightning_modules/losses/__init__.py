@@ -1,4 +1,9 @@
-"""Losses that torch lacks or that need care."""
+"""Losses that torch lacks, or that handle class weights, unlabelled targets and mixed precision.
+
+Each file holds one formula: a pure function and the module class that a config names. Open `cross_entropy.py` first.
+`reduction.py`, `tensor_checks.py` and `sigmoid_targets.py` hold what the losses share; `input_contract.py` and
+`batch_checks.py` describe which inputs a loss accepts and find mistakes in the first batch.
+"""
 
 from lightning_modules.losses.adversarial import (
     AdversarialLoss,

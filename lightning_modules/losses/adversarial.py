@@ -1,4 +1,4 @@
-"""Adversarial losses: each a pair of terms, one for the discriminator, one for the generator, on logits."""
+"""Losses of a GAN on logits: each is a pair of terms, one for the discriminator and one for the generator."""
 
 from abc import ABC, abstractmethod
 
@@ -10,21 +10,21 @@ from lightning_modules.losses.reduction import as_float32, logits_as_float32, re
 
 
 class AdversarialLoss(nn.Module, ABC):
-    """A pair of terms; `D` below is the discriminator's logit, on real images and on fake ones."""
+    """Base class of a pair of losses; D(real) and D(fake) are the discriminator's logits."""
 
     boundary: float = 0.0
-    """Logit above which the discriminator takes an image for a real one."""
+    """Logit above which the discriminator classifies an image as real."""
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the discriminator minimises: its term for the real logits plus its term for the fake ones."""
+        """Return the discriminator's loss: its term for the real logits plus its term for the fake ones."""
 
     @abstractmethod
     def generator(self, fake: Tensor) -> Tensor:
-        """What the generator minimises, of the logits of its fakes."""
+        """Return the generator's loss from the logits of its images."""
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """The discriminator's loss of a mixed batch of logits `(B,)`; the target `(B,)` is true where it was real."""
+        """Return the discriminator's loss of a batch of logits `(B,)`; the target `(B,)` is true for real images."""
         real = target.bool()
         return self.discriminator(output[real], output[~real])
 
@@ -32,10 +32,12 @@ class AdversarialLoss(nn.Module, ABC):
 class NonSaturatingLoss(AdversarialLoss):
     r"""Cross-entropy: discriminator −log σ(D(real)) − log(1 − σ(D(fake))), generator −log σ(D(fake)).
 
-    The generator's term is not the minimax −log(1 − σ) turned round, whose gradient vanishes while the fakes are bad.
+    The generator does not maximise the discriminator's −log(1 − σ(D(fake))), whose gradient vanishes while its
+    images are bad.
 
     Args:
-        real_label: What the discriminator is told of real images, in [½, 1]: below 1 it is less sure of itself.
+        real_label: Target of real images, in [½, 1]; below 1 (one-sided label smoothing) the discriminator is less
+            certain.
 
     Shape:
         Logits of any shape → `()`.
@@ -59,13 +61,13 @@ class NonSaturatingLoss(AdversarialLoss):
         self.real_label = real_label
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """−q log σ(real) − (1 − q) log(1 − σ(real)) − log(1 − σ(fake)), q the real label."""
+        """Return −q log σ(real) − (1 − q) log(1 − σ(real)) − log(1 − σ(fake)), q the real label."""
         logits = logits_as_float32(real)
-        told = F.softplus(-logits) + (1 - self.real_label) * logits
-        return reduce(told, "mean") + reduce(F.softplus(logits_as_float32(fake)), "mean")
+        real_term = F.softplus(-logits) + (1 - self.real_label) * logits
+        return reduce(real_term, "mean") + reduce(F.softplus(logits_as_float32(fake)), "mean")
 
     def generator(self, fake: Tensor) -> Tensor:
-        """−log σ(fake)."""
+        """Return −log σ(fake)."""
         return reduce(F.softplus(-logits_as_float32(fake)), "mean")
 
 
@@ -84,14 +86,14 @@ class LeastSquaresLoss(AdversarialLoss):
         Mao et al.: Least squares generative adversarial networks, 2017 (a = 0, b = c = 1).
     """
 
-    boundary = 0.5  # half way between what it is told of fakes and of real images
+    boundary = 0.5  # half way between the targets of generated and real images
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """½(real − 1)² + ½fake²."""
+        """Return ½(real − 1)² + ½fake²."""
         return self.generator(real) + reduce(as_float32(fake).square() / 2, "mean")
 
     def generator(self, fake: Tensor) -> Tensor:
-        """½(fake − 1)²."""
+        """Return ½(fake − 1)²."""
         return reduce((as_float32(fake) - 1).square() / 2, "mean")
 
 
@@ -111,10 +113,10 @@ class HingeAdversarialLoss(AdversarialLoss):
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """max(0, 1 − real) + max(0, 1 + fake)."""
-        told = reduce(F.relu(1 - logits_as_float32(real)), "mean")
-        return told + reduce(F.relu(1 + logits_as_float32(fake)), "mean")
+        """Return max(0, 1 − real) + max(0, 1 + fake)."""
+        real_term = reduce(F.relu(1 - logits_as_float32(real)), "mean")
+        return real_term + reduce(F.relu(1 + logits_as_float32(fake)), "mean")
 
     def generator(self, fake: Tensor) -> Tensor:
-        """−fake: no bound below, only the discriminator's answer holds it."""
+        """Return −fake, which is unbounded below; only training the discriminator limits it."""
         return reduce(-logits_as_float32(fake), "mean")

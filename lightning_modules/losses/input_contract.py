@@ -1,11 +1,10 @@
-"""What a loss wants to be fed: logits or probabilities, of classes that exclude one another or of single elements."""
+"""Input contract of a loss: whether it takes logits or probabilities, over exclusive classes or single elements."""
 
 from typing import Literal, NamedTuple
 
 from torch import nn
 
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
-from lightning_modules.losses.focal import SoftmaxFocalLoss
 from lightning_modules.losses.msle import MSLELoss
 from lightning_modules.losses.overlap_losses import TverskyLoss
 from lightning_modules.losses.probability_bce import ProbabilityBCELoss
@@ -15,12 +14,13 @@ from lightning_modules.losses.sigmoid_focal import SigmoidFocalLoss
 
 
 class InputContract(NamedTuple):
-    """What a loss wants.
+    """The inputs that a loss accepts.
 
     Args:
-        output: `logits`, `probabilities`, `log_probabilities`, or `numbers` of any kind.
-        over: `classes`: channels that exclude one another, a softmax; `elements`: each by itself.
-        soft: Whether targets may be shares of classes `(B, C, …)` instead of class numbers.
+        output: What the network must return: `logits`, `probabilities`, `log_probabilities`, or `numbers` of any kind.
+        over: `classes`: the channels are classes that exclude one another, as under a softmax; `elements`: each element
+            is compared with its own target.
+        soft: Whether targets may be class probabilities `(B, C, …)` instead of class numbers.
     """
 
     output: Literal["logits", "probabilities", "log_probabilities", "numbers"]
@@ -28,21 +28,21 @@ class InputContract(NamedTuple):
     soft: bool = True
 
 
-_CLASSES = InputContract("logits", "classes")
-_ELEMENTS = InputContract("logits", "elements")
+_CLASS_LOGITS = InputContract("logits", "classes")
+_ELEMENT_LOGITS = InputContract("logits", "elements")
+_PROBABILITIES = InputContract("probabilities", "elements")
 _NUMBERS = InputContract("numbers", "elements")
 _KNOWN: dict[type[nn.Module], InputContract] = {
-    nn.CrossEntropyLoss: _CLASSES,
-    WeightedCrossEntropyLoss: _CLASSES,
-    SoftmaxFocalLoss: _CLASSES,
+    nn.CrossEntropyLoss: _CLASS_LOGITS,
+    WeightedCrossEntropyLoss: _CLASS_LOGITS,
     nn.MultiMarginLoss: InputContract("logits", "classes", soft=False),
     nn.NLLLoss: InputContract("log_probabilities", "classes", soft=False),
-    nn.BCEWithLogitsLoss: _ELEMENTS,
-    nn.MultiLabelSoftMarginLoss: _ELEMENTS,
-    SigmoidCrossEntropyLoss: _ELEMENTS,
-    SigmoidFocalLoss: _ELEMENTS,
-    nn.BCELoss: InputContract("probabilities", "elements"),
-    ProbabilityBCELoss: InputContract("probabilities", "elements"),
+    nn.BCEWithLogitsLoss: _ELEMENT_LOGITS,
+    nn.MultiLabelSoftMarginLoss: _ELEMENT_LOGITS,
+    SigmoidCrossEntropyLoss: _ELEMENT_LOGITS,
+    SigmoidFocalLoss: _ELEMENT_LOGITS,
+    nn.BCELoss: _PROBABILITIES,
+    ProbabilityBCELoss: _PROBABILITIES,
     nn.MSELoss: _NUMBERS,
     nn.L1Loss: _NUMBERS,
     nn.HuberLoss: _NUMBERS,
@@ -53,9 +53,9 @@ _KNOWN: dict[type[nn.Module], InputContract] = {
 
 
 def input_contract(loss: nn.Module) -> InputContract | None:
-    """What a loss wants, or None where that is not known.
+    """Return the input contract of a loss, or None if it is unknown.
 
-    A loss of your own says so by an attribute `expects = InputContract(…)`.
+    A loss of your own declares it with an attribute `expects = InputContract(…)`.
 
     Example:
         >>> input_contract(nn.CrossEntropyLoss())
@@ -65,5 +65,5 @@ def input_contract(loss: nn.Module) -> InputContract | None:
     if isinstance(own, InputContract):
         return own
     if isinstance(loss, TverskyLoss):
-        return InputContract("logits", "classes", soft=False) if loss.mode == "multiclass" else _ELEMENTS
+        return InputContract("logits", "classes", soft=False) if loss.mode == "multiclass" else _ELEMENT_LOGITS
     return next((_KNOWN[kind] for kind in type(loss).__mro__ if kind in _KNOWN), None)

@@ -4,34 +4,15 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from foundation.argument_checks import require_choice
-from lightning_modules.losses.reduction import REDUCTIONS, Reduction, autocast_off, reduce
+from lightning_modules.losses.reduction import ReducedLoss, Reduction, autocast_off, reduce
 from lightning_modules.losses.tensor_checks import require_floating, require_same_shape, require_values
 
 
 def probability_bce(output: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
-    r"""Binary cross-entropy −y log p − (1 − y) log(1 − p) of probabilities p, the output.
-
-    For networks that must end in a sigmoid; with logits at hand, `sigmoid_cross_entropy` loses nothing: a probability
-    near 1 has few digits (sigmoid(30) is 1.0 in float32, and in float16 so is sigmoid(9)). Exactly 0 and 1 count as
-    the nearest number of the output's dtype that is neither, and the gradient there is that number's: it fits the
-    dtype. `torch.nn.BCELoss` gives 100 for such a miss and a gradient of 10¹², infinite in float16; it refuses CUDA's
-    autocast. Everywhere else the values are the same.
-
-    Args:
-        output: Probabilities in [0, 1], float16 or bfloat16 under autocast.
-        target: 0 and 1, or anything between.
-        reduction: `mean`, `sum` or `none`.
-
-    Shape:
-        `(B, ...)`, `(B, ...)` → `()`, or `(B, ...)` for `none`. A `(B, 1)` output goes with a `(B,)` target.
-
-    Raises:
-        ValueError: The shapes differ; (on the CPU) outputs or targets outside [0, 1]. On an accelerator an output
-            outside gives NaN.
+    """Compute the cross-entropy of probabilities; see `ProbabilityBCELoss` for the formula, shapes and errors.
 
     Example:
         >>> probability_bce(torch.tensor([0.9, 0.2]), torch.tensor([1.0, 0.0]))
@@ -49,19 +30,19 @@ def probability_bce(output: Tensor, target: Tensor, reduction: Reduction = "mean
             f"{error} These look like logits: use a loss on logits, or end the network in a sigmoid."
         ) from None
     target = target.double() if output.dtype == torch.float64 else target.float()
-    with autocast_off(output.device.type):  # CUDA's autocast refuses this function
+    with autocast_off(output.device.type):  # CUDA's autocast raises on F.binary_cross_entropy
         cost: Tensor = _CrossEntropy.apply(output, target)
     return reduce(cost, reduction)
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Value and gradient at the nearest probability that is neither 0 nor 1."""
+    """Compute value and gradient at the nearest probability that is neither 0 nor 1."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, target: Tensor) -> Tensor:
         limits = torch.finfo(output.dtype)
         p = output.to(target.dtype).clamp(limits.tiny, 1 - limits.eps / 2)
-        if output.device.type != "cpu":  # where nobody looked: what is no probability gives NaN
+        if output.device.type != "cpu":  # values were not checked there: what is no probability gives NaN
             p = p.where((output >= 0) & (output <= 1), float("nan"))
         ctx.save_for_backward(p, target)
         ctx.dtype = output.dtype
@@ -74,25 +55,34 @@ class _CrossEntropy(torch.autograd.Function):
         return ((p - target) / (p * (1 - p)) * gradient).to(ctx.dtype), None
 
 
-class ProbabilityBCELoss(nn.Module):
-    """Binary cross-entropy of probabilities as a module: see `probability_bce`.
+class ProbabilityBCELoss(ReducedLoss):
+    r"""Binary cross-entropy −y log p − (1 − y) log(1 − p) of probabilities p, the output, and targets y.
+
+    Use it for networks that must end in a sigmoid. If you have logits, `SigmoidCrossEntropyLoss` is more exact: a
+    probability near 1 has few digits (in float32 sigmoid(30) is 1.0; in float16 sigmoid(9) already is).
+
+    Outputs of exactly 0 and 1 count as the nearest number of the output's dtype that is neither, and get that number's
+    gradient, which fits the dtype. `torch.nn.BCELoss` gives such an error the value 100 and the gradient 10¹², which is
+    infinite in float16, and raises under CUDA's autocast. All other values are the same. The function is
+    `probability_bce`.
 
     Args:
         reduction: `mean`, `sum` or `none`.
 
+    Shape:
+        - output: probabilities in [0, 1], `(B, ...)`, or `(B, 1)` for a target `(B,)`; half precision under autocast.
+        - target: 0, 1 or between, `(B, ...)`.
+        - loss: `()`, or `(B, ...)` for `none`.
+
     Raises:
-        ValueError: An unknown reduction.
+        ValueError: An unknown reduction. When called: shapes that differ, or (on the CPU) outputs or targets outside
+            [0, 1]; on an accelerator such an output gives NaN.
 
     Example:
         >>> ProbabilityBCELoss()(torch.tensor([1.0]), torch.tensor([1.0]))
         tensor(5.9605e-08)
     """
 
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__()
-        require_choice("reduction", reduction, REDUCTIONS)
-        self.reduction: Reduction = reduction
-
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """`(B, ...)`, `(B, ...)` → `()`."""
+        """Return the loss of a batch."""
         return probability_bce(output, target, self.reduction)

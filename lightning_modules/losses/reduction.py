@@ -1,27 +1,44 @@
-"""Half precision in, float32 inside: a loss is computed where its sums and exponentials fit."""
+"""Reduction and precision shared by the losses: compute in float32, then return the mean, the sum or all values."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from foundation.argument_checks import require_choice
 from lightning_modules.losses.tensor_checks import require_floating
 
 Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum", "none")
 
 
-def reduce(values: Tensor, reduction: Reduction, count: Tensor | int | None = None) -> Tensor:
-    """Mean, sum, or the values as they are.
-
-    The mean divides by `count`, by default the number of values. **Over nothing it is 0, with a zero gradient**: an
-    empty batch, or one whose targets are all ignored, neither helps nor harms (torch's own losses give NaN there).
+class ReducedLoss(nn.Module):
+    """Base class of losses that take a `reduction`.
 
     Args:
-        values: Losses; those that do not count are 0.
         reduction: `mean`, `sum` or `none`.
-        count: What the sum is divided by: a number of samples or a sum of weights.
+
+    Raises:
+        ValueError: The reduction is none of these.
+    """
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        require_choice("reduction", reduction, REDUCTIONS)
+        self.reduction: Reduction = reduction
+
+
+def reduce(values: Tensor, reduction: Reduction, count: Tensor | int | None = None) -> Tensor:
+    """Return the mean, the sum, or the values unchanged.
+
+    The mean divides by `count`, by default the number of values. **If there is nothing to average, it is 0 with a zero
+    gradient**: an empty batch, or one whose targets are all ignored, has no effect (torch's own losses give NaN).
+
+    Args:
+        values: Losses; 0 where a target is ignored.
+        reduction: `mean`, `sum` or `none`.
+        count: Divisor of the mean: a number of samples or a sum of weights.
 
     Shape:
         `(...)` → `()`, or `(...)` for `none`.
@@ -41,11 +58,11 @@ def reduce(values: Tensor, reduction: Reduction, count: Tensor | int | None = No
 
 
 LIMIT = 1e30
-"""Logits of bfloat16 beyond ±1e30 count as ±1e30: their differences and sums then stay finite in float32."""
+"""bfloat16 logits are clipped to ±1e30, so that their differences and sums stay finite in float32."""
 
 
 class _Saturate(torch.autograd.Function):
-    """Float32 with magnitudes of at most LIMIT; the gradient passes as if nothing had been cut."""
+    """Convert to float32 and clip to ±LIMIT; the gradient passes as if nothing had been clipped."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor) -> Tensor:
@@ -58,7 +75,7 @@ class _Saturate(torch.autograd.Function):
 
 
 def as_float32(output: Tensor) -> Tensor:
-    """Predictions in float32, whatever autocast made of them; float64 stays, for gradient checks.
+    """Convert half-precision predictions to float32; float64 stays, for gradient checks.
 
     Raises:
         ValueError: The output is not floating point.
@@ -72,7 +89,7 @@ def as_float32(output: Tensor) -> Tensor:
 
 
 def logits_as_float32(logits: Tensor) -> Tensor:
-    """Like `as_float32`, and up to the largest finite bfloat16 without overflow.
+    """Convert logits like `as_float32`, and clip those of bfloat16 so that no later sum overflows.
 
     Raises:
         ValueError: The logits are not floating point.
@@ -88,7 +105,7 @@ def logits_as_float32(logits: Tensor) -> Tensor:
 
 
 def autocast_off(device: str) -> AbstractContextManager[Any]:
-    """Where every function runs in the dtype of its arguments; devices without autocast are so already.
+    """Switch autocast off within the context; does nothing on a device type that has no autocast.
 
     Example:
         >>> with torch.autocast("cpu", torch.bfloat16), autocast_off("cpu"):

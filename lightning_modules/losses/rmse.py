@@ -1,31 +1,16 @@
-"""Root mean squared error, in the unit of the target, with a gradient at zero error."""
+"""Root mean squared error: it has the unit of the target, and a gradient of 0 where the error is 0."""
 
 import math
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from foundation.argument_checks import require_choice
-from lightning_modules.losses.reduction import REDUCTIONS, Reduction, as_float32, reduce
+from lightning_modules.losses.reduction import ReducedLoss, Reduction, as_float32, reduce
 from lightning_modules.losses.tensor_checks import require_same_shape, require_values
 
 
 def rmse(output: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
-    r"""Root mean squared error √(mean (y − ŷ)²), ŷ the output and y the target.
-
-    Its gradient is (ŷ − y) / (N·RMSE): of length 1/√N however small the error, and 0 where the error is exactly 0 (the
-    square root of a mean of squares would give NaN). The mean of the RMSE of batches is not the RMSE of their union.
-
-    Args:
-        output: Predictions, any real number.
-        target: True values, finite.
-        reduction: `mean`: the root over all elements; `none`: one a sample, over its features; `sum`: their sum.
-
-    Shape:
-        `(B, ...)`, `(B, ...)` → `()`, or `(B,)` for `none`.
-
-    Raises:
-        ValueError: The shapes differ, the output is not floating point, or (on the CPU) a target is not finite.
+    """Compute the root mean squared error; see `RMSELoss` for the formula, shapes and errors.
 
     Example:
         >>> import torch
@@ -44,18 +29,29 @@ def rmse(output: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tenso
 
 
 def _root(mean: Tensor) -> Tensor:
-    """The square root, with gradient 0 at 0."""
+    """Take the square root, with gradient 0 at 0."""
     return mean.where(mean > 0, 1).sqrt().where(mean > 0, 0)
 
 
-class RMSELoss(nn.Module):
-    """Root mean squared error as a module: see `rmse`.
+class RMSELoss(ReducedLoss):
+    r"""Root mean squared error √(mean (y − ŷ)²), ŷ the output and y the target.
+
+    Its gradient is (ŷ − y) / (N·RMSE): it has length 1/√N however small the error, and is 0 where the error is exactly
+    0 (the square root of a mean of squares would give NaN there). The mean of the RMSE of several batches is not the
+    RMSE over all their samples. The function is `rmse`.
 
     Args:
-        reduction: `mean`, `sum` or `none`.
+        reduction: `mean`: the root of the mean over all elements; `none`: one RMSE per sample, over its features;
+            `sum`: the sum of these.
+
+    Shape:
+        - output: predictions `(B, ...)`, any real number.
+        - target: true values `(B, ...)`, finite.
+        - loss: `()`, or `(B,)` for `none`.
 
     Raises:
-        ValueError: An unknown reduction.
+        ValueError: An unknown reduction. When called: shapes that differ, an output that is not floating point, or (on
+            the CPU) a target that is not finite.
 
     Example:
         >>> import torch
@@ -63,11 +59,6 @@ class RMSELoss(nn.Module):
         tensor(3.5355)
     """
 
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__()
-        require_choice("reduction", reduction, REDUCTIONS)
-        self.reduction: Reduction = reduction
-
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """`(B, ...)`, `(B, ...)` → `()`."""
+        """Return the loss of a batch."""
         return rmse(output, target, self.reduction)

@@ -1,4 +1,4 @@
-"""Targets of sigmoid losses, brought into the shape of the logits."""
+"""Targets of the sigmoid losses, checked and brought into the shape of the logits."""
 
 from typing import NamedTuple
 
@@ -14,30 +14,30 @@ from lightning_modules.losses.tensor_checks import (
 )
 
 
-class Labels(NamedTuple):
-    """Logits and targets of one shape, and what counts."""
+class SigmoidInputs(NamedTuple):
+    """Logits and targets of one shape, and which of them count."""
 
-    logits: Tensor  # (B, C, ...), or (B, ...) for one binary question a sample
-    target: Tensor  # same shape: bool where targets are hard, else floating point in [0, 1]
+    logits: Tensor  # (B, C, ...), or (B, ...) where there is no channel
+    target: Tensor  # same shape: bool for hard targets, else floating point in [0, 1]
     valid: Tensor | None  # same shape, bool; None: all count
 
-    def total(self) -> Tensor | int:
-        """How many elements the mean divides by."""
+    def divisor(self) -> Tensor | int:
+        """Divisor of the mean: the number of elements that are not ignored."""
         return self.logits.numel() if self.valid is None else self.valid.sum()
 
-    def keep(self, values: Tensor) -> Tensor:
-        """The values, 0 where the target is ignored."""
+    def without_ignored(self, values: Tensor) -> Tensor:
+        """Set values to 0 where the target is ignored."""
         return values if self.valid is None else values.where(self.valid, 0)
 
 
-def prepare(output: Tensor, target: Tensor, ignore_index: int | None) -> Labels:
-    """Check logits and targets of a sigmoid loss and make their shapes one.
+def sigmoid_inputs(output: Tensor, target: Tensor, ignore_index: int | None) -> SigmoidInputs:
+    """Check logits and targets of a sigmoid loss and give them the same shape.
 
-    | output        | target                        | question                                             |
-    |---------------|-------------------------------|------------------------------------------------------|
-    | `(B, ...)`    | `(B, ...)`, 0, 1 or between   | each element is a yes or no; channels are labels     |
-    | `(B, 1, ...)` | `(B, ...)`, 0, 1 or between   | the same, the channel of size 1 dropped              |
-    | `(B, C, ...)` | `(B, ...)`, whole, 0 to C − 1 | one class against the rest: the class number one-hot |
+    | output        | target                          | meaning                                           |
+    |---------------|---------------------------------|---------------------------------------------------|
+    | `(B, ...)`    | `(B, ...)`, 0, 1 or between     | binary, or multi-label where there are channels   |
+    | `(B, 1, ...)` | `(B, ...)`, 0, 1 or between     | binary; the channel of size 1 is dropped          |
+    | `(B, C, ...)` | `(B, ...)`, integer, 0 to C − 1 | one class against the rest: becomes one-hot       |
     """
     require_floating("output", output)
     if output.ndim == target.ndim + 1 and output.shape[1] == 1:
@@ -50,12 +50,12 @@ def prepare(output: Tensor, target: Tensor, ignore_index: int | None) -> Labels:
     if target.is_floating_point():
         known = target if valid is None else target.where(valid, 0)
         require_values("target", known, low=0, high=1)
-        return Labels(logits, known.to(logits.dtype), valid)
+        return SigmoidInputs(logits, known.to(logits.dtype), valid)
     require_labels(target, 2, ignore_index)
-    return Labels(logits, target == 1, valid)
+    return SigmoidInputs(logits, target == 1, valid)
 
 
-def _one_hot(logits: Tensor, target: Tensor, ignore_index: int | None) -> Labels:
+def _one_hot(logits: Tensor, target: Tensor, ignore_index: int | None) -> SigmoidInputs:
     expected = logits.shape[:1] + logits.shape[2:]
     if target.shape != expected:
         raise ValueError(
@@ -63,7 +63,7 @@ def _one_hot(logits: Tensor, target: Tensor, ignore_index: int | None) -> Labels
             f"got shape {tuple(target.shape)}."
         )
     require_labels(target, logits.shape[1], ignore_index)
-    numbers = torch.arange(logits.shape[1], device=target.device).view(-1, *[1] * (logits.ndim - 2))
+    classes = torch.arange(logits.shape[1], device=target.device).view(-1, *[1] * (logits.ndim - 2))
     valid = None if ignore_index is None else (target != ignore_index).unsqueeze(1).expand_as(logits)
-    hot = target.unsqueeze(1) == numbers
-    return Labels(logits, hot if valid is None else hot & valid, valid)
+    one_hot = target.unsqueeze(1) == classes
+    return SigmoidInputs(logits, one_hot if valid is None else one_hot & valid, valid)

@@ -1,8 +1,8 @@
-"""Checks of arguments and tensors, each one clear sentence.
+"""Checks of the shapes, dtypes and values of a loss's tensors, and its class weights.
 
-Shapes and dtypes are checked on every call: they are known on the host. Values (labels out of range, NaN targets) are
-checked on the CPU only, where looking costs no synchronisation; on an accelerator the preflight looks at the first
-batch, on the CPU, with these same checks.
+Shapes and dtypes are checked on every call, because the host knows them. Values (labels out of range, NaN targets) are
+checked on the CPU only, where reading them needs no synchronisation; on an accelerator, the preflight copies the first
+batch to the CPU and checks it there.
 """
 
 from collections.abc import Sequence
@@ -11,36 +11,38 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+_INF = float("inf")
 
-def add_weights(module: nn.Module, name: str, values: float | Sequence[float] | Tensor | None) -> None:
-    """Check weights and keep them on the module: they move with it and stay out of checkpoints."""
+
+def register_weights(module: nn.Module, name: str, values: float | Sequence[float] | Tensor | None) -> None:
+    """Check weights and register them as a buffer that follows the module's device and is not in checkpoints."""
     if values is None:
         module.register_buffer(name, None, persistent=False)
         return
     tensor = torch.as_tensor(values, dtype=torch.float32).detach().clone()
     if tensor.ndim > 1 or tensor.numel() == 0:
-        raise ValueError(f"{name} must be one number a class, got shape {tuple(tensor.shape)}.")
+        raise ValueError(f"{name} must be one number per class, got shape {tuple(tensor.shape)}.")
     if not bool((tensor >= 0).all() & tensor.isfinite().all() & (tensor.sum() > 0)):
         raise ValueError(f"{name} must be finite, ≥ 0 and not all 0, got {tensor.tolist()}.")
     module.register_buffer(name, tensor, persistent=False)
 
 
-def by_class(name: str, values: Tensor, output: Tensor) -> Tensor:
-    """Weights `(C,)`, or one for all `()`, shaped to multiply an output `(B, C, ...)`, or `(B,)` where C is 1."""
+def along_classes(name: str, weights: Tensor, output: Tensor) -> Tensor:
+    """Reshape weights `(C,)` or `()` so that they multiply an output `(B, C, ...)`, or `(B,)` where C is 1."""
     classes = output.shape[1] if output.ndim > 1 else 1
-    if values.ndim == 1 and len(values) != classes:
-        raise ValueError(f"{name} must have one number a class: got {len(values)} numbers for {classes} classes.")
-    return values.to(output.device).expand(classes).view(-1, *[1] * (output.ndim - 2))
+    if weights.ndim == 1 and len(weights) != classes:
+        raise ValueError(f"{name} must have one number per class: got {len(weights)} numbers for {classes} classes.")
+    return weights.to(output.device).expand(classes).view(-1, *[1] * (output.ndim - 2))
 
 
 def require_floating(name: str, tensor: Tensor) -> None:
-    """Refuse whole numbers where predictions are meant."""
+    """Raise unless predictions are floating point."""
     if not tensor.is_floating_point():
         raise ValueError(f"{name} must be floating point, got {tensor.dtype}.")
 
 
 def require_same_shape(output: Tensor, target: Tensor) -> None:
-    """Refuse shapes that differ: broadcasting (N, 1) against (N,) compares every sample with every other."""
+    """Raise if shapes differ: (N, 1) against (N,) would broadcast and compare every sample with every other."""
     require_floating("output", output)
     if output.shape != target.shape:
         raise ValueError(
@@ -50,7 +52,7 @@ def require_same_shape(output: Tensor, target: Tensor) -> None:
 
 
 def require_class_shapes(output: Tensor, target: Tensor) -> None:
-    """Logits `(B, C, ...)` go with class numbers `(B, ...)` or class probabilities `(B, C, ...)`."""
+    """Raise unless logits `(B, C, ...)` go with class numbers `(B, ...)` or class probabilities `(B, C, ...)`."""
     require_floating("output", output)
     if output.ndim < 2:
         raise ValueError(f"output must be logits (B, C, ...), got shape {tuple(output.shape)}.")
@@ -64,8 +66,8 @@ def require_class_shapes(output: Tensor, target: Tensor) -> None:
         )
 
 
-def _readable(tensor: Tensor) -> bool:
-    """Whether its values can be looked at for free: on the CPU, not empty, not while compiling."""
+def _is_cheap_to_read(tensor: Tensor) -> bool:
+    """Whether reading values costs no synchronisation: on the CPU, not empty, not while compiling."""
     return tensor.device.type == "cpu" and tensor.numel() > 0 and not torch.compiler.is_compiling()
 
 
@@ -75,8 +77,8 @@ def _range(tensor: Tensor) -> tuple[float, float]:
 
 
 def require_labels(target: Tensor, classes: int, ignore_index: int | None) -> None:
-    """Refuse class numbers outside [0, classes) that are not `ignore_index`."""
-    if not _readable(target):
+    """Raise if a class number is outside [0, classes) and is not `ignore_index`."""
+    if not _is_cheap_to_read(target):
         return
     low, high = _range(target)
     if ignore_index is not None and (low < 0 or high >= classes):
@@ -87,12 +89,12 @@ def require_labels(target: Tensor, classes: int, ignore_index: int | None) -> No
         raise ValueError(f"target must hold class numbers from 0 to {classes - 1}{ignored}, got {wrong}.")
 
 
-def require_values(name: str, tensor: Tensor, low: float = float("-inf"), high: float = float("inf")) -> None:
-    """Refuse NaN, infinities and values outside [low, high]."""
-    if not _readable(tensor):
+def require_values(name: str, tensor: Tensor, low: float = -_INF, high: float = _INF) -> None:
+    """Raise if a value is NaN, infinite or outside [low, high]."""
+    if not _is_cheap_to_read(tensor):
         return
     least, most = _range(tensor)
-    if not (low <= least and most <= high and abs(least) < float("inf") and abs(most) < float("inf")):
-        bounds = "" if (low, high) == (float("-inf"), float("inf")) else f" and in [{low:g}, {high:g}]"
-        wrong = most if low <= least and abs(least) < float("inf") else least
+    if not (low <= least and most <= high and abs(least) < _INF and abs(most) < _INF):
+        bounds = "" if (low, high) == (-_INF, _INF) else f" and in [{low:g}, {high:g}]"
+        wrong = most if low <= least and abs(least) < _INF else least
         raise ValueError(f"{name} must be finite{bounds}, got {wrong:g}.")

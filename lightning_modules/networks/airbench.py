@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from foundation.argument_checks import check_at_least_one
-from lightning_modules.networks.amx_convolution import LongRowConv2d
+from lightning_modules.networks.amx_convolution import AMXConv2d
 from lightning_modules.networks.resnet8 import cosine_basis
 
 # Standard deviations of the responses of the cosine basis, over 5,000 training images of CIFAR-10
@@ -113,8 +113,8 @@ def whitening_filters(in_channels: int) -> torch.Tensor:
     return torch.einsum("ij,khw->ikjhw", torch.eye(in_channels), each).flatten(0, 1)
 
 
-def _identity_conv(in_channels: int, out_channels: int) -> LongRowConv2d:
-    conv = LongRowConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+def _identity_conv(in_channels: int, out_channels: int) -> AMXConv2d:
+    conv = AMXConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
     nn.init.dirac_(conv.weight.data[:in_channels])
     return conv
 

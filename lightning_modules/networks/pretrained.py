@@ -10,7 +10,6 @@ from torch import nn
 from torchvision import models
 
 from foundation.argument_checks import check_at_least_one
-from lightning_modules.networks.amx_convolution import use_long_rows
 
 
 class NamedNetwork(nn.Module):
@@ -24,6 +23,8 @@ class NamedNetwork(nn.Module):
         options: Further arguments of the network.
     """
 
+    amx_convolution = True
+
     def __init__(
         self,
         name: str,
@@ -34,7 +35,7 @@ class NamedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         check_at_least_one(num_classes=num_classes, in_channels=in_channels)
-        self.model = use_long_rows(self._create(name, num_classes, in_channels, pretrained, options or {}))
+        self.model = self._create(name, num_classes, in_channels, pretrained, options or {})
 
     @abstractmethod
     def _create(

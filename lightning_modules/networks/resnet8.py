@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from foundation.argument_checks import check_at_least_one
-from lightning_modules.networks.amx_convolution import LongRowConv2d
+from lightning_modules.networks.amx_convolution import AMXConv2d
 
 
 class ResNet8(nn.Module):
@@ -121,9 +121,9 @@ class ResidualStage(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         # No biases: the normalisations that follow subtract them again.
-        self.conv1 = LongRowConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.conv1 = AMXConv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = LongRowConv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False)
+        self.conv2 = AMXConv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,8 @@ from torch.nn import Parameter
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
+from foundation.compat.torch import multiply_in_place, norms_of
+
 PIECE = 2**16  # elements
 FAST_KIND = (Tensor, torch.device("cpu"), torch.float32, False)
 
@@ -70,7 +72,7 @@ def _total_norm(gradients: list[Tensor]) -> Tensor:
     """Return the bits of torch's `get_total_norm`, in half the time if all gradients are plain float32 on the CPU."""
     if not _all_plain(gradients):
         return get_total_norm(gradients)
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return torch.linalg.vector_norm(torch.stack(norms_of(gradients)))
 
 
 def _scale(parameters: list[Parameter], clip_val: float, norm: Tensor) -> None:
@@ -79,7 +81,7 @@ def _scale(parameters: list[Parameter], clip_val: float, norm: Tensor) -> None:
     if not _all_plain(gradients):
         clip_grads_with_norm_(parameters, clip_val, norm)
         return
-    torch._foreach_mul_(gradients, torch.clamp(clip_val / (norm + 1e-6), max=1.0))
+    multiply_in_place(gradients, torch.clamp(clip_val / (norm + 1e-6), max=1.0))
 
 
 def _all_plain(gradients: list[Tensor]) -> bool:

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from foundation.errors import UserError
+from foundation.ranks import check_equal_on_ranks
 from lightning_modules.schedulers.plateau import PlateauSchedule
 from lightning_modules.schedulers.validations import validations_of
 from lightning_modules.schedulers.warmup import WarmedSchedule
@@ -116,10 +117,5 @@ def same_on_all_ranks(module: LightningModule, monitor: str, value: torch.Tensor
     if module.trainer.world_size > 1:
         gathered = module.all_gather(value.detach().to(module.device))
         assert isinstance(gathered, torch.Tensor)
-        values = gathered.flatten().tolist()
-        if any(other != values[0] for other in values):
-            raise UserError(
-                f"{monitor!r} differs between processes ({', '.join(f'{v:.6g}' for v in values)}), so their learning"
-                " rates would differ too: log it with sync_dist=True, or as a torchmetrics metric."
-            )
+        check_equal_on_ranks(monitor, gathered.flatten().tolist(), "their learning rates would differ too")
     return float(value)

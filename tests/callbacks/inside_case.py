@@ -1,4 +1,4 @@
-"""Small fits to look inside of: dropout, batch norm and shuffled data, with every precision that a CPU can do."""
+"""Small fits for tests of callbacks: dropout, batch norm and shuffled data, in every precision that a CPU supports."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -33,7 +33,7 @@ class Network(nn.Module):
 
 
 class Foreign(LightningModule):
-    """Somebody else's module: no `grad_norm`, no clipping of its own."""
+    """A plain LightningModule: no `grad_norm`, no clipping of its own."""
 
     def __init__(self, fused: bool = False) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def data(**options: Any) -> DigitsDataModule:
 
 
 def half_precision(init_scale: float = 2.0**24) -> MixedPrecision:
-    """Real fp16 with a real scaler; the default scale overflows in the first steps."""
+    """Return fp16 with a scaler; the default scale overflows in the first steps."""
     return MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=init_scale))
 
 
@@ -87,7 +87,7 @@ def fit(
     make: Callable[[], LightningModule] | None = None,
     **flags: Any,
 ) -> LightningModule:
-    """Fit fresh objects after seeding everything; the trained module."""
+    """Fit new objects after seeding; return the trained module."""
     seed_everything(1, verbose=False)
     if module is None:
         module = (make or classifier)()

@@ -1,4 +1,4 @@
-"""Class weights: by hand and by timm, given to the loss, kept out of checkpoints, refused where they make no sense."""
+"""Class weights: worked by hand, set in the loss, kept out of checkpoints, refused where the loss takes none."""
 
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ def fit(folder: Path, module: Any, data: Any, callback: ClassWeights) -> Trainer
     return trainer
 
 
-def test_by_hand() -> None:
+def test_worked_by_hand() -> None:
     counts = torch.tensor([90, 9, 1])
     torch.testing.assert_close(class_weights(counts, "inverse"), 100 / (3 * counts))
     raw = torch.tensor([(1 - 0.9) / (1 - 0.9**n) for n in (90, 9, 1)])
@@ -45,7 +45,7 @@ def test_by_hand() -> None:
 
 
 @pytest.mark.parametrize("method", ["inverse", "effective"])
-def test_the_labels_weigh_one_on_average(method: Any) -> None:
+def test_the_mean_weight_of_the_labels_is_one(method: Any) -> None:
     counts = torch.tensor([90, 9, 1])
     assert ((class_weights(counts, method) * counts).sum() / 100).item() == pytest.approx(1)
 
@@ -58,7 +58,7 @@ def test_effective_lies_between_none_and_inverse() -> None:
 
 
 @pytest.mark.parametrize("loss", [WeightedCrossEntropyLoss(), SoftmaxFocalLoss(), nn.CrossEntropyLoss()])
-def test_the_loss_gets_them_and_the_checkpoint_does_not(loss: nn.Module, tmp_path: Path) -> None:
+def test_the_loss_has_them_and_the_checkpoint_does_not(loss: nn.Module, tmp_path: Path) -> None:
     data = BreastCancerDataModule(batch_size=32)
     module = ImageClassifier(MLP(2, 30), SGD, loss)
     trainer = fit(tmp_path, module, data, ClassWeights())
@@ -68,10 +68,10 @@ def test_the_loss_gets_them_and_the_checkpoint_does_not(loss: nn.Module, tmp_pat
     found = loss.weight if isinstance(loss, nn.CrossEntropyLoss) else loss.class_weights
     torch.testing.assert_close(found, expected)
     assert not [name for name in module.state_dict() if name.startswith("loss.")]
-    trainer.fit(module, data)  # a second time with the same module: counted anew, not refused
+    trainer.fit(module, data)  # a second fit of the same module counts again
 
 
-def test_pixels_are_counted_and_unlabelled_ones_are_not(tmp_path: Path) -> None:
+def test_unlabelled_pixels_are_not_counted(tmp_path: Path) -> None:
     data = ShapeMasksDataModule(pictures=20, size=16, batch_size=4)
     module = Segmenter(UNet(4, 3, 4, 1), SGD, DiceLoss())
     fit(tmp_path, module, data, ClassWeights("effective"))
@@ -82,12 +82,12 @@ def test_pixels_are_counted_and_unlabelled_ones_are_not(tmp_path: Path) -> None:
     assert label_counts(data).sum() == masks[:, 1:].numel()
 
 
-def test_refused_where_they_make_no_sense(tmp_path: Path) -> None:
+def test_user_errors(tmp_path: Path) -> None:
     data = BreastCancerDataModule(batch_size=32)
     with pytest.raises(UserError, match="SigmoidCrossEntropyLoss takes no class weights: choose"):
         fit(tmp_path, BinaryClassifier(MLP(1, 30), SGD), data, ClassWeights())
     weighted = WeightedCrossEntropyLoss([1.0, 2.0])
-    with pytest.raises(UserError, match="has weights already: leave its class_weights out"):
+    with pytest.raises(UserError, match="already has weights: remove its class_weights"):
         fit(tmp_path, ImageClassifier(MLP(2, 30), SGD, weighted), data, ClassWeights())
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(4, 30), torch.zeros(4).long()))
     with pytest.raises(UserError, match=r"give the loss its weights .* model\.loss\.class_weights"):
@@ -97,12 +97,12 @@ def test_refused_where_they_make_no_sense(tmp_path: Path) -> None:
             loader,
             ClassWeights(),
         )
-    with pytest.raises(UserError, match="no training label is of class b: it has no weight"):
+    with pytest.raises(UserError, match="no training label is of class b, so it gets no weight"):
         class_weights(torch.tensor([3, 0]), "inverse", names=["a", "b"])
 
 
 def test_arguments() -> None:
-    with pytest.raises(ValueError, match="method must be 'inverse' or 'effective', got 'squared'"):
+    with pytest.raises(ValueError, match="method must be one of inverse, effective; got 'squared'"):
         ClassWeights("squared")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"beta must be in \[0, 1\), got 1"):
         ClassWeights(beta=1)

@@ -1,4 +1,4 @@
-"""A run with every callback that looks inside, and the finder, ends with the bits of the plain run."""
+"""A run with all diagnostic callbacks and the finder ends with the same bits as a plain run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ RUNS = [(name, classifier) for name in CASES] + [(name, Foreign) for name in ("a
 
 @pytest.mark.parametrize(("name", "kind"), RUNS)
 def test_the_same_bits_with_everything_on(tmp_path: Path, name: str, kind: Callable[[], Any]) -> None:
-    """Dropout, batch norm and shuffled, augmented data are in the case; so each would show a single number drawn."""
+    """Dropout, batch norm and shuffled, augmented data make every additional random number visible."""
 
     def made() -> dict[str, Any]:
         return {key: value() if callable(value) else value for key, value in CASES[name].items()}

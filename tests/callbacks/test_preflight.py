@@ -1,4 +1,4 @@
-"""The preflight: each mistake is named with its way out, what is right passes without a word, nothing is left behind."""
+"""The preflight names each mistake and what to change, is silent where nothing is wrong, and leaves no hook behind."""
 
 import warnings
 from functools import partial
@@ -31,46 +31,51 @@ G = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(16, 3, generator=G)
 CLASSES = torch.arange(16) % 3
 ONE = torch.randn(16, generator=G)
-YES = torch.arange(16) % 2
+LABELS = torch.arange(16) % 2
 NAN = torch.tensor([float("nan")] + [0.0] * 15)
 
 CERTAIN: list[tuple[nn.Module, Tensor, Tensor, str]] = [
     (nn.MSELoss(), ONE, NAN, r"1 of 16 targets in the first batch are NaN or infinite"),
-    (nn.CrossEntropyLoss(), LOGITS * torch.inf, CLASSES, r"48 of 48 network's outputs"),
-    (nn.MSELoss(), ONE[:, None], ONE, r"\(16, 1\) against targets \(16,\).*broadcast.*output\.squeeze\(-1\)"),
-    (nn.L1Loss(), LOGITS, ONE, r"\(16, 3\) against targets \(16,\).*as many outputs as there are targets"),
+    (nn.CrossEntropyLoss(), LOGITS * torch.inf, CLASSES, r"48 of 48 network outputs"),
+    (nn.MSELoss(), ONE[:, None], ONE, r"\(16, 1\) and targets \(16,\).*broadcast.*output\.squeeze\(-1\)"),
+    (nn.L1Loss(), LOGITS, ONE, r"\(16, 3\) and targets \(16,\).*as many outputs as there are targets"),
     (nn.HuberLoss(), ONE, ONE[:, None], "broadcast"),
-    (nn.BCEWithLogitsLoss(), LOGITS, CLASSES, r"BCEWithLogitsLoss compares outputs \(16, 3\) against targets \(16,\)"),
-    (nn.CrossEntropyLoss(), ONE, YES, r"wants a logit for each class, \(B, C\)"),
-    (nn.CrossEntropyLoss(), LOGITS, ONE, r"wants whole class numbers.*use target\.long\(\)"),
-    (nn.CrossEntropyLoss(), LOGITS, CLASSES[:, None], r"wants class numbers of shape \(16,\)"),
+    (nn.BCEWithLogitsLoss(), LOGITS, CLASSES, r"BCEWithLogitsLoss got outputs \(16, 3\) and targets \(16,\)"),
+    (nn.CrossEntropyLoss(), ONE, LABELS, r"takes one logit per class, \(B, C\)"),
+    (nn.CrossEntropyLoss(), LOGITS, ONE, r"takes integer class numbers.*use target\.long\(\)"),
+    (nn.CrossEntropyLoss(), LOGITS, CLASSES[:, None], r"takes class numbers of shape \(16,\)"),
     (
         nn.CrossEntropyLoss(),
         LOGITS,
         CLASSES + 1,
         r"targets \[3\].*3 outputs, for classes 0 to 2\. Are they counted from 1",
     ),
-    (SoftmaxFocalLoss(), LOGITS, CLASSES - 1, r"targets \[-1\] in the first batch are no class numbers"),
+    (SoftmaxFocalLoss(), LOGITS, CLASSES - 1, r"targets \[-1\] in the first batch are not class numbers"),
     (DiceLoss(), LOGITS, CLASSES.where(CLASSES > 0, 255), r"targets \[255\].*Give the loss ignore_index: 255"),
-    (nn.CrossEntropyLoss(), ONE[:, None], YES * 0, "over one class is always 0.*bce_logits"),
-    (nn.BCELoss(), ONE, YES.float(), "BCELoss wants probabilities and the network gives -.*bce_logits.yaml"),
-    (ProbabilityBCELoss(), ONE, YES.float(), "ProbabilityBCELoss wants probabilities"),
-    (nn.NLLLoss(), LOGITS, CLASSES, "NLLLoss wants log-probabilities.*cross_entropy.yaml"),
+    (nn.CrossEntropyLoss(), ONE[:, None], LABELS * 0, "over one class is always 0.*bce_logits"),
+    (nn.BCELoss(), ONE, LABELS.float(), "BCELoss takes probabilities, but the network returns -.*bce_logits.yaml"),
+    (ProbabilityBCELoss(), ONE, LABELS.float(), "ProbabilityBCELoss takes probabilities"),
+    (nn.NLLLoss(), LOGITS, CLASSES, "NLLLoss takes log-probabilities.*cross_entropy.yaml"),
 ]
-DOUBTFUL: list[tuple[nn.Module, Tensor, Tensor, str]] = [
-    (nn.CrossEntropyLoss(), LOGITS.softmax(1), CLASSES, "sum to 1: a softmax.*last softmax away"),
-    (SoftmaxFocalLoss(), LOGITS.softmax(1), CLASSES, "sum to 1: a softmax"),
-    (nn.BCEWithLogitsLoss(), ONE.sigmoid(), YES.float(), "as after a sigmoid.*losses/bce.yaml"),
-    (DiceLoss("binary"), ONE.sigmoid(), YES, "as after a sigmoid"),
-    (nn.CrossEntropyLoss(), LOGITS, torch.ones(16, 3), "target probabilities sum to 3 to 3 a sample, not 1"),
+UNCERTAIN: list[tuple[nn.Module, Tensor, Tensor, str]] = [
+    (
+        nn.CrossEntropyLoss(),
+        LOGITS.softmax(1),
+        CLASSES,
+        "sum to 1, as after a softmax.*Remove the network's last softmax",
+    ),
+    (SoftmaxFocalLoss(), LOGITS.softmax(1), CLASSES, "sum to 1, as after a softmax"),
+    (nn.BCEWithLogitsLoss(), ONE.sigmoid(), LABELS.float(), "as after a sigmoid.*losses/bce.yaml"),
+    (DiceLoss("binary"), ONE.sigmoid(), LABELS, "as after a sigmoid"),
+    (nn.CrossEntropyLoss(), LOGITS, torch.ones(16, 3), "target probabilities of a sample sum to 3 to 3, not to 1"),
     (
         nn.CrossEntropyLoss(),
         LOGITS,
         CLASSES * 0 + 2,
         "all targets of the first batch are 2: are the training data shuffled",
     ),
-    (nn.CrossEntropyLoss(), 50 * LOGITS, CLASSES, r"first cross-entropy is \d.*a guess has 1\.1 \(ln 3\).*normalised"),
-    (nn.BCEWithLogitsLoss(), 50 * ONE, YES.float(), r"a guess has 0\.693 \(ln 2\)"),
+    (nn.CrossEntropyLoss(), 50 * LOGITS, CLASSES, r"first cross-entropy is \d.*random guess 1\.1 \(ln 3\).*normalised"),
+    (nn.BCEWithLogitsLoss(), 50 * ONE, LABELS.float(), r"random guess 0\.693 \(ln 2\)"),
     (nn.CrossEntropyLoss(), 9.0 * nn.functional.one_hot(CLASSES), CLASSES, "trained before"),
 ]
 RIGHT: list[tuple[nn.Module, Tensor, Tensor]] = [
@@ -80,27 +85,27 @@ RIGHT: list[tuple[nn.Module, Tensor, Tensor]] = [
     (nn.CrossEntropyLoss(), LOGITS, CLASSES.where(CLASSES > 0, -100)),
     (nn.CrossEntropyLoss(), LOGITS, LOGITS.softmax(1)),
     (DiceLoss(), torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))),
-    (SigmoidCrossEntropyLoss(), ONE[:, None], YES),
+    (SigmoidCrossEntropyLoss(), ONE[:, None], LABELS),
     (SigmoidCrossEntropyLoss(), LOGITS, CLASSES),
-    (nn.BCELoss(), ONE.sigmoid(), YES.float()),
+    (nn.BCELoss(), ONE.sigmoid(), LABELS.float()),
     (nn.NLLLoss(), LOGITS.log_softmax(1), CLASSES),
 ]
 
 
 @pytest.mark.parametrize(("loss", "output", "target", "message"), CERTAIN)
-def test_what_can_only_be_wrong(loss: nn.Module, output: Tensor, target: Tensor, message: str) -> None:
+def test_a_certain_mistake_is_an_error(loss: nn.Module, output: Tensor, target: Tensor, message: str) -> None:
     with pytest.raises(UserError, match=rf"^Preflight: .*{message}.*--preflight false"):
         Preflight().report(examine(loss, output, target))
 
 
-@pytest.mark.parametrize(("loss", "output", "target", "message"), DOUBTFUL)
-def test_what_may_be_meant(loss: nn.Module, output: Tensor, target: Tensor, message: str) -> None:
+@pytest.mark.parametrize(("loss", "output", "target", "message"), UNCERTAIN)
+def test_an_uncertain_mistake_is_a_warning(loss: nn.Module, output: Tensor, target: Tensor, message: str) -> None:
     with pytest.warns(UserWarning, match=f"^Preflight: .*{message}"):
         Preflight().report(examine(loss, output, target))
 
 
 @pytest.mark.parametrize(("loss", "output", "target"), RIGHT)
-def test_what_is_right_passes_without_a_word(loss: nn.Module, output: Tensor, target: Tensor) -> None:
+def test_correct_batches_give_no_message(loss: nn.Module, output: Tensor, target: Tensor) -> None:
     assert examine(loss, output, target) == []
 
 
@@ -120,12 +125,12 @@ def test_inputs() -> None:
     assert examine_inputs(torch.tensor([0, 255])) == []
 
 
-def test_a_loss_of_ones_own_says_what_it_expects() -> None:
+def test_an_own_loss_declares_what_it_expects() -> None:
     class Own(nn.Module):
         def forward(self, output: Tensor, target: Tensor) -> Tensor:
             return (output - target).square().mean()
 
-    assert examine(Own(), ONE[:, None], ONE) == []  # nothing is known of it
+    assert examine(Own(), ONE[:, None], ONE) == []  # nothing is known about it
     own: Any = Own()
     own.expects = InputContract("numbers", "elements")
     assert examine(own, ONE[:, None], ONE)
@@ -164,11 +169,11 @@ def test_a_mistake_is_found_before_the_first_step(tmp_path: Path) -> None:
 
 
 def test_in_validation_too(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no class numbers"):
+    with pytest.raises(UserError, match="not class numbers"):
         trainer(tmp_path, Preflight()).fit(classifier(), loader(), loader(shift=7))
 
 
-def test_says_it_once_changes_nothing_and_stops_watching(tmp_path: Path) -> None:
+def test_it_warns_once_changes_no_weight_and_removes_its_hook(tmp_path: Path) -> None:
     results = []
     for callbacks in ([], [Preflight()]):
         torch.manual_seed(0)
@@ -176,16 +181,16 @@ def test_says_it_once_changes_nothing_and_stops_watching(tmp_path: Path) -> None
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             trainer(tmp_path, *callbacks).fit(module, loader(scale=100.0), loader(scale=100.0))
-        said = [str(warning.message) for warning in caught if "Preflight" in str(warning.message)]
-        assert len(said) == len(set(said))
-        assert any("inputs range" in text for text in said) == bool(callbacks)
+        warned = [str(warning.message) for warning in caught if "Preflight" in str(warning.message)]
+        assert len(warned) == len(set(warned))
+        assert any("inputs range" in text for text in warned) == bool(callbacks)
         assert not module.loss._forward_pre_hooks
         results.append([parameter.detach().clone() for parameter in module.parameters()])
     for without, with_it in zip(*results, strict=True):
         assert torch.equal(without, with_it)
 
 
-def test_modules_without_a_loss_are_left_alone(tmp_path: Path) -> None:
+def test_modules_without_a_loss_are_ignored(tmp_path: Path) -> None:
     class Plain(LightningModule):
         def __init__(self) -> None:
             super().__init__()
@@ -213,27 +218,27 @@ def test_from_the_command_line(
         main(words)
     if on:
         message = capsys.readouterr().err
-        assert "error: Preflight: MSELoss compares outputs" in message
+        assert "error: Preflight: MSELoss got outputs" in message
         assert "Traceback" not in message
 
 
-def test_a_validation_batch_of_one_class_is_nothing_to_warn_of(tmp_path: Path) -> None:
-    """An image folder is read class by class, and a validation set is not shuffled."""
+def test_a_validation_batch_of_one_class_does_not_warn(tmp_path: Path) -> None:
+    """An image folder is read class by class, and validation data are not shuffled."""
     labels = torch.arange(48) // 16
     data = TensorDataset(torch.randn(48, 4, generator=G), labels)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer(tmp_path, Preflight()).fit(classifier(), loader(), DataLoader(data, batch_size=16))
-    assert not [str(w.message) for w in said if "all targets" in str(w.message)]
+    assert not [str(w.message) for w in caught if "all targets" in str(w.message)]
 
 
-def test_small_logits_of_one_sign_are_not_taken_for_a_sigmoid() -> None:
+def test_small_logits_of_one_sign_are_not_mistaken_for_a_sigmoid() -> None:
     g = torch.Generator().manual_seed(0)
-    yes = torch.randint(0, 2, (64,), generator=g).float()
+    labels = torch.randint(0, 2, (64,), generator=g).float()
     small = 0.02 + 0.2 * torch.rand(64, generator=g)
-    assert examine(nn.BCEWithLogitsLoss(), small, yes) == []
+    assert examine(nn.BCEWithLogitsLoss(), small, labels) == []
     for sigmoid in (torch.sigmoid(torch.randn(64, generator=g)), torch.sigmoid(5 * torch.randn(64, generator=g))):
-        (finding,) = examine(nn.BCEWithLogitsLoss(), sigmoid, yes)
+        (finding,) = examine(nn.BCEWithLogitsLoss(), sigmoid, labels)
         assert "as after a sigmoid" in finding.text
 
 

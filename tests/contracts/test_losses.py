@@ -1,4 +1,4 @@
-"""What every loss keeps, whatever it is: the presets and their variants, from the table of cases."""
+"""Contract of every loss: the presets and their variants, from the table of cases."""
 
 import copy
 import pickle
@@ -24,7 +24,7 @@ def is_ours(loss: nn.Module) -> bool:
 
 OURS = [name for name in CASES if is_ours(build(name))]
 UNWEIGHTED = [name for name in OURS if getattr(build(name), "class_weights", None) is None]
-CHECKED = [name for name in OURS if CASES[name].kind != "real_fake"]  # those compare output and target
+CHECKED = [name for name in OURS if CASES[name].kind != "real_fake"]  # these compare output and target
 every_half = pytest.mark.parametrize("dtype", HALVES, ids=["fp16", "bf16"])
 
 
@@ -40,7 +40,7 @@ def test_every_preset_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_presets_say_what_they_are(path: Path) -> None:
+def test_presets_begin_with_a_comment(path: Path) -> None:
     assert path.read_text().startswith("# ")
 
 
@@ -70,7 +70,7 @@ def test_gradient_by_differences(name: str) -> None:
 @every_loss
 @every_half
 def test_autocast(name: str, dtype: torch.dtype) -> None:
-    """Under autocast the value is the one of the same, rounded, predictions in float32."""
+    """Under autocast the value equals that of the same rounded predictions in float32."""
     case, loss = CASES[name], build(name)
     for kind, (output, target) in inputs(case).items():
         half = output.to(dtype)
@@ -80,12 +80,12 @@ def test_autocast(name: str, dtype: torch.dtype) -> None:
         assert value.dtype == torch.float32, kind
         assert actual.isfinite().all(), kind
         if case.kind == "probability":
-            continue  # 0 and 1 are moved by as much as the dtype needs: tests of its own
+            continue  # 0 and 1 are moved by an amount that depends on the dtype: it has tests of its own
         torch.testing.assert_close(value, expected, msg=kind)
         torch.testing.assert_close(actual, slope.to(dtype), msg=kind)
 
 
-# In bfloat16 torch's own give inf beyond 1.7e38, and the square of a logit above 1.8e19 is no float32.
+# In bfloat16 torch's own losses give inf beyond 1.7e38, and the square of a logit above 1.8e19 overflows float32.
 FINITE = [(name, torch.float16) for name, case in CASES.items() if case.kind in LOGITS] + [
     (name, torch.bfloat16) for name in OURS if CASES[name].kind in LOGITS and name != "adversarial_least_squares"
 ]
@@ -104,7 +104,7 @@ def test_largest_finite_logits(name: str, dtype: torch.dtype) -> None:
 
 @every_loss
 def test_no_synchronisation(name: str) -> None:
-    """Meta tensors have no values: a loss that asks for one, as `.item()` or `if tensor`, raises."""
+    """Meta tensors have no values: a loss that reads one, with `.item()` or `if tensor`, raises."""
     loss = build(name).to("meta")
     output, target = (tensor.to("meta") for tensor in random_input(CASES[name].kind, CASES[name].ignored))
     if CASES[name].kind == "real_fake":
@@ -116,7 +116,7 @@ def test_no_synchronisation(name: str) -> None:
 
 
 @every_loss
-def test_nothing_to_learn_from(name: str) -> None:
+def test_a_batch_without_targets(name: str) -> None:
     case, loss = CASES[name], build(name)
     output, target = random_input(case.kind, case.ignored)
     empty = [(output[:0], target[:0])]
@@ -153,7 +153,7 @@ def test_memory_format_does_not_matter(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in CHECKED if name != "rmse"])
 def test_reductions_agree(name: str) -> None:
-    """RMSE is a root of a mean: its reductions have a test of their own."""
+    """RMSE is the root of a mean: its reductions have a test of their own."""
     case, loss = CASES[name], build(name)
     output, target = random_input(case.kind, case.ignored)
     values: dict[str, Tensor] = {}
@@ -167,16 +167,16 @@ def test_reductions_agree(name: str) -> None:
 
 
 @every_loss
-def test_copies_and_holds_no_state(name: str) -> None:
+def test_can_be_copied_and_has_no_state(name: str) -> None:
     loss, data = build(name), random_input(CASES[name].kind, CASES[name].ignored)
-    for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
-        assert torch.equal(twin(*data), loss(*data))
+    for copied in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert torch.equal(copied(*data), loss(*data))
     if is_ours(loss):
         assert not loss.state_dict()
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_wrong_shapes_are_refused(name: str) -> None:
+def test_wrong_shapes_raise(name: str) -> None:
     case = CASES[name]
     output, target = random_input(case.kind, case.ignored)
     with pytest.raises(ValueError, match="target"):
@@ -192,7 +192,7 @@ def test_predictions_must_be_floating_point(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_targets_out_of_range_are_refused(name: str) -> None:
+def test_targets_out_of_range_raise(name: str) -> None:
     case = CASES[name]
     output, target = random_input(case.kind, case.ignored)
     wrong = target.clone()
@@ -201,8 +201,8 @@ def test_targets_out_of_range_are_refused(name: str) -> None:
         build(name)(output, wrong)
 
 
-def test_names_are_free() -> None:
-    """A class called like one of torch, Lightning, torchmetrics or timm would have no short name in the CLI."""
+def test_names_are_unique() -> None:
+    """A class with the name of one in torch, Lightning, torchmetrics or timm would have no short name in the CLI."""
     import lightning.pytorch
     import timm.loss
     import torchmetrics  # noqa: F401

@@ -1,4 +1,4 @@
-"""A DataModule of made-up images, a module that records what it is given, folders of images."""
+"""Test helpers: a data module of random images, a module that records its batches, and image folders."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def made_up(count: int, classes: int = 2, size: int = 4, channels: int = 3, seed
 
 
 class MadeUp(ImageDataModule):
-    """``train`` training images and ``test`` test images of 4 × 4 random pixels."""
+    """Data module with ``train`` training and ``test`` test images of 4 × 4 random pixels."""
 
     image_size = (4, 4)
     channels = 3
@@ -43,7 +43,7 @@ class MadeUp(ImageDataModule):
 
 
 class Recorder(LightningModule):
-    """Notes every batch by (stage, epoch): first pixels and targets."""
+    """Records every batch: stage, epoch, images, targets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def save_image(path: Path, seed: int = 0, size: tuple[int, int] = (8, 8), mode: 
 
 
 def image_folder(root: Path, train: int = 5, test: int = 3, val: int = 0) -> Path:
-    """``root`` with classes cat and dog, images of 8 × 8 pixels."""
+    """Create ``root`` with the classes cat and dog and images of 8 × 8 pixels."""
     for split, count in (("train", train), ("test", test), ("val", val)):
         for number, name in enumerate(("cat", "dog")):
             for i in range(count):

@@ -1,4 +1,4 @@
-"""The presets of configs/data through LightningCLI: alone, and with a root and overrides on the command line."""
+"""Presets of configs/data through LightningCLI: alone, and with a root and other settings on the command line."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def _no_arguments_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["descent"])
 
 
-def test_the_presets_say_what_they_are() -> None:
+def test_presets_begin_with_a_comment() -> None:
     assert {file.name for file in PRESETS.glob("*.yaml")} >= {"cifar10.yaml", "digits.yaml", "image_folder.yaml"}
     assert all(file.read_text().startswith("# ") for file in PRESETS.glob("*.yaml"))
 

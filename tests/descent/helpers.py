@@ -1,4 +1,4 @@
-"""Running commands in this process."""
+"""Run commands in the test's own process."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ SHORT = [
 
 
 def run(words: Sequence[str]) -> Any:
-    """Run a command; its LightningCLI object."""
+    """Run a command; return its LightningCLI object."""
     return main(list(words))
 
 
 def refused(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What a command says that must end with exit code 2, one line and no traceback."""
+    """Return the error of a command that must exit with code 2 and one line, without a traceback."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
         main(list(words))
@@ -31,5 +31,5 @@ def refused(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert len(errors) == 1, said
     assert said.endswith(errors[0])
     assert "Traceback" not in said
-    assert not list(Path("runs").rglob("config.yaml")), "a run that never began left its folder"
+    assert not list(Path("runs").rglob("config.yaml")), "a run that failed before its first step left its folder"
     return errors[0].removeprefix("error: ")

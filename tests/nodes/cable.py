@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SECONDS = 60  # for the processes of a node to be gone
+SECONDS = 60  # for the processes of a node to end
 
 
 def ip(*words: str) -> str:
-    """What `ip` prints."""
+    """Run `ip` and return its output."""
     return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
@@ -26,7 +26,7 @@ class Node:
     address: str
 
     def make(self) -> None:
-        """Make the namespace; the cable comes later."""
+        """Create the namespace, without its cable."""
         ip("netns", "add", self.namespace)
         ip("-n", self.namespace, "link", "set", "lo", "up")
 
@@ -37,17 +37,17 @@ class Node:
         self.switch("up")
 
     def switch(self, state: str) -> None:
-        """Pull the cable, `down`, or push it in again, `up`."""
+        """Unplug the cable, `down`, or plug it in again, `up`."""
         ip("-n", self.namespace, "link", "set", self.cable, state)
 
     def processes(self) -> list[int]:
-        """Those that run in it, torchrun's workers too, which have sessions of their own."""
+        """List the node's processes, including torchrun's workers, which have sessions of their own."""
         if not Path("/run/netns", self.namespace).exists():
             return []
         return [int(number) for number in ip("netns", "pids", self.namespace).split()]
 
     def power_off(self) -> None:
-        """Kill all of them, and look again: one of them may have started another."""
+        """Kill all processes, until none is left: a process may have started another one."""
         until = time.monotonic() + SECONDS
         while numbers := self.processes():
             assert time.monotonic() < until, f"{numbers} do not end in {self.namespace}"
@@ -59,7 +59,7 @@ class Node:
             time.sleep(0.05)
 
     def remove(self) -> None:
-        """Take everything away that is there of it, and its end of the cable with it."""
+        """Remove the namespace and its end of the cable."""
         self.power_off()
         subprocess.run(["ip", "link", "del", self.cable], capture_output=True, check=False)  # not yet plugged in
         subprocess.run(["ip", "netns", "del", self.namespace], capture_output=True, check=False)
@@ -67,7 +67,7 @@ class Node:
 
 @contextmanager
 def two_nodes() -> Iterator[tuple[Node, Node]]:
-    """Two nodes with a cable between them; at the end no process and no namespace of theirs is left."""
+    """Create two nodes with a cable between them; at the end remove their processes and namespaces."""
     mine = f"{os.getpid()}{time.monotonic_ns() % 1000}"  # a cable's name has at most 15 letters
     first, second = (Node(f"descent{mine}{end}", f"dv{mine}{end}", f"10.77.0.{end}") for end in (1, 2))
     try:
@@ -85,7 +85,7 @@ def two_nodes() -> Iterator[tuple[Node, Node]]:
 
 
 def namespaces_work() -> bool:
-    """Whether it can be done here at all."""
+    """Return whether this machine allows network namespaces."""
     try:
         with two_nodes():
             return True

@@ -1,4 +1,4 @@
-"""Where no namespace can be made, the test that needs one is left out, and pytest says so, also with `-n`."""
+"""Where network namespaces are not possible, pytest deselects the test and prints a line, also with `-n`."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ LINE = "1 tests marked netns are deselected: no network namespaces (as root, apt
 
 
 @pytest.mark.parametrize("processes", ["0", "1"])
-def test_it_is_said(processes: str, tmp_path: Path) -> None:
+def test_pytest_prints_a_line(processes: str, tmp_path: Path) -> None:
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     words = ["-q", "-n", processes, "-p", "no:cacheprovider", f"--basetemp={tmp_path}", "tests/nodes/test_two_nodes.py"]
     done = subprocess.run(

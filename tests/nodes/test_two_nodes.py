@@ -17,22 +17,23 @@ pytestmark = pytest.mark.netns
 
 ROOT = Path(__file__).parents[2]
 STEPS, EPOCHS = 4, 6
-TIMEOUT = 20  # seconds that a worker waits for the other
+TIMEOUT = 20  # seconds that a worker waits for the other one
 JOIN = 60  # seconds that torchrun waits for the other node
-WAIT = 400  # seconds for what should take ten, on a machine that does much else
-# Seconds between two looks of a node's torchrun at its worker. The first looks less often: it finds that its worker has
-# ended too, and counts that. Else it has a restart left for the second loss, and waits JOIN for a node that is gone.
-LOOKS = (4, 0.2)
-PATIENT = "heartbeat_timeout=30,keep_alive_max_attempt=12"  # a node that is slow is not one that is gone
+WAIT = 400  # seconds for what takes ten on an idle machine
+# Seconds between two checks of a node's torchrun on its worker. The first node checks less often: it then finds that its
+# own worker has ended too, and counts a restart. Otherwise it would have a restart left for the second failure, and wait
+# JOIN seconds for the node that is down.
+MONITOR_INTERVALS = (4, 0.2)
+PATIENT = "heartbeat_timeout=30,keep_alive_max_attempt=12"  # so that a slow node does not count as lost
 CHECKPOINTS = Path("runs/quickstart/0/checkpoints")
-# Files tell where the run is, and what it may do.
+# Files show the run's progress, and control it.
 MINE = """
 import atexit, os, signal, time
 from pathlib import Path
 from lightning.pytorch import Callback
 
 def threads():
-    '''How many of gloo's threads are left when the interpreter ends.'''
+    '''Count gloo's threads that are left when the interpreter exits.'''
     return [Path(f"/proc/self/task/{number}/comm").read_text().strip() for number in os.listdir("/proc/self/task")].count(
         "pt_gloo_runloop"
     )
@@ -54,7 +55,7 @@ class Stage(Callback):
 
 @pytest.fixture
 def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Node, Node]]:
-    """Two nodes and a folder that both see."""
+    """Create two nodes, which share the working folder."""
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(MINE)
     with two_nodes() as both:
@@ -62,17 +63,17 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Nod
 
 
 def torchrun(nodes: tuple[Node, Node], start: str, restarts: int) -> list[subprocess.Popen[str]]:
-    """`torchrun` with one process on each node; what they say is in `START.node0.log` and `START.node1.log`."""
+    """Start `torchrun` with one process on each node; it logs to `START.node0.log` and `START.node1.log`."""
     environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
     environment |= {"DESCENT_TIMEOUT": str(TIMEOUT), "OMP_NUM_THREADS": "1"}
-    # A store of its own for each start: in the shared one workers look under the number of their node's restarts, which
-    # differ where one agent saw its worker die and the other saw a node come back.
+    # Each start has its own store. In the shared one, workers use the number of their node's restarts, which differs if
+    # one agent saw its worker die and the other saw a node come back.
     environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     running = []
     for number, node in enumerate(nodes):
         words = [
             "ip", "netns", "exec", node.namespace, sys.executable, "-m", "torch.distributed.run",
-            "--nnodes=2", "--nproc-per-node=1", f"--max-restarts={restarts}", f"--monitor-interval={LOOKS[number]}",
+            "--nnodes=2", "--nproc-per-node=1", f"--max-restarts={restarts}", f"--monitor-interval={MONITOR_INTERVALS[number]}",
             "--rdzv-backend=c10d", f"--rdzv-endpoint={nodes[0].address}:29600", f"--rdzv-id={start}",
             f"--local-addr={node.address}", f"--rdzv-conf=is_host={int(number == 0)},join_timeout={JOIN},{PATIENT}",
             str(ROOT / "cli.py"), "fit", "-c", "configs/quickstart.yaml", "--ckpt_path=last",
@@ -85,32 +86,32 @@ def torchrun(nodes: tuple[Node, Node], start: str, restarts: int) -> list[subpro
     return running
 
 
-def wait_for(what: Callable[[], bool], running: list[subprocess.Popen[str]]) -> None:
-    """Look until it is so; fail early where one of them has ended."""
+def wait_for(condition: Callable[[], bool], running: list[subprocess.Popen[str]]) -> None:
+    """Wait for a condition; fail early if a process has ended."""
     until = time.monotonic() + WAIT
-    while not what():
+    while not condition():
         assert time.monotonic() < until, said()
-        assert all(process.poll() is None for process in running) or what(), said()
+        assert all(process.poll() is None for process in running) or condition(), said()
         time.sleep(0.1)
 
 
 def in_epoch(number: int) -> bool:
-    """Whether both ranks have begun it."""
+    """Return whether both ranks have started that epoch."""
     return all(Path(f"epoch{number}.rank{rank}").exists() for rank in (0, 1))
 
 
 def said() -> str:
-    """Everything that was said on both nodes."""
+    """Return the logs of both nodes."""
     return "\n".join(f"{log}:\n{log.read_text()}" for log in sorted(Path().glob("*.log")))
 
 
-def test_a_killed_worker_and_a_node_that_is_gone(nodes: tuple[Node, Node]) -> None:
+def test_a_killed_worker_and_a_lost_node(nodes: tuple[Node, Node]) -> None:
     Path("hold").touch()
     first, second = torchrun(nodes, "first", restarts=1)
-    # Rank 1 is killed in the third epoch: torchrun starts both workers again, they go on after the second.
+    # Rank 1 is killed in the third epoch: torchrun starts both workers again, they resume after the second.
     wait_for(lambda: in_epoch(3), [first, second])
     assert Path("killed").exists()
-    # In the fifth epoch the cable is pulled and the node's power with it: nobody is told, only the timeout tells.
+    # In the fifth epoch the node loses cable and power at once: only the timeout tells the other one.
     wait_for(lambda: in_epoch(4), [first, second])
     nodes[1].switch("down")
     nodes[1].power_off()
@@ -121,18 +122,18 @@ def test_a_killed_worker_and_a_node_that_is_gone(nodes: tuple[Node, Node]) -> No
     assert time.monotonic() - pulled < TIMEOUT + JOIN + 60, said()
     lost = rf"error \(rank 0\): another process (did not answer within {TIMEOUT} s|ended, so this one ends too)"
     assert re.search(lost, Path("first.node0.log").read_text()), said()
-    whole_until(4 * STEPS)
-    # The same command on both nodes again ends the run with the right number of steps.
+    check_checkpoint_of(4 * STEPS)
+    # The same command on both nodes resumes the run, which ends with the right number of steps.
     nodes[1].switch("up")
     Path("hold").unlink()
     both = torchrun(nodes, "again", restarts=0)
     assert [process.wait(timeout=WAIT) for process in both] == [0, 0], said()
-    whole_until(EPOCHS * STEPS)
+    check_checkpoint_of(EPOCHS * STEPS)
     assert [Path(f"threads.rank{rank}").read_text() for rank in (0, 1)] == ["0", "0"]
 
 
-def whole_until(step: int) -> None:
-    """There is one run, and its last checkpoint is whole and of that step."""
+def check_checkpoint_of(step: int) -> None:
+    """Check that there is one run, whose last checkpoint is undamaged and of that step."""
     assert [folder.name for folder in Path("runs/quickstart").iterdir()] == ["0"]
     found, remark = last_valid(CHECKPOINTS)
     assert found is not None

@@ -1,4 +1,4 @@
-"""Real processes for a test, forked from a server that has imported torch once: each costs a tenth of a spawned one."""
+"""Start real processes for a test, forked from a server that has imported torch: ten times faster than spawning."""
 
 import multiprocessing
 import os
@@ -11,12 +11,12 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch.multiprocessing.spawn import start_processes
 
-PATIENCE = 240  # seconds, on a machine that does much else
+PATIENCE = 240  # seconds, for a busy machine
 PRELOADED = ["torch", "lightning.pytorch", "torchvision", "torchmetrics", "sklearn.datasets"]
 
 
 class StartedElsewhere(LightningEnvironment):
-    """Processes that the test has started and joined."""
+    """Tell Lightning that the test started the processes."""
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -28,12 +28,12 @@ def ddp() -> DDPStrategy:
 
 
 def in_processes(count: int, function: Callable[..., Any], folder: Path) -> list[Any]:
-    """What `function(rank, count, folder)` returns in each of `count` processes that are one gloo group."""
+    """Run `function(rank, count, folder)` in `count` processes of one gloo group; return their results by rank."""
     multiprocessing.set_forkserver_preload(PRELOADED)
     context = start_processes(_run, (count, function, str(folder)), nprocs=count, join=False, start_method="forkserver")
     assert context is not None
     try:
-        ended = any(context.join(timeout=PATIENCE) for _ in range(count))  # it returns at the end of each
+        ended = any(context.join(timeout=PATIENCE) for _ in range(count))  # returns when one has ended
         assert ended, "the ranks wait for each other"
     finally:
         for process in context.processes:

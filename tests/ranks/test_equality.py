@@ -1,4 +1,4 @@
-"""Two and four processes are one: the same global batches give the same losses, norms, rates, weights and metrics."""
+"""Two and four processes equal one: losses, norms, rates, weights and metrics for the same global batches."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 
 class Watch(Callback):
-    """Notes every optimizer step: the window's losses, the norm before clipping, the rate, the weights after it."""
+    """Record every optimizer step: the losses of its batches, the norm before clipping, the rate, the new weights."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
@@ -39,7 +39,7 @@ class Watch(Callback):
 
 
 class Network(nn.Sequential):
-    """Two layers with batch norm; takes the data's float32 in double precision too."""
+    """Two layers with batch norm, which convert float32 data to the precision of the weights."""
 
     def __init__(self) -> None:
         first = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()]
@@ -53,7 +53,7 @@ class Network(nn.Sequential):
 def classifier() -> ImageClassifier:
     seed_everything(1, verbose=False)
     optimizer = partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=1e-4)
-    plateau = Plateau(patience=0, threshold=0.9)  # so that it acts
+    plateau = Plateau(patience=0, threshold=0.9)  # so that it reduces the rate
     return ImageClassifier(Network(), optimizer=optimizer, scheduler=plateau)
 
 
@@ -81,7 +81,7 @@ def train(precision: str, processes: int) -> Record:
 
 
 def measure(processes: int) -> dict[str, float]:
-    """Of the untrained network, over 359 images: an odd number, in batches that do not divide it."""
+    """Return the test metrics of the untrained network on 359 images, which the batches do not divide evenly."""
     options = {"strategy": ddp(), "devices": processes} if processes > 1 else {}
     trainer = quiet_trainer(**options)
     trainer.test(classifier(), DigitsDataModule(eval_batch_size=50), verbose=False)
@@ -98,12 +98,10 @@ def all_of(rank: int, processes: int, folder: str) -> Record:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Record]]:
-    """What each process saw, by their number."""
+    """Return the records of each process by the number of processes."""
     folder = tmp_path_factory.mktemp("ranks")
     return {
-        1: [
-            all_of(0, 1, ""),
-        ],
+        1: [all_of(0, 1, "")],
         **{count: in_processes(count, all_of, folder) for count in (2, 4)},
     }
 
@@ -113,14 +111,14 @@ TOLERANCE = {"exact": 1e-11, "usual": 2e-5}  # relative; rounding grows over the
 
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("precision", ["exact", "usual"])
-def test_the_same_training(runs: dict[int, list[Record]], count: int, precision: str) -> None:
+def test_training_is_the_same(runs: dict[int, list[Record]], count: int, precision: str) -> None:
     alone, together = runs[1][0][precision], [record[precision] for record in runs[count]]
     near = partial(torch.testing.assert_close, rtol=TOLERANCE[precision], atol=TOLERANCE[precision] / 10)
     assert len(alone["norms"]) == len(together[0]["norms"]) == STEPS
     double = partial(torch.tensor, dtype=torch.float64)
     near(double([record["losses"] for record in together]).mean(dim=0), double(alone["losses"]))
-    assert min(alone["norms"]) < 1 < max(alone["norms"]), "it must be clipped at times"
-    assert len(set(alone["rates"])) > 2, "the plateau must act"
+    assert min(alone["norms"]) < 1 < max(alone["norms"]), "some steps must be clipped, and others not"
+    assert len(set(alone["rates"])) > 2, "the plateau schedule must reduce the rate"
     for record in together:
         near(double(record["norms"]), double(alone["norms"]))
         assert record["rates"] == alone["rates"]
@@ -134,7 +132,7 @@ def test_the_same_training(runs: dict[int, list[Record]], count: int, precision:
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_the_same_metrics_on_uneven_shares(runs: dict[int, list[Record]], count: int) -> None:
+def test_metrics_are_the_same_on_uneven_shares(runs: dict[int, list[Record]], count: int) -> None:
     alone = runs[1][0]["measured"]
     assert set(alone) == {"test/loss", "test/accuracy", "test/accuracy_top5"}
     assert 0 < alone["test/accuracy"] < 1

@@ -1,4 +1,4 @@
-"""A GAN on two processes: both networks stay the same bits on both ranks, and both learn."""
+"""A GAN on two processes: both networks stay identical on both ranks, and both are trained."""
 
 from functools import partial
 from typing import Any
@@ -44,7 +44,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return in_processes(2, trained, tmp_path_factory.mktemp("gan"))
 
 
-def test_one_gan(ranks: list[dict[str, Any]]) -> None:
+def test_weights_and_metrics_are_identical_on_both_ranks(ranks: list[dict[str, Any]]) -> None:
     first, second = ranks
     assert first["steps"] == second["steps"] == 6
     assert set(first["moved"]) == set(first["weights"])

@@ -1,4 +1,4 @@
-"""Two processes: what differs between them is found and said; what scales with them scales; predictions come together."""
+"""Two processes: differences are reported, the rate is scaled, and predictions are written into one table."""
 
 import csv
 import re
@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 
 from callbacks import PredictionTable, RankGuard, ScaledRate
-from callbacks.distributed.rank_facts import differences
+from callbacks.distributed.fingerprint import differences
 from datamodules import DigitsDataModule
 from foundation.errors import UserError
 from foundation.processes import is_first_to_say
@@ -23,7 +23,7 @@ from tests.ranks.test_equality import Network
 
 
 class Meddle(Callback):
-    """Does something on rank 1 after the second batch."""
+    """Change something on rank 1 after the second batch."""
 
     def __init__(self, change: Callable[[Any, Any], None]) -> None:
         self.change = change
@@ -33,8 +33,8 @@ class Meddle(Callback):
             self.change(trainer, pl_module)
 
 
-class Followed(Callback):
-    """Logs another value on each rank, and says that it follows it."""
+class Monitors(Callback):
+    """Log a different value on each rank, as a callback that monitors it."""
 
     monitor = "val/own"
 
@@ -82,7 +82,7 @@ def trials(rank: int, count: int, folder: str) -> dict[str, Any]:
         "agree": said_by(fit),
         "rate": said_by(lambda: fit(Meddle(halve_rate))),
         "weights": said_by(lambda: fit(Meddle(flip_a_bit))),
-        "followed": said_by(lambda: fit(Followed())),
+        "followed": said_by(lambda: fit(Monitors())),
         "data": said_by(lambda: fit(batch_size=16 + rank)),
         "scaled": scaled.optimizers[0].param_groups[0]["lr"],
         "table": str(table.path),
@@ -109,7 +109,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         ),
         (
             "followed",
-            r"^'val/own' differs between processes \(1, 2 on ranks 0-1\), and decisions follow it: log it with",
+            r"^'val/own' differs between processes \(1, 2 on ranks 0-1\), and callbacks or schedules monitor it: log it with",
         ),
         (
             "data",
@@ -117,12 +117,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         ),
     ],
 )
-def test_what_is_said(found: list[dict[str, Any]], trial: str, said: str) -> None:
+def test_differences_are_reported(found: list[dict[str, Any]], trial: str, said: str) -> None:
     for record in found:
         assert re.search(said, record[trial]), record[trial]
 
 
-def test_the_rate_is_that_of_the_global_batch(found: list[dict[str, Any]]) -> None:
+def test_the_rate_is_scaled_to_the_global_batch(found: list[dict[str, Any]]) -> None:
     assert [record["scaled"] for record in found] == [pytest.approx(0.1 * 16 * 2 * 2 / 8)] * 2
 
 
@@ -142,12 +142,12 @@ def test_one_table_of_all_predictions(found: list[dict[str, Any]], tmp_path: Pat
     assert found[1]["table"] == "None"
 
 
-def test_what_all_say_is_said_once(found: list[dict[str, Any]]) -> None:
+def test_a_message_of_all_ranks_is_printed_once(found: list[dict[str, Any]]) -> None:
     assert sorted(record["spoke"] for record in found) == [False, True]
 
 
-class Two:
-    """Stands for a trainer."""
+class TrainerOfTwo:
+    """Stands for a trainer on two processes."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Any = None, **options: Any) -> None:
         self.optimizers, self.world_size, self.accumulate_grad_batches = [optimizer], 2, 1
@@ -164,7 +164,7 @@ class Batches:
 )
 def test_rules(rule: Any, tuned_at: int | None, rate: float, caplog: pytest.LogCaptureFixture) -> None:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    trainer: Any = Two(optimizer, data=Batches())
+    trainer: Any = TrainerOfTwo(optimizer, data=Batches())
     with caplog.at_level("INFO"):
         ScaledRate(rule, tuned_at).on_fit_start(trainer, None)  # type: ignore[arg-type]
     assert optimizer.param_groups[0]["lr"] == pytest.approx(rate)
@@ -176,7 +176,7 @@ def test_rules(rule: Any, tuned_at: int | None, rate: float, caplog: pytest.LogC
 
 
 def test_mistakes() -> None:
-    with pytest.raises(ValueError, match="rule must be none, linear or sqrt, got 'cubic'"):
+    with pytest.raises(ValueError, match="rule must be one of none, linear, sqrt; got 'cubic'"):
         ScaledRate("cubic")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="tuned_at must be ≥ 1, got 0"):
         ScaledRate(tuned_at=0)
@@ -184,5 +184,5 @@ def test_mistakes() -> None:
         RankGuard(0)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     with pytest.raises(UserError, match="ScaledRate needs the batch size of a process"):
-        ScaledRate().on_fit_start(Two(optimizer), None)  # type: ignore[arg-type]
+        ScaledRate().on_fit_start(TrainerOfTwo(optimizer), None)  # type: ignore[arg-type]
     assert differences([{"a": "1"}, {}]) == ["a is 1 on rank 0, not given on rank 1"]

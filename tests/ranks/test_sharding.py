@@ -1,4 +1,4 @@
-"""Raw FSDP1 and FSDP2 on two processes: our norms and our clipping are those of the unsharded network."""
+"""FSDP1 and FSDP2 on two processes: norms and clipping equal those of the unsharded network."""
 
 from functools import partial
 from typing import Any
@@ -75,7 +75,7 @@ def fsdp2(rank: int, clip: tuple[float | None, str]) -> dict[str, Any]:
 
 
 def lightning_fit(**flags: Any) -> dict[str, Any]:
-    """Our module with Lightning's trainer: clipped by norm, which Lightning itself refuses for shards."""
+    """Train our module with Lightning and clipping by norm, which Lightning does not support for shards."""
     torch.manual_seed(0)
     small = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(288, 40), nn.ReLU(), nn.Linear(40, 10))
     module = ImageClassifier(small, optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9))
@@ -119,7 +119,7 @@ def test_norms_and_clipping(ranks: list[Any], kind: str, number: int) -> None:
         found = rank[kind][number]
         assert found["norm"] == pytest.approx(expected, rel=1e-6)
         assert found.get("measured", expected) == pytest.approx(expected, rel=1e-6)
-        assert found["kind"], "a plain number, which anybody can log"
+        assert found["kind"], "a plain tensor, which every logger accepts"
         torch.testing.assert_close(found["after"], [p.detach() for p in reference.parameters()], rtol=1e-6, atol=1e-7)
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
@@ -16,7 +16,6 @@ from foundation.hardware import usable_cores
 
 Decoded = tuple[Pixels, dict[int, str]]
 """The images that could be decoded, and why others could not be, by their position."""
-Chunk = tuple[range, Pixels, dict[int, str]]
 
 _CHUNK_SIZE = 64  # images per task, at most
 
@@ -39,7 +38,7 @@ class DecodedBatch:
 def decoded_batches(
     paths: list[str], form: ImageFormat, batch_size: int, workers: int | None = None
 ) -> Iterator[DecodedBatch]:
-    """Decode files in order, at most three batches ahead of the consumer.
+    """Decode files in order, some batches ahead of the consumer: three, or enough for two tasks per worker.
 
     The processes send pixels through a pipe, not through shared memory, of which containers have little.
 
@@ -52,21 +51,22 @@ def decoded_batches(
     Raises:
         ChildProcessError: A process was killed.
     """
-    chunks_per_batch = -(-batch_size // _CHUNK_SIZE)
-    size = -(-batch_size // chunks_per_batch)
+    chunks = -(-batch_size // _CHUNK_SIZE)  # per batch
+    size = -(-batch_size // chunks)
     starts = range(0, len(paths), batch_size)
-    ends = {start: min(start + batch_size, len(paths)) for start in starts}
-    chunks = [range(i, min(i + size, ends[start])) for start in starts for i in range(start, ends[start], size)]
-    batch_ends = set(ends.values())
-    workers = min(workers or usable_cores(), len(chunks))
-    batch: list[Chunk] = []
+    workers = min(workers or usable_cores(), chunks * len(starts))
+    ahead = max(3, -(-2 * workers // chunks))
+    waiting: deque[tuple[int, list[Future[Decoded]]]] = deque()
     with decoding_pool(workers) as pool:
         try:
-            for chunk in _in_order(pool, chunks, paths, form, max(3 * chunks_per_batch, 2 * workers)):
-                batch.append(chunk)
-                if chunk[0].stop in batch_ends:
-                    yield _join(batch)
-                    batch = []
+            for start in starts:
+                files = paths[start : start + batch_size]
+                tasks = [pool.submit(_decode, files[i : i + size], form) for i in range(0, len(files), size)]
+                waiting.append((start, tasks))
+                if len(waiting) > ahead:
+                    yield _batch(*waiting.popleft())
+            while waiting:
+                yield _batch(*waiting.popleft())
         except BrokenProcessPool as error:
             raise ChildProcessError("a process that decoded images was killed; is the memory full?") from error
         except BaseException:
@@ -74,21 +74,17 @@ def decoded_batches(
             raise
 
 
-def _in_order(pool: Executor, chunks: list[range], paths: list[str], form: ImageFormat, ahead: int) -> Iterator[Chunk]:
-    waiting: deque[tuple[range, Future[Decoded]]] = deque()
-    for chunk in chunks:
-        waiting.append((chunk, pool.submit(_decode, [paths[row] for row in chunk], form)))
-        if len(waiting) >= ahead:
-            rows, future = waiting.popleft()
-            yield rows, *future.result()
-    for rows, future in waiting:
-        yield rows, *future.result()
-
-
-def _join(chunks: list[Chunk]) -> DecodedBatch:
-    pixels = [torch.from_numpy(values) for _, values, _ in chunks]
-    failures = {rows.start + place: reason for rows, _, failed in chunks for place, reason in failed.items()}
-    rows = [row for rows, _, _ in chunks for row in rows if row not in failures]
+def _batch(start: int, tasks: list[Future[Decoded]]) -> DecodedBatch:
+    """Join the decoded parts of a batch whose first file has the index ``start``."""
+    pixels: list[Tensor] = []
+    rows: list[int] = []
+    failures: dict[int, str] = {}
+    for decoded, failed in (task.result() for task in tasks):
+        end = start + len(decoded) + len(failed)
+        failures |= {start + position: reason for position, reason in failed.items()}
+        rows += [row for row in range(start, end) if row not in failures]
+        pixels.append(torch.from_numpy(decoded))
+        start = end
     return DecodedBatch(pixels[0] if len(pixels) == 1 else torch.cat(pixels), rows, failures)
 
 

@@ -1,30 +1,25 @@
 """One run of a study: made by the command line's own machinery from a merged config, trained, measured."""
 
 import contextlib
-import io
 import logging
-import math
 import re
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from descent.studies.config_overlay import Config
 from descent.studies.running.recorder import Recorder, StudyError
-from descent.training.command_line import DescentCLI
+from descent.training.build import Built, build, parse_config
 from foundation.compat.jsonargparse_messages import FIRST_ERROR_OF_UNION
-from foundation.errors import UserError
-from foundation.hardware import effective_precision
+from foundation.files import finite
 from foundation.machine_load import ALONE, MachineLoad
 
 Outcome = dict[str, Any]
@@ -52,42 +47,8 @@ class RunOrder:
     threads: int | None = None
 
 
-class StudyCLI(DescentCLI):
-    """The command line's objects without a run's folder: no logs, no checkpoints, no progress bar."""
-
-    shared: ClassVar[LightningArgumentParser | None] = None
-    """The parser, which takes longer to make than a small network's epoch, is the same for every run."""
-
-    def __init__(self, args: list[str], recorder: Recorder | None) -> None:
-        self.recorder = recorder
-        super().__init__(args, run=False)
-
-    def setup_parser(self, *args: Any, **kwargs: Any) -> None:
-        """Make the parser once."""
-        if StudyCLI.shared is None:
-            super().setup_parser(*args, **kwargs)
-            StudyCLI.shared = self.parser
-        self.parser = StudyCLI.shared
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """As usual, but nothing is saved."""
-        super().add_arguments_to_parser(parser)
-        parser.callback_keys.remove("checkpoint")
-
-    def instantiate_classes(self) -> None:
-        """Only parse where there is nothing to record."""
-        if self.recorder is not None:
-            super().instantiate_classes()
-
-    def instantiate_trainer(self, **kwargs: Any) -> Any:
-        """A trainer that is watched by the recorder."""
-        trainer = self.setting("trainer")
-        self.save_config_callback = None
-        callbacks = trainer.get("callbacks") or []
-        trainer["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), self.recorder]
-        precision, _ = effective_precision(trainer.get("precision"), trainer.get("accelerator"))
-        quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-        return LightningCLI.instantiate_trainer(self, **quiet, num_sanity_val_steps=0, precision=precision, **kwargs)
+QUIET = {"enable_progress_bar": False, "enable_checkpointing": False, "num_sanity_val_steps": 0}
+"""Options of the trainer of a study's run, which leaves no files and prints nothing."""
 
 
 def check_config(config: Config) -> None:
@@ -96,7 +57,7 @@ def check_config(config: Config) -> None:
     Raises:
         UserError: What the command line says of it.
     """
-    _make(RunOrder(config, 0, "val/loss"), None)
+    _parsed(config, 0)
 
 
 def execute(order: RunOrder) -> Outcome:
@@ -111,18 +72,18 @@ def execute(order: RunOrder) -> Outcome:
     status, message, test = DONE, "", {}
     with _threads(order.threads), _silent():
         try:
-            cli = _make(order, recorder)
-            _fit(cli)
+            run = build(_parsed(order.config, order.seed), callbacks=[recorder], trainer_options=QUIET)
+            _fit(run)
             if recorder.diverged or not recorder.scores:
                 status = DIVERGED
             elif order.test:
-                test = _test(cli)
+                test = _test(run)
         except (StudyError, KeyboardInterrupt):
             raise
         except Exception as error:
             status, message = CRASHED, f"{type(error).__name__}: {reason(error)}"
     others = load.cores()
-    return _finite(
+    return finite(
         {
             "status": status,
             "message": message,
@@ -144,34 +105,23 @@ def execute(order: RunOrder) -> Outcome:
     )
 
 
-def _make(order: RunOrder, recorder: Recorder | None) -> StudyCLI:
-    """Objects of a run, or with no recorder just its parsed config; a parse error becomes an exception."""
-    said = io.StringIO()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "run.yaml"
-        path.write_text(yaml.safe_dump(order.config, sort_keys=False, allow_unicode=True))
-        try:
-            with contextlib.redirect_stderr(said):
-                return StudyCLI(["--config", str(path), "--seed_everything", str(order.seed)], recorder)
-        except SystemExit as stop:
-            text = said.getvalue().strip().removeprefix("error: ") or "its config is not accepted"
-            raise UserError(text) from stop
+def _parsed(config: Config, seed: int) -> Namespace:
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    return parse_config(["--config", text, "--seed_everything", str(seed)])
 
 
-def _fit(cli: StudyCLI) -> None:
+def _fit(run: Built) -> None:
     try:
-        cli.trainer.fit(cli.model, datamodule=cli.datamodule)
+        run.trainer.fit(run.module, datamodule=run.data)
     except SystemExit as stop:  # what Lightning makes of Ctrl+C
         raise KeyboardInterrupt from stop
 
 
-def _test(cli: StudyCLI) -> dict[str, float]:
+def _test(run: Built) -> dict[str, float]:
     """The test metrics; empty where module or data have no test."""
-    if not is_overridden("test_step", cli.model, LightningModule) or not is_overridden(
-        "test_dataloader", cli.datamodule
-    ):
+    if not is_overridden("test_step", run.module, LightningModule) or not is_overridden("test_dataloader", run.data):
         return {}
-    measured = cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+    measured = run.trainer.test(run.module, datamodule=run.data, verbose=False)
     return {name: value for row in measured for name, value in row.items()}
 
 
@@ -204,11 +154,3 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

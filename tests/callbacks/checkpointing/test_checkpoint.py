@@ -1,4 +1,4 @@
-"""The checkpoint callback on small fits: names, places, safe points, the monitored value."""
+"""The checkpoint callback on small fits: file names, folder, when it saves, the monitored value."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from foundation.errors import UserError
 
 
 class Line(LightningModule):
-    """Linear regression that logs what it is told to, one value for each validation."""
+    """Linear regression that logs a given value after each validation."""
 
     def __init__(self, val_losses: tuple[float, ...] = (3.0, 2.0, 1.0), key: str = "val/loss") -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_stable_names_in_the_runs_folder(tmp_path: Path) -> None:
+def test_file_names_in_the_run_folder(tmp_path: Path) -> None:
     trainer = fit(tmp_path, DurableCheckpoint(), Line((2.0, 1.0, 3.0)))
     assert names(tmp_path / "checkpoints") == ["best.ckpt", "last.ckpt", "previous.ckpt"]
     assert load(tmp_path / "checkpoints/best.ckpt")["global_step"] == 8
@@ -77,7 +77,7 @@ def test_stable_names_in_the_runs_folder(tmp_path: Path) -> None:
     assert isinstance(trainer.strategy.checkpoint_io, DurableCheckpointIO)
 
 
-def test_folder_is_the_first_loggers(tmp_path: Path) -> None:
+def test_checkpoints_lie_in_the_folder_of_the_first_logger(tmp_path: Path) -> None:
     fit(tmp_path, DurableCheckpoint(), logger=CSVLogger(tmp_path / "runs", name="line", version=7))
     assert (tmp_path / "runs/line/7/checkpoints/last.ckpt").is_file() or (
         tmp_path / "runs/line/version_7/checkpoints/last.ckpt"
@@ -87,13 +87,13 @@ def test_folder_is_the_first_loggers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "accumulate", "interval", "expected"),
     [
-        (3, 1, 1.0, [3, 6, 9, 12]),  # 3, 6, 9 are safe; 12 is the last epoch's end
+        (3, 1, 1.0, [3, 6, 9, 12]),  # a run can resume exactly from 3, 6 and 9; 12 is the end of the last epoch
         (4, 1, 1.0, [4, 8, 12]),  # an epoch's last batch waits for the epoch's end
         (2, 1, 2, [4, 7, 8, 11, 12]),  # a validation follows step 6: one step later (2 was saved as the best)
         (1, 2, 1.0, [1, 2, 3, 4, 5, 6]),  # two batches to a step
     ],
 )
-def test_saves_by_steps_wait_for_a_safe_point(
+def test_a_save_by_steps_waits_until_an_exact_resume_is_possible(
     tmp_path: Path, steps: int, accumulate: int, interval: float, expected: list[int]
 ) -> None:
     saved: list[int] = []
@@ -122,26 +122,26 @@ def test_top_k_keeps_the_best_and_nothing_else(tmp_path: Path) -> None:
     assert load(folder / "best.ckpt")["global_step"] == 16
 
 
-def test_best_of_a_validation_in_mid_epoch(tmp_path: Path) -> None:
+def test_best_model_of_a_validation_in_mid_epoch_is_saved(tmp_path: Path) -> None:
     fit(tmp_path, DurableCheckpoint(), Line((5.0, 4.0, 1.0, 2.0)), max_epochs=2, val_check_interval=2)
     assert load(tmp_path / "checkpoints/best.ckpt")["global_step"] == 6
 
 
-def test_without_validation_it_says_so(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"no validation, so the checkpoint cannot follow 'val/loss'"):
+def test_a_run_without_validation_warns(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"no validation, so the checkpoint cannot monitor 'val/loss'"):
         fit(tmp_path, DurableCheckpoint(), limit_val_batches=0)
     assert names(tmp_path / "checkpoints") == ["last.ckpt", "previous.ckpt"]
 
 
 @pytest.mark.parametrize("sanity", [0, 1])
-def test_monitor_that_nobody_logs(tmp_path: Path, sanity: int) -> None:
+def test_validation_monitor_that_is_not_logged(tmp_path: Path, sanity: int) -> None:
     module = Line()
-    with pytest.raises(UserError, match=r"'val/lose', which nobody logs; did you mean 'val/loss'"):
+    with pytest.raises(UserError, match=r"'val/lose', which is not logged; did you mean 'val/loss'"):
         fit(tmp_path, DurableCheckpoint(monitor="val/lose"), module, num_sanity_val_steps=sanity)
     assert module.validations == 1 - sanity
 
 
-def test_monitor_of_training_that_nobody_logs(tmp_path: Path) -> None:
+def test_training_monitor_that_is_not_logged(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"did you mean 'train/loss'"):
         fit(tmp_path, DurableCheckpoint(monitor="train/lose"))
 
@@ -149,7 +149,7 @@ def test_monitor_of_training_that_nobody_logs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "low"}, "mode must be 'min' or 'max', got 'low'"),
+        ({"mode": "low"}, "mode must be one of min, max; got 'low'"),
         ({"save_top_k": -2}, "save_top_k must be ≥ -1"),
         ({"save_top_k": 3, "monitor": None}, "0 or 1 without a monitor, got 3"),
         ({"every_n_train_steps": 0}, "every_n_train_steps must be ≥ 1, got 0"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from callbacks.checkpointing.io import DurableCheckpointIO, Placement
+from callbacks.checkpointing.io import DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.reading import newest_valid
 from callbacks.checkpointing.seal import damage
 
@@ -17,14 +17,14 @@ KEPT = "previous.ckpt"
 
 
 def save(folder: Path, epoch: int) -> None:
-    """As the callback saves a new best model: written once, two names, the old last one kept."""
+    """Save as the callback does for a new best model: one file with two names, the old last one kept."""
     last = folder / "last.ckpt"
-    placement = Placement((last,), ((last, folder / KEPT),))
-    DurableCheckpointIO().save_checkpoint({"epoch": epoch, "w": torch.zeros(300)}, folder / "best.ckpt", placement)
+    changes = NameChanges((last,), ((last, folder / KEPT),))
+    DurableCheckpointIO().save_checkpoint({"epoch": epoch, "w": torch.zeros(300)}, folder / "best.ckpt", changes)
 
 
 def patch(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, str], None]) -> list[str]:
-    """Have ``act(n, name)`` called before the n-th system call; returns the growing list of their names."""
+    """Call ``act(n, name)`` before the n-th system call; return the growing list of the calls' names."""
     seen: list[str] = []
 
     def wrapped(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,7 +61,7 @@ def check(folder: Path, at: str) -> None:
     assert epochs[newest.name] == max(epochs.values())
 
 
-def test_every_call_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_system_call_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, 0)
     seen = calls_of_a_save(tmp_path, monkeypatch)
     assert seen.count("replace") == 3
@@ -70,7 +70,7 @@ def test_every_call_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["error", "crash"])
-def test_interrupted_at_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: bool) -> None:
+def test_a_save_interrupted_at_every_system_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: bool) -> None:
     (tmp_path / "count").mkdir()
     save(tmp_path / "count", 0)
     calls = calls_of_a_save(tmp_path / "count", monkeypatch)
@@ -93,7 +93,7 @@ def fail_at(folder: Path, place: int, monkeypatch: pytest.MonkeyPatch, at: str) 
 
     with monkeypatch.context() as context:
         patch(context, act)
-        if at.endswith("link"):  # as on a file system without hard links: it is copied
+        if at.endswith("link"):  # as on a file system without hard links, where the file is copied
             save(folder, 2)
         else:
             with pytest.raises(OSError, match=r"No space left on device; not saved.*\.ckpt'"):

@@ -1,4 +1,4 @@
-"""Full disks, quotas, read-only and temporary folders, symbolic links, two writers: nothing that was saved is lost."""
+"""Full disks, quotas, read-only and temporary folders, symbolic links, two writers: no saved checkpoint is lost."""
 
 import errno
 import os
@@ -54,7 +54,7 @@ def test_full_disk(tmp_path: Path, kind: type[DurableCheckpointIO]) -> None:
             io.teardown()
         assert caught.value.errno == errno.ENOSPC
         assert epoch_of(disk / "last.ckpt") == 1
-        assert [path.name for path in disk.iterdir()] == ["last.ckpt"]  # its room is free again
+        assert [path.name for path in disk.iterdir()] == ["last.ckpt"]  # the space of the failed save is free again
         save(disk / "last.ckpt", 3)
         assert epoch_of(disk / "last.ckpt") == 3
 
@@ -119,7 +119,7 @@ def test_symbolic_link_in_place_of_the_file(tmp_path: Path) -> None:
     assert (epoch_of(target), epoch_of(link)) == (1, 2)
     target.unlink()
     link.unlink()
-    link.symlink_to(target)  # to nothing
+    link.symlink_to(target)  # the target does not exist
     save(link, 3)
     assert epoch_of(link) == 3
     assert not target.exists()
@@ -153,7 +153,7 @@ def test_two_writers_in_one_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["last.ckpt"]
 
 
-def test_leftovers_of_the_dead_go_and_no_other_file(tmp_path: Path) -> None:
+def test_temporary_files_of_dead_processes_are_removed_and_no_other_file(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""Reading: damage is found and named, code does not run."""
+"""Reading a checkpoint: damage is found and described, pickled code does not run."""
 
 import zipfile
 from pathlib import Path
@@ -23,7 +23,7 @@ def load(path: Path, **options: Any) -> dict[str, Any]:
     return DurableCheckpointIO().load_checkpoint(path, **options)
 
 
-def test_round_trip_and_no_traces(tmp_path: Path) -> None:
+def test_round_trip_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = saved(tmp_path / "checkpoints" / "last.ckpt")
     assert torch.equal(load(path)["state_dict"]["w"], torch.ones(1000))
     assert torch.equal(torch.load(path, weights_only=True)["state_dict"]["w"], torch.ones(1000))
@@ -42,7 +42,7 @@ def test_every_flipped_bit_and_every_cut_is_found(tmp_path: Path) -> None:
     assert damage(path) == ""
 
 
-def test_flipped_bit_that_torch_loads_in_silence(tmp_path: Path) -> None:
+def test_flipped_bit_that_torch_loads_without_an_error(tmp_path: Path) -> None:
     path = saved(tmp_path / "last.ckpt", 0.0)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 64
@@ -52,7 +52,7 @@ def test_flipped_bit_that_torch_loads_in_silence(tmp_path: Path) -> None:
         load(path)
 
 
-def test_damage_names_the_newest_valid_one(tmp_path: Path) -> None:
+def test_the_error_names_the_newest_valid_checkpoint(tmp_path: Path) -> None:
     path = saved(tmp_path / "last.ckpt")
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UserError, match=r"cut short.* There is no valid checkpoint beside it"):
@@ -80,7 +80,7 @@ def test_not_a_checkpoint(tmp_path: Path, content: bytes, message: str) -> None:
         load(path)
 
 
-def test_archive_that_torch_did_not_write(tmp_path: Path) -> None:
+def test_archive_without_a_state_dict(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.ckpt")
     with pytest.raises(UserError, match="expected a dict with a state_dict, found list"):
         load(tmp_path / "list.ckpt")
@@ -96,7 +96,7 @@ class Payload:
         return Path.touch, (self.target,)
 
 
-def test_code_is_refused_unless_told_otherwise(tmp_path: Path) -> None:
+def test_pickled_code_is_refused_by_default(tmp_path: Path) -> None:
     path = tmp_path / "evil.ckpt"
     DurableCheckpointIO().save_checkpoint({"state_dict": {}, "hello": Payload(tmp_path / "ran")}, path)
     for flag in (None, True):
@@ -119,7 +119,7 @@ def test_checkpoint_of_another_program(tmp_path: Path) -> None:
     assert "does not match its checksum" in damage(path)
 
 
-def test_mismatch_names_layers_and_is_capped() -> None:
+def test_a_mismatch_names_at_most_five_layers() -> None:
     old = torch.nn.Sequential(*(torch.nn.Linear(1, 1, bias=False) for _ in range(8))).state_dict()
     text = describe_mismatch(old, {"0.weight": torch.zeros(2, 1), "head.weight": torch.zeros(1)})
     assert text == (
@@ -129,14 +129,14 @@ def test_mismatch_names_layers_and_is_capped() -> None:
     assert describe_mismatch(old, old) == ""
 
 
-def test_zip_that_is_not_of_torch(tmp_path: Path) -> None:
+def test_zip_archive_of_another_program(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.ckpt", "w") as archive:
         archive.writestr("hello", "world")
     with pytest.raises(UserError, match=r"x.ckpt is not a checkpoint of torch: "):
         load(tmp_path / "x.ckpt")
 
 
-def test_copy_in_the_background_is_of_the_moment_and_reuses_its_memory(tmp_path: Path) -> None:
+def test_a_background_save_copies_the_values_at_once_and_reuses_its_memory(tmp_path: Path) -> None:
     weight, path = torch.zeros(4), tmp_path / "last.ckpt"
     io = BackgroundCheckpointIO()
     taken = []

@@ -1,4 +1,4 @@
-"""Planted faults are found and named; a healthy run has none; the run's bits stay."""
+"""Planted problems are found and named; a healthy run has none."""
 
 from collections import OrderedDict
 from functools import partial
@@ -37,30 +37,30 @@ def network(dead: bool = False, frozen: bool = False) -> nn.Module:
     return nn.Sequential(OrderedDict(layers))
 
 
-def said(folder: Path, net: nn.Module, lr: float = 0.01) -> str:
+def findings_of(folder: Path, net: nn.Module, lr: float = 0.01) -> str:
     watch = Diagnostics(every_n_steps=2)
     fit(folder, classifier(net, optimizer=partial(torch.optim.SGD, lr=lr), scheduler=None), [watch], batch_size=64)
     page = (folder / "diagnostics.html").read_text()
     assert page.count("data:image/png;base64") >= 5
     assert "http" not in page
-    return "\n".join(watch.said)
+    return "\n".join(watch.findings)
 
 
 def test_healthy(tmp_path: Path) -> None:
-    assert said(tmp_path, network()) == ""
-    assert "Nothing conspicuous" in (tmp_path / "diagnostics.html").read_text()
+    assert findings_of(tmp_path, network()) == ""
+    assert "No problem was found" in (tmp_path / "diagnostics.html").read_text()
 
 
 def test_a_dead_layer(tmp_path: Path) -> None:
-    assert "network.relu_two: 50% of units dead since epoch 1" in said(tmp_path, network(dead=True))
+    assert "network.relu_two: 50% of units dead since epoch 1" in findings_of(tmp_path, network(dead=True))
 
 
 def test_a_frozen_layer(tmp_path: Path) -> None:
-    assert "network.two: not trained, requires_grad is off." in said(tmp_path, network(frozen=True))
+    assert "network.two: not trained, requires_grad is off." in findings_of(tmp_path, network(frozen=True))
 
 
 class Convolutions(nn.Module):
-    """Two convolutions and a linear layer; the second may be dead, or train in name only."""
+    """Two convolutions and a linear layer; the second may be dead, or not influence the loss."""
 
     def __init__(self, fault: str) -> None:
         super().__init__()
@@ -78,24 +78,24 @@ class Convolutions(nn.Module):
 
 
 def test_a_dead_convolution(tmp_path: Path) -> None:
-    text = said(tmp_path, Convolutions("dead"))
+    text = findings_of(tmp_path, Convolutions("dead"))
     assert "network.relu: 100% of units dead since epoch 1" in text
     assert "network.second: frozen" in text
 
 
-def test_a_convolution_that_trains_in_name_only(tmp_path: Path) -> None:
-    """All its parameters are trainable and in the optimizer, and the loss does not depend on them."""
+def test_a_convolution_that_the_loss_does_not_depend_on(tmp_path: Path) -> None:
+    """Its parameters are trainable and in the optimizer, but get no gradient."""
     net = Convolutions("frozen")
     assert all(p.requires_grad for p in net.parameters())
-    lines = said(tmp_path, net).splitlines()
+    lines = findings_of(tmp_path, net).splitlines()
     assert [line for line in lines if "frozen" in line or "not trained" in line] == [
-        "network.second: frozen, its weights do not move (update 0 of their size); see that the loss depends on it, and "
+        "network.second: frozen, its weights do not move (update 0 of their size); check that the loss depends on it, and "
         "that the optimizer has its parameters."
     ]
 
 
 def test_an_exploding_rate(tmp_path: Path) -> None:
-    assert "the learning rate is too high" in said(tmp_path, network(), lr=30.0)
+    assert "the learning rate is too high" in findings_of(tmp_path, network(), lr=30.0)
 
 
 def test_only_sampled_steps(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_in_tensorboard(tmp_path: Path) -> None:
     assert "weights/network.head.weight" in events.Tags()["histograms"]
 
 
-def test_findings_in_words() -> None:
+def test_sentences_of_findings() -> None:
     def rows(quantity: str, values: dict[str, list[float]]) -> list[tuple[int, int, str, str, float]]:
         return [(i, i, layer, quantity, v) for layer, vs in values.items() for i, v in enumerate(vs)]
 

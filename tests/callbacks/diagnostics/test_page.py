@@ -1,4 +1,4 @@
-"""The page in a real browser: whole on a desktop and on a phone, its figures load, and it asks nobody for anything."""
+"""The page in a real browser: it fits a desktop and a phone, its figures load, and it requests nothing."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 
 from callbacks.diagnostics.page import FIGURES, diagnostics_page
 
-# The page lies in a frame, since a window of Chromium's is never narrower than 500 pixels.
+# The page is in a frame, because a window of Chromium is never narrower than 500 pixels.
 FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" width="WIDTH" height="900" src="page.html">
 </iframe><script>addEventListener('load', () => {
   const page = document.getElementById('page').contentWindow, seen = page.document;
@@ -36,7 +36,7 @@ def table() -> pd.DataFrame:
 
 
 def browsed(folder: Path, width: int) -> tuple[dict[str, Any], str]:
-    """What a browser of that width sees of `page.html`, and what its console says."""
+    """Return what a browser of that width shows of `page.html`, and its console messages."""
     (folder / "frame.html").write_text(FRAME.replace("WIDTH", str(width)))
     program = shutil.which("chromium")
     assert program is not None
@@ -52,12 +52,12 @@ def browsed(folder: Path, width: int) -> tuple[dict[str, Any], str]:
 
 @pytest.mark.chromium
 @pytest.mark.parametrize("width", [400, 1200])
-def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
-    said = ["conv3: 41% of units dead since epoch 2 <b>", "x" * 90]
-    (tmp_path / "page.html").write_text(diagnostics_page(table(), said, "Inside quickstart 0"), encoding="utf-8")
+def test_it_fits_the_browser(tmp_path: Path, width: int) -> None:
+    found = ["conv3: 41% of units dead since epoch 2 <b>", "x" * 90]
+    (tmp_path / "page.html").write_text(diagnostics_page(table(), found, "Inside quickstart 0"), encoding="utf-8")
     seen, console = browsed(tmp_path, width)
     assert console == ""
-    assert seen["findings"] == said
+    assert seen["findings"] == found
     assert len(seen["figures"]) == len(FIGURES)
     assert min(seen["figures"]) >= 600, "a figure is missing, or too small to read"
     assert seen["wide"] == [], "something sticks out of the screen"
@@ -65,7 +65,7 @@ def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
 
 
 @pytest.mark.chromium
-def test_the_browser_would_see_what_is_broken(tmp_path: Path) -> None:
+def test_a_broken_page_would_fail(tmp_path: Path) -> None:
     broken = '<div class="findings"></div><img src="none.png"><p style="width:2000px">.</p><script>oops()</script>'
     (tmp_path / "page.html").write_text(f"<!doctype html>{broken}")
     seen, console = browsed(tmp_path, 400)
@@ -77,7 +77,7 @@ def test_the_browser_would_see_what_is_broken(tmp_path: Path) -> None:
 
 def test_it_prints() -> None:
     page = diagnostics_page(table(), [], "Inside quickstart 0")
-    assert "Nothing conspicuous was found." in page
+    assert "No problem was found." in page
     assert "@media print" in page
     assert 'name="viewport"' in page
     assert "http" not in page

@@ -1,4 +1,4 @@
-"""Two real processes: the search changes no bit, both agree on the rate, and the norm is that of all gradients."""
+"""Two real processes: the callbacks change no bit, both find the same rate, and the norm is that of all gradients."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PATIENCE = 240  # seconds, on a machine that does much else
 
 
 class StartedElsewhere(LightningEnvironment):
-    """Processes that the test has started and joined."""
+    """An environment for processes that the test starts and joins."""
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -42,7 +42,7 @@ def trained(folder: Path, callbacks: list[Any], scaled: bool) -> dict[str, torch
 
 
 def watched(folder: Path, scaled: bool) -> dict[str, Any]:
-    """What a rank saw of a plain run and of one with every callback."""
+    """Return what a rank measured in a plain run and in one with every callback."""
     plain = trained(folder / "plain", [], scaled)
     finder = LRFinder(apply=False, steps=60, repeats=1, low=1e-3, high=30.0)
     norms, reference = GradientNorm(), Reference()
@@ -67,14 +67,14 @@ class Poison(Callback):
 
 
 def poisoned(folder: Path, action: Literal["stop", "skip"]) -> dict[str, Any]:
-    """What a rank says and ends with where only the other one has a value that is not finite."""
+    """Return a rank's message and final weights when only one rank has a non-finite value."""
     box, message = BlackBox(action), ""
     try:
         state = trained(folder / action, [box, Poison()], scaled=False)
     except NonFiniteError as error:
         state, message = {}, str(error)
     finite = all(bool(torch.isfinite(value.float()).all()) for value in state.values())
-    return {"message": message, "finite": finite, "faults": len(box.faults), "sum": str(sum_of(state))}
+    return {"message": message, "finite": finite, "faults": len(box.found), "sum": str(sum_of(state))}
 
 
 def sum_of(state: dict[str, torch.Tensor]) -> float:
@@ -85,9 +85,9 @@ def run(rank: int, folder: str) -> None:
     os.environ.update(LOCAL_RANK=str(rank), NODE_RANK="0")
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    said = [watched(Path(folder, str(scaled)), scaled) for scaled in (False, True)]
-    said += [poisoned(Path(folder, "poisoned"), action) for action in ("stop", "skip")]
-    Path(folder, f"{rank}.json").write_text(json.dumps(said))
+    results = [watched(Path(folder, str(scaled)), scaled) for scaled in (False, True)]
+    results += [poisoned(Path(folder, "poisoned"), action) for action in ("stop", "skip")]
+    Path(folder, f"{rank}.json").write_text(json.dumps(results))
     torch.distributed.destroy_process_group()
 
 

@@ -1,4 +1,4 @@
-"""Norms against sums of squares in float64, in every precision and kind of clipping that a CPU can do."""
+"""Norms against float64 sums of squares, in every precision and kind of clipping that a CPU supports."""
 
 import csv
 import math
@@ -28,7 +28,7 @@ def float64_norm(optimizer: Optimizer, scale: float = 1.0) -> float:
 
 
 class Reference(Callback):
-    """Norms before and after, in float64, by the trainer's and the optimizer's hooks."""
+    """Norms before and after clipping in float64, from the hooks of trainer and optimizer."""
 
     def __init__(self) -> None:
         self.before: list[float] = []
@@ -118,8 +118,8 @@ def test_equal_to_float64_where_torch_is_not(tmp_path: Path, foreign: bool) -> N
 
 
 @pytest.mark.parametrize("flags", [{}, {"plugins": half_precision}], ids=["fp32", "scaler"])
-def test_fused(tmp_path: Path, flags: dict[str, Any]) -> None:
-    """A fused optimizer unscales inside its step: the gradients that a hook sees are scaled."""
+def test_fused_optimizer(tmp_path: Path, flags: dict[str, Any]) -> None:
+    """A fused optimizer unscales inside its step, so the gradients before it are scaled."""
     norms, reference = GradientNorm(), Reference()
     fit(tmp_path, Foreign(fused=True), [norms, reference], log_every_n_steps=1000, **made(flags))
     check(norms, reference)
@@ -160,7 +160,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row.get("grad_norm/nonfinite")]
 
 
-def test_what_is_logged_leaves_infinities_out(tmp_path: Path) -> None:
+def test_logged_means_leave_infinities_out(tmp_path: Path) -> None:
     norms, reference = GradientNorm(), Reference()
     fit(tmp_path, classifier(), [norms, reference], log_every_n_steps=4, plugins=half_precision())
     logged = rows(tmp_path)
@@ -178,25 +178,25 @@ def test_what_is_logged_leaves_infinities_out(tmp_path: Path) -> None:
     assert float(logged[-1]["grad_norm/scale"]) < 2.0**24
 
 
-def test_reads_once_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every way from a tensor to a Python number is counted while the callback runs."""
+def test_the_host_waits_once_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The callback copies to the host only when it logs, five norms at once."""
     from callbacks.gradients import record as norm_record
 
     reads: list[int] = []
-    original = norm_record._numbers
+    original = norm_record.to_host
 
     def counted(tensors: list[Tensor]) -> list[float]:
         reads.append(len(tensors))
         return original(tensors)
 
-    monkeypatch.setattr(norm_record, "_numbers", counted)
+    monkeypatch.setattr(norm_record, "to_host", counted)
     norms = GradientNorm()
     seed_everything(1, verbose=False)
     trainer_in(tmp_path, [norms], log_every_n_steps=5).fit(classifier(), data())
     assert [number for number in reads if number] == [5, 5, 5, 5]
 
 
-def test_resumed_run_reports_on_all_of_it(tmp_path: Path) -> None:
+def test_a_resumed_run_reports_on_all_steps(tmp_path: Path) -> None:
     whole, first, second = GradientNorm(), GradientNorm(), GradientNorm()
     fit(tmp_path / "whole", plain(), [whole])
     seed_everything(1, verbose=False)
@@ -216,7 +216,7 @@ def plain() -> LightningModule:
 
 
 class TwoOptimizers(LightningModule):
-    """By hand, two networks, as in adversarial training."""
+    """Manual optimization of two networks, as in adversarial training."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -234,7 +234,7 @@ class TwoOptimizers(LightningModule):
         return [torch.optim.SGD(self.one.parameters(), lr=0.1), torch.optim.Adam(self.two.parameters())]
 
 
-def test_two_optimizers_by_hand(tmp_path: Path) -> None:
+def test_two_optimizers_in_manual_optimization(tmp_path: Path) -> None:
     norms = GradientNorm()
     fit(tmp_path, TwoOptimizers(), [norms])
     with (tmp_path / "metrics.csv").open() as file:

@@ -1,4 +1,4 @@
-"""The search leaves no trace, finds what can be found, and starts every schedule from it."""
+"""The search changes nothing, finds a good rate, and starts every schedule from it."""
 
 import copy
 import csv
@@ -62,40 +62,40 @@ class Fails(nn.Module):
         self.linear = nn.Linear(64, 10)
         self.error, self.at, self.steps, self.armed = error, at, 0, False
 
-    def forward(self, figures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         self.steps += self.training
         if self.armed and self.steps > self.at:
             raise self.error("planted")
-        output: Tensor = self.linear(figures.flatten(1))
+        output: Tensor = self.linear(images.flatten(1))
         return output
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_nothing_remains_after_an_exception(tmp_path: Path, error: type[BaseException]) -> None:
-    module, figures = classifier(Fails(error, 5), scheduler=None), data(batch_size=64)
+def test_everything_is_restored_after_an_exception(tmp_path: Path, error: type[BaseException]) -> None:
+    module, images = classifier(Fails(error, 5), scheduler=None), data(batch_size=64)
     module.network.armed = True  # type: ignore[assignment]
     random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
-    before, weights, attributes = random_state(), copy.deepcopy(module.state_dict()), set(vars(figures))
+    before, weights, attributes = random_state(), copy.deepcopy(module.state_dict()), set(vars(images))
     with pytest.raises(error):
-        find_lr(module, figures, accelerator="cpu", **SHORT)
+        find_lr(module, images, accelerator="cpu", **SHORT)
     after = random_state()
     assert before["python"] == after["python"]
     assert all(np.array_equal(b, a) for b, a in zip(before["numpy"], after["numpy"], strict=True))
     assert torch.equal(before["torch"], after["torch"])
     assert all(torch.equal(weights[name], value) for name, value in module.state_dict().items())
     assert module.network.steps == 0
-    assert figures.train_set is None
-    assert set(vars(figures)) == attributes
-    assert figures.trainer is None
+    assert images.train_set is None
+    assert set(vars(images)) == attributes
+    assert images.trainer is None
     assert torch.is_grad_enabled()
     module.network.armed = False  # type: ignore[assignment]
-    trainer_in(tmp_path, max_epochs=1).fit(module, figures)  # works as if nothing had been
+    trainer_in(tmp_path, max_epochs=1).fit(module, images)  # a fit works as before
 
 
-def test_a_loader_with_a_generator_goes_on_as_before() -> None:
-    figures = data(batch_size=512)
-    figures.setup("fit")
-    dataset = TensorDataset(*figures.prepare_batch(next(iter(figures.train_dataloader())), training=False))
+def test_the_generator_of_a_loader_is_restored() -> None:
+    images = data(batch_size=512)
+    images.setup("fit")
+    dataset = TensorDataset(*images.prepare_batch(next(iter(images.train_dataloader())), training=False))
     loader = DataLoader(dataset, 64, shuffle=True, generator=torch.Generator().manual_seed(3))
     state = loader.generator.get_state()
     module = classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), scheduler=None, num_classes=10)
@@ -116,19 +116,19 @@ def linear() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
 
-def test_repeats_see_other_data() -> None:
+def test_repeats_train_on_other_data() -> None:
     module = classifier(linear(), scheduler=None)
     losses = find_lr(module, data(batch_size=64), accelerator="cpu", **(SHORT | {"repeats": 2})).losses
     assert not np.isclose(losses[0, :5], losses[1, :5]).any()
 
 
 def test_the_first_loss_is_that_of_the_module() -> None:
-    """At the lowest rate the first batches have the loss of the untouched weights, also in windows and in fp16."""
+    """At the lowest rate the first loss is that of the untrained weights, also with accumulation and in fp16."""
     module = classifier(linear(), scheduler=None)
-    figures = data(batch_size=300)
-    figures.setup("fit")
-    whole = torch.stack([figures.prepare_batch(batch, False)[0] for batch in figures.train_dataloader()]).flatten(0, 1)
-    targets = torch.cat([batch[1] for batch in figures.train_dataloader()])
+    images = data(batch_size=300)
+    images.setup("fit")
+    whole = torch.stack([images.prepare_batch(batch, False)[0] for batch in images.train_dataloader()]).flatten(0, 1)
+    targets = torch.cat([batch[1] for batch in images.train_dataloader()])
     expected = float(nn.functional.cross_entropy(module.network(whole), targets))
     options: dict[str, Any] = {"accelerator": "cpu"}
     for more in ({}, {"accumulate_grad_batches": 2}, {"plugins": [half_precision(1024.0)]}):
@@ -154,7 +154,7 @@ class Grouped(LightningModule):
 
 
 class Rates(Callback):
-    """The rates that each step uses."""
+    """Record the rates of each step."""
 
     def __init__(self) -> None:
         self.rates: list[list[float]] = []
@@ -187,7 +187,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, float], Any]] = {
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_torch_schedules_start_from_the_pick(tmp_path: Path, name: str) -> None:
-    """The rates of the run are those of a run that was given the found rate: all of them times one factor."""
+    """The rates are those of a run that was given the found rate: all are scaled by one factor."""
     plain, found, finder = Rates(), Rates(), LRFinder(**SHORT)
     fit(tmp_path / "plain", Grouped(lambda o: SCHEDULES[name](o, 1.0)), [plain], batch_size=64)
     fit(tmp_path / "found", Grouped(lambda o: SCHEDULES[name](o, 1.0)), [finder, found], batch_size=64)
@@ -243,7 +243,7 @@ def test_several_optimizers_one_at_a_time() -> None:
 class TinyGAN(LightningModule):
     """Two steps of the discriminator, then one of the generator; each its own loss and kind of optimizer."""
 
-    rates: ClassVar[list[tuple[float, float]]] = []  # of generator and discriminator, whoever is copied
+    rates: ClassVar[list[tuple[float, float]]] = []  # of generator and discriminator, in all copies
 
     def __init__(self) -> None:
         super().__init__()
@@ -283,7 +283,7 @@ def test_a_gan_one_network_at_a_time(number: int) -> None:
     search = find_lr(module, data(batch_size=64), optimizer=number, **options)
     assert 1e-4 < search.pick < 10
     own, other = ([pair[n] for pair in TinyGAN.rates] for n in (number, 1 - number))
-    assert set(other) == {(2e-4, 0.01)[1 - number]}  # keeps its own
+    assert set(other) == {(2e-4, 0.01)[1 - number]}  # it keeps its rate
     assert own[0] == 1e-5
     assert len(set(own)) > 20
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
@@ -320,7 +320,7 @@ def test_files(tmp_path: Path) -> None:
     assert "short training" in search.summary()
 
 
-def test_a_notebook_gets_the_files_too(tmp_path: Path) -> None:
+def test_find_lr_writes_the_files(tmp_path: Path) -> None:
     module = classifier(linear(), optimizer=partial(torch.optim.AdamW, lr=1e-3, betas=(0.9, 0.99)))
     search = find_lr(module, data(batch_size=64), accelerator="cpu", folder=tmp_path / "found", **SHORT)
     files = {file.name for file in (tmp_path / "found").iterdir()}
@@ -334,7 +334,7 @@ def test_a_notebook_gets_the_files_too(tmp_path: Path) -> None:
         }
     }
     assert json.loads((tmp_path / "found/lr_finder.json").read_text())["pick"] == search.pick
-    module.optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1)  # nothing that a config could name
+    module.optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1)  # a config cannot name it
     find_lr(module, data(batch_size=64), accelerator="cpu", folder=tmp_path / "other", **SHORT)
     assert not (tmp_path / "other/lr_finder.yaml").exists()
 
@@ -360,7 +360,7 @@ def test_a_flat_curve_is_refused() -> None:
         find_lr(module, data(batch_size=64), low=1e-12, high=1e-9, steps=30, accelerator="cpu")
 
 
-def test_what_cannot_be_copied() -> None:
+def test_a_module_that_cannot_be_copied() -> None:
     module = classifier(linear(), scheduler=None)
     module.handle = (value for value in range(3))  # type: ignore[assignment]
     with pytest.raises(UserError, match=r"ImageClassifier cannot be copied \(TypeError"):

@@ -1,4 +1,4 @@
-"""The curve's arithmetic against pandas, and against curves whose steepest point is known."""
+"""Smoothing against pandas, and suggestions on curves whose steepest point is known."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ RATES = spaced_rates(1e-6, 10, 141, "exponential")  # 20 a decade
 
 
 def fall(middle: float, width: float = 0.4, rise_at: float = 1.0) -> Floats:
-    """From 2.3 to 0.3, fastest at `middle`, then up again beyond `rise_at`."""
+    """Fall from 2.3 to 0.3, fastest at `middle`, then rise beyond `rise_at`."""
     x = np.log10(RATES)
     rise = np.where(rise_at < RATES, (x - np.log10(rise_at)) * 2, 0)
     return np.asarray(0.3 + 2 / (1 + np.exp((x - np.log10(middle)) / width)) + rise)
@@ -26,8 +26,8 @@ def test_running_mean_is_that_of_pandas() -> None:
     assert running_mean(losses, 0.9)[0] == pytest.approx(losses[0], rel=1e-12)
 
 
-def test_smoothing_is_not_late() -> None:
-    """A symmetric bump keeps its place; a running mean from the left alone moves it."""
+def test_smoothing_does_not_lag() -> None:
+    """A symmetric bump keeps its position; a one-sided running mean shifts it."""
     bump = -np.exp(-((np.arange(101) - 50) ** 2) / 200)
     assert abs(int(np.argmin(smooth(bump, 0.8))) - 50) <= 1
     assert int(np.argmin(running_mean(bump, 0.8))) >= 53
@@ -99,6 +99,6 @@ def test_a_truncated_curve_is_refused() -> None:
     assert suggest(RATES, falling_then_gone, diverged=True).steepest == pytest.approx(1e-2, rel=0.13)
 
 
-def test_too_early_a_divergence_is_refused() -> None:
+def test_an_early_divergence_is_refused() -> None:
     with pytest.raises(UserError, match=r"diverged after 3 steps.*start at a lower rate"):
         suggest(RATES, np.array([2.0, 2.1, 2.2]))

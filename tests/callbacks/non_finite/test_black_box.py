@@ -1,4 +1,4 @@
-"""Planted faults are named, repeated from the file, and never saved."""
+"""Planted NaN and infinities are located, repeated from the file, and never saved."""
 
 import csv
 import math
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from callbacks import BlackBox, DurableCheckpoint, ExactResume, GradientNorm
 from callbacks.non_finite.black_box import NonFiniteError
-from callbacks.non_finite.file import read_black_box, replay
+from callbacks.non_finite.replay import read_black_box, replay
 from foundation.errors import UserError
 from lightning_modules.optimizers.taken_steps import dropped_norm
 from lightning_modules.schedulers import Cosine
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 class Backwards(torch.autograd.Function):
-    """The identity, with a NaN in its gradient."""
+    """The identity, with NaN as its gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class Backwards(torch.autograd.Function):
 
 
 class Layer(nn.Module):
-    """A linear layer with dropout that breaks in one way at one of its training steps."""
+    """A linear layer with dropout that makes a NaN or infinity at one of its training steps."""
 
     def __init__(self, fault: str | None = None, at: int = 7) -> None:
         super().__init__()
@@ -80,10 +80,10 @@ def stopped(folder: Path, fault: str, **options: Any) -> str:
     ("fault", "words"),
     [
         ("forward", r"NaN first in the output of network.15 (Layer)"),
-        ("backward", r"NaN first in the gradient made by the backward of network.15"),
+        ("backward", r"NaN first in the gradient from the backward of network.15"),
     ],
 )
-def test_named_and_repeated(tmp_path: Path, fault: str, words: str) -> None:
+def test_the_origin_is_named_and_the_step_repeated(tmp_path: Path, fault: str, words: str) -> None:
     text = stopped(tmp_path, fault)
     assert f"step 7, epoch 1: {words}" in text
     path = tmp_path / "black_box.pt"
@@ -95,7 +95,7 @@ def test_named_and_repeated(tmp_path: Path, fault: str, words: str) -> None:
     assert found == content["fault"] or str(found) == str(content["fault"])  # NaN losses are never equal
     assert all(torch.equal(before[name], value) for name, value in fresh.state_dict().items())
     assert found is not None
-    if fault == "backward":  # finite, so to the last bit: dropout drew what it drew
+    if fault == "backward":  # the losses are finite, and dropout draws the same numbers
         assert found.loss == content["fault"].loss
         assert replay(path, module(None), accelerator="cpu") is None
 
@@ -103,13 +103,13 @@ def test_named_and_repeated(tmp_path: Path, fault: str, words: str) -> None:
 @pytest.mark.parametrize("fault", ["forward", "backward"])
 def test_a_step_is_skipped(tmp_path: Path, fault: str) -> None:
     box, norms, trained = BlackBox(action="skip"), GradientNorm(), module(fault, scheduler=Cosine())
-    with pytest.warns(UserWarning, match="the step is left out"):
+    with pytest.warns(UserWarning, match="the step is skipped"):
         fit(tmp_path, trained, [ExactResume(), norms, box])
-    # its buffers were restored, hence the counter of the planted fault too: every step from the 7th on
-    assert [step for step, _ in box.faults] == list(range(6, 20))
-    assert read_black_box(tmp_path / "black_box.pt")["step"] == 6  # the first one is kept
+    # restored buffers include the counter of the planted fault, so every step from the 7th on fails
+    assert [step for step, _ in box.found] == list(range(6, 20))
+    assert read_black_box(tmp_path / "black_box.pt")["step"] == 6  # of the first one
     assert all(value.isfinite().all() for value in trained.state_dict().values())
-    # It counts as skipped everywhere, nowhere as a step with a norm of 0, and the schedule does not advance.
+    # It counts as skipped, not as a step with norm 0, and the schedule does not advance.
     assert trained.taken_steps is not None
     assert trained.taken_steps.taken == 6  # type: ignore[union-attr]
     assert trained.trainer.lr_scheduler_configs[0].scheduler.last_epoch == 6
@@ -121,11 +121,11 @@ def test_a_step_is_skipped(tmp_path: Path, fault: str) -> None:
     with (tmp_path / "metrics.csv").open() as file:
         logged = [row for row in csv.DictReader(file) if row["grad_norm/nonfinite"]]
     assert [row["grad_norm/skipped"] for row in logged] == ["", "2.0", "6.0", "10.0", "14.0"]
-    assert logged[-1]["skipped_steps"] == "13.0"  # said before the step
+    assert logged[-1]["skipped_steps"] == "13.0"  # logged before the step
     assert dropped_norm(trained.trainer.optimizers[0]) is None
 
 
-def test_what_never_reaches_the_loss(tmp_path: Path) -> None:
+def test_a_value_that_does_not_reach_the_loss(tmp_path: Path) -> None:
     fit(tmp_path, module("hidden"), [BlackBox()])
     assert "first in the output of network.15.drop (Dropout)" in stopped(tmp_path, "hidden", activations=True)
 
@@ -147,14 +147,14 @@ def test_exploding_weights_are_not_saved(tmp_path: Path) -> None:
         assert all(value.isfinite().all() for value in weights.values())
 
 
-def test_an_overflow_under_a_scaler_is_none(tmp_path: Path) -> None:
+def test_an_overflow_under_a_scaler_is_not_reported(tmp_path: Path) -> None:
     box = BlackBox()
     fit(tmp_path, callbacks=[box], plugins=half_precision())
-    assert box.faults == []
+    assert box.found == []
 
 
-def test_messages(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="action must be stop or skip, got 'go on'"):
+def test_error_messages(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="action must be one of stop, skip; got 'go on'"):
         BlackBox(action="go on")  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError, match=r"no black box at .*BlackBox writes"):
         replay(tmp_path / "none.pt", module())

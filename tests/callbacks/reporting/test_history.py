@@ -32,7 +32,7 @@ def test_a_row_an_epoch(run: Path) -> None:
     assert list(table.index) == [0, 1]
     assert table["train/loss"].tolist() == [2.2, 1.5]
     assert table["val/loss"].tolist() == [1.9, 1.5]
-    assert table["lr"].tolist() == [0.08, 0.01]  # the last of the epoch
+    assert table["lr"].tolist() == [0.08, 0.01]  # the last value of the epoch
     assert table["step"].tolist() == [9, 19]
     assert history(run / "metrics.csv").equals(table)
 
@@ -41,11 +41,11 @@ def test_an_experiments_newest_run(run: Path) -> None:
     newer = run.parent / "12"
     newer.mkdir()
     (newer / "metrics.csv").write_text(ROWS.replace("2.2", "9.9"))
-    (run.parent / "20").mkdir()  # has logged nothing yet
+    (run.parent / "20").mkdir()  # without a log yet
     assert history(run.parent)["train/loss"][0] == 9.9
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_a_folder_without_metrics(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no metrics\.csv in .*: expected a run's folder"):
         history(tmp_path)
     (tmp_path / "metrics.csv").write_text("step,loss\n1,2\n")
@@ -57,7 +57,7 @@ def test_curves(run: Path) -> None:
     loss, accuracy, rate = plot_history(run).axes
     assert (loss.get_yscale(), accuracy.get_yscale(), rate.get_yscale()) == ("log", "linear", "log")
     assert [line.get_label() for line in loss.get_lines()] == ["training", "validation"]
-    assert np.asarray(loss.get_lines()[1].get_xdata()).tolist() == [1, 2]  # epochs as people count them
+    assert np.asarray(loss.get_lines()[1].get_xdata()).tolist() == [1, 2]  # epochs counted from 1
     assert plot_history(history(run)).axes[0].get_ylabel() == "loss"
 
 

@@ -1,4 +1,4 @@
-"""A line an epoch, with what was measured in it; on a terminal a bar below."""
+"""One line an epoch with its metrics; on a terminal a progress bar below."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_a_line_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert float(last[1]) == pytest.approx(trainer.callback_metrics["train/loss"].item(), abs=1e-4)
 
 
-def test_other_ranks_are_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_ranks_print_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = EpochLines()
     lines.disable()
     lines.print("nothing")
@@ -49,7 +49,7 @@ def test_the_same_lines_above_a_bar(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert re.findall(LINE, capsys.readouterr().out) == ["1", "2", "3"]
 
 
-def test_the_terminal_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(default_progress_bar(), EpochLines)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert isinstance(default_progress_bar(), EpochBar)

@@ -1,4 +1,4 @@
-"""A small fit with everything that a resume can get wrong in it: dropout, batch norm, augmentation, sums, schedules."""
+"""A small fit with everything that a resume can get wrong: dropout, batch norm, augmentation, metric sums, schedules."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,16 +67,16 @@ class Case(LightningModule):
 
 
 class CopyEverySave(DurableCheckpoint):
-    """Keeps a copy of each file that the callback wrote, with the kind of point at which it did."""
+    """Keeps a copy of each checkpoint, named by epoch, step and the kind of moment."""
 
     def __init__(self, keep: Path, **options: Any) -> None:
         super().__init__(**options)
         self.keep = keep
 
     def save(self, trainer: Trainer, rank: bool = False, only_if_best: bool = False) -> None:
-        before = self.saved_at
+        before = self.timing.saves
         super().save(trainer, rank, only_if_best)
-        if self.saved_at != before:
+        if self.timing.saves != before:
             kind = "end" if rank else "best" if only_if_best else "step"
             self.keep.mkdir(exist_ok=True)
             content = (self.folder / "last.ckpt").read_bytes()

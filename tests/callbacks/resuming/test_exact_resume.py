@@ -1,4 +1,4 @@
-"""Interrupted at any point and resumed with another seed: the same bits as never interrupted."""
+"""A run that is interrupted anywhere and resumed with another seed ends with the same bits as an uninterrupted one."""
 
 import csv
 from collections.abc import Callable
@@ -39,7 +39,7 @@ CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 def made(flags: dict[str, Any]) -> dict[str, Any]:
-    """Fresh objects for each fit."""
+    """Create new objects for each fit."""
     return {name: value() if isinstance(value, Callable) else value for name, value in flags.items()}  # type: ignore[arg-type]
 
 
@@ -63,13 +63,13 @@ def test_resumed_anywhere(tmp_path: Path, name: str) -> None:
     for point in chosen:
         folder = tmp_path / point.stem / "checkpoints"
         folder.mkdir(parents=True)
-        (folder / "best.ckpt").write_bytes(point.read_bytes())  # the folder is that of the run
+        (folder / "best.ckpt").write_bytes(point.read_bytes())  # of the run's own folder
         saver = CopyEverySave(tmp_path / "again", every_n_train_steps=1)
         resumed = fit(tmp_path / point.stem, 99, saver, point, **made(flags))
         assert not meaningful(differences(whole, resumed)), point.stem
         logged, all_logged = rows(tmp_path / point.stem), rows(tmp_path / "whole")
         assert logged.items() <= all_logged.items(), point.stem
-        step = int(point.stem.split("-")[1]) - point.stem.endswith("end")  # at an epoch's end its row was yet to come
+        step = int(point.stem.split("-")[1]) - point.stem.endswith("end")  # at an epoch's end its row is not logged yet
         epochs = {key for key in all_logged if int(key[0]) >= step and key[1].startswith("train/")}
         assert epochs <= logged.keys(), point.stem
         assert {key for key in all_logged if int(key[0]) > step} <= logged.keys(), point.stem
@@ -81,23 +81,25 @@ def test_saving_changes_nothing(tmp_path: Path) -> None:
     assert not meaningful(differences(often, seldom))
 
 
-def test_without_reseeding_it_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison can fail: dropout draws on."""
-    monkeypatch.setattr(ExactResume, "_reseed", lambda *args: None)
+def test_without_reseeding_the_result_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prove that the comparison can fail: dropout draws other numbers."""
+    monkeypatch.setattr(ExactResume, "reseed", lambda *args: None)
     whole = fit(tmp_path / "whole", 1, CopyEverySave(tmp_path / "kept", every_n_train_steps=3))
     point = sorted((tmp_path / "kept").iterdir())[1]
     resumed = fit(tmp_path / "resumed", 99, CopyEverySave(tmp_path / "again", every_n_train_steps=3), point)
     assert any(line.startswith("state_dict") for line in differences(whole, resumed))
 
 
-def test_other_conditions_are_said(tmp_path: Path) -> None:
+def test_other_conditions_warn(tmp_path: Path) -> None:
     fit(tmp_path, 1, CopyEverySave(tmp_path / "kept"))
     point = sorted((tmp_path / "kept").iterdir())[0]
-    with pytest.warns(UserWarning, match=r"other conditions \(trainer.precision 32-true → bf16-mixed\): going on, but"):
+    with pytest.warns(
+        UserWarning, match=r"other conditions \(trainer.precision 32-true → bf16-mixed\): the run continues, but"
+    ):
         fit(tmp_path, 1, DurableCheckpoint(), point, precision="bf16-mixed")
 
 
-def test_seed_is_that_of_the_checkpoint(tmp_path: Path) -> None:
+def test_a_resume_takes_the_seed_of_the_checkpoint(tmp_path: Path) -> None:
     assert ExactResume(seed=5).seed == 5
     callback = ExactResume()
     callback.load_state_dict({"seed": 7})

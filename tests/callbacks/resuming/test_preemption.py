@@ -1,4 +1,4 @@
-"""Signals during a fit: saved at a safe point, the right exit code, resumed to the same bits."""
+"""Signals during a fit: the checkpoint is saved, the exit code is right, a resume gives the same bits."""
 
 import builtins
 import signal
@@ -59,19 +59,19 @@ def test_saved_and_resumed(
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
 
 
-def test_where_it_was_saved(tmp_path: Path) -> None:
+def test_it_saves_after_the_running_step(tmp_path: Path) -> None:
     ended(tmp_path, Signal(signal.SIGTERM, "on_train_batch_start", 1, 2))
     saved = DurableCheckpointIO().load_checkpoint(tmp_path / "checkpoints/last.ckpt")
     assert (saved["epoch"], saved["global_step"]) == (1, 10)
 
 
-def test_second_signal_ends_at_once(tmp_path: Path) -> None:
+def test_second_signal_exits_at_once(tmp_path: Path) -> None:
     assert ended(tmp_path, Signal(signal.SIGTERM, "on_train_batch_start", 1, 2, times=2)) == 143
     saved = DurableCheckpointIO().load_checkpoint(tmp_path / "checkpoints/last.ckpt")
-    assert saved["global_step"] == 7  # the epoch before
+    assert saved["global_step"] == 7  # of the epoch before
 
 
-def test_before_training_it_ends_at_once(tmp_path: Path) -> None:
+def test_a_signal_before_training_exits_at_once(tmp_path: Path) -> None:
     class InSanityCheck(Callback):
         def on_validation_batch_start(self, *args: Any) -> None:
             signal.raise_signal(signal.SIGTERM)
@@ -81,7 +81,7 @@ def test_before_training_it_ends_at_once(tmp_path: Path) -> None:
     assert caught.value.code == 143
 
 
-def test_in_a_notebook_control_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_in_a_notebook_stops_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
     before = signal.getsignal(signal.SIGINT)  # ignored, where the tests run in the background
     stopped = fit(
@@ -96,7 +96,7 @@ def test_in_a_notebook_control_comes_back(tmp_path: Path, monkeypatch: pytest.Mo
     assert not meaningful(differences(fit(tmp_path / "whole", 1, DurableCheckpoint()), resumed))
 
 
-def test_slurm_gets_the_job_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slurm_requeues_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
     scontrol.write_text(f"#!/bin/sh\necho $* > {tmp_path}/asked\n")
@@ -108,14 +108,14 @@ def test_slurm_gets_the_job_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (tmp_path / "asked").read_text() == "requeue 16_3\n"
 
 
-def test_without_scontrol_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_scontrol_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     with pytest.warns(UserWarning, match="The job 17 is saved, but not back in the queue"):
         ended(tmp_path / "run", Signal(signal.SIGUSR1, "on_train_batch_start", 1, 2))
 
 
-def test_nothing_to_save_with(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_callback_warns(tmp_path: Path) -> None:
     trainer = trainer_of(tmp_path, ModelCheckpoint(), extra=[Preemption()], max_epochs=1)
     with pytest.warns(UserWarning, match="nothing to save with: add callbacks.DurableCheckpoint"):
         trainer.fit(Case(), data())

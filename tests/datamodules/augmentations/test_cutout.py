@@ -1,4 +1,4 @@
-"""Cutout: a square of the right size and place, even over the image, with the same memory format."""
+"""Cutout: a square of the right size, uniform over the image, with the same memory format."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def squares(count: int, size: int, epoch: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
-def test_a_square_or_what_the_edge_leaves_of_it(size: int) -> None:
+def test_a_square_that_the_edge_may_cut(size: int) -> None:
     for hole in squares(200, size):
         ys, xs = hole.any(1).nonzero().flatten(), hole.any(0).nonzero().flatten()
         assert int(hole.sum()) == len(ys) * len(xs)
@@ -24,7 +24,7 @@ def test_a_square_or_what_the_edge_leaves_of_it(size: int) -> None:
             assert 1 <= len(places) <= size
 
 
-def test_even_over_the_image_and_independent_of_the_epoch() -> None:
+def test_uniform_over_the_image_and_independent_of_the_epoch() -> None:
     centres = [squares(30_000, 1, epoch).flatten(1).int().argmax(1) for epoch in range(2)]
     for places in centres:
         assert stats.chisquare(torch.bincount(places, minlength=63).numpy()).pvalue > 1e-4
@@ -32,7 +32,7 @@ def test_even_over_the_image_and_independent_of_the_epoch() -> None:
     assert stats.chi2_contingency(table.numpy()).pvalue > 1e-4
 
 
-def test_the_rest_is_left_alone() -> None:
+def test_the_rest_is_unchanged() -> None:
     images = made_up(20, size=8).pixels.permute(0, 3, 1, 2)
     before = images.clone()
     result = Chain([CropFlip(0, flip="none"), Cutout(3, fill=128)])(images, torch.arange(20), 1, 2)

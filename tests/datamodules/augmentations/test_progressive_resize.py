@@ -1,4 +1,4 @@
-"""Small images while a run is young: Pillow's pixels, the epochs that were asked for, and refusals."""
+"""Progressive resizing: the pixels equal Pillow's, the sizes follow the epochs, and bad input raises."""
 
 import math
 from typing import Any
@@ -13,19 +13,19 @@ from torch import Tensor
 
 from datamodules import Chain, CropFlip, ProgressiveResize, ShapeMasksDataModule
 from foundation.errors import UserError
-from foundation.trial_fit import private_fit
+from foundation.trial_fit import trial_fit
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
 
 class AnySize(Recorder):
-    """Takes images of every size, and stops after an epoch where it is told to."""
+    """Trains on images of any size."""
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         self._note("train", batch)
         return self.layer(torch.zeros(1, 48)).sum()  # type: ignore[no-any-return]
 
     def sides(self) -> list[int]:
-        """Of the first batch of each training epoch."""
+        """Side of the images in the first batch of each training epoch."""
         seen = {epoch: images.shape[-1] for stage, epoch, images, _ in reversed(self.seen) if stage == "train"}
         return [seen[epoch] for epoch in sorted(seen)]
 
@@ -37,7 +37,7 @@ def fitted(resize: ProgressiveResize, **options: Any) -> AnySize:
 
 
 @pytest.mark.parametrize("size", [16, 25, 31])
-def test_the_pixels_are_pillows(size: int) -> None:
+def test_pixels_equal_pillow(size: int) -> None:
     photograph = np.ascontiguousarray(load_sample_image("china.jpg")[100:132, 200:232])
     expected = np.asarray(Image.fromarray(photograph).resize((size, size), Image.Resampling.BILINEAR)).astype(int)
     images = torch.from_numpy(photograph)[None].permute(0, 3, 1, 2)
@@ -54,18 +54,18 @@ def test_the_sizes_follow_the_share_of_the_run() -> None:
     assert [resize.size(epoch) for epoch in range(8)] == [4] * 4 + [6] * 2 + [None] * 2
 
 
-def test_a_share_within_an_epoch_counts_the_epoch() -> None:
+def test_a_share_that_ends_within_an_epoch_includes_the_epoch() -> None:
     resize = ProgressiveResize(sizes=[4], until=[0.5]).over(3)
     assert [resize.size(epoch) for epoch in range(3)] == [4, 4, None]
 
 
-def test_what_is_configured_is_left_as_it_is() -> None:
+def test_the_configured_augmentation_is_not_changed() -> None:
     resize = ProgressiveResize([4], [0.5])
     assert resize.over(2).epochs == 2
     assert resize.epochs is None
 
 
-def test_a_run_trains_on_them_and_validates_at_full_size() -> None:
+def test_a_run_trains_on_small_images_and_validates_at_full_size() -> None:
     model = fitted(ProgressiveResize([2, 3], [0.5, 0.75]), max_epochs=4)
     assert model.sides() == [2, 2, 3, 4]
     assert {images.shape[-1] for stage, _, images, _ in model.seen if stage == "val"} == {4}
@@ -77,12 +77,12 @@ def test_a_run_that_ends_by_steps() -> None:
     assert model.sides() == [2, 4]
 
 
-def test_a_run_without_an_end_is_refused() -> None:
+def test_a_run_without_an_end_raises() -> None:
     with pytest.raises(UserError, match=r"needs the length of the run.*set trainer\.max_epochs or"):
         fitted(ProgressiveResize([2], [0.5]), max_epochs=-1)
 
 
-def test_a_private_trial_is_as_the_run_begins() -> None:
+def test_a_private_trial_uses_the_first_size() -> None:
     model, data = AnySize(), MadeUp(batch_size=10, augmentation=ProgressiveResize([2], [0.01]))
     sides: list[int] = []
 
@@ -91,21 +91,21 @@ def test_a_private_trial_is_as_the_run_begins() -> None:
             sides.append(batch[0].shape[-1])
             trainer.should_stop = trainer.current_epoch == 1
 
-    private_fit(model, data, Look(), seed=0, devices=1, accelerator="cpu")
+    trial_fit(model, data, Look(), seed=0, devices=1, accelerator="cpu")
     assert set(sides) == {2}
     assert not data.endless
 
 
-def test_a_loop_of_ones_own_has_to_say_the_length() -> None:
+def test_a_loop_of_your_own_must_give_the_length() -> None:
     data = MadeUp(batch_size=10, augmentation=ProgressiveResize([2], [0.5]))
     data.setup("fit")
-    with pytest.raises(UserError, match="this run has none"):
+    with pytest.raises(UserError, match="this run has no end"):
         data.train_dataloader()
     with pytest.raises(UserError, match=r"call its over\(epochs\) first"):
         ProgressiveResize([2], [0.5])(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.arange(1), 0, 0)
 
 
-def test_an_endless_run_is_always_at_its_beginning() -> None:
+def test_an_endless_run_keeps_the_first_size() -> None:
     resize = ProgressiveResize([2], [0.01]).over(math.inf)
     assert {resize.size(epoch) for epoch in range(100)} == {2}
 
@@ -113,11 +113,11 @@ def test_an_endless_run_is_always_at_its_beginning() -> None:
 @pytest.mark.parametrize(
     ("sizes", "until", "message"),
     [
-        ([], [], "as many, at least one, got 0 and 0"),
+        ([], [], "same length ≥ 1, got 0 and 0"),
         ([4], [0.2, 0.5], "got 1 and 2"),
-        ([6, 4], [0.2, 0.5], r"sizes must rise and be ≥ 1, got \[6, 4\]"),
+        ([6, 4], [0.2, 0.5], r"sizes must be ascending and ≥ 1, got \[6, 4\]"),
         ([0], [0.2], r"≥ 1, got \[0\]"),
-        ([4, 6], [0.5, 0.5], r"until must rise within \(0, 1\], got \[0\.5, 0\.5\]"),
+        ([4, 6], [0.5, 0.5], r"until must be ascending within \(0, 1\], got \[0\.5, 0\.5\]"),
         ([4], [1.5], r"got \[1\.5\]"),
         ([4], [0.0], r"got \[0\.0\]"),
     ],
@@ -134,6 +134,6 @@ def test_images_that_are_not_square_or_too_small(shape: tuple[int, int]) -> None
         ProgressiveResize([4], [1.0]).over(1)(images, torch.arange(1), seed=0, epoch=0)
 
 
-def test_masks_would_no_longer_fit() -> None:
+def test_masks_cannot_be_resized() -> None:
     with pytest.raises(ValueError, match="ProgressiveResize changes the size of images, and the targets of ShapeMasks"):
         ShapeMasksDataModule(augmentation=ProgressiveResize([4], [0.5]))

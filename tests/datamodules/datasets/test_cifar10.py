@@ -1,4 +1,4 @@
-"""CIFAR-10 on a made-up archive of the official form: unpacked, downloaded from this machine, refused."""
+"""CIFAR-10 from a small archive in the official format: unpacked, downloaded from a local server, rejected."""
 
 import functools
 import hashlib
@@ -28,7 +28,7 @@ def content(seed: int) -> bytes:
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A small archive that torchvision takes for the official one, and no network."""
+    """A small archive whose checksums torchvision accepts, and no network."""
     files = {name: content(i) for i, (name, _) in enumerate((*CIFAR10.train_list, *CIFAR10.test_list))}
     files["batches.meta"] = pickle.dumps({"label_names": CIFAR10DataModule.class_names})
     buffer = io.BytesIO()
@@ -42,19 +42,19 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
         monkeypatch.setattr(CIFAR10, attribute, [[name, sums[name]] for name, _ in getattr(CIFAR10, attribute)])
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(buffer.getvalue()).hexdigest())
-    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # nobody listens there
+    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # a closed port
     return buffer.getvalue()
 
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that this machine serves; what lies there as the archive is what the download gets."""
+    """A folder on a local server; the archive in it is what a download gets."""
     folder = tmp_path / "served"
     folder.mkdir()
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
@@ -82,7 +82,7 @@ def assert_ready(root: Path) -> None:
     assert dataset.images.pixels.is_contiguous()
 
 
-def left(root: Path) -> list[str]:
+def names(root: Path) -> list[str]:
     return sorted(file.name for file in root.iterdir())
 
 
@@ -91,13 +91,13 @@ def test_archive_put_there_by_hand(archive: bytes, tmp_path: Path) -> None:
     root.mkdir()
     (root / CIFAR10.filename).write_bytes(archive)
     assert_ready(root)
-    assert left(root) == ["cifar-10-batches-py", "cifar-10-python.tar.gz"]
+    assert names(root) == ["cifar-10-batches-py", "cifar-10-python.tar.gz"]
 
 
 def test_download(archive: bytes, served: Path, tmp_path: Path) -> None:
     (served / CIFAR10.filename).write_bytes(archive)
     assert_ready(tmp_path / "data")
-    assert left(tmp_path / "data") == ["cifar-10-batches-py"]
+    assert names(tmp_path / "data") == ["cifar-10-batches-py"]
 
 
 def test_nothing_is_fetched_twice(archive: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,28 +111,26 @@ def test_nothing_is_fetched_twice(archive: bytes, tmp_path: Path, monkeypatch: p
 
 def test_no_network(archive: bytes, tmp_path: Path) -> None:
     root = tmp_path / "data"
-    message = (
-        r"CIFAR-10 is not in .*data and cannot be had from http.*: put cifar-10-python\.tar\.gz into .*image_folder"
-    )
+    message = r"CIFAR-10 is not in .*data and cannot be downloaded from http.*: put cifar-10-python\.tar\.gz into .*image_folder"
     with pytest.raises(UserError, match=message) as error:
         CIFAR10DataModule(str(root)).prepare_data()
     assert "\n" not in str(error.value)
-    assert left(root) == []
+    assert names(root) == []
 
 
-def test_half_a_download(archive: bytes, served: Path, tmp_path: Path) -> None:
+def test_incomplete_download(archive: bytes, served: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     (served / CIFAR10.filename).write_bytes(archive[:1000])
-    with pytest.raises(UserError, match="cannot be had"):
+    with pytest.raises(UserError, match="cannot be downloaded"):
         CIFAR10DataModule(str(root)).prepare_data()
-    assert left(root) == []
+    assert names(root) == []
     (served / CIFAR10.filename).write_bytes(archive)
     assert_ready(root)
 
 
 def test_wrong_archive_by_hand(archive: bytes, tmp_path: Path) -> None:
     (tmp_path / CIFAR10.filename).write_bytes(archive[:1000])
-    with pytest.raises(UserError, match="is not the official archive, or only a part of it"):
+    with pytest.raises(UserError, match="is not the official archive, or is incomplete"):
         CIFAR10DataModule(str(tmp_path)).prepare_data()
 
 
@@ -159,7 +157,7 @@ def test_training_does_not_read_the_test_batch(archive: bytes, tmp_path: Path) -
         data.setup("test")
 
 
-def test_what_the_command_line_asks_for() -> None:
+def test_sizes_and_statistics() -> None:
     data = CIFAR10DataModule()
     assert (data.num_classes, data.channels, data.image_size) == (10, 3, (32, 32))
     assert data.statistics.mean == pytest.approx((0.4914, 0.4822, 0.4465), abs=5e-5)

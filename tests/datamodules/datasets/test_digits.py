@@ -1,4 +1,4 @@
-"""The digits: all of them, each in one set, the test scans the same for everyone."""
+"""Digits: every scan is in exactly one set, and the test set is the same in every run."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_normalised_to_zero_mean_and_unit_deviation() -> None:
     assert float(images.std()) == pytest.approx(1, abs=1e-4)
 
 
-def test_enlarged_scans_are_scikit_learns_stretched() -> None:
+def test_enlarged_scans_are_resized_and_scaled() -> None:
     large, small = DigitsDataModule(size=32).training_images(), DigitsDataModule().training_images()
     assert large.pixels.shape == (len(small.targets), 32, 32, 1)
     for number in (0, 7):

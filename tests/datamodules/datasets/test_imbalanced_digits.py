@@ -1,3 +1,5 @@
+"""Imbalanced digits: class sizes fall geometrically, and validation and test are balanced."""
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from datamodules import DigitsDataModule, ImbalancedDigitsDataModule
 
 
 @pytest.mark.parametrize("ratio", [1.0, 10.0, 100.0])
-def test_classes_fall_from_common_to_rare_and_are_measured_alike(ratio: float) -> None:
+def test_class_sizes_fall_and_evaluation_is_balanced(ratio: float) -> None:
     data = ImbalancedDigitsDataModule(ratio=ratio)
     counts = torch.bincount(data.training_images().targets).tolist()
     assert counts[0] / counts[9] == pytest.approx(ratio, rel=0.5 / counts[9] + 1e-9)
@@ -24,6 +26,6 @@ def test_no_scan_is_in_two_sets() -> None:
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1000.0])
-def test_a_ratio_that_cannot_be(ratio: float) -> None:
+def test_ratio_outside_its_range(ratio: float) -> None:
     with pytest.raises(ValueError, match=r"ratio must be in \[1, 200\], got"):
         ImbalancedDigitsDataModule(ratio=ratio)

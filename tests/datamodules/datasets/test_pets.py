@@ -1,4 +1,4 @@
-"""The pets on made-up archives of the official form: unpacked, split, masks mapped; refused in one line."""
+"""The pets from small archives in the official format: unpacked, split, masks mapped; errors in one line."""
 
 import hashlib
 import io
@@ -46,7 +46,7 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with both archives, which torchvision takes for the official ones, and no network."""
+    """A folder with both archives, whose checksums torchvision accepts, and no network."""
     images, annotations = {}, {}
     for name in NAMES:
         images[f"images/{name}.jpg"], annotations[f"annotations/trimaps/{name}.png"] = image(name)
@@ -85,7 +85,7 @@ def test_unpacks_and_splits_each_breed(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("border", "names"), [("class", 3), ("ignored", 2)])
-def test_masks_are_the_trimaps_by_nearest_pixel(root: Path, border: Any, names: int) -> None:
+def test_masks_are_the_resized_trimaps(root: Path, border: Any, names: int) -> None:
     data = opened(root, border=border)
     pixels, masks = data.training_images()
     assert pixels.shape == (20, 16, 16, 3)
@@ -96,10 +96,10 @@ def test_masks_are_the_trimaps_by_nearest_pixel(root: Path, border: Any, names: 
     expected = torch.from_numpy(np.vectorize(to.get)(scaled))
     assert torch.equal(masks[TRAINVAL.index("pug_3")].long(), expected)
     bright = pixels[..., 0].float()
-    assert bright[masks == 1].mean() > bright[masks == 0].mean() + 50  # image and mask lie on each other
+    assert bright[masks == 1].mean() > bright[masks == 0].mean() + 50  # image and mask are aligned
 
 
-def test_an_augmentation_moves_both(root: Path) -> None:
+def test_an_augmentation_moves_image_and_mask(root: Path) -> None:
     data = opened(root, augmentation=CropFlip(padding=2, mode="zero"))
     images, masks = data.prepare_batch(next(iter(data.train_dataloader())), training=True, epoch=1)
     assert images.shape == (4, 3, 16, 16)
@@ -107,7 +107,7 @@ def test_an_augmentation_moves_both(root: Path) -> None:
     assert images[:, 0][masks == 1].mean() > images[:, 0][masks == 0].mean()
 
 
-def test_is_decoded_once_and_again_where_a_image_changed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_decodes_once_and_again_after_an_image_changed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = opened(root).training_images()
     assert "decoding 20 images" in capsys.readouterr().out
     assert torch.equal(opened(root).training_images().pixels, first.pixels)
@@ -124,15 +124,15 @@ def test_a_missing_image_is_unpacked_again(root: Path) -> None:
     assert lost.is_file()
 
 
-def test_no_network_is_one_line(root: Path) -> None:
+def test_no_network_gives_a_one_line_error(root: Path) -> None:
     (root / "oxford-iiit-pet/images.tar.gz").unlink()
-    with pytest.raises(UserError, match=r"are not in .*oxford-iiit-pet and cannot be had \(.*put images"):
+    with pytest.raises(UserError, match=r"are not in .*oxford-iiit-pet and cannot be downloaded \(.*put images"):
         opened(root)
 
 
-def test_a_wrong_archive_is_refused(root: Path) -> None:
+def test_a_wrong_archive_raises(root: Path) -> None:
     (root / "oxford-iiit-pet/images.tar.gz").write_bytes(b"half of it")
-    with pytest.raises(UserError, match="cannot be had"):
+    with pytest.raises(UserError, match="cannot be downloaded"):
         opened(root)
     assert not (root / "oxford-iiit-pet/images").exists()
 
@@ -148,7 +148,7 @@ def test_a_damaged_image_is_named(root: Path) -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="size must be ≥ 8, got 7"):
         OxfordPetsDataModule(size=7)
-    with pytest.raises(ValueError, match="border must be 'class' or 'ignored', got 'none'"):
+    with pytest.raises(ValueError, match="border must be one of class, ignored; got 'none'"):
         OxfordPetsDataModule(border="none")  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""The cache's files: whole or not there, whoever is killed and whoever else writes; and where they lie."""
+"""Cache files: complete or missing, even if a process is killed or another one writes; and their location."""
 
 import errno
 import json
@@ -42,7 +42,7 @@ def test_two_files_and_nothing_else(root: Path) -> None:
     assert names(root / ".descent_cache") == ["train.json", "train.u8"]
 
 
-def test_pixels_are_mapped_not_read(root: Path) -> None:
+def test_pixels_are_memory_mapped(root: Path) -> None:
     images = opened(root)
     maps = Path("/proc/self/maps")
     if not maps.exists():
@@ -61,7 +61,7 @@ def test_writing_to_mapped_pixels_leaves_the_file(root: Path) -> None:
     "damage",
     ["shorter", "longer", "missing", "no json", "half json", "strange json", "older version"],
 )
-def test_damaged_cache_is_made_anew(damage: str, root: Path) -> None:
+def test_damaged_cache_is_rebuilt(damage: str, root: Path) -> None:
     before = opened(root).pixels.clone()
     folder = root / ".descent_cache"
     pixels, text = next(folder.glob("*.u8")), next(folder.glob("*.json"))
@@ -83,7 +83,7 @@ def test_damaged_cache_is_made_anew(damage: str, root: Path) -> None:
     assert names(folder) == ["train.json", "train.u8"]
 
 
-def test_who_has_mapped_the_old_pixels_keeps_them(root: Path) -> None:
+def test_mapped_pixels_stay_valid_after_a_rebuild(root: Path) -> None:
     images = opened(root)
     before = images.pixels.clone()
     (root / "train" / "cat" / "0.png").unlink()
@@ -130,25 +130,25 @@ def interrupted(root: Path, number: signal.Signals) -> int:
     command = [sys.executable, "-c", SLOW, str(root)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         deadline = time.monotonic() + 240
-        while not list((root / ".descent_cache").glob("*.part")):
+        while not list((root / ".descent_cache").glob("*.tmp")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.killpg(process.pid, number)
         return process.wait(60)
 
 
-def test_interrupt_leaves_nothing(root: Path) -> None:
+def test_interrupt_leaves_no_files(root: Path) -> None:
     assert interrupted(root, signal.SIGINT) != 0
     assert list((root / ".descent_cache").iterdir()) == []
 
 
-def test_leftovers_of_a_killed_process_go_with_the_next(root: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_by_the_next(root: Path) -> None:
     assert interrupted(root, signal.SIGKILL) == -signal.SIGKILL
     assert len(opened(root).targets) == 10
     assert names(root / ".descent_cache") == ["train.json", "train.u8"]
 
 
-def test_full_disk_is_an_error_and_leaves_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_raises_and_leaves_no_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -158,7 +158,7 @@ def test_full_disk_is_an_error_and_leaves_nothing(root: Path, monkeypatch: pytes
     assert list((root / ".descent_cache").iterdir()) == []
 
 
-def test_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_process_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     context = multiprocessing.get_context("fork")
     holding, go = context.Event(), context.Event()
 
@@ -171,11 +171,11 @@ def test_one_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     process.start()
     assert holding.wait(60)
 
-    def let_go() -> None:
+    def release() -> None:
         time.sleep(0.3)
         go.set()
 
-    later = context.Process(target=let_go)
+    later = context.Process(target=release)
     later.start()
     with caplog.at_level("INFO"), locked(tmp_path):
         assert go.is_set()
@@ -190,9 +190,13 @@ def test_filesystem_without_locks(root: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("fcntl.flock", refuse)
     (root / ".descent_cache").mkdir()
-    (root / ".descent_cache" / "train-8x8-RGB-crop-0.u8.1.part").touch()
+    (root / ".descent_cache" / ".train-8x8-RGB-crop-0.u8.host.1.0a0a0a0a.tmp").touch()
     assert len(opened(root).targets) == 10
-    assert names(root / ".descent_cache") == ["train.json", "train.part", "train.u8"]  # it may be another's, at work
+    assert names(root / ".descent_cache") == [
+        "train.json",
+        "train.part",
+        "train.u8",
+    ]  # it may belong to another process that is writing
 
 
 def test_replacing_keeps_the_old_when_it_fails(tmp_path: Path) -> None:
@@ -225,16 +229,18 @@ def test_root_that_cannot_be_written_to(
     (root / ".descent_cache").write_text("a file where the folder would be, which stops the superuser too")
     with caplog.at_level("INFO"):
         assert len(opened(root).targets) == 10
-    assert "The image cache goes to" in caplog.text
+    assert "The image cache is written to" in caplog.text
     assert names(cache_folders(root, None)[1]) == ["train.json", "train.u8"]
     assert cache_folders(root, None)[1].is_relative_to(tmp_path / "home")
     monkeypatch.setattr("datamodules.folder.building.decode_all", None)
     assert len(opened(root).targets) == 10
 
 
-def test_no_place_at_all(tmp_path: Path) -> None:
+def test_no_writable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(PermissionError, match=r"no place for the image cache: .*file/a .*; set data.cache_dir"):
+    with pytest.raises(
+        PermissionError, match=r"no writable folder for the image cache: .*file/a .*; set data.cache_dir"
+    ):
         writable_folder([tmp_path / "file" / "a", tmp_path / "file" / "b"])
 
 

@@ -1,4 +1,4 @@
-"""Folders of images: what is opened, the split, the statistics, changes that are noticed, every kind of bad input."""
+"""Image folders: data sets, split, statistics, changes that are noticed, and every kind of bad input."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from datamodules import ImageFolderDataModule
 from datamodules.folder.decoding import ImageFormat, decode
+from datamodules.folder.split_cache import FolderCache
 from datamodules.memory.normalisation import pixel_statistics
 from foundation.errors import UserError
 from tests.datamodules.support import Recorder, image_folder, quiet_trainer, save_image
@@ -122,12 +123,12 @@ CHANGES = [overwrite_in_place, replace, add, remove, rename, add_below]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("patience", [10.0, 0.0])
-def test_a_change_is_noticed(change: Any, patience: float, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when there are so many images that opening does not wait for the comparison: then by the loader."""
+@pytest.mark.parametrize("wait", [10.0, 0.0])
+def test_a_change_is_noticed(change: Any, wait: float, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With many images, opening does not wait for the comparison; then the loader notices the change."""
     module(root).setup("fit")
     change(root)
-    monkeypatch.setattr("datamodules.folder.split_cache._PATIENCE", patience)
+    monkeypatch.setattr(FolderCache, "comparison_wait", wait)
     data = module(root)
     data.setup("fit")
     data.train_dataloader()
@@ -148,10 +149,10 @@ def test_a_change_between_two_fits_is_noticed(root: Path) -> None:
     assert len(data.train_set.images.targets) == 11
 
 
-def test_resumed_position_survives_a_late_discovery(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_position_survives_a_change_that_is_noticed_late(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module(root).setup("fit")
     overwrite_in_place(root)
-    monkeypatch.setattr("datamodules.folder.split_cache._PATIENCE", 0.0)
+    monkeypatch.setattr(FolderCache, "comparison_wait", 0.0)
     data = module(root)
     state = data.state_dict()
     data.setup("fit")
@@ -166,12 +167,12 @@ def test_a_touched_folder_decodes_nothing(root: Path, monkeypatch: pytest.Monkey
     module(root).setup("fit")
 
 
-def test_files_that_are_no_images_are_left_out_and_named(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_files_are_ignored_and_listed(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     (root / "train" / "cat" / "notes.txt").write_text("about cats")
     (root / "train" / "cat" / ".DS_Store").write_text("hidden")
     with caplog.at_level("INFO"):
         module(root).setup("fit")
-    assert "Left out 1 files" in caplog.text
+    assert "Ignored 1 files" in caplog.text
     assert "cat/notes.txt" in caplog.text
 
 
@@ -180,7 +181,7 @@ def damage(root: Path, count: int = 1) -> None:
         (root / "train" / "cat" / f"{i}.png").write_bytes(b"")
 
 
-def test_corrupt_image_stops_with_its_path(root: Path) -> None:
+def test_corrupt_image_stops_with_its_path_in_the_message(root: Path) -> None:
     damage(root)
     with pytest.raises(UserError, match=r"1 corrupt image in .*train: .*cat/0\.png: cannot identify"):
         module(root).setup("fit")
@@ -209,7 +210,7 @@ def test_corrupt_images_are_skipped_and_counted(root: Path) -> None:
         module(root).setup("fit")
 
 
-def test_a_class_of_corrupt_images_alone(root: Path) -> None:
+def test_a_class_with_only_corrupt_images(root: Path) -> None:
     damage(root, 5)
     with pytest.raises(UserError, match=r"all 5 images in .*cat are corrupt"):
         module(root, on_corrupt="skip").setup("fit")
@@ -218,13 +219,13 @@ def test_a_class_of_corrupt_images_alone(root: Path) -> None:
 
 def test_no_such_folder(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"pictures/train does not exist: .* there is no .*images, .* cats/"):
+    with pytest.raises(FileNotFoundError, match=r"images/train does not exist: .* there is no .*images, .* cats/"):
         _ = module(tmp_path / "images").class_names
 
 
 def test_folder_with_a_typing_error(root: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"there is no .*picturs; did you mean .*/pictures\?"):
-        _ = module(root.parent / "picturs").class_names
+    with pytest.raises(FileNotFoundError, match=r"there is no .*imges; did you mean .*/images\?"):
+        _ = module(root.parent / "imges").class_names
 
 
 def test_folder_without_train(root: Path) -> None:
@@ -251,7 +252,7 @@ def test_root_is_a_file(tmp_path: Path) -> None:
 
 def test_no_class_folders(tmp_path: Path) -> None:
     save_image(tmp_path / "train" / "0.png")
-    with pytest.raises(UserError, match=r"train has no class folders, found 0\.png"):
+    with pytest.raises(UserError, match=r"train has no class folders, it has 0\.png"):
         _ = module(tmp_path).class_names
 
 
@@ -266,13 +267,13 @@ def test_one_class_only(root: Path) -> None:
 def test_empty_class_folder(root: Path) -> None:
     (root / "train" / "eel").mkdir()
     (root / "train" / "eel" / "list.csv").touch()
-    with pytest.raises(UserError, match=r"train/eel has no images, found list\.csv: add some"):
+    with pytest.raises(UserError, match=r"train/eel has no images, it has list\.csv: add some"):
         module(root).setup("fit")
 
 
 def test_class_of_test_that_was_not_trained(root: Path) -> None:
     save_image(root / "test" / "eel" / "0.png")
-    with pytest.raises(UserError, match=r"test has classes that .*train has not: eel"):
+    with pytest.raises(UserError, match=r"test has classes that are not in .*train: eel"):
         module(root).setup("test")
 
 
@@ -286,7 +287,7 @@ def test_class_without_test_images_keeps_its_number(root: Path) -> None:
     assert data.test_set.images.targets.tolist() == [1, 1, 1]
 
 
-def test_no_test_folder_matters_to_test_alone(tmp_path: Path) -> None:
+def test_a_missing_test_folder_stops_only_test(tmp_path: Path) -> None:
     root = image_folder(tmp_path, test=0)
     module(root).setup("fit")
     with pytest.raises(FileNotFoundError, match="test does not exist"):
@@ -297,7 +298,7 @@ def test_no_test_folder_matters_to_test_alone(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"image_size": 0}, "image_size must be ≥ 1, got 0 × 0"),
-        ({"on_corrupt": "ignore"}, "on_corrupt must be 'stop' or 'skip', got 'ignore'"),
+        ({"on_corrupt": "ignore"}, "on_corrupt must be one of stop, skip; got 'ignore'"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of every colour mode, depth, orientation and size, against values worked out by hand or by torchvision."""
+"""Files of every colour mode, depth, orientation and size, against values by hand or from torchvision."""
 
 from pathlib import Path
 
@@ -85,9 +85,9 @@ def test_thirty_two_bits_within_sixteen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.full((8, 8), 70_000, dtype=np.int32), "grey values lie outside 0 to 65535"),
-        (np.full((8, 8), -1, dtype=np.int32), "grey values lie outside 0 to 65535"),
-        (np.full((8, 8), 0.5, dtype=np.float32), "floating-point numbers, whose range is not known"),
+        (np.full((8, 8), 70_000, dtype=np.int32), "grey values are outside 0 to 65535"),
+        (np.full((8, 8), -1, dtype=np.int32), "grey values are outside 0 to 65535"),
+        (np.full((8, 8), 0.5, dtype=np.float32), "floating-point numbers of unknown range"),
     ],
 )
 def test_values_without_a_known_range(values: np.ndarray, message: str, tmp_path: Path) -> None:  # type: ignore[type-arg]
@@ -193,8 +193,8 @@ def test_corrupt_files(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ((0, 8, "RGB", "crop"), "image_size must be ≥ 1, got 0 × 8"),
-        ((8, 8, "CMYK", "crop"), "mode must be 'RGB' or 'L', got 'CMYK'"),
-        ((8, 8, "RGB", "stretch"), "resize must be 'crop' or 'squash', got 'stretch'"),
+        ((8, 8, "CMYK", "crop"), "mode must be one of RGB, L; got 'CMYK'"),
+        ((8, 8, "RGB", "stretch"), "resize must be one of crop, squash; got 'stretch'"),
     ],
 )
 def test_bad_arguments(arguments: tuple[int, int, str, str], message: str) -> None:

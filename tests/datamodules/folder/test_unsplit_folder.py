@@ -1,4 +1,4 @@
-"""Class folders without train and test: parted always the same way, test images kept apart."""
+"""Class folders without train and test: always split in the same way, with the test images held out."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from datamodules import ImageFolderDataModule
-from datamodules.folder.tree import is_plain
+from datamodules.folder.tree import is_unsplit
 from datamodules.memory.normalisation import pixel_statistics
 from tests.datamodules.support import image_folder, save_image
 
 
-def plain_folder(root: Path, count: int = 10) -> Path:
+def unsplit_folder(root: Path, count: int = 10) -> Path:
     for number, name in enumerate(("cat", "dog")):
         for i in range(count):
             save_image(root / name / f"{i}.png", seed=100 * number + i)
@@ -27,8 +27,8 @@ def opened(root: Path, **options: object) -> ImageFolderDataModule:
     return data
 
 
-def test_three_parts_without_a_image_in_common(tmp_path: Path) -> None:
-    data = opened(plain_folder(tmp_path), val_share=0.25)
+def test_three_sets_without_a_common_image(tmp_path: Path) -> None:
+    data = opened(unsplit_folder(tmp_path), val_share=0.25)
     assert data.class_names == ["cat", "dog"]
     assert data.train_set is not None
     assert data.val_set is not None
@@ -45,7 +45,7 @@ def test_three_parts_without_a_image_in_common(tmp_path: Path) -> None:
 
 
 def test_the_test_images_do_not_depend_on_seeds(tmp_path: Path) -> None:
-    root = plain_folder(tmp_path)
+    root = unsplit_folder(tmp_path)
     first, second = opened(root, val_share=0.25), opened(root, val_share=0.25, split_seed=7, seed=3)
     assert first.test_set is not None
     assert second.test_set is not None
@@ -56,20 +56,21 @@ def test_the_test_images_do_not_depend_on_seeds(tmp_path: Path) -> None:
 
 
 def test_statistics_are_of_the_training_images(tmp_path: Path) -> None:
-    data = opened(plain_folder(tmp_path), val_share=0.25)
+    data = opened(unsplit_folder(tmp_path), val_share=0.25)
     expected = pixel_statistics(data.training_images().pixels)
+    assert data.train_set is not None
     assert data.statistics == expected
-    assert data.statistics != pixel_statistics(data._cache(".").images().pixels)
+    assert data.statistics != pixel_statistics(data.train_set.images.pixels)
 
 
-def test_what_counts_as_parted(tmp_path: Path) -> None:
-    assert is_plain(plain_folder(tmp_path / "plain"))
-    assert not is_plain(image_folder(tmp_path / "parted"))
-    assert not is_plain(tmp_path), "the folder above a parted one"
-    assert not is_plain(tmp_path / "nowhere")
-    assert not is_plain(tmp_path / "parted" / "train")
+def test_what_is_an_unsplit_folder(tmp_path: Path) -> None:
+    assert is_unsplit(unsplit_folder(tmp_path / "unsplit"))
+    assert not is_unsplit(image_folder(tmp_path / "split"))
+    assert not is_unsplit(tmp_path), "the folder above a split one"
+    assert not is_unsplit(tmp_path / "nowhere")
+    assert not is_unsplit(tmp_path / "split" / "train")
     (tmp_path / "bare" / "cat").mkdir(parents=True)
-    assert not is_plain(tmp_path / "bare")
+    assert not is_unsplit(tmp_path / "bare")
 
 
 def test_bad_share(tmp_path: Path) -> None:

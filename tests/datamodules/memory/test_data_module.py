@@ -1,4 +1,4 @@
-"""The common DataModule: batches by seed and epoch, what is opened when, messages."""
+"""The base data module: batches by seed and epoch, which set is opened when, messages."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules import CropFlip, ImageDataModule
 from datamodules.memory.normalisation import Normaliser, pixel_statistics
-from datamodules.memory.order import PlainOrder
+from datamodules.memory.order import EpochOrder, EvaluationOrder
 from foundation.errors import UserError
 from tests.datamodules.support import MadeUp, Recorder, made_up, quiet_trainer
 
@@ -82,29 +82,27 @@ def test_training_augments_and_evaluation_does_not() -> None:
     assert data.val_set is not None
     images, normalise = made_up(100), Normaliser(pixel_statistics(made_up(100).pixels))
     for epoch in range(2):
-        order = EpochOrderOf(data, epoch)
+        order = rows_of_epoch(data, epoch)
         expected = normalise(crop(images.pixels[order].permute(0, 3, 1, 2), order, 5, epoch))
         got = torch.cat([images for stage, at, images, _ in model.seen if (stage, at) == ("train", epoch)])
         assert torch.equal(got, expected)
-    mixed = torch.tensor(list(PlainOrder(data.val_set, mixed=True)))
-    plain = normalise(images.pixels[data.val_set.rows[mixed]].permute(0, 3, 1, 2))
+    order = torch.tensor(list(EvaluationOrder(data.val_set, shuffled=True)))
+    plain = normalise(images.pixels[data.val_set.rows[order]].permute(0, 3, 1, 2))
     validated = [images for stage, _, images, _ in model.seen if stage == "val"]
     assert torch.equal(torch.cat(validated), torch.cat([plain] * 3))  # sanity check and two epochs
     tested = torch.cat([images for stage, _, images, _ in model.seen if stage == "test"])
-    mixed = torch.tensor(list(PlainOrder(range(21), mixed=True)))
-    assert torch.equal(tested, normalise(made_up(21, seed=1).pixels[mixed].permute(0, 3, 1, 2)))
+    order = torch.tensor(list(EvaluationOrder(range(21), shuffled=True)))
+    assert torch.equal(tested, normalise(made_up(21, seed=1).pixels[order].permute(0, 3, 1, 2)))
 
 
-def EpochOrderOf(data: ImageDataModule, epoch: int) -> Tensor:  # noqa: N802 - reads like the class it builds
-    from datamodules.memory.order import EpochOrder
-
+def rows_of_epoch(data: ImageDataModule, epoch: int) -> Tensor:
     assert data.train_set is not None
     order = EpochOrder(data.train_set, data.seed)
     order.set_epoch(epoch)
     return data.train_set.rows[torch.tensor(list(order))]
 
 
-def test_the_test_set_is_opened_by_test_and_predict_alone() -> None:
+def test_only_test_and_predict_open_the_test_set() -> None:
     data, model, trainer = MadeUp(batch_size=9), Recorder(), quiet_trainer(max_epochs=1)
     trainer.fit(model, data)
     trainer.validate(model, data)
@@ -161,7 +159,7 @@ def test_given_mean_and_std_are_used() -> None:
     torch.testing.assert_close(images, batch[0].float() / 255)
 
 
-def test_overfitting_uses_the_training_images_alone() -> None:
+def test_overfit_batches_uses_training_images_only() -> None:
     data, model = MadeUp(batch_size=10), Recorder()
     quiet_trainer(max_epochs=1, overfit_batches=2, num_sanity_val_steps=0).fit(model, data)
     assert data.train_set is not None

@@ -1,10 +1,10 @@
-"""The order of an epoch: a permutation that seed and epoch decide, shared out to the ranks, resumed by skipping."""
+"""Order of an epoch: a permutation by seed and epoch, divided among the ranks, resumed by skipping."""
 
 import pytest
 import torch
 from scipy import stats
 
-from datamodules.memory.order import EpochOrder, PlainOrder
+from datamodules.memory.order import EpochOrder, EvaluationOrder
 
 
 def in_epoch(order: EpochOrder, epoch: int) -> list[int]:
@@ -23,18 +23,18 @@ def test_ranks_share_one_order(count: int, processes: int) -> None:
     assert together == whole[: count // processes * processes]
 
 
-def test_what_sits_out_changes() -> None:
+def test_other_samples_are_left_out_in_each_epoch() -> None:
     order = EpochOrder(range(5), seed=0, num_replicas=2, rank=0), EpochOrder(range(5), seed=0, num_replicas=2, rank=1)
     out = {(set(range(5)) - set(in_epoch(order[0], e)) - set(in_epoch(order[1], e))).pop() for e in range(40)}
     assert out == set(range(5))
 
 
-def test_every_place_is_as_likely() -> None:
+def test_every_position_is_equally_likely() -> None:
     places = torch.tensor([in_epoch(EpochOrder(range(6), seed=1), epoch).index(2) for epoch in range(3_000)])
     assert stats.chisquare(torch.bincount(places, minlength=6).numpy()).pvalue > 1e-4
 
 
-def test_seed_and_epoch_decide_and_nothing_else() -> None:
+def test_order_depends_on_seed_and_epoch_only() -> None:
     torch.manual_seed(0)
     one = in_epoch(EpochOrder(range(50), seed=1), 2)
     state = torch.get_rng_state()
@@ -47,7 +47,7 @@ def test_seed_and_epoch_decide_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("done", [0, 1, 7, 50])
-def test_skips_what_is_done_in_that_epoch_alone(done: int, processes: int) -> None:
+def test_skips_done_samples_in_the_resumed_epoch_only(done: int, processes: int) -> None:
     fresh = EpochOrder(range(100), 0, processes, 0)
     resumed = EpochOrder(range(100), 0, processes, 0, resume=(4, done))
     for epoch in (0, 3, 4, 5):
@@ -57,8 +57,8 @@ def test_skips_what_is_done_in_that_epoch_alone(done: int, processes: int) -> No
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 7])
 @pytest.mark.parametrize("count", [7, 21, 100])
-def test_plain_order_gives_each_sample_to_one_rank(count: int, processes: int) -> None:
-    orders = [PlainOrder(range(count), processes, rank) for rank in range(processes)]
+def test_evaluation_gives_each_sample_to_one_rank(count: int, processes: int) -> None:
+    orders = [EvaluationOrder(range(count), processes, rank) for rank in range(processes)]
     parts = [list(order) for order in orders]
     assert sorted(index for part in parts for index in part) == list(range(count))
     assert [len(order) for order in orders] == [len(part) for part in parts]
@@ -66,10 +66,10 @@ def test_plain_order_gives_each_sample_to_one_rank(count: int, processes: int) -
 
 
 @pytest.mark.parametrize("processes", [1, 3])
-def test_mixed_evaluation_has_each_once_in_one_order_whose_beginning_stands_for_all(processes: int) -> None:
+def test_shuffled_evaluation_has_each_sample_once_and_a_representative_beginning(processes: int) -> None:
     count = 1000
-    orders = [list(PlainOrder(range(count), processes, rank, mixed=True)) for rank in range(processes)]
+    orders = [list(EvaluationOrder(range(count), processes, rank, shuffled=True)) for rank in range(processes)]
     assert sorted(row for order in orders for row in order) == list(range(count))
-    assert orders == [list(PlainOrder(range(count), processes, rank, mixed=True)) for rank in range(processes)]
-    first = [row * 10 // count for row in orders[0][:100]]  # of ten classes that lie one after the other
+    assert orders == [list(EvaluationOrder(range(count), processes, rank, shuffled=True)) for rank in range(processes)]
+    first = [row * 10 // count for row in orders[0][:100]]  # of ten classes in sequence
     assert all(2 <= first.count(label) <= 20 for label in range(10))

@@ -1,4 +1,4 @@
-"""Two real processes: training shares the images, evaluation sees each exactly once, nobody waits for ever."""
+"""Two processes: training divides the images, evaluation loads each exactly once, and neither process blocks."""
 
 import os
 from pathlib import Path
@@ -18,12 +18,12 @@ from foundation.errors import UserError
 from tests.datamodules.memory.test_resume import SaveEverywhere
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
-PATIENCE = 240  # seconds, on a machine that does much else
+TIMEOUT = 240  # seconds, enough on a busy machine
 Seen = list[tuple[str, int, Tensor, Tensor]]
 
 
 class Normed(Recorder):
-    """With a BatchNorm, whose buffers DDP sends round: what would hang if a rank had no validation batch at all."""
+    """A BatchNorm, whose buffers DDP broadcasts: it would block if a rank had no validation batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Normed(Recorder):
 
 
 class StartedElsewhere(LightningEnvironment):
-    """Processes that the test has started and joined."""
+    """Environment of processes that the test has started."""
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -65,12 +65,12 @@ def run(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[list[Seen]]:
-    """What both ranks saw: fitted, tested, resumed in the middle of the second epoch."""
+    """The batches of both ranks: fitted, tested, resumed in the middle of the second epoch."""
     folder = tmp_path_factory.mktemp("ranks")
     context = start_processes(run, (str(folder),), nprocs=2, join=False, start_method="spawn")
     assert context is not None
     try:
-        assert context.join(timeout=PATIENCE) or context.join(timeout=PATIENCE), "the ranks wait for each other"
+        assert context.join(timeout=TIMEOUT) or context.join(timeout=TIMEOUT), "the ranks wait for each other"
     finally:
         for process in context.processes:
             process.kill()
@@ -85,7 +85,7 @@ def as_set(images: Tensor) -> list[bytes]:
     return sorted(image.contiguous().numpy().tobytes() for image in images)
 
 
-def test_training_is_shared(ranks: list[list[Seen]]) -> None:
+def test_training_is_divided(ranks: list[list[Seen]]) -> None:
     alone = data(seed=3)
     alone.setup("fit")
     assert alone.train_set is not None
@@ -128,7 +128,7 @@ def test_resumed_in_the_middle_of_an_epoch(ranks: list[list[Seen]]) -> None:
 
 
 class Many:
-    """Stands for a trainer of 12 processes."""
+    """Stand-in for a trainer of 12 processes."""
 
     world_size, global_rank = 12, 3
 
@@ -137,7 +137,7 @@ def test_fewer_images_than_processes() -> None:
     module = data()
     module.setup("fit")
     module.trainer = Many()  # type: ignore[assignment]
-    with pytest.raises(UserError, match="11 validation images cannot be shared out to 12 processes"):
+    with pytest.raises(UserError, match="11 validation images cannot be divided among 12 processes"):
         module.val_dataloader()
 
 

@@ -1,4 +1,4 @@
-"""A run that is resumed at any batch sees what the uninterrupted run saw, to the bit."""
+"""A run resumed at any batch gets exactly the batches of the uninterrupted run."""
 
 import copy
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_resumed_twice(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]],
     assert_continues(trained(model), whole[10:])
 
 
-def test_when_the_length_is_asked_for_before_the_loops_are_restored(
+def test_when_the_run_length_is_read_before_the_loops_are_restored(
     reference: tuple[Path, list[tuple[int, Tensor, Tensor]]],
 ) -> None:
     class Asks(Recorder):
@@ -122,28 +122,28 @@ def test_saved_after_the_end_and_trained_longer(
     assert_continues(trained(model), whole[BATCHES:])
 
 
-def test_given_seed_beats_the_checkpoint_and_says_so(
+def test_given_seed_is_used_with_a_warning(
     reference: tuple[Path, list[tuple[int, Tensor, Tensor]]],
 ) -> None:
     folder, whole = reference
     model = Recorder()
-    with pytest.warns(UserWarning, match=r"data.seed is 5, the checkpoint's 11: going on with the one given"):
+    with pytest.warns(UserWarning, match=r"data.seed is 5, the checkpoint's is 11: using data.seed"):
         quiet_trainer(max_epochs=EPOCHS).fit(model, data(seed=5), ckpt_path=folder / "3.ckpt")
     assert not torch.equal(trained(model)[0][1], whole[3][1])
 
 
-def test_other_batch_size_says_so_and_shows_the_rest_once(
+def test_other_batch_size_warns_and_loads_the_rest_once(
     reference: tuple[Path, list[tuple[int, Tensor, Tensor]]],
 ) -> None:
     folder, whole = reference
     model = Recorder()
-    with pytest.warns(UserWarning, match="stands after 4 batches of 15 on 1 process.* not the same run"):
+    with pytest.warns(UserWarning, match="saved after 4 batches of 15 on 1 process.* not the same run"):
         quiet_trainer(max_epochs=1).fit(model, data(batch_size=5), ckpt_path=folder / "4.ckpt")
     rest = torch.cat([images for _, images, _ in whole[4:BATCHES]])
     assert torch.equal(torch.cat([images for _, images, _ in trained(model)]), rest)
 
 
-def test_normalisation_travels_with_the_checkpoint(
+def test_normalisation_is_in_the_checkpoint(
     reference: tuple[Path, list[tuple[int, Tensor, Tensor]]], tmp_path: Path
 ) -> None:
     trainer, model = quiet_trainer(max_epochs=1), Recorder()
@@ -157,20 +157,20 @@ def test_normalisation_travels_with_the_checkpoint(
     assert given.statistics == ((0.5,) * 3, (0.5,) * 3)
 
 
-def test_other_split_says_so(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
+def test_other_split_warns(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
     folder, _ = reference
     with pytest.warns(UserWarning, match="The validation images are not those of the checkpoint's run"):
         quiet_trainer().validate(Recorder(), data(split_seed=3), ckpt_path=folder / "3.ckpt")
 
 
-def test_a_copy_trained_beside_changes_nothing(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
-    """As a search for the learning rate does when a resumed fit begins."""
+def test_training_a_copy_changes_nothing(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
+    """As the learning rate finder does at the start of a resumed fit."""
 
     class Search(Callback):
         def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-            twin = copy.copy(trainer.datamodule)  # type: ignore[attr-defined]
-            twin.trainer = None
-            quiet_trainer(max_epochs=1).fit(Recorder(), twin)
+            copied = copy.copy(trainer.datamodule)  # type: ignore[attr-defined]
+            copied.trainer = None
+            quiet_trainer(max_epochs=1).fit(Recorder(), copied)
 
     folder, whole = reference
     model = Recorder()
@@ -178,7 +178,7 @@ def test_a_copy_trained_beside_changes_nothing(reference: tuple[Path, list[tuple
     assert_continues(trained(model), whole[8:])
 
 
-def test_state_is_plain(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
+def test_state_holds_plain_numbers(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]) -> None:
     folder, _ = reference
     checkpoint = torch.load(folder / "8.ckpt", weights_only=True)
     state = checkpoint["MadeUp"]
@@ -189,12 +189,13 @@ def test_state_is_plain(reference: tuple[Path, list[tuple[int, Tensor, Tensor]]]
 @pytest.mark.parametrize(
     ("batch_size", "processes", "samples"), [(15, 1, 60), (5, 1, 60), (40, 1, 40), (15, 2, 30), (7, 2, 28), (61, 1, 0)]
 )
-def test_whole_batches_that_are_left_out(batch_size: int, processes: int, samples: int) -> None:
+def test_samples_to_skip(batch_size: int, processes: int, samples: int) -> None:
     assert Position(0, 4, 15, 1).samples(batch_size, processes) == samples
 
 
-def test_nothing_done_fits_any_batch_size() -> None:
-    assert Position().fits(64, 8)
-    assert Position(3, 0, 15, 1).fits(64, 8)
-    assert not Position(3, 1, 15, 1).fits(64, 1)
-    assert not Position(3, 1, 15, 1).fits(15, 2)
+def test_an_epoch_start_can_be_resumed_with_any_batch_size() -> None:
+    assert Position().mismatch(64, 8) is None
+    assert Position(3, 0, 15, 1).mismatch(64, 8) is None
+    assert Position(3, 1, 15, 1).mismatch(15, 1) is None
+    assert Position(3, 1, 15, 1).mismatch(64, 1)
+    assert Position(3, 1, 15, 1).mismatch(15, 2)

@@ -1,4 +1,4 @@
-"""The stratified split: shares, seeds, nothing in both, one line for a class that is too small."""
+"""Stratified split: shares, seeds, disjoint sets, and an error for a class that is too small."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def test_seed_decides() -> None:
     assert not torch.equal(one, other)
 
 
-def test_not_the_first_or_last_of_a_class() -> None:
+def test_every_row_of_a_class_is_equally_likely() -> None:
     chosen = torch.zeros(155)
     for seed in range(400):
         chosen[stratified_split(TARGETS, 0.1, seed, NAMES)[1]] += 1

@@ -21,7 +21,7 @@ from tests.descent.helpers import SHORT, refused, run
         (["--model.network=NoSuch"], r"model\.network: NoSuch is neither a file nor a class path"),
         (["--model.network=torch.nn.Convv2d"], r"model\.network: torch\.nn has no Convv2d\. Did you mean Conv2d\?"),
         (["--model.network=nowhere.Net"], r"model\.network: no module named nowhere\. A class of your own is looked up in"),
-        (["--model.network=torch.optim.SGD"], r"model\.network: torch\.optim\.SGD is no Module"),
+        (["--model.network=torch.optim.SGD"], r"model\.network: torch\.optim\.SGD is not a subclass of Module"),
         (["--model.optimizer=SGDD"], r"model\.optimizer: SGDD is neither .* Did you mean optimizers/sgd\.yaml\?"),
         (["--model.loss=losses/focl.yaml"], r"preset not found: losses/focl\.yaml\. Did you mean losses/focal\.yaml\?"),
         (["--model.scheduler=torch.optim.lr_scheduler.StepLR"], r"StepLR needs step_size; give it as --model\.scheduler\.step_s"),

@@ -127,7 +127,7 @@ def test_mistakes(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureF
     Path("empty.csv").touch()
     pd.DataFrame({"loss": [1.0]}).to_csv("other.csv", index=False)
     assert "no column 'val/loss'; there are loss." in refused([*plateau, "--validation=other.csv"], capsys)
-    assert "empty.csv is no CSV table" in refused([*plateau, "--validation=empty.csv"], capsys)
+    assert "empty.csv is not a CSV table" in refused([*plateau, "--validation=empty.csv"], capsys)
     assert "nowhere.csv" in refused([*plateau, "--validation=nowhere.csv"], capsys)
     warmup = [*SCHEDULE, "--model.scheduler.fraction=null", "--model.scheduler.steps=500"]
     assert "Warmup: steps: 500 (500 steps) is not shorter than the run of 6" in refused(warmup, capsys)

@@ -1,4 +1,4 @@
-"""A trained run over a small folder of images, made once; commands run in a folder of their own."""
+"""A run trained on a small folder of images, once per session; each test runs in its own working folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.descent.inference.support import COLOURS, image
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run and its images."""
+    """The folder of a trained run and that of its images."""
 
     run: Path
     images: Path
@@ -28,7 +28,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
-    """Three classes of noisy colours, 20 × 24 pixels; a network that knows them rather well."""
+    """Three classes of noisy colours, 20 × 24 pixels, and a network that classifies most of them correctly."""
     root = tmp_path_factory.mktemp("colours")
     for split, count in (("train", 30), ("test", 12)):
         for number, name in enumerate(COLOURS):

@@ -1,4 +1,4 @@
-"""Images that a small network learns in seconds, but not without mistakes."""
+"""Images that a small network learns in seconds, with some mistakes."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ COLOURS = {"blue": (90, 90, 150), "green": (90, 150, 90), "red": (150, 90, 90)}
 
 
 def image(path: Path, number: int, seed: int) -> Path:
-    """An image of 20 × 24 pixels in a noisy colour; some nearly grey."""
+    """Save an image of 20 × 24 pixels in a noisy colour; some are nearly grey."""
     path.parent.mkdir(parents=True, exist_ok=True)
     g = np.random.default_rng([number, seed])
     strength = g.uniform(-0.2, 1.0)

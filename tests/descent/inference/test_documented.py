@@ -1,4 +1,4 @@
-"""The README's four commands and those of docs/using_a_trained_network.md, word by word, on a few small images."""
+"""Run the README's four commands and those of docs/using_a_trained_network.md, as written, on a few small images."""
 
 import csv
 import json
@@ -29,23 +29,23 @@ def commands(text: str) -> list[str]:
     return re.findall(r"^    descent (.*)$", text, re.MULTILINE)
 
 
-def test_what_is_documented_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One test, as pytest-xdist would make a fixture's run in each of its processes."""
+def test_the_documented_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test, because pytest-xdist would train a fixture's run in each of its processes."""
     for number, name in enumerate(("cat", "dog")):
         for i in range(20):
             image(Path("images", name, f"{i}.png"), number, i)
         image(Path("labelled", name, "1.jpg"), number, 100)
     image(Path("new_images", "a.png"), 0, 200)
-    part = README.partition("## From a folder of images to a network in use")[2].partition("\n## ")[0]
+    part = README.partition("## Your own images, in four commands")[2].partition("\n## ")[0]
     assert [command.split()[0] for command in commands(part)] == ["fit", "evaluate", "predict", "export"]
     for command in commands(part):
         cli.main([*shlex.split(command), *(SHORT if command.startswith("fit") else [])])
-    _look_at_what_the_four_commands_leave(Path("runs/pictures/0"))
-    _go_through_the_guide(commands(part))
-    _ask_the_server()
+    _check_the_files_of_the_four_commands(Path("runs/pictures/0"))
+    _run_the_commands_of_the_guide(commands(part))
+    _query_the_server()
 
 
-def _look_at_what_the_four_commands_leave(run: Path) -> None:
+def _check_the_files_of_the_four_commands(run: Path) -> None:
     found = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert found["samples"] == 8, "a fifth of forty"
     assert found["class_names"] == ["cat", "dog"]
@@ -55,7 +55,7 @@ def _look_at_what_the_four_commands_leave(run: Path) -> None:
     assert onnxruntime.InferenceSession(str(run / "model.onnx")).get_inputs()[0].name == "images"
 
 
-def _go_through_the_guide(done: list[str]) -> None:
+def _run_the_commands_of_the_guide(done: list[str]) -> None:
     others = [command for command in commands(GUIDE) if command not in done]
     assert len(others) == 2
     for command in others:
@@ -67,7 +67,7 @@ def _go_through_the_guide(done: list[str]) -> None:
     assert tuple(names["probabilities"].shape) == (3, 2)
 
 
-def _ask_the_server() -> None:
+def _query_the_server() -> None:
     words = ["--images", "labelled", "images/cat/3.png", "--out", "served", "--trainer.precision", "32-true"]
     cli.main(["predict", "--ckpt_path", "runs/pictures", *words])
     with Path("served/predictions.csv").open() as file:
@@ -76,14 +76,14 @@ def _ask_the_server() -> None:
     with served() as address:
         for row in rows:
             with urllib.request.urlopen(address, data=Path(row["path"]).read_bytes(), timeout=60) as reply:
-                answer = json.loads(reply.read())
-            assert set(answer) == {"cat", "dog"}
-            assert answer[row["class"]] == pytest.approx(float(row["probability"]), abs=1e-4)
+                probabilities = json.loads(reply.read())
+            assert set(probabilities) == {"cat", "dog"}
+            assert probabilities[row["class"]] == pytest.approx(float(row["probability"]), abs=1e-4)
 
 
 @contextmanager
 def served() -> Iterator[str]:
-    """The script as a process that has neither torch nor Descent."""
+    """Run the script in a process that can import neither torch nor Descent."""
     Path("serve.py").write_text("import sys\nsys.modules['torch'] = sys.modules['cli'] = None\n" + SERVER)
     command = [sys.executable, "serve.py", "runs/pictures/0/model.onnx", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
@@ -94,5 +94,5 @@ def served() -> Iterator[str]:
             server.kill()
 
 
-def test_the_script_has_some_twenty_lines() -> None:
+def test_the_script_has_about_twenty_lines() -> None:
     assert sum(bool(line.strip()) for line in SERVER.splitlines()) <= 24

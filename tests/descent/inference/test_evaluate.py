@@ -1,4 +1,4 @@
-"""`descent evaluate`: its numbers against scikit-learn, torchmetrics, statsmodels and by hand; its messages."""
+"""`descent evaluate`: numbers compared with scikit-learn, torchmetrics, statsmodels and by hand; messages."""
 
 import csv
 import json
@@ -28,8 +28,8 @@ from tests.descent.helpers import refused
 from tests.descent.inference.conftest import TrainedRun
 
 
-def made_up(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits that are too sure of themselves, and the truth."""
+def random_logits(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return overconfident logits and the true classes."""
     g = torch.Generator().manual_seed(seed)
     targets = torch.randint(0, classes, (count,), generator=g)
     logits = torch.randn(count, classes, generator=g, dtype=torch.float64)
@@ -38,17 +38,17 @@ def made_up(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Te
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 7), (7, 7), (8, 10), (8798, 10000), (1, 1)])
-def test_the_interval_is_wilsons(right: int, count: int) -> None:
+def test_the_interval_equals_statsmodels(right: int, count: int) -> None:
     np.testing.assert_allclose(
         wilson_interval(right, count), proportion_confint(right, count, method="wilson"), atol=1e-12
     )
 
 
-def test_scores_are_scikit_learns() -> None:
-    logits, targets = made_up()
+def test_scores_equal_scikit_learn() -> None:
+    logits, targets = random_logits()
     choices = logits.argmax(1)
-    choices[choices == 3] = 2  # a class that is never the answer
-    targets[targets == 4] = 0  # and one that is never true
+    choices[choices == 3] = 2  # a class that is never predicted
+    targets[targets == 4] = 0  # and a class without samples
     confusion = multiclass_confusion_matrix(choices, targets, 5)
     np.testing.assert_array_equal(confusion, sk.confusion_matrix(targets, choices, labels=range(5)))
     scores = class_scores(confusion, list("abcde"))
@@ -60,20 +60,20 @@ def test_scores_are_scikit_learns() -> None:
 
 
 def test_scores_by_hand() -> None:
-    # true a: 3 as a, 1 as b; true b: 2 as a, 4 as b
+    # true a: 3 predicted as a, 1 as b; true b: 2 as a, 4 as b
     first, second = class_scores(torch.tensor([[3, 1], [2, 4]]), ["a", "b"])
     assert (first.precision, first.recall) == (3 / 5, 3 / 4)
     assert (second.precision, second.recall) == (4 / 5, 4 / 6)
     assert second.f1 == pytest.approx(2 * (4 / 5) * (4 / 6) / (4 / 5 + 4 / 6))
 
 
-def test_calibration_error_is_torchmetrics_and_by_hand() -> None:
-    logits, targets = made_up()
+def test_calibration_error_equals_torchmetrics_and_a_hand_computation() -> None:
+    logits, targets = random_logits()
     probabilities = logits.softmax(1)
     sure, choices = probabilities.max(1)
     expected = MulticlassCalibrationError(5, n_bins=15, norm="l1")(probabilities, targets)
     assert calibration_bins(sure, choices == targets).ece == pytest.approx(float(expected), abs=1e-7)
-    # two bins of ten: 0.95 with 1 of 2 right, 0.55 with 2 of 2 right: (0.45 + 0.45) / 2
+    # two of ten bins: 0.95 with 1 of 2 correct, 0.55 with 2 of 2 correct: (0.45 + 0.45) / 2
     hand = calibration_bins(torch.tensor([0.95, 0.95, 0.55, 0.55]), torch.tensor([True, False, True, True]), bins=10)
     assert hand.ece == pytest.approx(0.45, abs=1e-6)
     assert hand.counts.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
@@ -81,28 +81,28 @@ def test_calibration_error_is_torchmetrics_and_by_hand() -> None:
     assert ends.ece == 0.0
 
 
-def test_the_temperature_is_where_the_gradient_is_zero() -> None:
-    logits, targets = made_up(2000)
+def test_the_gradient_at_the_temperature_is_zero() -> None:
+    logits, targets = random_logits(2000)
     found = fit_temperature(logits.log_softmax(1), targets)
     inverse = torch.tensor(1 / found.value, dtype=torch.float64, requires_grad=True)
     cross_entropy(logits * inverse, targets).backward()
     assert inverse.grad is not None
     assert abs(float(inverse.grad)) < 1e-5
-    assert found.value > 1.5, "they were made too sure of themselves"
+    assert found.value > 1.5, "the logits are overconfident"
     assert not found.at_search_limit
     assert mean_nll(apply_temperature(logits.log_softmax(1), found.value), targets) == pytest.approx(
         float(cross_entropy(logits / found.value, targets))
     )
 
 
-def test_a_temperature_that_nothing_holds_says_so() -> None:
+def test_a_temperature_at_the_search_limit_is_reported() -> None:
     targets = torch.tensor([0, 1, 0, 1])
     logits = torch.nn.functional.one_hot(targets, 2).double()
     assert fit_temperature(logits.log_softmax(1), targets).at_search_limit
 
 
 @pytest.mark.parametrize("loss", [None, ProbabilityBCELoss()])
-def test_log_probabilities_of_yes_and_no(loss: torch.nn.Module | None) -> None:
+def test_log_probabilities_of_a_binary_classifier(loss: torch.nn.Module | None) -> None:
     module = BinaryClassifier(torch.nn.Linear(3, 1), optimizer=torch.optim.SGD, loss=loss)
     output = module(torch.randn(50, 3))
     found = module.log_probabilities(output)
@@ -118,20 +118,20 @@ def test_a_labelled_folder(colours: TrainedRun, capsys: pytest.CaptureFixture[st
     folder = colours.run / "evaluation"
     assert printed == json.loads((folder / "evaluation.json").read_text())
     with (folder / "answers.csv").open() as file:
-        answers = list(csv.DictReader(file))
-    truth, said = [row["true_class"] for row in answers], [row["class"] for row in answers]
-    assert [Path(row["sample"]).parent.name for row in answers] == truth
-    assert printed["accuracy"] == sk.accuracy_score(truth, said)
-    assert printed["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"))
-    assert printed["confusion"] == sk.confusion_matrix(truth, said).tolist()
-    assert 0.5 < printed["accuracy"] < 1, "the page is to show mistakes"
+        rows = list(csv.DictReader(file))
+    truth, predicted = [row["true_class"] for row in rows], [row["class"] for row in rows]
+    assert [Path(row["sample"]).parent.name for row in rows] == truth
+    assert printed["accuracy"] == sk.accuracy_score(truth, predicted)
+    assert printed["f1_macro"] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
+    assert printed["confusion"] == sk.confusion_matrix(truth, predicted).tolist()
+    assert 0.5 < printed["accuracy"] < 1, "the page must show mistakes"
     assert printed["calibration"]["fitted_on"] == 27
     page = (folder / "evaluation.html").read_text()
     assert f"Accuracy {printed['accuracy']:.2%}: {printed['right']} of 36 samples are classified correctly" in page
     assert page.count("<img ") == 36 - printed["right"]
 
 
-def test_the_runs_own_test_data_measures_as_descent_test(colours: TrainedRun) -> None:
+def test_accuracy_on_the_test_data_equals_descent_test(colours: TrainedRun) -> None:
     done = cli.main(["test", "--ckpt_path", str(colours.run)])
     cli.main(["evaluate", "--ckpt_path", str(colours.run), "--out", "own"])
     found = json.loads(Path("own/evaluation.json").read_text())
@@ -139,7 +139,7 @@ def test_the_runs_own_test_data_measures_as_descent_test(colours: TrainedRun) ->
     assert found["remarks"] == ["Evaluated on the run's own test data."]
 
 
-def test_a_part_of_the_classes_and_corrupt_files(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_classes_and_corrupt_files(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(colours.images / "test" / "red", "some/red")
     Path("some/red/broken.png").write_bytes(b"x")
     Path("some/blue").mkdir()
@@ -174,7 +174,7 @@ def test_a_part_of_the_classes_and_corrupt_files(colours: TrainedRun, capsys: py
         (["red"], r"no images in the class folders of x: red"),
     ],
 )
-def test_folders_that_do_not_fit(
+def test_wrong_class_folders(
     colours: TrainedRun, folders: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("x").mkdir()
@@ -183,7 +183,7 @@ def test_folders_that_do_not_fit(
     assert re.search(said, refused(["evaluate", "--ckpt_path", str(colours.run), "--images", "x"], capsys))
 
 
-def test_words_that_do_not_fit(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
     def line(*words: str) -> str:
         return refused(["evaluate", *words], capsys)
 
@@ -197,7 +197,7 @@ def test_words_that_do_not_fit(colours: TrainedRun, capsys: pytest.CaptureFixtur
 
 
 def test_many_classes_are_a_figure_and_names_are_escaped() -> None:
-    logits, targets = made_up(400, classes=30)
+    logits, targets = random_logits(400, classes=30)
     names = [f"<b>{number}" for number in range(30)]
     outputs = LabelledPredictions(
         logits.log_softmax(1), logits.argmax(1), targets, [str(i) for i in range(400)], None, {}
@@ -206,3 +206,12 @@ def test_many_classes_are_a_figure_and_names_are_escaped() -> None:
     assert "<b>" not in page
     assert 'id="map"' in page
     assert "<img" not in page
+
+
+def test_a_tie_of_confusions_is_stated() -> None:
+    classes, targets = torch.tensor([0, 1, 2, 1, 0]), torch.tensor([0, 1, 2, 0, 1])
+    log_probabilities = torch.full((5, 3), 1 / 3, dtype=torch.float64).log()
+    predictions = LabelledPredictions(log_probabilities, classes, targets, list("abcde"), None, {})
+    page = evaluation_page(Evaluation(predictions, ["x", "y", "z"]), "n")
+    expected = "x is predicted as y (1 of 5 samples); other pairs of classes that are confused as often: 1."
+    assert expected in page

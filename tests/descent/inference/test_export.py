@@ -1,4 +1,4 @@
-"""`descent export`: files that answer as the checkpoint, for any number of images, or no file."""
+"""`descent export`: the file gives the checkpoint's probabilities for any batch size, or it is not written."""
 
 import json
 import re
@@ -28,7 +28,7 @@ from tests.descent.inference.conftest import TrainedRun
 
 
 def expected(colours: TrainedRun, pixels: Tensor) -> Tensor:
-    """What the checkpoint answers in float32, by the run's own normalisation and Lightning's module."""
+    """Compute the checkpoint's probabilities in float32 with the run's own normalisation and Lightning's module."""
     trained = load_trained_network(str(colours.run), ["--trainer.precision=32-true"])
     images, _ = trained.data.prepare_batch((pixels.permute(0, 3, 1, 2), pixels, pixels), training=False)  # type: ignore[attr-defined]
     with torch.no_grad():
@@ -88,10 +88,10 @@ def test_torch(colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     refuse_a_file_that_differs(words, monkeypatch, capsys)
 
 
-@pytest.mark.parametrize("kind", ["yes or no", "two logits", "probabilities", "labels"])
+@pytest.mark.parametrize("kind", ["one logit", "two logits", "probabilities", "labels"])
 def test_other_tasks(kind: str) -> None:
     torch.manual_seed(0)
-    network = SmallCNN(num_classes={"yes or no": 1, "two logits": 2, "probabilities": 1}.get(kind, 3), width=2)
+    network = SmallCNN(num_classes={"one logit": 1, "two logits": 2, "probabilities": 1}.get(kind, 3), width=2)
     module: Any = BinaryClassifier(network, torch.optim.SGD, ProbabilityBCELoss() if kind == "probabilities" else None)
     if kind == "labels":
         module = MultilabelClassifier(network, torch.optim.SGD, num_labels=3)
@@ -100,7 +100,7 @@ def test_other_tasks(kind: str) -> None:
     run = trace(model, torch.cat([first, first])).module()
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
     for pixels in (first, *others):
-        values = (pixels.int() * 16 + 127) // 255  # as data of 16 levels has them
+        values = (pixels.int() * 16 + 127) // 255  # as in data with 16 levels
         with torch.no_grad():
             output = network.eval()(((values / 255 - mean) / std).permute(0, 3, 1, 2))
         if kind == "labels":
@@ -112,7 +112,7 @@ def test_other_tasks(kind: str) -> None:
         np.testing.assert_allclose(run(pixels).detach(), wanted, atol=1e-5)
 
 
-class _Undecided(nn.Module):
+class _ValueDependent(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.layer = nn.Linear(3, num_classes)
@@ -122,15 +122,15 @@ class _Undecided(nn.Module):
         return self.layer(means if means.sum() > 0 else -means)
 
 
-def test_a_network_that_looks_at_values() -> None:
+def test_control_flow_that_depends_on_values() -> None:
     from lightning_modules import ImageClassifier
 
-    model = ExportedClassifier(ImageClassifier(_Undecided(2), torch.optim.SGD), (0.5,) * 3, (0.2,) * 3)
-    with pytest.raises(UserError, match=r"torch\.export cannot trace _Undecided: .*cannot be exported"):
+    model = ExportedClassifier(ImageClassifier(_ValueDependent(2), torch.optim.SGD), (0.5,) * 3, (0.2,) * 3)
+    with pytest.raises(UserError, match=r"torch\.export cannot trace _ValueDependent: .*cannot be exported"):
         trace(model, torch.zeros(2, 8, 8, 3, dtype=torch.uint8))
 
 
-def test_what_is_not_there(
+def test_missing_arguments_and_packages(
     colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def line(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""Checkpoints and modules that a command cannot use end in a line."""
+"""Checkpoints, modules and data that a command cannot use give a one-line error; predictions of each task."""
 
 import multiprocessing
 import os
@@ -36,7 +36,7 @@ def trained(module: Any, data: Any = None) -> TrainedNetwork:
     return TrainedNetwork(module, data, trainer, Path("best.ckpt"), None)
 
 
-def test_modules_that_do_not_choose() -> None:
+def test_modules_of_other_tasks() -> None:
     network = torch.nn.Linear(4, 3)
     numbers, labels = Regressor(network, torch.optim.SGD), MultilabelClassifier(network, torch.optim.SGD, num_labels=3)
     with pytest.raises(UserError, match=r"best\.ckpt holds a Regressor, which predicts neither classes nor labels"):
@@ -54,7 +54,7 @@ def test_data_without_images() -> None:
         image_format(trained(module, BreastCancerDataModule()))
 
 
-def test_a_fit_ends_with_what_can_be_done() -> None:
+def test_a_fit_ends_with_the_next_commands() -> None:
     network = torch.nn.Linear(4, 3)
     labels = uses_of("x", MultilabelClassifier(network, torch.optim.SGD, num_labels=3))
     assert [line.split()[0] for line in labels] == ["predict", "export"]
@@ -62,19 +62,19 @@ def test_a_fit_ends_with_what_can_be_done() -> None:
     assert [line.split()[0] for line in classes] == ["evaluate", "predict", "export"]
 
 
-def test_images_of_files_are_brought_to_the_datas_levels() -> None:
+def test_pixels_of_files_are_scaled_to_the_levels_of_the_data() -> None:
     data = DigitsDataModule(mean=[0.0], std=[1.0])
     predictor = Predictor(trained(ImageClassifier(SmallCNN(width=2, in_channels=1), torch.optim.SGD), data))
     seen: list[torch.Tensor] = []
     predictor.module = lambda inputs: seen.append(inputs) or inputs  # type: ignore[assignment,func-returns-value]
     predictor.forward_pixels(torch.tensor([0, 8, 16, 128, 255], dtype=torch.uint8).expand(1, 8, 5).unsqueeze(3))
     values = (seen[0][0, 0, 0] * 255).round().int().tolist()
-    assert values == [0, 1, 1, 8, 16], "255 is white, which the scans have as 16"
+    assert values == [0, 1, 1, 8, 16], "255 is white, which is 16 in the digits"
 
 
-def test_answers_by_threshold_and_labels() -> None:
-    yes_or_no = BinaryClassifier(torch.nn.Linear(2, 1), torch.optim.SGD, threshold=0.8)
-    found = predictions_from_output(yes_or_no, torch.tensor([0.7, 0.9]).logit())
+def test_predictions_by_threshold_and_labels() -> None:
+    binary = BinaryClassifier(torch.nn.Linear(2, 1), torch.optim.SGD, threshold=0.8)
+    found = predictions_from_output(binary, torch.tensor([0.7, 0.9]).logit())
     assert found.classes.tolist() == [[0, 1], [1, 0]]
     torch.testing.assert_close(found.probabilities, torch.tensor([[0.3, 0.7], [0.9, 0.1]]))
     labels = MultilabelClassifier(torch.nn.Linear(2, 3), torch.optim.SGD, num_labels=3, threshold=0.5)

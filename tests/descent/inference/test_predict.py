@@ -1,4 +1,4 @@
-"""`descent predict --images`: what the run's own loop would answer, for any file, with the corrupt ones listed."""
+"""`descent predict --images`: the same predictions as Lightning's loop, any image file, a list of corrupt files."""
 
 import csv
 import re
@@ -13,9 +13,11 @@ from PIL import Image
 import cli
 from benchmarks import predict as benchmark
 from datamodules.folder.decoding import ImageFormat, decode
+from descent.inference.classifiers import Predictions
 from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.prediction.image_files import find_images
-from descent.inference.prediction.page import spread
+from descent.inference.prediction.page import prediction_page, spread
+from descent.inference.prediction.prediction import FilePredictions
 from tests.descent.helpers import refused
 from tests.descent.inference.conftest import TrainedRun
 from tests.descent.inference.support import image
@@ -26,7 +28,7 @@ def rows(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_answers_are_those_of_the_runs_own_loop(colours: TrainedRun) -> None:
+def test_predictions_equal_those_of_lightnings_loop(colours: TrainedRun) -> None:
     done = cli.main(["predict", "--ckpt_path", str(colours.checkpoint)])
     own = rows(str(colours.run / "predictions.csv"))
     words = ["--images", str(colours.images / "test"), "--out", "out", "--data.eval_batch_size", "7"]
@@ -34,7 +36,7 @@ def test_answers_are_those_of_the_runs_own_loop(colours: TrainedRun) -> None:
     found = rows("out/predictions.csv")
     assert done.trainer.predicting is False
     assert len(found) == len(own) == 36
-    # The folder is walked by name as the cache is: class by class, sorted.
+    # Both list the folder class by class, sorted by name.
     assert [row["class"] for row in found] == [row["class"] for row in own]
     assert [row["runner_up"] for row in found] == [row["runner_up"] for row in own]
     for key in ("probability", "runner_up_probability"):
@@ -43,7 +45,7 @@ def test_answers_are_those_of_the_runs_own_loop(colours: TrainedRun) -> None:
     assert not Path("out/corrupt.csv").exists()
 
 
-def test_files_of_every_kind_and_corrupt_ones(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_image_modes_and_corrupt_files(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path("mine")
     image(folder / "a" / "plain.png", 0, 5)
     with Image.open(folder / "a" / "plain.png") as opened:
@@ -68,7 +70,7 @@ def test_files_of_every_kind_and_corrupt_ones(colours: TrainedRun, capsys: pytes
     assert "<script" not in page
 
 
-def test_without_the_training_images_and_outside_of_the_run(colours: TrainedRun, tmp_path: Path) -> None:
+def test_without_the_training_images_and_outside_of_the_run_folder(colours: TrainedRun, tmp_path: Path) -> None:
     shutil.copy(colours.checkpoint, "alone.ckpt")
     hidden = colours.images.with_name("hidden")
     shutil.copytree(colours.images / "test" / "red", "red")
@@ -77,12 +79,12 @@ def test_without_the_training_images_and_outside_of_the_run(colours: TrainedRun,
         cli.main(["predict", "--ckpt_path", "alone.ckpt", "--images", "red"])
     finally:
         hidden.rename(colours.images)
-    answers = [row["class"] for row in rows("predictions/predictions.csv")]
-    assert len(answers) == 12
-    assert answers.count("red") >= 8
+    classes = [row["class"] for row in rows("predictions/predictions.csv")]
+    assert len(classes) == 12
+    assert classes.count("red") >= 8
 
 
-def test_batches_are_in_order_whatever_fails(tmp_path: Path) -> None:
+def test_batches_keep_their_order_when_files_fail(tmp_path: Path) -> None:
     form = ImageFormat(8, 8, "RGB", "squash")
     paths = [str(image(tmp_path / f"{i}.png", i % 3, i)) for i in range(30)]
     for broken in (0, 7, 8, 29):
@@ -96,14 +98,14 @@ def test_batches_are_in_order_whatever_fails(tmp_path: Path) -> None:
         assert all((pixels[k].numpy() == decode(paths[i], form)).all() for k, i in ((0, 1), (6, 9), (25, 28)))
 
 
-def test_reading_stops_when_nobody_wants_more(tmp_path: Path) -> None:
+def test_decoding_stops_when_the_iterator_is_closed(tmp_path: Path) -> None:
     paths = [str(image(tmp_path / f"{i}.png", 0, i)) for i in range(9)]
     batches = decoded_batches(paths * 50, ImageFormat(8, 8, "L", "crop"), 3, workers=2)
     assert len(next(batches).rows) == 3
     batches.close()  # type: ignore[attr-defined]
 
 
-def test_which_files_are_meant(tmp_path: Path) -> None:
+def test_find_images(tmp_path: Path) -> None:
     for name in ("b/2.png", "b/1.JPG", "a/x.jpeg", ".hidden/no.png", "b/.no.png", "b/t.txt", "odd.dat"):
         image(tmp_path / "p.png", 0, 0)
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -115,6 +117,21 @@ def test_which_files_are_meant(tmp_path: Path) -> None:
         "a/x.jpeg", "b/1.JPG", "b/2.png", "odd.dat",
     ]  # fmt: skip
     assert found.other_files == 2
+
+
+def test_the_gallery_of_a_label_is_sorted_by_its_probability() -> None:
+    probabilities = torch.tensor([[0.9, 0.6], [0.7, 0.9999], [0.1, 0.4], [0.2, 0.1]])
+    top = probabilities.topk(2)
+    predictions = Predictions(top.indices, top.values, probabilities >= 0.5, probabilities)
+    paths = [str(image(Path(f"{i}.png"), 0, i)) for i in range(4)]
+    page = prediction_page(FilePredictions(paths, predictions, {}, ["first", "second"]), "n")
+    shown = {
+        part[: part.index("<")]: re.findall(r'class="file">(\d)', part) for part in re.split(r"<h2[^>]*>", page)[1:]
+    }
+    assert shown["first"] == ["0", "1"]
+    assert shown["second"] == ["1", "0"]
+    assert shown["no label"] == ["3", "2"]
+    assert "&gt; 99.9%" in page
 
 
 def test_spread_keeps_both_ends() -> None:

@@ -26,7 +26,7 @@ from descent.profiling.profile import StepProfile
 from descent.training.trainer import Trainer
 from foundation.random_streams import random_state
 from lightning_modules import ImageClassifier
-from lightning_modules.networks.amx_convolution import use_long_rows
+from lightning_modules.networks.amx_convolution import use_amx_convolution
 from lightning_modules.optimizers.implementation import choose_implementation
 
 
@@ -165,14 +165,14 @@ def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "16 threads share 8 cores: OMP_NUM_THREADS=8" in advice_for(many, module(), precision="bf16-mixed")
 
 
-def test_short_rows_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_convolutions_on_amx_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advice, "cpu_has_amx", lambda: True)
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 1))
     found = " ".join(advice_for(measured(forward=1.0), module(network), precision="bf16-mixed"))
-    assert "the weight gradient of 2 plain 3×3 convolutions takes short rows" in found
-    assert "short rows" not in " ".join(advice_for(measured(forward=1.0), module(network)))  # in float32
-    found = " ".join(advice_for(measured(forward=1.0), module(use_long_rows(network)), precision="bf16-mixed"))
-    assert "short rows" not in found
+    assert "the weight gradient of 2 plain 3×3 convolutions is slow" in found
+    assert "plain 3×3" not in " ".join(advice_for(measured(forward=1.0), module(network)))  # in float32
+    found = " ".join(advice_for(measured(forward=1.0), module(use_amx_convolution(network)), precision="bf16-mixed"))
+    assert "plain 3×3" not in found
 
 
 @pytest.mark.parametrize("given", [{"fused": False}, {"foreach": True}, {"foreach": False}])

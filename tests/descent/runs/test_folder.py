@@ -1,4 +1,4 @@
-"""Runs never collide; a checkpoint is found by what a person would type."""
+"""Run folders never collide; a checkpoint is found by file, run, experiment, `best` or `last`."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,13 +18,13 @@ def finished(number: int, names: tuple[str, ...] = ("best", "last")) -> Run:
     return run
 
 
-def test_many_that_start_at_once_get_a_folder_each() -> None:
+def test_runs_that_start_at_once_get_different_folders() -> None:
     with ThreadPoolExecutor(16) as pool:
         runs = list(pool.map(lambda _: claim(Path("runs"), "digits"), range(40)))
     assert sorted(int(run.folder.name) for run in runs) == list(range(40))
 
 
-def test_numbers_go_on_after_the_highest() -> None:
+def test_numbers_continue_after_the_highest() -> None:
     (Path("runs/digits") / "7").mkdir(parents=True)
     (Path("runs/digits") / "notes").mkdir()
     run = claim(Path("runs"), "digits")
@@ -32,7 +32,7 @@ def test_numbers_go_on_after_the_highest() -> None:
 
 
 def test_processes_of_one_run_share_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    parent = claim(Path("runs"), "digits")  # tells its children by the environment
+    parent = claim(Path("runs"), "digits")  # passes it to its children in the environment
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert claim(Path("runs"), "digits").folder == parent.folder.absolute()
 
@@ -45,25 +45,25 @@ def test_processes_of_one_run_share_its_folder(monkeypatch: pytest.MonkeyPatch) 
         ("runs/digits", "runs/digits/10/checkpoints/best.ckpt"),  # by number, not by name
     ],
 )
-def test_what_a_person_types(text: str, expected: str) -> None:
+def test_checkpoint_by_file_run_or_experiment(text: str, expected: str) -> None:
     for number in (1, 9, 10):
         finished(number)
     assert resolve_checkpoint(text, "best", None) == Path(expected)
 
 
-def test_a_run_without_best_gives_its_last() -> None:
+def test_a_run_without_best_uses_last() -> None:
     finished(0, names=("last",))
     assert resolve_checkpoint("runs/digits/0", "best", None).name == "last.ckpt"
 
 
-def test_best_and_last_of_a_config() -> None:
+def test_best_and_last_need_a_runs_config() -> None:
     run = finished(3)
     assert resolve_checkpoint("last", "best", run) == run.checkpoint("last")
     with pytest.raises(UserError, match="--ckpt_path best needs a run: give its config"):
         resolve_checkpoint("best", "best", None)
 
 
-def test_what_is_not_there_is_said_with_what_is() -> None:
+def test_errors_list_the_checkpoints_that_exist() -> None:
     finished(0, names=("last",))
     with pytest.raises(FileNotFoundError, match=r"not found: .*epoch3\.ckpt; in .*checkpoints there is last\.ckpt"):
         resolve_checkpoint("runs/digits/0/checkpoints/epoch3.ckpt", "best", None)
@@ -72,7 +72,7 @@ def test_what_is_not_there_is_said_with_what_is() -> None:
         resolve_checkpoint("empty", "best", None)
 
 
-def test_which_run_a_file_belongs_to() -> None:
+def test_the_run_that_a_file_belongs_to() -> None:
     run = finished(2)
     for path in (run.config, run.checkpoint("best")):
         found = run_of(path)
@@ -82,7 +82,7 @@ def test_which_run_a_file_belongs_to() -> None:
     assert newest_run(Path("runs/digits")) == run
 
 
-def test_a_folder_that_nothing_was_measured_in_goes() -> None:
+def test_an_unused_folder_is_deleted() -> None:
     run = claim(Path("runs"), "digits")
     run.config.write_text("trainer: {}\n")
     (run.folder / "events.out.tfevents.1").write_bytes(b"")

@@ -1,22 +1,32 @@
-"""What a run's folder needs to go on is never half written: a kill in the midst of a write leaves the file before it."""
+"""A kill during a write leaves the previous file, so that a run can always be resumed."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from descent.runs.loggers import RunCSVLogger
-from foundation.files import save_whole
+from foundation.files import replace_text, temporary_beside
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
+    """Stands for SIGKILL: no `except Exception` catches it."""
+
+
+def ended_process() -> int:
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 def test_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "config.yaml"
-    save_whole(path, "first: 1\n")
+    replace_text(path, "first: 1\n")
     write = Path.write_text
 
     def half(self: Path, text: str, **options: Any) -> int:
@@ -26,10 +36,11 @@ def test_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", half)
         with pytest.raises(Killed):
-            save_whole(path, "second: 2\n")
+            replace_text(path, "second: 2\n")
     assert path.read_text() == "first: 1\n"
-    (tmp_path / "config.yaml.0123abcd.part").write_text("sec")  # what a real kill leaves
-    save_whole(path, "second: 2\n")
+    left = temporary_beside(path)  # what a real kill leaves
+    left.with_name(left.name.replace(f".{os.getpid()}.", f".{ended_process()}.")).write_text("sec")
+    replace_text(path, "second: 2\n")
     assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
     assert path.read_text() == "second: 2\n"
 

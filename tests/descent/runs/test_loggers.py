@@ -1,4 +1,4 @@
-"""A run in TensorBoard, as people look at it: in a browser, through its server."""
+"""A run in TensorBoard, read from its server and shown in a browser."""
 
 import json
 import re
@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cli import main
-from descent.runs.settings_table import settings
+from descent.runs.saved_config import settings
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_groups_texts_images_histograms(server: str) -> None:
     assert "weights/network.head.weight" in ask(f"{server}data/plugin/histograms/tags")["quickstart/0"]
 
 
-def test_settings_stand_beside_the_final_metrics(server: str, root: Path) -> None:
+def test_settings_are_shown_with_the_final_metrics(server: str, root: Path) -> None:
     run = "quickstart/0"
     asked = {
         "experimentName": "",
@@ -78,7 +78,7 @@ def test_settings_stand_beside_the_final_metrics(server: str, root: Path) -> Non
 
 
 @pytest.mark.chromium
-def test_a_browser_shows_it(server: str, tmp_path: Path) -> None:
+def test_a_browser_shows_the_run(server: str, tmp_path: Path) -> None:
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--window-size=1400,4000"]
     flags += ["--virtual-time-budget=20000", "--dump-dom"]
     done = subprocess.run(["chromium", *flags, f"{server}#timeseries"], capture_output=True, text=True, timeout=180)
@@ -86,5 +86,5 @@ def test_a_browser_shows_it(server: str, tmp_path: Path) -> None:
     assert {"quickstart/0", "grad_norm", "lr", "train", "val", "images"} <= shown
 
 
-def test_what_is_no_part_is_left_out() -> None:
+def test_settings_skip_what_is_not_a_part() -> None:
     assert settings({"model": {"init_args": {"network": "x.yaml", "loss": None}}, "seed_everything": 3}) == {"seed": 3}

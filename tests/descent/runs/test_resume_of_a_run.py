@@ -1,4 +1,4 @@
-"""`descent fit` as a process: SIGTERM, going on with `--ckpt_path last`, past a damaged checkpoint."""
+"""`descent fit` as a process: SIGTERM, resuming with `--ckpt_path last`, skipping a damaged checkpoint."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ SMALL += ["--trainer.max_epochs", "4", "--trainer.accelerator", "cpu", "--checkp
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was left alone."""
+    """Train a run without interruption."""
     root = tmp_path_factory.mktemp("whole")
     cli.main(["fit", *SMALL, "--trainer.default_root_dir", str(root), "--experiment", "e"])
     return root / "e" / "0"
@@ -39,7 +39,7 @@ def started(root: Path, *extra: str) -> "subprocess.Popen[str]":
 
 
 def ended_by(number: signal.Signals, root: Path, *extra: str) -> tuple[int, str]:
-    """Exit code and words of a run that gets a signal after its first epoch."""
+    """Return the exit code and the errors of a run that gets a signal after its first epoch."""
     process = started(root, *extra)
     while process.poll() is None and not (root / "e/0/checkpoints/best.ckpt").exists():
         time.sleep(0.01)
@@ -50,22 +50,22 @@ def ended_by(number: signal.Signals, root: Path, *extra: str) -> tuple[int, str]
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that got SIGTERM."""
+    """Train a run that gets SIGTERM."""
     root = tmp_path_factory.mktemp("stopped")
     code, errors = ended_by(signal.SIGTERM, root)
     assert code == 143, errors
-    assert "SIGTERM: saving at the next safe point" in errors
+    assert "SIGTERM: saving after this step" in errors
     assert "Traceback" not in errors
     return root / "e" / "0"
 
 
 @pytest.fixture
 def run(tmp_path: Path, stopped: Path) -> Path:
-    """A copy of it that a test may change."""
+    """Copy the stopped run, for a test that changes it."""
     return Path(shutil.copytree(stopped, tmp_path / "e" / "0"))
 
 
-def go_on(run: Path) -> None:
+def resume(run: Path) -> None:
     cli.main(["fit", "-c", str(run / "config.yaml"), "--ckpt_path", "last"])
 
 
@@ -80,45 +80,45 @@ def test_ctrl_c(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
-def test_last_goes_on_to_the_same_end(run: Path, whole: Path) -> None:
+def test_last_resumes_with_identical_results(run: Path, whole: Path) -> None:
     stopped_at = read_checkpoint(run / "checkpoints/last.ckpt")["global_step"]
-    go_on(run)
+    resume(run)
     assert stopped_at < read_checkpoint(run / "checkpoints/last.ckpt")["global_step"]
     assert same(run, whole)
     assert [path.name for path in run.parent.iterdir()] == ["0"]
 
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "gone"])
-def test_past_a_damaged_one(run: Path, whole: Path, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_checkpoint_is_skipped(run: Path, whole: Path, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     last = run / "checkpoints" / "last.ckpt"
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
     last.unlink()
     if how != "gone":
         last.write_bytes(content[: len(content) // 2] if how == "cut" else content)
-    go_on(run)
+    resume(run)
     reason = {"cut": "cut short", "flipped": "does not match the hash", "gone": "is missing"}[how]
     said = capsys.readouterr().err
     assert reason in said
-    assert "Going on from previous.ckpt" in said or "Going on from best.ckpt" in said
+    assert "Using previous.ckpt" in said or "Using best.ckpt" in said
     assert same(run, whole)
 
 
-def test_nothing_valid_left(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_undamaged_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (run / "checkpoints").iterdir():
         path.write_bytes(b"")
     with pytest.raises(SystemExit) as caught:
-        go_on(run)
+        resume(run)
     assert caught.value.code == 2
     assert "it is empty, and there is no other valid checkpoint" in capsys.readouterr().err
 
 
-def test_logs_go_on_without_gap_or_repetition(run: Path, whole: Path) -> None:
+def test_logs_continue_without_gap_or_repetition(run: Path, whole: Path) -> None:
     with (run / "metrics.csv").open("r+") as file:
         names = file.readline().strip().split(",")
         file.seek(0, os.SEEK_END)
         file.write(",".join("5000" if name == "step" else "" for name in names) + "\n3,0.")  # cut short by a crash
-    go_on(run)
+    resume(run)
     assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
 
 
@@ -140,7 +140,7 @@ def test_two_processes(tmp_path: Path) -> None:
 def test_the_same_command_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["fit", *SMALL, "--trainer.default_root_dir", str(tmp_path), "--experiment", "job", "--ckpt_path", "last"]
     cli.main([*words, "--trainer.max_epochs", "1"])
-    assert "no checkpoint to go on from yet, this run begins at the beginning" in capsys.readouterr().err
+    assert "no checkpoint to resume from, so this run starts at step 0" in capsys.readouterr().err
     cli.main([*words, "--trainer.max_epochs", "2"])
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["0"]
     assert read_checkpoint(tmp_path / "job/0/checkpoints/last.ckpt")["epoch"] == 1

@@ -1,4 +1,4 @@
-"""`descent find-lr` writes a config that `fit -c` takes, for a fresh config and for a saved run's."""
+"""`descent find-lr` writes a config for `fit -c`, from a new config and from that of a run."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_found_and_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_uses_the_found_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["find-lr", "-c", "configs/quickstart.yaml", *ARGUMENTS])
     folder = tmp_path / "runs/quickstart/0"
     assert {file.name for file in folder.iterdir()} >= {
@@ -32,12 +32,12 @@ def test_found_and_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     run = cli.main(["fit", "-c", "configs/quickstart.yaml", "-c", str(folder / "lr_finder.yaml"), *short])
     assert run.trainer.optimizers[0].param_groups[0]["initial_lr"] == rate
     assert type(run.model.scheduler).__name__ == "Warmup"  # the rest of the config is as it was
-    # A saved run's config has keys (ckpt_path, weights_only) that the command must take.
+    # The config of a run has keys (ckpt_path, weights_only) that the command must accept.
     cli.main(["find-lr", "-c", str(run.run.config), *ARGUMENTS])
     cli.main(["find-lr", "--ckpt_path", str(run.run.folder), *ARGUMENTS])
 
 
-def test_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_confirm_trains_at_three_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["find-lr", "-c", "configs/quickstart.yaml", *ARGUMENTS, "--confirm", "true", "--confirm_steps", "20"])
     assert "short training" in capsys.readouterr().out
     folder = tmp_path / "runs/quickstart/0"
@@ -49,7 +49,7 @@ def test_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert preset["optimizer"]["init_args"]["lr"] == pytest.approx(best, rel=0.01)
 
 
-def test_a_refusal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["find-lr", "-c", "configs/quickstart.yaml", *ARGUMENTS[:-4], "--low", "1e-12", "--high", "1e-10"])
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""The commands as a user types them: a run's folder, what goes on from it, what beats what."""
+"""The training commands as a user types them: the run's folder, resuming, which setting overrides which."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from tests.descent.helpers import SHORT, run
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_run_leaves_what_it_should(capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_and_output_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     done = run([*SHORT, "--trainer.precision=16-mixed"])
     folder = Path("runs/quickstart/0")
     assert done.run.folder == folder
@@ -50,7 +50,7 @@ def test_tensorboard_shows_curves_in_one_chart_and_the_config() -> None:
     assert "class_path: lightning_modules.ImageClassifier" in text
 
 
-def test_runs_never_collide() -> None:
+def test_every_run_gets_its_own_folder() -> None:
     first, second = run(SHORT), run(SHORT)
     assert (first.run.folder, second.run.folder) == (Path("runs/quickstart/0"), Path("runs/quickstart/1"))
     third = run([*SHORT, "--experiment=other"])
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_goes_on_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_resumed_run_gives_identical_weights(capsys: pytest.CaptureFixture[str]) -> None:
     whole = run([*SHORT, "--trainer.max_epochs=4", "--model.scheduler=schedulers/constant.yaml"])
     run([*SHORT, "--trainer.default_root_dir=cut", "--model.scheduler=schedulers/constant.yaml"])
     resumed = run(["fit", "--ckpt_path=cut/quickstart/0", "--trainer.max_epochs=4"])
@@ -80,14 +80,14 @@ def test_goes_on_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(history("cut/quickstart/0")) == 5
 
 
-def test_an_argument_beats_what_the_checkpoint_says() -> None:
+def test_an_argument_overrides_the_config_of_the_checkpoint() -> None:
     run(SHORT)
     resumed = run(["fit", "--ckpt_path=runs/quickstart/0", "--trainer.max_epochs=3", "--data.batch_size=16"])
     assert resumed.datamodule.batch_size == 16
     assert resumed.config.fit.model.init_args.optimizer.init_args.lr == 1e-3
 
 
-def test_measures_and_predicts_with_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_test_and_predict_with_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     done = run(SHORT)
     validated = run(["validate", "--ckpt_path=runs/quickstart/0/checkpoints/last.ckpt"])
     metrics = validated.trainer.callback_metrics
@@ -100,12 +100,12 @@ def test_measures_and_predicts_with_a_checkpoint(capsys: pytest.CaptureFixture[s
     assert len(rows) - 1 == len(predicted.datamodule.predict_dataloader().dataset)
 
 
-def test_untrained_networks_are_announced(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_untrained_network_gives_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     run(["test", *SHORT[1:]])
-    assert "test: no --ckpt_path is given: this is the network as it is initialised" in capsys.readouterr().err
+    assert "test: no --ckpt_path is given, so the network has its initial, untrained weights" in capsys.readouterr().err
 
 
-def test_the_whole_config_can_be_printed_and_used(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_printed_config_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run([*SHORT, "--print_config"])
     assert ended.value.code == 0
@@ -114,7 +114,7 @@ def test_the_whole_config_can_be_printed_and_used(capsys: pytest.CaptureFixture[
     assert done.trainer.global_step == 6
 
 
-def test_a_class_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_in_the_working_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("own_parts.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Module):\n"
@@ -151,7 +151,7 @@ def test_a_class_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
-def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_fits_on_a_screen(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run([command, "--help"])
     text = capsys.readouterr().out
@@ -162,14 +162,16 @@ def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str]) ->
     assert "--trainer.gradient_clip_val" in capsys.readouterr().out
 
 
-def test_help_of_all_commands_is_light() -> None:
+def test_help_of_all_commands_does_not_import_torch() -> None:
     check = "import sys; from cli import main; main(['--help']); sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "descent COMMAND" in done.stdout
 
 
-def test_the_installed_command_ends_with_0(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_installed_command_exits_with_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from importlib.metadata import entry_points
 
     (command,) = entry_points(group="console_scripts", name="descent")

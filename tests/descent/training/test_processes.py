@@ -29,11 +29,11 @@ MINE = """
 from lightning.pytorch import Callback
 from lightning_modules.distributed.gathered_batch_norm import GatheredBatchNorm
 
-class Breaks(Callback):
+class Fails(Callback):
     def on_train_start(self, trainer, module):
         synced = sum(isinstance(layer, GatheredBatchNorm) for layer in module.modules())
         if trainer.is_global_zero:
-            print(f"{synced} layers look at all processes")
+            print(f"{synced} layers use the batches of all processes")
 
     def on_train_batch_start(self, trainer, module, batch, batch_idx):
         if trainer.current_epoch == 1 and batch_idx == 1 and trainer.global_rank == 1:
@@ -41,11 +41,11 @@ class Breaks(Callback):
 """
 
 
-def test_one_run_of_two_processes_until_one_breaks(tmp_path: Path) -> None:
+def test_two_processes_until_one_fails(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     words = [
         "--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.sync_batchnorm=true",
-        "--trainer.callbacks+=mine.Breaks", "--data.batch_size=32",
+        "--trainer.callbacks+=mine.Fails", "--data.batch_size=32",
     ]  # fmt: skip
     environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
     done = subprocess.run(
@@ -58,39 +58,39 @@ def test_one_run_of_two_processes_until_one_breaks(tmp_path: Path) -> None:
     )
     said = done.stdout + done.stderr
     assert done.returncode in (1, 2), said
-    # what is said is said once
-    assert re.search(r"^[1-9] layers look at all processes$", done.stdout, re.MULTILINE), said
+    # every message appears once
+    assert re.search(r"^[1-9] layers use the batches of all processes$", done.stdout, re.MULTILINE), said
     assert len(re.findall(r"^epoch 1/2 ", done.stdout, re.MULTILINE)) == 1, said
     assert len(re.findall(r"global batch 2 processes × 32 = 64: the learning rate is not scaled", said)) == 1, said
-    # the failure with its rank and cause, and all stop
+    # the error has its rank and cause, and all processes stop
     assert re.findall(r"^error \(rank 1\): ValueError: the disk of rank 1 is full$", done.stderr, re.MULTILINE), said
     assert re.findall(
         r"^(error \(rank 0\): another process ended, so this one ends too|rank 1 ended)", done.stderr, re.MULTILINE
     ), said
-    # one folder, with a checkpoint that is whole
+    # one folder, with a complete checkpoint
     assert [folder.name for folder in Path("runs/quickstart").iterdir()] == ["0"]
     found, remark = last_valid(Path("runs/quickstart/0/checkpoints"))
     assert found is not None
     assert not remark
 
 
-def test_words_for_real_errors() -> None:
+def test_messages_for_real_connection_errors() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         assert f"port {port} on this machine is in use" in said_by(port, is_master=True)
     assert f"the first process does not answer at 127.0.0.1, port {port}, within 1800 s" in said_by(port)
-    assert "1 of 2 processes came within 1800 s: start the others" in said_by(0, is_master=True)
+    assert "1 of 2 processes joined within 1800 s: start the others" in said_by(0, is_master=True)
 
 
 def said_by(port: int, is_master: bool = False) -> str:
-    """What is made of the error that torch's meeting place ends with."""
+    """Return our message for the error that torch's store raises."""
     with pytest.raises(RuntimeError) as ended:
         torch.distributed.TCPStore(  # type: ignore[attr-defined]
             "127.0.0.1", port, 2, is_master, timedelta(seconds=1)
         )
-    return explain_loss(ended.value) or f"not understood: {ended.value}"
+    return explain_loss(ended.value) or f"no rule matches: {ended.value}"
 
 
 @pytest.mark.parametrize(
@@ -102,25 +102,25 @@ def said_by(port: int, is_master: bool = False) -> str:
         ("NCCL error in: a.cpp: remote process exited or there was a network error", "another process ended"),
     ],
 )  # fmt: skip
-def test_words_for_a_lost_process(error: str, said: str) -> None:
+def test_messages_for_a_lost_process(error: str, said: str) -> None:
     assert said in (explain_loss(RuntimeError(error)) or "")
     assert explain_loss(ValueError(error)) is None
 
 
-def test_what_torchrun_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_and_rank_come_from_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in (("TORCHELASTIC_RUN_ID", "a"), ("LOCAL_WORLD_SIZE", "2"), ("WORLD_SIZE", "6"), ("RANK", "4")):
         monkeypatch.setenv(name, text)
     assert with_launched_processes({"devices": "auto"}) == {"devices": 2, "num_nodes": 3}
     assert with_launched_processes({"devices": 2, "num_nodes": 3}) == {"devices": 2, "num_nodes": 3}
     message = (
-        "torchrun has started 2 processes on each of 3 nodes, the config says devices 4 and num_nodes 1: leave both"
+        "torchrun has started 2 processes on each of 3 nodes, but the config has devices 4 and num_nodes 1: remove both"
     )
     with pytest.raises(UserError, match=message):
         with_launched_processes({"devices": 4})
     assert rank_of_process() == 4
     monkeypatch.delenv("DESCENT_RUN_FOLDER", raising=False)
     assert claim(Path("runs"), "mine").folder == Path("runs/mine/.rank4")
-    assert not Path("runs").exists(), "the first process alone makes folders"
+    assert not Path("runs").exists(), "only the first process creates folders"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_rank_of_a_process(variables: dict[str, str], rank: int, monkeypatch: py
 @pytest.mark.parametrize(
     ("devices", "count"), [("auto", None), (-1, None), ("2", 2), ("0,2,3", 3), ([0, 1], 2), (3, 3), (None, None)]
 )
-def test_how_many_devices(devices: Any, count: int | None) -> None:
+def test_number_of_devices(devices: Any, count: int | None) -> None:
     assert count_of(devices) == count
 
 
@@ -152,14 +152,14 @@ def test_mistakes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     cores = os.cpu_count()
     words = [*SHORT, "--trainer.devices=1000"]
     assert re.search(
-        rf"devices asks for 1000 processes on the CPU, this machine has {cores} cores", refused(words, capsys)
+        rf"devices asks for 1000 processes on the CPU, but this machine has {cores} cores", refused(words, capsys)
     )
     monkeypatch.setenv("DESCENT_TIMEOUT", "soon")
     with pytest.raises(UserError, match="DESCENT_TIMEOUT must be a number of seconds ≥ 1, got 'soon'"):
         Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False)
 
 
-def test_guard_and_rate_are_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guard_and_scaled_rate_are_added_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESCENT_TIMEOUT", "77")
     trainer: Any = Trainer(accelerator="cpu", devices=2, strategy="ddp", logger=False, callbacks=[ScaledRate("sqrt")])
     first, *others = trainer.callbacks

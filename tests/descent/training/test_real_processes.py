@@ -1,4 +1,4 @@
-"""The real command, where processes cannot meet or do not agree: one line, exit code 2, nobody left."""
+"""`descent fit` whose processes cannot connect or differ: a one-line error, exit code 2, no process left."""
 
 import os
 import re
@@ -13,19 +13,19 @@ import pytest
 from tests.descent.helpers import SHORT
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 240  # seconds, on a machine that does much else
+PATIENCE = 240  # seconds, for a busy machine
 
 
 @pytest.fixture
 def bound() -> Iterator[socket.socket]:
-    """A socket with a port of its own, deaf until it listens."""
+    """Bind a socket to a free port; it does not answer until it listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken
 
 
 def fit(words: list[str], port: int, seconds: int, **more: str) -> subprocess.Popen[str]:
-    """`descent fit`, whose processes wait so long for each other."""
+    """Start `descent fit`, whose processes wait for each other for that many seconds."""
     environment = {name: text for name, text in os.environ.items() if name not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
     environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -38,7 +38,7 @@ def fit(words: list[str], port: int, seconds: int, **more: str) -> subprocess.Po
 
 
 def errors(process: subprocess.Popen[str]) -> list[str]:
-    """What it ends with, and with exit code 2; it has ended when nobody holds its output any more."""
+    """Return the error lines of a command that exits with code 2; its output ends when all processes have ended."""
     try:
         said, mistakes = process.communicate(timeout=PATIENCE)
     finally:
@@ -52,10 +52,12 @@ def test_a_port_in_use(bound: socket.socket) -> None:
     bound.listen()
     port = bound.getsockname()[1]
     (line,) = errors(fit(["--trainer.devices=2"], port, seconds=2))
-    assert line.startswith(f"error: port {port} on this machine is in use: another run, or what is left of one")
+    assert line.startswith(
+        f"error: port {port} on this machine is in use, by another run or by a process left from one"
+    )
 
 
-def test_a_first_process_that_is_not_there(bound: socket.socket) -> None:
+def test_a_first_process_that_is_not_running(bound: socket.socket) -> None:
     port = bound.getsockname()[1]
     words = ["--trainer.devices=1", "--trainer.num_nodes=2"]
     (line,) = errors(fit(words, port, seconds=2, NODE_RANK="1"))

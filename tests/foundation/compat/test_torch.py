@@ -32,6 +32,13 @@ def test_the_store_of_the_processes_counts() -> None:
     assert (store.add("canary", 1), store.add("canary", 1)) == (1, 2)
 
 
+def test_norms_and_products_of_many_tensors() -> None:
+    tensors = [torch.tensor([3.0, 4.0]), torch.ones(2, 2)]
+    assert [norm.item() for norm in compat.norms_of(tensors)] == [5, 2]
+    compat.multiply_in_place(tensors, torch.tensor(0.5))
+    assert torch.equal(tensors[0], torch.tensor([1.5, 2.0]))
+
+
 def test_a_buffer_that_is_none_is_there() -> None:
     module = nn.CrossEntropyLoss()
     assert compat.has_buffer(module, "weight"), "torch's losses no longer register `weight` as a buffer"

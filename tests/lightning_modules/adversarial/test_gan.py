@@ -24,7 +24,7 @@ from callbacks.reporting.predictions import PredictionTable
 from cli import main
 from datamodules import DigitsDataModule
 from foundation.errors import UserError
-from foundation.trial_fit import private_fit
+from foundation.trial_fit import trial_fit
 from lightning_modules import GAN
 from lightning_modules.losses import HingeAdversarialLoss, LeastSquaresLoss, NonSaturatingLoss
 from lightning_modules.networks import DCGANDiscriminator, DCGANGenerator
@@ -248,7 +248,7 @@ class LastRates(LRSweep):
 def test_a_range_test_changes_one_learning_rate_only(number: int) -> None:
     module = made(generator_scheduler=Cosine(), discriminator_scheduler=Cosine())
     sweep = LastRates(np.linspace(1e-4, 1e-3, 20), number)
-    private_fit(module, data(), sweep, seed=0, accelerator="cpu")
+    trial_fit(module, data(), sweep, seed=0, accelerator="cpu")
     assert len(sweep.losses) == 20
     assert np.isfinite(sweep.losses).all()
     assert sweep.last[number] == 1e-3

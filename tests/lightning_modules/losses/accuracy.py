@@ -1,6 +1,6 @@
-"""How far each loss is from its reference: value and gradient, over random, extreme and degenerate inputs.
+"""Deviation of each loss from its reference: value and gradient, for random, extreme and degenerate inputs.
 
-python -m tests.lightning_modules.losses.accuracy   writes the tables of docs/losses.md anew.
+python -m tests.lightning_modules.losses.accuracy   rewrites the tables of docs/losses.md.
 """
 
 import math
@@ -18,14 +18,14 @@ PAGE = Path(__file__).parents[3] / "docs" / "losses.md"
 
 
 class Deviation(NamedTuple):
-    """Of the value, relative where it is above 1; of the gradient, relative to its largest entry or 1 / size."""
+    """Deviation of the value, relative if it is above 1, and of the gradient, relative to its largest entry or 1 / size."""
 
     value: float
     gradient: float
 
 
 def deviation(name: str) -> Deviation:
-    """The largest deviations of a case in float32."""
+    """Return the largest deviations of a case in float32."""
     case, loss = CASES[name], build(name)
     worst = Deviation(0.0, 0.0)
     for output, target in inputs(case).values():
@@ -46,14 +46,14 @@ def _max(left: float, right: float) -> float:
 
 
 def bound(measured: float) -> float:
-    """The next of 1, 2, 5 · 10ⁿ above twice what was measured: another machine rounds otherwise."""
+    """Round twice the deviation up to 1, 2 or 5 · 10ⁿ, because another machine may round differently."""
     floor = max(2 * measured, 1e-7)
     power = 10.0 ** math.floor(math.log10(floor))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= floor * (1 - 1e-9))
 
 
 def table() -> str:
-    """A row a case, with what it keeps to."""
+    """Return a row per case with its bounds."""
     rows = ["| loss | inputs | value | gradient |", "| --- | --- | --- | --- |"]
     for name, case in CASES.items():
         value, gradient = deviation(name)
@@ -62,7 +62,7 @@ def table() -> str:
 
 
 def between(page: str, part: str) -> str:
-    """What stands between the markers of a part."""
+    """Return the text between the markers of a part."""
     found = re.search(rf"<!-- {part}: begin -->\n\n(.*?)\n<!-- {part}: end -->", page, re.DOTALL)
     assert found, part
     return found[1]

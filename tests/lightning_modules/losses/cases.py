@@ -1,6 +1,6 @@
-"""What each loss is tested with: a preset or a variant of it, its reference, the inputs of its kind.
+"""Test cases of the losses: a preset or a variant of it, its reference, and inputs of its kind.
 
-A new preset in configs/losses joins by an entry here; a test says so if it is missing.
+A new preset in configs/losses needs an entry here; a test fails if it is missing.
 """
 
 import copy
@@ -44,18 +44,18 @@ Input = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Case:
-    """A loss, how the textbook writes it, and what it eats."""
+    """A loss, its reference, and the kind of its inputs."""
 
     kind: Kind
     reference: ref.Reference
     build: Callable[[], nn.Module] | None = None  # None: the preset of the case's name
-    empty: Literal["zero", "nan"] = "zero"  # what no sample at all gives: torch's own means give NaN
+    empty: Literal["zero", "nan"] = "zero"  # the loss of an empty batch: torch's own means give NaN
     ignored: int | None = None
 
 
 @cache
 def preset(name: str) -> nn.Module:
-    """The loss that a config gets for the preset, through the same parser."""
+    """Build the loss of a preset with the parser that configs use."""
     parser = ArgumentParser()
     parser.add_argument("--loss", type=nn.Module)
     settings = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
@@ -64,7 +64,7 @@ def preset(name: str) -> nn.Module:
 
 
 def build(name: str) -> nn.Module:
-    """The loss of a case."""
+    """Build the loss of a case."""
     make = CASES[name].build
     return make() if make else copy.deepcopy(preset(name))
 
@@ -165,7 +165,7 @@ CASES: dict[str, Case] = {
 
 
 def random_input(kind: Kind, ignored: int | None = None, scale: float = 3.0, seed: int = 0) -> Input:
-    """Predictions and targets of a kind, a sixth of the targets ignored where the loss ignores any."""
+    """Make predictions and targets of a kind; a sixth of the targets is ignored if the loss ignores any."""
     g = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -193,7 +193,7 @@ def random_input(kind: Kind, ignored: int | None = None, scale: float = 3.0, see
 
 
 def inputs(case: Case) -> dict[str, Input]:
-    """Random, extreme and degenerate inputs of a case."""
+    """Make random, extreme and degenerate inputs of a case."""
     output, target = random_input(case.kind, case.ignored)
     if case.kind == "probability":
         edge = torch.tensor([1e-6, 1e-30, 1 - 6e-8, 0.5, 0.999, 1e-3])

@@ -1,4 +1,4 @@
-"""The losses as the textbook writes them, in decimal arithmetic of 100 digits: slow, and independent of torch.
+"""The textbook's formulas of the losses in decimal arithmetic of 100 digits: slow, and independent of torch.
 
 Naive formulas are safe here: exp(10000) fits, and 1 − p keeps its digits. Gradients are central differences.
 """
@@ -20,7 +20,7 @@ ZERO, ONE, TWO = Decimal(0), Decimal(1), Decimal(2)
 
 
 def exact(tensor: Tensor) -> list[list[Decimal]]:
-    """Each float as the number that it is, one row a sample."""
+    """Convert each float to its exact decimal value, one row per sample."""
     return [[Decimal(value) for value in row] for row in tensor.double().reshape(len(tensor), -1).tolist()]
 
 
@@ -98,7 +98,7 @@ def bce(p: Decimal, y: Decimal) -> Decimal:
 def sigmoid_focal(
     gamma: str = "0", alpha: str | None = None, smoothing: str = "0", pos_weight: str = "1", ignored: int = -1
 ) -> Reference:
-    """Binary cross-entropy of logits where γ = 0: for yes-or-no targets, and the mixture of both for those between."""
+    """Binary focal loss of logits (cross-entropy where γ = 0): for targets 0 and 1, and mixtures of both."""
     g, w, s = Decimal(gamma), Decimal(pos_weight), Decimal(smoothing)
     a, b = (ONE, ONE) if alpha is None else (Decimal(alpha), ONE - Decimal(alpha))
 
@@ -136,8 +136,8 @@ def focal(
                     continue
                 even = -sum((w[c] * p[c].ln() for c in classes), ZERO) / len(classes)
                 cost = -(ONE - s) * w[t] * p[t].ln() + s * even
-                doubt = sum((p[c] for c in classes if c != t), ZERO)  # 1 − p_t, without its cancellation
-                total += share * a[t] * power(doubt, g) * cost
+                others = sum((p[c] for c in classes if c != t), ZERO)  # 1 − p_t, without its cancellation
+                total += share * a[t] * power(others, g) * cost
                 whole += share * (w[t] if len(ys) == 1 else ONE)
         return total / whole
 

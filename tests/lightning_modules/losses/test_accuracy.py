@@ -1,4 +1,4 @@
-"""Each loss is as near to its reference as docs/losses.md says, and the guide stands there as the command prints it."""
+"""The deviations in docs/losses.md hold for each loss, and its guide is what the command prints."""
 
 import pytest
 

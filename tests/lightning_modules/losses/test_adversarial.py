@@ -1,4 +1,4 @@
-"""Adversarial pairs: against torch's losses, by hand, and where their gradients go."""
+"""Adversarial losses: against torch's losses, by hand, and the direction of their gradients."""
 
 import math
 
@@ -52,13 +52,13 @@ def test_mixed_batches(pair: AdversarialLoss) -> None:
     torch.testing.assert_close(pair(logits, is_real), pair.discriminator(REAL, FAKE))
 
 
-def test_what_it_settles_at() -> None:
+def test_loss_of_an_undecided_discriminator() -> None:
     undecided = torch.zeros(5)
     assert NonSaturatingLoss().discriminator(undecided, undecided) == pytest.approx(2 * math.log(2))
     half = torch.full((5,), 0.5)
     assert LeastSquaresLoss().discriminator(half, half) == pytest.approx(0.25)
 
 
-def test_label_must_tell_real_from_fake() -> None:
+def test_real_label_outside_its_range() -> None:
     with pytest.raises(ValueError, match=r"real_label must be in \[0\.5, 1\], got 0\.4"):
         NonSaturatingLoss(0.4)

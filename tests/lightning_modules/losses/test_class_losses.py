@@ -1,4 +1,4 @@
-"""Cross-entropy and the focal loss over a softmax: against torch and timm, by identities, at the edges."""
+"""Cross-entropy and softmax focal loss: against torch and timm, by identities, at extreme values."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def logits_and_labels(*spatial: int, ignored: int | None = None) -> tuple[Tensor
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
 @pytest.mark.parametrize("spatial", [(), (7,), (3, 2)])
-def test_cross_entropy_is_torchs(
+def test_cross_entropy_equals_torch(
     spatial: tuple[int, ...], weights: Tensor | None, smoothing: float, reduction: str
 ) -> None:
     output, target = logits_and_labels(*spatial, ignored=-100)
@@ -35,7 +35,7 @@ def test_cross_entropy_is_torchs(
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
-def test_cross_entropy_of_soft_targets_is_torchs(weights: Tensor | None, smoothing: float, reduction: str) -> None:
+def test_cross_entropy_of_soft_targets_equals_torch(weights: Tensor | None, smoothing: float, reduction: str) -> None:
     output, _ = logits_and_labels(3, 2)
     target = torch.softmax(torch.randn(40, 5, 3, 2, generator=torch.Generator().manual_seed(0)), 1)
     expected = F.cross_entropy(output, target, weights, reduction=reduction, label_smoothing=smoothing)
@@ -53,7 +53,7 @@ def test_focal_without_gamma_is_cross_entropy(weights: Tensor | None, smoothing:
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
-def test_focal_is_timms(gamma: float) -> None:
+def test_focal_equals_timm(gamma: float) -> None:
     output, target = logits_and_labels()
     oracle = AsymmetricLossSingleLabel(gamma_pos=gamma, gamma_neg=0, eps=0)
     torch.testing.assert_close(softmax_focal_loss(output, target, gamma), oracle(output, target))
@@ -77,7 +77,7 @@ def test_alpha_by_class_is_not_divided_out_but_class_weights_are() -> None:
 
 
 def test_the_factor_is_unweighted_and_unsmoothed() -> None:
-    """With weights inside F.cross_entropy, exp(−ce) is no probability: the lesson's mistake, one class up."""
+    """With weights inside F.cross_entropy, exp(−ce) is not a probability."""
     output, target = logits_and_labels()
     p_t = torch.softmax(output, 1).gather(1, target[:, None])[:, 0]
     cost = F.cross_entropy(output, target, WEIGHTS, reduction="none", label_smoothing=0.3)
@@ -154,9 +154,9 @@ def test_bad_arguments() -> None:
         WeightedCrossEntropyLoss([1.0, -1.0])
     with pytest.raises(ValueError, match=r"alpha must be finite, ≥ 0 and not all 0, got 0\.0"):
         SoftmaxFocalLoss(alpha=0.0)
-    with pytest.raises(ValueError, match=r"class_weights must be one number a class, got shape \(0,\)"):
+    with pytest.raises(ValueError, match=r"class_weights must be one number per class, got shape \(0,\)"):
         WeightedCrossEntropyLoss([])
-    with pytest.raises(ValueError, match="class_weights must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="class_weights must have one number per class: got 2 numbers for 3 classes"):
         WeightedCrossEntropyLoss([1.0, 2.0])(torch.zeros(1, 3), torch.tensor([0]))
-    with pytest.raises(ValueError, match="alpha must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="alpha must have one number per class: got 2 numbers for 3 classes"):
         SoftmaxFocalLoss(alpha=[1.0, 2.0])(torch.zeros(1, 3), torch.tensor([0]))

@@ -1,4 +1,4 @@
-"""Dice, Jaccard, Tversky: by hand, by identities, and what an empty mask does."""
+"""Dice, Jaccard and Tversky loss: by hand, by identities, and with an empty mask."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def test_by_hand() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"per_image": True}, {"absent": "ignore"}, {"ignore_index": 2}])
-def test_tversky_contains_both(options: dict[str, Any]) -> None:
+def test_tversky_contains_dice_and_jaccard(options: dict[str, Any]) -> None:
     output, target = image()
     dice, jaccard = dice_loss(output, target, smooth=3, **options), jaccard_loss(output, target, smooth=3, **options)
     torch.testing.assert_close(tversky_loss(output, target, 0.5, 0.5, smooth=1.5, **options), dice)
@@ -41,7 +41,7 @@ def test_jaccard_follows_from_dice_without_smoothing() -> None:
     torch.testing.assert_close(j, d / (2 - d))
 
 
-def test_of_a_sure_prediction_it_is_the_metric() -> None:
+def test_a_certain_prediction_gives_the_metric() -> None:
     output, target = image()
     guess = output.argmax(1)
     sure = 1e4 * F.one_hot(guess, 3).movedim(-1, 1)
@@ -105,7 +105,7 @@ def test_absent_classes_leave_the_mean() -> None:
     assert dice_loss(output, target, absent="ignore", reduction="none")[1] == 0
 
 
-def test_weights_choose_classes() -> None:
+def test_weights_select_classes() -> None:
     output, target = image()
     by_class = jaccard_loss(output, target, reduction="none")
     weights = torch.tensor([0.0, 1.0, 3.0])
@@ -114,7 +114,7 @@ def test_weights_choose_classes() -> None:
 
 
 @pytest.mark.parametrize("mode", ["multiclass", "multilabel", "binary"])
-def test_unlabelled_pixels_are_not_there(mode: Any) -> None:
+def test_unlabelled_pixels_are_ignored(mode: Any) -> None:
     classes = 1 if mode == "binary" else 3
     output = torch.randn(2, classes, 8, generator=torch.Generator().manual_seed(0))
     shape = (2, 8) if mode != "multilabel" else (2, 3, 8)
@@ -144,7 +144,7 @@ def test_bad_input() -> None:
         JaccardLoss()(torch.zeros(2, 3, 4), torch.zeros(2, 5).long())
     with pytest.raises(ValueError, match="class numbers from 0 to 2, got 3"):
         JaccardLoss()(torch.zeros(2, 3, 4), torch.full((2, 4), 3))
-    with pytest.raises(ValueError, match="class_weights must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="class_weights must have one number per class: got 2 numbers for 3 classes"):
         JaccardLoss(class_weights=[1.0, 2.0])(torch.zeros(2, 3, 4), torch.zeros(2, 4).long())
 
 

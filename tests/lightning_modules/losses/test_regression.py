@@ -1,4 +1,4 @@
-"""RMSE, MSLE, and the two that the lesson takes for one."""
+"""RMSE and MSLE, and the difference between Huber and smooth L1."""
 
 import math
 
@@ -21,7 +21,7 @@ def test_rmse_has_a_gradient_where_the_square_root_has_none() -> None:
     target = torch.arange(4.0)
     output = target.clone().requires_grad_()
     (slope,) = torch.autograd.grad(nn.functional.mse_loss(output, target).sqrt(), output)
-    assert slope.isnan().all()  # the lesson's
+    assert slope.isnan().all()
     (slope,) = torch.autograd.grad(rmse(output, target), output)
     assert torch.equal(slope, torch.zeros(4))
 
@@ -57,14 +57,14 @@ def test_msle_floor_changes_nothing_above_it_and_is_smooth_at_it() -> None:
     torch.testing.assert_close(slope[0], slope[1], rtol=1e-3, atol=0)
 
 
-def test_msle_floor_pulls_back_what_strays() -> None:
+def test_msle_floor_has_a_gradient_that_pulls_back() -> None:
     output = torch.tensor([-1.0, -50.0], requires_grad=True)
     (slope,) = torch.autograd.grad(msle(output, torch.ones(2), floor=-0.5), output)
     assert (slope < 0).all()
 
 
 @pytest.mark.parametrize("bad", [-1.0, -3.0, float("nan")])
-def test_msle_without_a_floor_says_where_it_is_defined(bad: float) -> None:
+def test_msle_without_a_floor_raises_outside_its_domain(bad: float) -> None:
     with pytest.raises(ValueError, match=rf"above -1 only: output must be finite.*got {bad:g}.*softplus.*floor"):
         msle(torch.tensor([2.0, bad]), torch.ones(2))
 
@@ -75,7 +75,7 @@ def test_msle_targets_have_no_floor() -> None:
 
 
 @pytest.mark.parametrize("floor", [-1.0, 0.1, float("nan")])
-def test_msle_refuses_a_floor_outside_its_range(floor: float) -> None:
+def test_msle_floor_outside_its_range(floor: float) -> None:
     with pytest.raises(ValueError, match="floor must be above -1 and at most 0, got"):
         MSLELoss(floor=floor)
 
@@ -87,7 +87,7 @@ def test_unknown_reduction(kind: type[nn.Module]) -> None:
 
 
 @pytest.mark.parametrize("loss", [rmse, msle])
-def test_shapes_that_would_broadcast_are_refused(loss: object) -> None:
+def test_shapes_that_would_broadcast_raise(loss: object) -> None:
     assert callable(loss)
     message = r"same shape, got output \(4, 1\) and target \(4,\)\. Reshape one of them, e\.g\. output\.squeeze\(1\)"
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Losses over yes-or-no questions: against torch and torchvision, by identities, at the edges."""
+"""Binary and multi-label losses: against torch and torchvision, by identities, at extreme values."""
 
 import math
 
@@ -25,7 +25,7 @@ def logits_and_labels(*shape: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("pos_weight", [None, torch.tensor([0.5, 1.0, 7.0])], ids=["plain", "weighted"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_cross_entropy_is_torchs(pos_weight: Tensor | None, reduction: str) -> None:
+def test_cross_entropy_equals_torch(pos_weight: Tensor | None, reduction: str) -> None:
     output, target = logits_and_labels(40, 3)
     expected = F.binary_cross_entropy_with_logits(output, target.float(), pos_weight=pos_weight, reduction=reduction)
     for labels in (target, target.bool(), target.float()):
@@ -63,7 +63,7 @@ def test_a_channel_of_one_may_be_missing_in_the_target(loss: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("kind", [SigmoidCrossEntropyLoss, SigmoidFocalLoss])
-def test_unlabelled_elements_do_not_count(kind: type[nn.Module]) -> None:
+def test_unlabelled_elements_are_ignored(kind: type[nn.Module]) -> None:
     output, target = logits_and_labels(30)
     holed = target.clone()
     holed[::3] = -1
@@ -77,7 +77,7 @@ def test_unlabelled_elements_do_not_count(kind: type[nn.Module]) -> None:
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 3.5])
 @pytest.mark.parametrize("alpha", [None, 0.0, 0.25, 0.9])
-def test_focal_is_torchvisions(gamma: float, alpha: float | None) -> None:
+def test_focal_equals_torchvision(gamma: float, alpha: float | None) -> None:
     output, target = logits_and_labels(40, 3)
     expected = torchvision_focal(output, target.float(), -1 if alpha is None else alpha, gamma, "mean")
     weight = None if alpha is None else torch.tensor(alpha)
@@ -108,7 +108,7 @@ def test_focal_gradient_is_finite_at_certainty(gamma: float, dtype: torch.dtype)
     assert torch.equal(slope, torch.zeros(2))
 
 
-def test_probabilities_are_torchs_inside() -> None:
+def test_probabilities_equal_torch_away_from_0_and_1() -> None:
     p, y = torch.rand(200).clamp(1e-6, 1 - 1e-6), torch.rand(200)
     p = p.requires_grad_()
     (expected,) = torch.autograd.grad(F.binary_cross_entropy(p, y), p)
@@ -118,7 +118,7 @@ def test_probabilities_are_torchs_inside() -> None:
 
 
 def test_probabilities_of_a_sigmoid_learn_like_logits() -> None:
-    """Down to probabilities of 1e-30, where torch's own gradient has long been cut."""
+    """Down to probabilities of 1e-30, where torch's gradient is clipped."""
     x = torch.tensor([-65.0, -30.0, 0.0, 5.0], requires_grad=True)
     (slope,) = torch.autograd.grad(probability_bce(x.sigmoid(), torch.ones(4), "sum"), x)
     torch.testing.assert_close(slope, x.detach().sigmoid() - 1)
@@ -127,7 +127,7 @@ def test_probabilities_of_a_sigmoid_learn_like_logits() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_impossible_certainty_is_finite_in_its_dtype(dtype: torch.dtype) -> None:
+def test_probabilities_of_0_and_1_are_finite_in_every_dtype(dtype: torch.dtype) -> None:
     p = torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=dtype, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         loss = probability_bce(p, torch.tensor([0.0, 1.0, 1.0, 0.0]), "none")
@@ -140,7 +140,7 @@ def test_impossible_certainty_is_finite_in_its_dtype(dtype: torch.dtype) -> None
     assert slope[1] < -1
 
 
-def test_float16_probabilities_poison_torchs_loss_and_not_ours() -> None:
+def test_float16_probabilities_give_nan_in_torch_and_not_here() -> None:
     """sigmoid(20) is 1.0 in float16; torch's gradient 10¹² is inf there, and inf times the sigmoid's 0 is NaN."""
     for loss, finite in ((nn.BCELoss(), False), (ProbabilityBCELoss(), True)):
         x = torch.tensor([20.0, -20.0], dtype=torch.float16, requires_grad=True)
@@ -151,7 +151,7 @@ def test_float16_probabilities_poison_torchs_loss_and_not_ours() -> None:
 
 
 @pytest.mark.parametrize("wrong", [1.5, -0.1, float("nan")])
-def test_logits_are_refused_where_probabilities_are_meant(wrong: float) -> None:
+def test_logits_raise_where_probabilities_are_expected(wrong: float) -> None:
     with pytest.raises(ValueError, match=rf"output must be .* got {wrong:g}\. These look like logits: use a loss on"):
         probability_bce(torch.tensor([0.5, wrong]), torch.ones(2))
 
@@ -170,7 +170,7 @@ def test_bad_input() -> None:
         SigmoidFocalLoss(alpha=1.5)
     with pytest.raises(ValueError, match="gamma must be ≥ 0, got -2"):
         SigmoidFocalLoss(gamma=-2)
-    with pytest.raises(ValueError, match="pos_weight must have one number a class: got 2 numbers for 3 classes"):
+    with pytest.raises(ValueError, match="pos_weight must have one number per class: got 2 numbers for 3 classes"):
         SigmoidCrossEntropyLoss(pos_weight=[1.0, 2.0])(torch.zeros(1, 3), torch.zeros(1, 3))
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\], got -0\.1"):
         SigmoidCrossEntropyLoss(label_smoothing=-0.1)

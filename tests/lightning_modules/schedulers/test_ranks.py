@@ -89,5 +89,5 @@ def test_a_reduced_value_gives_equal_rates(ranks: list[dict[str, Any]]) -> None:
 
 def test_a_value_that_differs_between_ranks_ends_the_run(ranks: list[dict[str, Any]]) -> None:
     for found in ranks:
-        assert "'val/loss' differs between processes (0.9, 1.1)" in found["message"]
+        assert "'val/loss' differs between processes (0.9, 1.1 on ranks 0-1)" in found["message"]
         assert "sync_dist=True" in found["message"]

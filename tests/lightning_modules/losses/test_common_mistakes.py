@@ -1,4 +1,4 @@
-"""The lesson's mistakes with losses: the value that it shows, reproduced, and the right one beside it."""
+"""Common mistakes with losses, as docs/losses.md lists them: the wrong value, and the right one beside it."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 
 from lightning_modules.losses import MSLELoss, RMSELoss, SoftmaxFocalLoss
 
-# What the lesson feeds to losses that want logits; the classes are those of the largest entries.
+# Probabilities, passed to losses that take logits; the classes are those of the largest entries.
 PROBABILITIES = torch.tensor([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.05, 0.05, 0.9], [0.6, 0.2, 0.2]])
 CLASSES = torch.tensor([0, 1, 2, 0])
 LOGITS = PROBABILITIES.log()  # a softmax of these gives the probabilities back
@@ -53,7 +53,7 @@ def test_msle_at_minus_one() -> None:
     assert MSLELoss(floor=-0.5)(output, target).isfinite()
 
 
-def test_bce_of_a_sure_mistake() -> None:
+def test_bce_of_a_certain_and_wrong_prediction() -> None:
     logit = torch.tensor([30.0])
     assert nn.BCELoss()(logit.sigmoid(), torch.zeros(1)) == 100  # the clamp of torch's logarithm
     assert nn.BCEWithLogitsLoss()(logit, torch.zeros(1)) == pytest.approx(30)

@@ -1,6 +1,7 @@
 # %% [markdown]
 # # Your own images
-# A folder with a folder for each class is all it takes: `FOLDER/<class>/….jpg`, any size and mode. Here one is drawn.
+# You need a folder with one folder per class: `FOLDER/<class>/….jpg`. The images may have any size and mode. This cell creates an
+# example.
 
 # %%
 from functools import partial
@@ -27,7 +28,7 @@ for name, colour in {"apples": (200, 40, 40), "limes": (70, 190, 60), "plums": (
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
 
 # %% [markdown]
-# A fixed fifth of every class is kept for the test; the rest is parted into training and validation.
+# A fixed fifth of each class is the test set; the rest is split into training and validation.
 
 # %%
 seed_everything(0, verbose=False)
@@ -44,5 +45,5 @@ history(trainer.log_dir)
 trainer.test(module, data, verbose=False)
 
 # %% [markdown]
-# At the command line the same, with a page of predictions and an evaluation: `descent fit -c configs/image_folder.yaml
+# On the command line, with an evaluation page and a prediction page: `descent fit -c configs/pictures.yaml
 # --data.root FOLDER`, `descent evaluate`, `descent predict --images`, `descent export`.

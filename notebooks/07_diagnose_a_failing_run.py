@@ -1,6 +1,6 @@
 # %% [markdown]
-# # See inside a run, and repair a sick one
-# A network whose units have died: biases far below zero, so that the ReLUs give 0 and no gradient comes through.
+# # Diagnose a failing run
+# In this network the biases are far below zero, so the ReLUs output 0 and pass on no gradient: the units are dead.
 
 # %%
 from functools import partial
@@ -27,20 +27,20 @@ def train(bias: float, rate: float = 0.05):
     return trainer, watch[0]
 
 
-sick, diagnostics = train(bias=-20.0)
+failing, diagnostics = train(bias=-20.0)
 
 # %% [markdown]
-# It learns next to nothing, and the curves do not say why. The diagnostics do:
+# The network learns almost nothing, and the learning curves do not show why. The diagnostics do:
 
 # %%
-history(sick.log_dir)[["train/loss", "val/accuracy"]]
+history(failing.log_dir)[["train/loss", "val/accuracy"]]
 
 # %%
-print("\n".join(diagnostics.said))
+print("\n".join(diagnostics.findings))
 
 # %% [markdown]
-# Repaired: the biases begin at zero.
+# The repair: initialize the biases with zero.
 
 # %%
-well, diagnostics = train(bias=0.0)
-history(well.log_dir)[["train/loss", "val/accuracy"]]
+repaired, diagnostics = train(bias=0.0)
+history(repaired.log_dir)[["train/loss", "val/accuracy"]]

@@ -1,0 +1,53 @@
+"""Save and restore what an unfinished epoch has gathered: states of metrics, gradients of an accumulation window."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from foundation.compat.torchmetrics import set_update_count
+
+
+def gradients_of(module: nn.Module) -> dict[str, Tensor]:
+    """Copy the gradients by parameter name."""
+    return {name: p.grad.detach().clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+def restore_gradients(module: nn.Module, gradients: dict[str, Tensor]) -> None:
+    """Set the gradients, each on its parameter's device."""
+    parameters = dict(module.named_parameters())
+    for name, gradient in gradients.items():
+        if name in parameters:
+            parameters[name].grad = gradient.to(parameters[name].device)
+
+
+def metrics_in(module: LightningModule) -> Iterator[tuple[str, Metric]]:
+    """Yield every torchmetrics object in a module with its name."""
+    return ((name, child) for name, child in module.named_modules() if isinstance(child, Metric))
+
+
+def metric_states(module: LightningModule, trainer: Trainer) -> dict[str, Any]:
+    """Return the state of every updated metric, reduced over the processes; all of them call this."""
+    saved = {}
+    for name, metric in metrics_in(module):
+        if not metric.update_called:
+            continue
+        with metric.sync_context(should_sync=trainer.world_size > 1):
+            state = {key: _copy(value) for key, value in metric.metric_state.items()}
+        saved[name] = {"updates": metric.update_count, "state": state}
+    return saved
+
+
+def restore_metrics(module: LightningModule, saved: dict[str, Any]) -> None:
+    """Restore the metrics from `metric_states`."""
+    for name, metric in metrics_in(module):
+        if name in saved:
+            for key, value in saved[name]["state"].items():
+                setattr(metric, key, value)
+            set_update_count(metric, saved[name]["updates"])
+
+
+def _copy(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else [_copy(item) for item in value]

@@ -1,0 +1,50 @@
+"""The row of metrics that Lightning logs only after a checkpoint is saved; a resumed run logs it instead."""
+
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from foundation.loggers import is_logging_step
+
+
+class UnloggedRow:
+    """Find the metrics of the present step or epoch that no logger has yet: those that changed since `note_*`."""
+
+    def __init__(self) -> None:
+        self.before_epoch_end: dict[str, Any] | None = None
+        self.before_step: dict[str, Any] = {}
+
+    def note_epoch_start(self) -> None:
+        """Begin an epoch."""
+        self.before_epoch_end = None
+
+    def note_batch_start(self, trainer: Trainer) -> None:
+        """Remember what is logged before a step whose metrics Lightning will log."""
+        if is_logging_step(trainer, trainer.global_step + 1):
+            self.before_step = dict(trainer.logged_metrics)
+
+    def note_epoch_end(self, trainer: Trainer) -> None:
+        """Remember what is logged before the epoch's metrics; a save that follows comes before Lightning logs them."""
+        self.before_epoch_end = dict(trainer.logged_metrics)
+
+    def find(self, trainer: Trainer) -> dict[str, Any]:
+        """Return `metrics` and `step` of the epoch's row, or in mid-epoch of the step just taken; empty if none."""
+        before = self.before_epoch_end
+        if before is None and trainer.training and is_logging_step(trainer, trainer.global_step):
+            before = self.before_step
+        if before is None:
+            return {}
+        new = {name: float(value) for name, value in trainer.logged_metrics.items() if value is not before.get(name)}
+        if not new:
+            return {}
+        return {"metrics": new | {"epoch": trainer.current_epoch}, "step": trainer.global_step - 1}
+
+
+def log_row(trainer: Trainer, row: dict[str, Any]) -> None:
+    """Log the row that the interrupted run may not have logged, except to a logger that knows it has it."""
+    metrics, step = row.get("metrics", {}), row.get("step")
+    if metrics and trainer.is_global_zero:
+        for logger in trainer.loggers:
+            holds = getattr(logger, "holds", None)
+            if holds is None or not holds(metrics, step):
+                logger.log_metrics(metrics, step)
