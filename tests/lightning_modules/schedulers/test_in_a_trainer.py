@@ -100,7 +100,7 @@ def test_each_validation_counts_once(options: dict[str, Any], tmp_path: Path) ->
     assert int(module.validations) == 4
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0.05
     plateau: Any = trainer.lr_scheduler_configs[0].scheduler
-    assert plateau.inner.num_bad_epochs == 1
+    assert plateau.plateau.num_bad_epochs == 1
 
 
 def test_warmup_before_a_plateau(tmp_path: Path) -> None:
