@@ -15,13 +15,13 @@ def main(args: list[str] | None = None) -> Any:
     """Run a command.
 
     Args:
-        args: What would stand on the command line after `descent`; by default that.
+        args: The words after `descent`; by default those of this process's command line.
 
     Returns:
         For a training command the `LightningCLI` object: its `trainer`, `model`, `datamodule` and `run`.
 
     Raises:
-        SystemExit: With 2 after a mistake in the arguments, the config or the data, which is said in one line.
+        SystemExit: With 2 after a mistake in the arguments, the config or the data; the error is one line.
     """
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help"):
@@ -32,8 +32,10 @@ def main(args: list[str] | None = None) -> Any:
     try:
         tune_allocator()  # before torch is imported
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _refuse(str(error))
+    # A console script does not have the working folder on its path; the user's own classes are looked up there, last.
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.append(str(Path.cwd()))
     if words[:2] == ["show", "schedule"]:
         words = ["show_schedule", *words[2:]]
     command = words[0].replace("-", "_")
@@ -43,9 +45,6 @@ def main(args: list[str] | None = None) -> Any:
         return importlib.import_module(LIGHT[command]).main(words[1:])
     if command not in TRAINING:
         _unknown_command(words[0])
-    # A console script has no working folder on its path; classes of the user's own are looked up there, last.
-    if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.append(str(Path.cwd()))
     from descent.training.run_command import run_command
 
     return run_command([command, *words[1:]])
@@ -56,16 +55,21 @@ def _unknown_command(word: str) -> None:
 
     close = difflib.get_close_matches(word, commands(), n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(commands())}."
-    print(f"error: unknown command {word}: {hint}", file=sys.stderr)
-    raise SystemExit(2)
+    _refuse(f"unknown command {word}: {hint}")
+
+
+def _refuse(text: str) -> None:
+    from descent.commands.parser import refuse  # needs argparse, which `descent --help` does not
+
+    refuse(text)
 
 
 def console() -> None:
-    """What the installed command calls; a script's exit code is what this returns, so it returns nothing."""
+    """Run the installed command; it returns nothing, because a script's exit code is what this function returns."""
     try:
         main()
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader of the pipe, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     end_process()
 

@@ -1,4 +1,4 @@
-"""A memory allocator that fits CPU training: set before torch is imported."""
+"""Settings of the memory allocator that make training on a CPU faster; they must be set before torch is imported."""
 
 import ctypes
 import os
@@ -7,7 +7,7 @@ import sys
 SWITCH = "DESCENT_ALLOCATOR"
 CHOICES = ("tuned", "system")
 
-KEPT = 2**31 - 1  # bytes at the heap's top that are not given back: the largest that mallopt takes
+KEPT = 2**31 - 1  # bytes of free memory that the heap keeps: the largest value that mallopt takes
 
 # mallopt(3) of glibc
 M_TRIM_THRESHOLD = -1
@@ -21,19 +21,19 @@ FOR_CHILDREN = {
 
 
 def tune_allocator() -> bool:
-    """Keep freed memory, and take it in huge pages; say whether that was done.
+    """Keep freed memory for reuse, and let torch use huge pages; return whether that was done.
 
-    glibc gives every block over 32 MB back to the system when it is freed, and takes it anew, page by page, at the next
-    step: half the time of a step with large activations goes to page faults. Here `mallopt` keeps what was freed, and
-    `THP_MEM_ALLOC_ENABLE` lets torch ask for transparent huge pages. The arithmetic is the same; the process holds on
-    to the largest amount of memory that it has needed.
+    By default glibc returns every freed block over 32 MB to the system. The next step gets it back page by page: half
+    the time of a step with large activations goes to page faults. Here `mallopt` keeps freed memory, and
+    `THP_MEM_ALLOC_ENABLE` lets torch ask for transparent huge pages. The results are identical; the process keeps as
+    much memory as it ever needed.
 
-    Processes that this one starts, by fork, by spawn or as a command, are tuned from their beginning: what glibc and
-    torch read is in their environment. A notebook calls it before it imports torch:
+    Child processes (fork, spawn or a command) are tuned too, by the environment variables that glibc and torch read.
+    In a notebook, call this before importing torch:
 
-        from descent.allocator import tune_allocator; tune_allocator()
+        from descent import tune_allocator; tune_allocator()
 
-    `DESCENT_ALLOCATOR=system` switches it off. Where there is no glibc nothing is done.
+    `DESCENT_ALLOCATOR=system` turns it off. Without glibc nothing is done.
 
     Raises:
         ValueError: `DESCENT_ALLOCATOR` is neither `tuned` nor `system`.

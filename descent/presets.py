@@ -1,4 +1,4 @@
-"""Where a preset is looked up: beside the file that names it, in the working folder, then among the shipped ones."""
+"""Find presets: beside the file that names them, in the working folder, then among the shipped configs."""
 
 import difflib
 from pathlib import Path
@@ -12,11 +12,11 @@ SUFFIXES = (".yaml", ".yml")
 
 
 class PresetNotFoundError(UserError):
-    """A preset that is nowhere; the message says where one looked and what comes near."""
+    """No such preset; the message has a suggestion."""
 
 
 def shipped(path: str) -> Path | None:
-    """The shipped file of that relative path, written with or without `configs/` in front."""
+    """Return the shipped file with a relative path, which may start with `configs/`; `None` if there is none."""
     parts = Path(path).parts
     if Path(path).is_absolute() or not parts:
         return None
@@ -25,26 +25,31 @@ def shipped(path: str) -> Path | None:
 
 
 def names() -> list[str]:
-    """Every shipped preset, as `kind/name.yaml`."""
+    """Return every shipped preset as `kind/name.yaml`."""
     return sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.yaml"))
 
 
+def kinds() -> list[str]:
+    """Return the kinds of presets; a preset without a kind is a whole experiment."""
+    return sorted({name.partition("/")[0] for name in names() if "/" in name})
+
+
 def nearest(path: str) -> str:
-    """` Did you mean …?`, or nothing, for a path that does not exist."""
+    """Return ` Did you mean …?` for a preset that does not exist, or how to list the presets."""
     text = path.removeprefix("configs/")
     close = difflib.get_close_matches(text, names(), n=1, cutoff=0.5)
     return f" Did you mean {close[0]}?" if close else " `descent presets` lists the shipped ones."
 
 
 def resolve(text: str, folder: Path | None = None) -> str:
-    """The path to use for what was written as `text`; unchanged where it is no preset's path.
+    """Return the path of a preset; a text that is not the path of a preset is returned as it is.
 
     Args:
-        text: What stands in a config or on the command line.
-        folder: Folder of the file that it stands in; by default the working folder.
+        text: A value in a config or on the command line.
+        folder: Folder of the file that contains the value; by default the working folder.
 
     Raises:
-        PresetNotFoundError: It looks like a preset (`losses/focl.yaml`) and is nowhere.
+        PresetNotFoundError: The text looks like a preset (`losses/focl.yaml`), and there is none.
     """
     if not text.endswith(SUFFIXES) or "\n" in text:
         return text
@@ -54,8 +59,7 @@ def resolve(text: str, folder: Path | None = None) -> str:
     found = shipped(text)
     if found is not None:
         return str(found)
-    kinds = {path.name for path in SHIPPED.iterdir() if path.is_dir()}
-    if Path(text).parts[:1] and (Path(text).parts[0] in kinds or Path(text).parts[0] == "configs"):
+    if Path(text).parts[:1] and Path(text).parts[0] in {*kinds(), "configs"}:
         raise PresetNotFoundError(f"preset not found: {text}.{nearest(text)}")
     return text
 
@@ -69,10 +73,10 @@ def _resolve_all(value: Any, folder: Path) -> Any:
 
 
 def load(text: str) -> Any:
-    """YAML as jsonargparse reads it, with the presets' paths in it resolved."""
+    """Load YAML as jsonargparse does, and resolve the paths of presets in it."""
     import jsonargparse
 
-    if text == "None":  # what jsonargparse 4.53 makes of a null that is typed for an argument of an argument
+    if text == "None":  # jsonargparse 4.53 passes this for a null on the command line two levels deep
         return None
     value = jsonargparse.get_loader("yaml")(text)
     if not isinstance(value, (dict, list)):
@@ -81,7 +85,7 @@ def load(text: str) -> Any:
 
 
 def register() -> str:
-    """Make the loader known to jsonargparse; its mode's name."""
+    """Register `load` with jsonargparse, and return the name of its parser mode."""
     import yaml
     from jsonargparse import set_loader
 

@@ -1,1 +1,1 @@
-"""Files, random numbers, hardware and processes: what every other package uses; imports nothing of ours."""
+"""Files, random numbers, hardware and processes: what every other package uses; open `files.py` first."""

@@ -1,4 +1,4 @@
-"""Checks of a schedule's arguments, each one line that names the argument and the value."""
+"""Checks of numbers and choices in constructors: a ValueError names the argument, its range and the value."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 
 def require_between(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Refuse a number outside [low, high]; NaN is outside."""
+    """Raise ValueError unless `low` ≤ `value` ≤ `high`, which NaN is not."""
     if not low <= value <= high:
         bounds = f"≥ {low:g}" if high == float("inf") else f"in [{low:g}, {high:g}]"
         raise ValueError(f"{name} must be {bounds}, got {value}.")
 
 
 def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a word that is not among the choices."""
+    """Raise ValueError unless `value` is one of the choices."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
 
 
 def check_at_least_one(**arguments: int) -> None:
-    """Refuse arguments below 1, by name.
+    """Check that each argument, given by name, is ≥ 1.
 
     Raises:
         ValueError: An argument is below 1.
@@ -44,6 +44,12 @@ def check_momentum(name: str, value: float) -> None:
     """Raise ValueError unless 0 ≤ `value` < 1."""
     if not 0 <= value < 1:
         raise ValueError(f"{name} must be in [0, 1), got {value}.")
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Raise ValueError unless 0 < `value` < 1."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must be in (0, 1), got {value}.")
 
 
 def check_positive(name: str, value: float) -> None:

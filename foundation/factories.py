@@ -1,4 +1,4 @@
-"""What a class that was injected without its first argument is, and what it was given."""
+"""The class, name and arguments of a factory: a class, a `functools.partial`, or what LightningCLI passes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def class_of(injected: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the class behind a factory: a class itself, a `functools.partial` of it, or what LightningCLI makes.
+    """Return the class that a factory makes instances of.
 
-    jsonargparse hands over `partial(call, instantiate, TheClass, **arguments)`.
+    jsonargparse passes `partial(call, instantiate, TheClass, **arguments)`.
 
     Example:
         >>> class_of(partial(dict, a=1)), class_of(partial(lambda kind, **arguments: kind(**arguments), dict, a=1))

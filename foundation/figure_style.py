@@ -1,4 +1,4 @@
-"""What the figures of `descent show` have in common."""
+"""Colours, grid and files of matplotlib figures."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,12 +7,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours: told apart in print and by colour-blind readers
+# Okabe and Ito's colours, which can be told apart in print and by colour-blind readers
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 
 def grid(panels: int, columns: int = 4, size: tuple[float, float] = (3.2, 2.3)) -> "tuple[Figure, list[Axes]]":
-    """A figure of small panels; what is left over in the last row is switched off."""
+    """Make a figure with this many small panels; the rest of the last row is empty."""
     from matplotlib.figure import Figure
 
     rows = -(-panels // columns)
@@ -24,7 +24,7 @@ def grid(panels: int, columns: int = 4, size: tuple[float, float] = (3.2, 2.3)) 
 
 
 def save(figure: "Figure", folder: Path, name: str) -> Path:
-    """Save a figure as PNG and SVG, and say where; the PNG's path."""
+    """Save a figure as PNG and SVG, print where, and return the path of the PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in ("svg", "png"):
         figure.savefig(folder / f"{name}.{suffix}", dpi=150)

@@ -1,4 +1,4 @@
-"""The precision that a machine can really do."""
+"""What the machine has: cores, processor, accelerator, versions, and the precision that it can compute in."""
 
 import importlib.metadata
 import os
@@ -6,16 +6,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import torch
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -23,14 +16,14 @@ PACKAGES = ("descent", "torch", "lightning", "torchmetrics", "timm", "torchvisio
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, accelerator, versions: what a reader needs to judge the seconds."""
+    """Return processor, cores, accelerator and versions: what a reader needs to judge measured seconds."""
     import torch
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "accelerator": gpu or "none",
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
@@ -58,7 +51,7 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"}
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
-    """Instruction sets of the CPU as Linux names them; empty where that cannot be read."""
+    """Return the instruction sets of the CPU as Linux names them; empty where that cannot be read."""
     if not cpuinfo.is_file():
         return set()
     lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
@@ -66,20 +59,22 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether the CPU has bf16 instructions (AVX-512 BF16, AMX, ARM's BF16, Apple's M2 and later are not asked)."""
+    """Return whether the CPU has bf16 instructions (AVX-512 BF16, AMX, ARM's BF16); unknown on a Mac."""
     return bool(cpu_flags() & BF16_FLAGS)
 
 
 def effective_precision(precision: str | int | None, accelerator: str) -> tuple[str | int | None, str | None]:
-    """What takes the place of a precision that the device has not, and the reason in one line (`None`: unchanged).
+    """Replace a precision that the device cannot compute in; return it and the reason in one line (`None`: unchanged).
 
-    fp16 on a CPU: bf16-mixed where the CPU has bf16 instructions, else 32-bit. bf16-mixed on a CPU without them stays
-    as it is asked for, since it works, slowly.
+    fp16 on a CPU becomes bf16-mixed where the CPU has bf16 instructions, else 32-bit. bf16-mixed on a CPU without them
+    stays, since it works, slowly.
 
     Args:
         precision: As Lightning's trainer takes it.
-        accelerator: As Lightning's trainer takes it; `"auto"` is a CPU where torch sees no other device.
+        accelerator: As Lightning's trainer takes it; `"auto"` is a CPU where torch sees no accelerator.
     """
+    import torch
+
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
     if not on_cpu or str(precision) not in ("16-mixed", "16", "16-true"):
         return precision, None

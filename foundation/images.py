@@ -1,25 +1,29 @@
-"""Masks as images: the value of a pixel is its class, its colour tells the classes apart."""
+"""Images and segmentation masks for people: contact sheets, grids, PNG files."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-SHOWN = 16
+SHOWN = 16  # images on a contact sheet
 
 
 def is_image_batch(batch: Tensor) -> bool:
-    """Whether these are images `(B, C, H, W)` with C 1 or 3, of more than one pixel."""
+    """Return whether these are images `(B, C, H, W)` with C 1 or 3, of more than one pixel."""
     return batch.ndim == 4 and batch.shape[1] in (1, 3) and min(batch.shape[2:]) > 1
 
 
 def contact_sheet(batch: Tensor) -> Tensor:
-    """The first images beside each other, uint8 `(3, H, W)`, small ones enlarged.
+    """Arrange the first images in a grid, uint8 `(3, H, W)`; small ones are enlarged.
 
     Args:
         batch: `(B, C, H, W)`, C 1 or 3, of any range.
 
     Example:
+        >>> import torch
         >>> contact_sheet(torch.linspace(0, 1, 20 * 64).view(20, 1, 8, 8)).shape
         torch.Size([3, 266, 266])
     """
@@ -30,30 +34,32 @@ def contact_sheet(batch: Tensor) -> Tensor:
     images = (images - low) / (high - low).clamp(min=1e-12)
     times = max(1, 64 // images.shape[-1])
     images = images.repeat_interleave(times, -1).repeat_interleave(times, -2)
-    return (make_grid(images, nrow=4, padding=2, pad_value=1.0) * 255).to(torch.uint8)
+    return (make_grid(images, nrow=4, padding=2, pad_value=1.0) * 255).byte()
 
 
 def as_bytes(images: Tensor) -> Tensor:
-    """Images in [−1, 1] as uint8.
+    """Convert images in [−1, 1] to uint8.
 
     Example:
+        >>> import torch
         >>> as_bytes(torch.tensor([-1.0, 0.0, 1.0]))
         tensor([  0, 128, 255], dtype=torch.uint8)
     """
-    return (images.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+    return (images.float() * 127.5 + 127.5).round().clamp(0, 255).byte()
 
 
-SHOWN_PIXELS = 64  # to a side, of each image in the file: small images are enlarged to about that
+SHOWN_PIXELS = 64  # width to which a small image is enlarged
 
 
 def grid(images: Tensor, columns: int) -> Tensor:
-    """Images in [−1, 1] beside each other with white lines between, uint8 `(3, H, W)`, small ones enlarged.
+    """Arrange images in [−1, 1] in a grid with white lines, uint8 `(3, H, W)`; small ones are enlarged.
 
     Args:
         images: `(N, C, H, W)`, C 1 or 3.
         columns: ≥ 1.
 
     Example:
+        >>> import torch
         >>> grid(torch.zeros(4, 1, 32, 32), columns=2).shape
         torch.Size([3, 134, 134])
     """
@@ -74,7 +80,7 @@ def save_image(image: Tensor, path: Path) -> None:
     Image.fromarray(channels_last[..., 0] if len(image) == 1 else channels_last).save(path)
 
 
-# Okabe and Ito's colours, told apart in print and by colour-blind readers; class 0 is black.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; class 0 is black.
 COLORS = [
     (0, 0, 0),
     (230, 159, 0),
@@ -89,7 +95,10 @@ COLORS = [
 
 
 def save_masks(masks: Tensor, folder: Path) -> list[str]:
-    """Save masks `(N, H, W)` of class numbers below 256 as PNG files; their paths from the folder above."""
+    """Save masks `(N, H, W)` of class numbers below 256 as PNG files; return their paths relative to the folder above.
+
+    The value of a pixel is its class; a palette gives each class a colour.
+    """
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +115,7 @@ def save_masks(masks: Tensor, folder: Path) -> list[str]:
 
 
 def _color(number: int) -> tuple[int, int, int]:
-    """The listed colours first, then darker rounds of them."""
+    """Return a listed colour, or a darker one of them for class 9 and above."""
     shade = 0.75 ** ((number - 1) // (len(COLORS) - 1)) if number else 0.0
     red, green, blue = COLORS[(number - 1) % (len(COLORS) - 1) + 1 if number else 0]
     return int(red * shade), int(green * shade), int(blue * shade)

@@ -1,8 +1,11 @@
 """When a trainer logs, and the event writers of its TensorBoard loggers."""
 
-from typing import Any
+from __future__ import annotations
 
-from lightning.pytorch import Trainer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 
 def is_logging_step(trainer: Trainer, steps: int) -> bool:

@@ -1,15 +1,15 @@
-"""Whether what is timed had the machine to itself."""
+"""The load of other programs while something is timed."""
 
 import os
 import time
 from pathlib import Path
 
 ALONE = 0.1
-"""Others may use up to this share of one core while a run is timed."""
+"""Share of one core up to which other programs may use the machine while a run is timed."""
 
 
 class MachineLoad:
-    """How many cores others kept busy, from the kernel's counters, between two moments.
+    """Measure how many cores other programs keep busy, from the counters of the kernel.
 
     Example:
         >>> load = MachineLoad()
@@ -22,7 +22,7 @@ class MachineLoad:
         self._busy, self._own, self._started = _busy_seconds(), _own_seconds(), time.monotonic()
 
     def cores(self) -> float | None:
-        """Cores on average since the start; `None` where the system does not say."""
+        """Return the average since the object was made; `None` where the system has no counters."""
         busy, elapsed = _busy_seconds(), max(time.monotonic() - self._started, 1e-3)
         if busy is None or self._busy is None:
             return None

@@ -1,4 +1,4 @@
-"""Which of several processes this is, before and without torch."""
+"""The rank of this process, found without torch, and what only one process of a run says."""
 
 import gc
 import hashlib
@@ -7,10 +7,10 @@ import sys
 
 
 def rank_of_process() -> int:
-    """The number of this process in its run, by what torchrun, SLURM or Lightning's launcher have set; else 0.
+    """Return the rank of this process from what torchrun, SLURM or Lightning's launcher have set; else 0.
 
-    Lightning's launcher numbers the processes of a node only; on another node than the first the number is above 0,
-    if not exact.
+    Lightning's launcher sets the rank within a node only, so on any node but the first the result is above 0, but not
+    exact.
     """
     for name in ("RANK", "SLURM_PROCID"):
         if os.environ.get(name, "").isdigit() and (name == "RANK" or launched_by_slurm()):
@@ -21,21 +21,21 @@ def rank_of_process() -> int:
 
 
 def launched_by_slurm() -> bool:
-    """Whether `srun` started this process as one of several tasks; a shell within a job is not meant."""
+    """Return whether `srun` started this process as one of several tasks; False for a shell within a job."""
     return (
         int(os.environ.get("SLURM_NTASKS") or 1) > 1 and "SLURM_PROCID" in os.environ and "SLURM_STEP_ID" in os.environ
     )
 
 
 def launched_by_torchrun() -> bool:
-    """Whether `torchrun` started this process."""
+    """Return whether `torchrun` started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def is_first_to_say(text: str) -> bool:
-    """Whether no other process of the run has said this; also where that cannot be found out.
+    """Return whether no other process of the run has said this; True also where that cannot be found out.
 
-    The processes' own store counts; the process that holds it may be gone already.
+    The store that the processes share counts; the process that holds it may have ended already.
     """
     import torch.distributed as dist
 
@@ -51,7 +51,7 @@ def is_first_to_say(text: str) -> bool:
 
 
 def process_name() -> str:
-    """` (rank 2)` where there are several processes, else nothing."""
+    """Return ` (rank 2)` where there are several processes, else an empty string."""
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():
@@ -61,18 +61,18 @@ def process_name() -> str:
 
 
 def say(line: str) -> None:
-    """One line about something that was replaced, left out or passed over, on standard error; of several once."""
+    """Print a line to standard error, from the first process only."""
     if rank_of_process() == 0:
         print(line, file=sys.stderr, flush=True)
 
 
 def end_process() -> None:
-    """Destroy the process group, if there is one; for the end of a process that has done its work.
+    """Destroy the process group, if there is one, at the end of a process that has succeeded.
 
-    A thread of gloo gives the tensors of an exchange back after it, and needs the interpreter's lock for that; where
-    the interpreter is ending by then, torch aborts: exit code -6 and "terminate called without an active exception"
-    after a run that was good. Destroying a group waits for its threads, and they for what is under way, which here is
-    nothing. A process that fails ends without this: others may never answer it.
+    After an exchange a thread of gloo releases its tensors, and needs the interpreter's lock to do so. If the
+    interpreter is ending by then, torch aborts with exit code -6 and "terminate called without an active exception",
+    although the run succeeded. Destroying a group waits for its threads. A process that fails must not call this: the
+    other processes may never answer.
     """
     dist = sys.modules.get("torch.distributed")  # a command that trains nothing has not imported torch
     if dist is None or not dist.is_available() or not dist.is_initialized():

@@ -1,19 +1,23 @@
-"""Put every random stream back, whatever happens in between."""
+"""Seed the random streams of python, numpy and torch; save and restore their states."""
+
+from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 
 def seed_all(seed: int, trainer: Trainer) -> None:
     """Seed python, numpy, torch and the device's generator.
 
-    ``torch.manual_seed`` would do, at 200 µs a call: it visits every backend.
+    `torch.manual_seed` does the same in 200 µs a call, because it visits every backend.
     """
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  the generator that others draw from is the one to seed
@@ -26,7 +30,7 @@ def seed_all(seed: int, trainer: Trainer) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """The state of python's, numpy's, torch's and every device's generator."""
+    """Return the state of the generators of python, numpy, torch and every device."""
     state: dict[str, Any] = {
         "python": random.getstate(),
         "numpy": np.random.get_state(),  # noqa: NPY002  the stream that others draw from
@@ -40,7 +44,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go back to what `random_state` gave."""
+    """Restore a state that `random_state` returned."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(state["numpy"])  # noqa: NPY002
@@ -52,7 +56,7 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 def seed_streams(seed: int) -> None:
-    """Seed python, numpy and torch, and leave the environment alone, which Lightning's `seed_everything` writes to."""
+    """Seed python, numpy and torch; unlike Lightning's `seed_everything`, leave the environment variables alone."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002
     torch.manual_seed(seed)
@@ -60,7 +64,7 @@ def seed_streams(seed: int) -> None:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Every stream is afterwards as before, also after an exception (which Lightning's `isolate_rng` misses)."""
+    """Restore every stream at the end of the block, after an exception too (unlike Lightning's `isolate_rng`)."""
     state = random_state()
     try:
         yield

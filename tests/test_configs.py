@@ -1,8 +1,9 @@
-"""Every shipped preset parses, says what it is, and takes nothing over from the one that it replaces."""
+"""Every shipped preset parses, opens with a comment and a command, and takes nothing over from another preset."""
 
 import inspect
+import re
 from functools import cache
-from itertools import permutations
+from itertools import permutations, takewhile
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ OTHERS: dict[str, type] = {
 
 @cache
 def parser(kind: str) -> Parser:
-    """A parser of one part alone, typed as the module's argument is: a parser of the whole module takes ten times as long."""
+    """Return a parser of one argument of a module; a parser of the whole module takes ten times as long."""
 
     class Holder:
         def __init__(self, part: Any) -> None: ...
@@ -43,7 +44,7 @@ def parser(kind: str) -> Parser:
 
 
 def parsed(kind: str, *presets: str) -> Any:
-    """The part's config after these presets were given one after the other."""
+    """Return the config after these presets were given one after the other."""
     return plain(parser(kind).parse_args([f"--holder.part={shipped(name)}" for name in presets]).holder.part)
 
 
@@ -59,29 +60,32 @@ def presets(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", names())
-def test_says_what_it_is(name: str) -> None:
+def test_opens_with_a_comment_and_a_command(name: str) -> None:
     assert len(summary(name)) > 10, f"{name} does not open with a comment"
-    content = yaml.safe_load((SHIPPED / name).read_text())
+    text = (SHIPPED / name).read_text()
+    comment = "".join(takewhile(lambda line: line.startswith("#"), text.splitlines(keepends=True)))
+    assert re.search(r"^#   descent (fit|compare) -c configs/", comment, re.MULTILINE), f"{name} names no command"
+    content = yaml.safe_load(text)
     if name.split("/")[0] in KINDS:
         assert set(content) <= {"class_path", "init_args"}
 
 
-def test_every_kind_is_parsed() -> None:
+def test_every_kind_is_covered() -> None:
     folders = {name.split("/")[0] for name in names() if "/" in name}
-    assert folders == {*KINDS, *OTHERS, "studies"}  # studies have a format of their own, and tests of their own
+    assert folders == {*KINDS, *OTHERS, "studies"}  # studies have their own format and tests
 
 
 @pytest.mark.parametrize("name", [name for kind in (*KINDS, *OTHERS) for name in presets(kind)])
 def test_parses(name: str) -> None:
     kind = name.split("/")[0]
     written = yaml.safe_load((SHIPPED / name).read_text())
-    given = ["--holder.part.root=images"] if name == "data/image_folder.yaml" else []  # the user's own, and required
+    given = ["--holder.part.root=images"] if name == "data/image_folder.yaml" else []  # required
     found = plain(parser(kind).parse_args([f"--holder.part={shipped(name)}", *given]).holder.part)
     assert found["class_path"].rpartition(".")[2] == written["class_path"].rpartition(".")[2]
 
 
 @pytest.mark.parametrize("kind", ["optimizers", "schedulers", "losses"])
-def test_nothing_leaks_from_the_one_before(kind: str) -> None:
+def test_nothing_is_left_of_the_preset_before(kind: str) -> None:
     alone = {name: parsed(kind, name) for name in presets(kind)}
     assert len(alone) > 4
     for first, second in permutations(alone, 2):

@@ -24,7 +24,7 @@ from datamodules.memory.images import ImageDataset  # noqa: E402
 from datamodules.memory.loading import image_loader  # noqa: E402
 from datamodules.memory.normalisation import Normaliser, Statistics  # noqa: E402
 from datamodules.memory.order import EpochOrder  # noqa: E402
-from descent.profiling.machine_peak import machine_peak, memory_bandwidth  # noqa: E402
+from descent.profiling.peak import memory_bandwidth, peak_flops  # noqa: E402
 from lightning_modules.networks import MLP, ResNet8  # noqa: E402
 
 REPEATS = 3
@@ -99,7 +99,7 @@ def images(count: int) -> dict[str, float]:
 
 def peaks() -> dict[str, float]:
     """Measure the peak rates of the machine."""
-    return machine_peak(torch.device("cpu"), "bf16") | {"bandwidth": memory_bandwidth()}
+    return peak_flops(torch.device("cpu"), "bf16") | {"bandwidth": memory_bandwidth()}
 
 
 if __name__ == "__main__":

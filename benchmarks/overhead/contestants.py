@@ -104,13 +104,9 @@ class Plain(pl.LightningModule):
         return optimizer(self.parameters())
 
 
+@gpu_checked_once()
 def bare(task: str, samples: int, epochs: int, folder: Path) -> float:
     """Train with a plain loop, without the costs of Lightning."""
-    with gpu_checked_once():
-        return _bare(task, samples, epochs)
-
-
-def _bare(task: str, samples: int, epochs: int) -> float:
     net, data = network(task), loader(task, samples)
     opt = optimizer(net.parameters())
     for epoch in range(epochs):
@@ -133,10 +129,10 @@ def nothing_on(task: str, samples: int, epochs: int, folder: Path) -> float:
     return fitted(task, samples, epochs, False, **off)
 
 
+@gpu_checked_once()
 def nothing_on_without_nvml(task: str, samples: int, epochs: int, folder: Path) -> float:
     """Do the same without Lightning's call of NVML at each step, which costs time on machines without a GPU driver."""
-    with gpu_checked_once():
-        return nothing_on(task, samples, epochs, folder)
+    return nothing_on(task, samples, epochs, folder)
 
 
 def usual(task: str, samples: int, epochs: int, folder: Path) -> float:

@@ -98,11 +98,11 @@ def read(file: Path) -> list[Row]:
         ]
 
 
-def race(data: Path, command: str, seeds: int, file: Path, whom: Sequence[str] = CONTESTANTS) -> list[Row]:
+def measure(data: Path, command: str, seeds: int, file: Path, programs: Sequence[str] = CONTESTANTS) -> list[Row]:
     """Run what is not in the file yet, seed by seed with the programs in turns; write each row at once."""
     rows = read(file)
     for seed in range(seeds):
-        for who in whom:
+        for who in programs:
             if any((row.who, row.seed) == (who, seed) for row in rows):
                 continue
             rows.append(ours(data, seed) if who == OURS else theirs(command, seed, tuned=who == THEIRS_TUNED))
@@ -148,7 +148,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=CONTESTANTS, help="the programs to run now")
     arguments = options.parse_args()
-    rows = race(arguments.data, arguments.reference, arguments.seeds, arguments.out / "speedrun.csv", arguments.only)
+    rows = measure(arguments.data, arguments.reference, arguments.seeds, arguments.out / "speedrun.csv", arguments.only)
     print(machine_line())
     for who in CONTESTANTS:
         own = [row for row in rows if row.who == who]

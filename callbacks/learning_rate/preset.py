@@ -67,11 +67,11 @@ def _spec(factory: Any) -> Spec | None:
 
 
 def _class_path(cls: Any) -> str:
-    """Return the shortest path from which the class can be imported, such as that of its package."""
-    package = cls.__module__
-    while "." in package and getattr(import_module(package.rpartition(".")[0]), cls.__name__, None) is cls:
-        package = package.rpartition(".")[0]
-    return f"{package}.{cls.__qualname__}"
+    """Return the shortest path from which the class can be imported, such as that of its top-level package."""
+    names = cls.__module__.split(".")
+    packages = (".".join(names[:count]) for count in range(1, len(names) + 1))
+    found = (package for package in packages if getattr(import_module(package), cls.__name__, None) is cls)
+    return f"{next(found, cls.__module__)}.{cls.__qualname__}"
 
 
 def _with_arguments(spec: Spec, **changed: float) -> Spec:

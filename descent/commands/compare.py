@@ -1,23 +1,24 @@
-"""`descent compare`: candidates over one experiment, and how sure the difference is."""
+"""`descent compare`: candidates (losses, optimizers, …) on one experiment, and how certain the difference is."""
 
 import argparse
-import sys
 from typing import Any
 
-from descent.allocator import tune_allocator
+from descent.commands.parser import CommandParser, print_json, refuse
 from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
 
-Runs a study: each candidate with the same tuning budget, then again with fresh seeds that all
-share; says who ties and who is how far behind. Killed or stopped, the same command goes on;
-started several times, the processes share the work.
+Runs a study: tunes every candidate with the same number of trials, then trains each again with
+fresh seeds that all share, and says which candidates tie and how far behind the others are. After
+a kill or Ctrl+C the same command continues; several processes with the same command share the
+work.
 
   -c FILE             the study: experiment, candidates, baseline, metric (descent presets studies)
   --budget TIME       fit trials and seeds to a time, e.g. 90s, 10m, 1h30m
-  --plan              run the pilot, print what the study could find out and how long, and stop
-  --out FOLDER        where report and runs lie (default runs/studies/NAME)
+  --plan              run the pilot, print which differences the study could detect and how long it
+                      takes, and stop
+  --out FOLDER        folder for report and runs (default runs/studies/NAME)
   --storage URL       a database that several machines share, e.g.
                       postgresql+psycopg://user@host/studies; the same command on each
                       (default: SQLite in the folder)
@@ -30,87 +31,64 @@ started several times, the processes share the work.
 
 
 def main(args: list[str]) -> Any:
-    """Run the command.
-
-    Raises:
-        SystemExit: With 2 after a mistake, said in one line; with 130 after Ctrl+C.
-    """
-    if not args or "-h" in args or "--help" in args:
-        print(USAGE, end="")
-        return None
-    known, changes, overrides = parse(args)
-    tune_allocator()  # before torch is imported
-    from pathlib import Path
-
-    if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.append(str(Path.cwd()))  # classes of the user's own
-    with mistakes_in_one_line("stopped; what is finished is kept: the same command goes on."):
-        return _compare(known, changes, overrides)
-
-
-def _compare(known: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
-    from descent.studies.comparison import compare
-    from descent.studies.study_config import read_study
-
-    if overrides:
-        changes["overrides"] = {**read_study(known.config).overrides, **overrides}
-    result = compare(
-        known.config, known.out, known.budget, known.storage, known.plan, known.heartbeat, not known.json, **changes
-    )
-    if result is not None and known.json:
-        print(as_json(result))
-    elif result is not None:
-        print(f"\n{result.verdict}\n\nreport      {result.folder}/report.html\ntable       {result.folder}/table.csv")
-    return result
-
-
-def as_json(result: Any) -> str:
-    """Verdict, ties and table of a study, as JSON; what is not a number is null."""
-    import json
-
-    table = json.loads(result.table.reset_index().to_json(orient="records"))
-    found = {"verdict": result.verdict, "metric": result.analysis.metric, "ties": result.analysis.letters}
-    return json.dumps(found | {"table": table, "report": str(result.folder / "report.html")}, indent=2)
-
-
-def parse(args: list[str]) -> tuple[argparse.Namespace, dict[str, Any], dict[str, Any]]:
-    """Options of the command, keys of the study, dotted keys of every run."""
-    parser = argparse.ArgumentParser(prog="descent compare", add_help=False, allow_abbrev=False, exit_on_error=False)
+    """Run a study; `args` are the words after `descent compare`."""
+    parser = CommandParser("compare", USAGE)
     parser.add_argument("-c", "--config")
     parser.add_argument("--budget")
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--out")
     parser.add_argument("--storage")
     parser.add_argument("--heartbeat", type=int, default=30)
-    parser.add_argument("--json", action="store_true")
-    try:
-        known, rest = parser.parse_known_args(args)
-    except argparse.ArgumentError as error:
-        _refuse(str(error))
-    if known.config is None:
-        _refuse("descent compare needs a study: -c configs/studies/quickstart.yaml (descent presets studies).")
-    return known, *_keys(rest)
+    parser.add_json()
+    options, rest = parser.parse_with_overrides(args)
+    if options.config is None:
+        parser.error("descent compare needs a study: -c configs/studies/quickstart.yaml (descent presets studies)")
+    changes, overrides = _keys(rest)
+    with mistakes_in_one_line("stopped; what is finished is kept, and the same command continues."):
+        return _compare(options, changes, overrides)
+
+
+def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
+    from descent.studies.comparison import compare
+    from descent.studies.study_config import read_study
+
+    if overrides:
+        changes["overrides"] = {**read_study(options.config).overrides, **overrides}
+    result = compare(
+        options.config, options.out, options.budget, options.storage, options.plan, options.heartbeat,
+        not options.json, **changes,
+    )  # fmt: skip
+    if result is not None and options.json:
+        print_json(as_dict(result))
+    elif result is not None:
+        print(f"\n{result.verdict}\n\nreport      {result.folder}/report.html\ntable       {result.folder}/table.csv")
+    return result
+
+
+def as_dict(result: Any) -> dict[str, Any]:
+    """Return verdict, ties and table of a study as plain values."""
+    return {
+        "verdict": result.verdict,
+        "metric": result.analysis.metric,
+        "ties": result.analysis.letters,
+        "table": result.table.reset_index().to_dict(orient="records"),
+        "report": str(result.folder / "report.html"),
+    }
 
 
 def _keys(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keys of the study, and keys of every run: those with a dot, `data` and `model`."""
     import yaml
 
     changes: dict[str, Any] = {}
     overrides: dict[str, Any] = {}
-    rest = list(words)
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
         if not name.startswith("--"):
-            _refuse(f"unexpected {name}: options are written --key value.")
+            refuse(f"unexpected {name}: options are written --key value.")
         if not equals:
-            if not rest:
-                _refuse(f"{name} needs a value.")
-            value = rest.pop(0)
+            value = next(rest, "") or refuse(f"{name} needs a value.")
         key = name.removeprefix("--")
         (overrides if "." in key or key in ("data", "model") else changes)[key] = yaml.safe_load(value)
     return changes, overrides
-
-
-def _refuse(text: str) -> Any:
-    print(f"error: {text}", file=sys.stderr)
-    raise SystemExit(2)

@@ -4,46 +4,40 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from descent.commands.parser import carry_out, parse, parser
+from descent.commands.parser import CommandParser
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 
 USAGE = """\
 usage: descent evaluate --ckpt_path PATH [--images FOLDER] [options]
 
-Evaluates a single-label classifier: accuracy with a 95% confidence interval, precision, recall and
+Evaluates a single-label classifier: accuracy with a 95 % confidence interval, precision, recall and
 F1 of each class, confusion matrix, calibration before and after temperature scaling, the most
-confident mistakes. Writes evaluation.html, evaluation.json, classes.csv, confusion.csv, answers.csv.
+confident mistakes. Writes evaluation.html, evaluation.json, classes.csv, confusion.csv and
+answers.csv.
 
-  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
-                          newest run)
+  --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
+                          folder (its newest run)
   --images FOLDER         FOLDER/<class>/…, with the run's classes (default: the run's test data)
   --out FOLDER            where to write (default: evaluation/ in the run's folder)
-  --json                  print evaluation.json as well, for programs
+  --json                  print evaluation.json and nothing else, for programs
   --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
                           --trainer.accelerator gpu, …
 """
 
 
 def main(args: list[str]) -> Any:
-    """Run the command.
-
-    Args:
-        args: What stands on the command line after `descent evaluate`.
-
-    Raises:
-        SystemExit: With 2 after a mistake, said in one line; with 130 after Ctrl+C.
-    """
-    if not args or "-h" in args or "--help" in args:
-        print(USAGE, end="")
-        return None
-    made = parser("evaluate")
-    made.add_argument("--images", type=Path)
-    made.add_argument("--json", action="store_true")
-    known, rest = parse(made, args)
-    return carry_out(lambda: _evaluate(known, rest))
+    """Evaluate a checkpoint; `args` are the words after `descent evaluate`."""
+    parser = CommandParser("evaluate", USAGE)
+    parser.add_checkpoint()
+    parser.add_json()
+    parser.add_argument("--images", type=Path)
+    options, overrides = parser.parse_with_overrides(args)
+    with mistakes_in_one_line("stopped."):
+        return _evaluate(options, overrides)
 
 
-def _evaluate(known: argparse.Namespace, rest: list[str]) -> Any:
+def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.classifiers import require_single_label_classifier
     from descent.inference.evaluation.evaluation import Evaluation
     from descent.inference.evaluation.page import accuracy_sentence, calibration_sentence
@@ -51,23 +45,23 @@ def _evaluate(known: argparse.Namespace, rest: list[str]) -> Any:
     from descent.inference.loading import load_trained_network
     from descent.runs.summary import shown
 
-    trained = load_trained_network(known.ckpt_path, rest)
+    trained = load_trained_network(options.ckpt_path, overrides)
     module = require_single_label_classifier(trained)
-    predictions, remarks = _predictions(trained, module, known.images)
-    temperature, why = _temperature(trained, module)
-    found = Evaluation(predictions, trained.class_names, temperature)
-    folder = known.out or trained.folder("evaluation")
-    text = write_evaluation(found, folder, str(trained.checkpoint), [*remarks, *why])
-    if known.json:
+    predictions, remarks = _predictions(trained, module, options.images)
+    temperature, reasons = _temperature(trained, module)
+    evaluation = Evaluation(predictions, trained.class_names, temperature)
+    folder = options.out or trained.folder("evaluation")
+    text = write_evaluation(evaluation, folder, str(trained.checkpoint), [*remarks, *reasons])
+    if options.json:
         print(text, end="")
-        return found
-    print(accuracy_sentence(found))
-    print(calibration_sentence(found))
-    print(f"page        {shown(folder / 'evaluation.html')}\nnumbers     {shown(folder / 'evaluation.json')}")
-    return found
+    else:
+        print(accuracy_sentence(evaluation), calibration_sentence(evaluation), sep="\n")
+        print(f"page        {shown(folder / 'evaluation.html')}\nnumbers     {shown(folder / 'evaluation.json')}")
+    return evaluation
 
 
 def _predictions(trained: Any, module: Any, images: Path | None) -> tuple[Any, list[str]]:
+    """Predictions for the labelled images or the run's test data, and remarks for the report."""
     from descent.inference.evaluation.labelled_folder import find_labelled_images
     from descent.inference.evaluation.labelled_predictions import predict_labelled_files, predict_test_data
     from foundation.processes import say

@@ -1,66 +1,86 @@
-"""`descent inspect CKPT`: what a checkpoint is, whether its bytes are whole, which layers it holds; without code."""
+"""`descent inspect`: what a checkpoint contains and whether it is intact, read without running its code."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from callbacks.checkpointing.metadata import KEY
-from callbacks.checkpointing.reading import read_checkpoint
-from callbacks.checkpointing.seal import seal_of
-from descent.commands.parser import LightParser
-from descent.runs.folder import resolve_checkpoint
+from descent.commands.parser import CommandParser, print_json
 from descent.training.mistakes import mistakes_in_one_line
-from foundation.files import strict_json
 
-SHOWN = 30
+if TYPE_CHECKING:
+    from torch import Tensor
+
+USAGE = """\
+usage: descent inspect CHECKPOINT [options]
+
+Verifies a checkpoint and prints what it contains: position, metrics, versions, state and layers.
+No code in the file is run.
+
+  CHECKPOINT  a file, a run's folder (its best checkpoint) or an experiment's (its newest run)
+  --layers    all layers, not only the first 30
+  --config    print the config that it was trained with, and nothing else
+  --json      print what the checkpoint says about itself as JSON, for programs
+"""
+SHOWN_LAYERS = 30
+CONTENTS = {
+    "optimizer_states": "optimizer",
+    "lr_schedulers": "schedules",
+    "MixedPrecision": "gradient scaler",
+    "averaging_state": "averaged weights",
+    "callbacks": "callbacks",
+    "loops": "loops",
+    "exact_resume": "sums of the unfinished epoch",
+}
 
 
 def main(args: list[str]) -> None:
-    """Print it.
+    """Print what a checkpoint contains; `args` are the words after `descent inspect`."""
+    parser = CommandParser("inspect", USAGE)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--layers", action="store_true")
+    parser.add_argument("--config", action="store_true")
+    parser.add_json()
+    options = parser.parse_args(args)
+    with mistakes_in_one_line("stopped."):
+        _inspect(options)
 
-    Args:
-        args: What stands on the command line after `descent inspect`.
 
-    Raises:
-        SystemExit: With 2 where there is no checkpoint, or one that is damaged or holds code.
-    """
-    options = _parser().parse_args(args)
-    with mistakes_in_one_line():
-        path = resolve_checkpoint(options.checkpoint, "best", None)
-        checkpoint = read_checkpoint(path)
+def _inspect(options: argparse.Namespace) -> None:
+    from callbacks.checkpointing.metadata import KEY
+    from callbacks.checkpointing.reading import read_checkpoint
+    from descent.runs.folder import resolve_checkpoint
+
+    path = resolve_checkpoint(options.checkpoint, "best", None)
+    checkpoint = read_checkpoint(path)
+    about: dict[str, Any] = dict(checkpoint.get(KEY, {}))
     if options.config:
-        print(checkpoint.get(KEY, {}).get("config") or f"# {path} holds no config")
+        print(about.get("config") or f"# {path} holds no config")
     elif options.json:
-        print(strict_json(summary(checkpoint)))
+        print_json(summary(checkpoint, about))
     else:
-        print("\n".join([*_about_file(path), *_about_run(checkpoint), *_about_layers(checkpoint, options.layers)]))
+        every = None if options.layers else SHOWN_LAYERS
+        sections = _file(path), _position(checkpoint, about), _origin(about), _contents(checkpoint)
+        print("\n".join([*(line for section in sections for line in section), *_layers(checkpoint, every)]))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = LightParser("descent inspect", "Say what a checkpoint is and verify it.")
-    parser.add_argument("checkpoint", help="a file, a run's folder (its best) or an experiment's (its newest run)")
-    parser.add_argument("--layers", action="store_true", help=f"all layers, not the first {SHOWN}")
-    parser.add_argument("--config", action="store_true", help="the config that it was trained with, and nothing else")
-    parser.add_argument("--json", action="store_true", help="what it says of itself, for programs")
-    return parser
-
-
-def summary(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of itself, as plain values."""
-    layers = {name: list(tensor.shape) for name, tensor in layers_of(checkpoint)}
+def summary(checkpoint: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint says about itself, as plain values."""
+    layers = {name: list(tensor.shape) for name, tensor in layers_of(checkpoint).items()}
     position = {"epoch": checkpoint.get("epoch"), "global_step": checkpoint.get("global_step")}
-    return position | dict(checkpoint.get(KEY, {})) | {"layers": layers}
+    return position | dict(about) | {"layers": layers}
 
 
-def layers_of(checkpoint: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the network by name."""
-    return ((str(name), value) for name, value in checkpoint["state_dict"].items() if isinstance(value, Tensor))
+def layers_of(checkpoint: Mapping[str, Any]) -> "dict[str, Tensor]":
+    """Return the tensors of the network by name."""
+    from torch import Tensor
+
+    return {str(name): value for name, value in checkpoint["state_dict"].items() if isinstance(value, Tensor)}
 
 
-def _about_file(path: Path) -> list[str]:
+def _file(path: Path) -> list[str]:
+    from callbacks.checkpointing.seal import seal_of
+
     with path.open("rb") as file:
         seal = seal_of(file)
     verified = "checksums of its records are right; it was not written by descent and carries no hash"
@@ -69,56 +89,46 @@ def _about_file(path: Path) -> list[str]:
     return [f"file        {path}, {path.stat().st_size:,} bytes", f"verified    {verified}"]
 
 
-def _about_run(checkpoint: Mapping[str, Any]) -> list[str]:
-    about: dict[str, Any] = dict(checkpoint.get(KEY, {}))
-    lines = []
-    if "global_step" in checkpoint:
-        done = _batches_done(checkpoint)
-        of = f", {done} of {about['batches']} batches of it done" if done is not None and "batches" in about else ""
-        lines.append(f"position    step {checkpoint['global_step']}, epoch {checkpoint.get('epoch')} (from 0){of}")
-    if about:
-        metrics = ", ".join(f"{name} {value:.6g}" for name, value in sorted(about["metrics"].items()))
-        scores = ", ".join(f"{name} {score:.6g}" for name, score in about["scores"].items())
-        git = about["git"]
-        commit = f"; commit {git['commit'][:12]}{', with changes' if git['changed'] else ''}" if git else ""
-        lines += [
-            f"saved       {about['saved']} on {about['host']}",
-            f"metrics     {metrics or 'none yet'}",
-            f"best        {about['monitor']} ({about['mode']}): {scores or 'none yet'}",
-            f"made with   {', '.join(f'{name} {version}' for name, version in about['versions'].items())}{commit}",
-            f"ran on      {about['device']}, {about['processes']} process(es), precision {about['precision']}",
-        ]
-    return [*lines, f"holds       {', '.join(_contents(checkpoint)) or 'weights alone'}"]
-
-
-def _batches_done(checkpoint: Mapping[str, Any]) -> int | None:
+def _position(checkpoint: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:
+    if "global_step" not in checkpoint:
+        return []
     try:
-        return int(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"])
+        done = int(checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]["processed"])
+        batches = f", {done} of {about['batches']} batches done"
     except (KeyError, TypeError):
-        return None
+        batches = ""
+    return [f"position    step {checkpoint['global_step']}, epoch {checkpoint.get('epoch')} (counted from 0){batches}"]
+
+
+def _origin(about: Mapping[str, Any]) -> list[str]:
+    """When, where and with what the checkpoint was saved; nothing for a file of another program."""
+    if not about:
+        return []
+    metrics = ", ".join(f"{name} {value:.6g}" for name, value in sorted(about["metrics"].items()))
+    scores = ", ".join(f"{name} {score:.6g}" for name, score in about["scores"].items())
+    git = about["git"]
+    commit = f"; commit {git['commit'][:12]}{', with changes' if git['changed'] else ''}" if git else ""
+    return [
+        f"saved       {about['saved']} on {about['host']}",
+        f"metrics     {metrics or 'none yet'}",
+        f"best        {about['monitor']} ({about['mode']}): {scores or 'none yet'}",
+        f"made with   {', '.join(f'{name} {version}' for name, version in about['versions'].items())}{commit}",
+        f"ran on      {about['device']}, {about['processes']} process(es), precision {about['precision']}",
+    ]
 
 
 def _contents(checkpoint: Mapping[str, Any]) -> list[str]:
-    names = {
-        "optimizer_states": "optimizer",
-        "lr_schedulers": "schedules",
-        "MixedPrecision": "gradient scaler",
-        "averaging_state": "averaged weights",
-        "callbacks": "callbacks",
-        "loops": "loops",
-        "exact_resume": "sums of the open epoch",
-    }
-    found = [word for key, word in names.items() if checkpoint.get(key)]
+    found = [text for key, text in CONTENTS.items() if checkpoint.get(key)]
     data = [name for name, value in checkpoint.items() if isinstance(value, dict) and "position" in value]
-    return [*found, *(f"position in the data ({name})" for name in data)]
+    found += [f"position in the data ({name})" for name in data]
+    return [f"holds       {', '.join(found) or 'weights alone'}"]
 
 
-def _about_layers(checkpoint: Mapping[str, Any], every: bool) -> list[str]:
-    layers = list(layers_of(checkpoint))
-    count = sum(tensor.numel() for _, tensor in layers)
-    shown = layers if every else layers[:SHOWN]
+def _layers(checkpoint: Mapping[str, Any], limit: int | None) -> list[str]:
+    layers = layers_of(checkpoint)
+    shown = list(layers.items())[:limit]
     width = max((len(name) for name, _ in shown), default=0)
-    lines = [f"layers      {len(layers)} tensors, {count:,} values"]
+    lines = [f"layers      {len(layers)} tensors, {sum(tensor.numel() for tensor in layers.values()):,} values"]
     lines += [
         f"  {name:<{width}}  {tuple(tensor.shape)!s:<18} {str(tensor.dtype).removeprefix('torch.')}"
         for name, tensor in shown

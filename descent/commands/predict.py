@@ -1,63 +1,54 @@
-"""`descent predict --images`: classify images of one's own."""
+"""`descent predict --images`: classify images of your own."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from descent.commands.parser import carry_out, parse, parser
+from descent.commands.parser import CommandParser
+from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
 usage: descent predict --ckpt_path PATH --images FOLDER_OR_FILES... [options]
 
-Classifies image files of any size and mode, resized and normalised as the run's own. Writes
-predictions.csv (path, class, probability, runner-up), predictions.html (images with their answers)
-and, if need be, corrupt.csv.
+Classifies image files of any size and mode; they are resized and normalised as the run's own.
+Writes predictions.csv (path, class, probability, runner-up), predictions.html (each image with its
+predicted class) and, if files cannot be decoded, corrupt.csv.
 
-  --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
-                          newest run)
-  --images PATH...        folders, with all that is in them, and files
+  --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
+                          folder (its newest run)
+  --images PATH...        files, and folders with all their subfolders
   --out FOLDER            where to write (default: predictions/ in the run's folder)
   --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
                           --trainer.accelerator gpu, …
 
-Without --images: the run's own test images; descent predict --help tells more.
+Without --images the command predicts the run's own test images: see descent predict --help.
 """
 
 
 def main(args: list[str]) -> Any:
-    """Run the command.
-
-    Args:
-        args: What stands on the command line after `descent predict`, `--images` among it.
-
-    Raises:
-        SystemExit: With 2 after a mistake, said in one line; with 130 after Ctrl+C.
-    """
-    if "-h" in args or "--help" in args:
-        print(USAGE, end="")
-        return None
-    made = parser("predict")
-    made.add_argument("--images", nargs="+", action="extend")
-    known, rest = parse(made, args)
-    return carry_out(lambda: _predict(known, rest))
+    """Classify image files; `args` are the words after `descent predict`."""
+    parser = CommandParser("predict", USAGE)
+    parser.add_checkpoint()
+    parser.add_argument("--images", nargs="+", action="extend")
+    options, overrides = parser.parse_with_overrides(args)
+    with mistakes_in_one_line("stopped."):
+        return _predict(options, overrides)
 
 
-def _predict(known: argparse.Namespace, rest: list[str]) -> Any:
+def _predict(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.classifiers import require_classifier
     from descent.inference.loading import load_trained_network
     from descent.inference.prediction.image_files import find_images
     from descent.inference.prediction.prediction import predict_files
 
-    found = find_images(known.images)
-    trained = load_trained_network(known.ckpt_path, rest)
-    module = require_classifier(trained)
-    predictions = predict_files(trained, module, found.paths)
-    folder = known.out or trained.folder("predictions")
-    _write(predictions, folder, f"{trained.checkpoint}", found.other_files)
+    found = find_images(options.images)
+    trained = load_trained_network(options.ckpt_path, overrides)
+    predictions = predict_files(trained, require_classifier(trained), found.paths)
+    _write(predictions, options.out or trained.folder("predictions"), str(trained.checkpoint), found.other_files)
     return predictions
 
 
-def _write(predictions: Any, folder: Path, network: str, other_files: int) -> None:
+def _write(predictions: Any, folder: Path, checkpoint: str, other_files: int) -> None:
     from descent.inference.prediction.page import prediction_page
     from descent.inference.prediction.table import write_failures, write_table
     from descent.runs.summary import shown
@@ -68,11 +59,11 @@ def _write(predictions: Any, folder: Path, network: str, other_files: int) -> No
     write_table(predictions, folder / "predictions.csv")
     write_failures(predictions.failures, folder / "corrupt.csv")
     with replacing(folder / "predictions.html") as part:
-        part.write_text(prediction_page(predictions, network), "utf-8", "backslashreplace")
+        part.write_text(prediction_page(predictions, checkpoint), "utf-8", "backslashreplace")
     if other_files:
         say(f"skipped files without an image's file extension: {other_files:,}")
     if predictions.failures:
-        path, said = next(iter(predictions.failures.items()))
-        say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {said}")
+        path, reason = next(iter(predictions.failures.items()))
+        say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {reason}")
     print(f"{len(predictions.paths):,} images classified")
     print(f"table       {shown(folder / 'predictions.csv')}\npage        {shown(folder / 'predictions.html')}")

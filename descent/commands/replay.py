@@ -1,39 +1,46 @@
-"""`descent replay FILE`: repeat the step of a black box, and name the first value that is not finite."""
+"""`descent replay`: repeat the step that produced a NaN or infinity, and name the first layer with such a value."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
-from descent.commands.parser import LightParser
+from descent.commands.parser import CommandParser
 from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 
+USAGE = """\
+usage: descent replay FILE [--accelerator NAME]
+
+Repeats the training step that callbacks.BlackBox saved because a value was not finite, and says
+where the first such value appears. Exit code 0: the same as in the run; 1: not.
+
+  FILE                 black_box.pt in a run's folder
+  --accelerator NAME   cpu, gpu, … (default: the best that the machine has)
+"""
+
 
 def main(args: list[str]) -> None:
-    """Repeat the step and say what was found.
+    """Repeat the step and print what was found; `args` are the words after `descent replay`.
 
     Raises:
-        SystemExit: With 1 if the value is not reproduced, with 2 after a user's mistake.
+        SystemExit: With 1 if the fault was not reproduced.
     """
-    parser = LightParser("descent replay", "Repeat the step that callbacks.BlackBox kept.")
-    parser.add_argument("file", type=Path, help="black_box.pt in a run's folder")
-    parser.add_argument("--accelerator", default="auto", help="cpu, gpu, …; by default what the machine has")
-    parsed = parser.parse_args(args)
-    if str(Path.cwd()) not in sys.path:  # classes of the user's own
-        sys.path.append(str(Path.cwd()))
-    with mistakes_in_one_line():
-        found, kept = replay_file(parsed.file, parsed.accelerator)
-    print(f"kept      {kept}")
+    parser = CommandParser("replay", USAGE)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--accelerator", default="auto")
+    options = parser.parse_args(args)
+    with mistakes_in_one_line("stopped."):
+        found, saved = replay_file(options.file, options.accelerator)
+    print(f"saved     {saved}")
     print(f"replayed  {found or 'everything is finite'}")
-    if str(found) != str(kept):
+    if str(found) != str(saved):
         raise SystemExit(1)
 
 
 def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
-    """The fault when repeated, and that of the file.
+    """Return the fault found when the step is repeated, and the fault saved in the file.
 
     Raises:
-        UserError: The file holds no config: the module was made in Python.
+        UserError: The file has no config, because the module was created in Python.
     """
     from callbacks.non_finite.replay import read_black_box, replay
     from descent.training.build import build, parse_config
@@ -41,7 +48,8 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     content = read_black_box(path)
     if content["config"] is None:
         raise UserError(
-            f"{path} holds no config, the module was made in Python: callbacks.non_finite.replay.replay(path, module)."
+            f"{path} has no config, because the module was created in Python: use "
+            "callbacks.non_finite.replay.replay(path, module)."
         )
     built = build(parse_config(["--config", content["config"]], "fit"), command="fit")
     return replay(path, built.module, accelerator=accelerator), content["fault"]

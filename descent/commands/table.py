@@ -17,15 +17,7 @@ LIGHT = {
 }
 """Commands that need no trainer, with the module whose `main(args)` runs them."""
 
-SUBJECTS = {
-    "losses": "descent.commands.show.losses",
-    "optimizers": "descent.commands.show.optimizers",
-    "schedule": "descent.training.schedule_preview",
-    "schedulers": "descent.commands.show.schedulers",
-}
-"""What `descent show` draws, with the module whose first line describes it; `schedule` is a training command."""
-
 
 def commands() -> list[str]:
-    """Every command, as one types it."""
+    """Return every command's name as the user types it."""
     return sorted(name.replace("_", "-") for name in (*TRAINING, *LIGHT) if name != "show_schedule")

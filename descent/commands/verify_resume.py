@@ -1,33 +1,35 @@
-"""`descent verify-resume -c CONFIG`: kill a short run of one's own setup, resume it, compare with one left alone."""
+"""`descent verify-resume`: check that a killed and resumed run gives the same results as an uninterrupted one."""
 
+import argparse
 import csv
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
-from callbacks.checkpointing.difference import differences, meaningful
-from callbacks.checkpointing.reading import last_valid, read_checkpoint, step_of
+from descent.commands.parser import CommandParser, print_json
 from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
-from foundation.files import strict_json
 
 USAGE = """\
 usage: descent verify-resume -c CONFIG [--json] [options of fit]
 
-Trains shortly twice with your setup, once left alone and once killed (SIGKILL) in mid-epoch and
-resumed, and compares weights, optimizer, schedule, metrics and the rest bit by bit, and every
-logged value. Exit code 0: the same; 1: not. Two epochs of 20 batches unless you say otherwise
-(--trainer.max_epochs, --trainer.limit_train_batches). --json prints it for programs.
+Trains shortly twice with your setup: once without interruption, and once killed (SIGKILL) within
+an epoch and resumed. Compares weights, optimizer, schedule, metrics and all other state bit by bit,
+and every logged value. Exit code 0: the same; 1: not.
+
+  -c CONFIG             the config, as for descent fit
+  --json                print the result as JSON, for programs
+  --KEY VALUE           a key of the config; the runs have two epochs of 20 batches unless you set
+                        --trainer.max_epochs or --trainer.limit_train_batches
 """
 SHORT = ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "20", "--trainer.limit_val_batches", "2"]
 SHORT += ["--trainer.log_every_n_steps", "1", "--checkpoint.every_n_train_steps", "3", "--experiment", "run"]
-SAME = ["the same, bit by bit."]
+LOGGED = "logged values"
 AREAS = {
     "state_dict": "weights",
     "current_model_state": "weights",
@@ -46,95 +48,89 @@ AREAS = {
 
 
 def main(args: list[str]) -> None:
-    """Run it.
-
-    Args:
-        args: What would stand after `descent fit`.
+    """Train, kill, resume and compare; `args` are the words after `descent verify-resume`.
 
     Raises:
-        SystemExit: With 0 or 1 as the comparison says; with 2 where a run cannot be made.
+        SystemExit: With 0 if the runs are the same, else with 1.
     """
-    if not args or args[0] in ("-h", "--help"):
-        print(USAGE, end="")
-        return
-    with mistakes_in_one_line(), TemporaryDirectory(prefix="verify-resume-") as folder:
-        words = [word for word in args if word != "--json"]
-        found = verify(arguments(words), Path(folder), as_json="--json" in args)
-    raise SystemExit(1 if found else 0)
+    options, words = parse(args)
+    with mistakes_in_one_line("stopped."):
+        same = _verify(options, words)
+    raise SystemExit(0 if same else 1)
 
 
-def arguments(args: list[str]) -> list[str]:
-    """The configs, then what makes the run short, then the rest, which wins."""
-    configs: list[str] = []
-    rest: list[str] = []
-    words = iter(args)
-    for word in words:
-        if word in ("-c", "--config"):
-            configs += [word, next(words, "")]
-        else:
-            (configs if word.startswith("--config=") else rest).append(word)
-    return [*configs, *SHORT, *rest]
+def parse(args: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options and the arguments for `fit`: the configs, then those for a short run, then the user's."""
+    parser = CommandParser("verify-resume", USAGE)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    parser.add_json()
+    options, overrides = parser.parse_with_overrides(args)
+    return options, [*(f"--config={config}" for config in options.config), *SHORT, *overrides]
 
 
-def verify(words: list[str], folder: Path, as_json: bool = False) -> list[str]:
-    """Make the runs, print what is the same and what is not; returns what is not."""
-    whole, killed = folder / "whole" / "run" / "0", folder / "killed" / "run" / "0"
-    complete(start([*words, "--trainer.default_root_dir", str(folder / "whole")]))
-    step = kill_within_epoch(start([*words, "--trainer.default_root_dir", str(folder / "killed")]), killed)
-    complete(start(["--ckpt_path", str(killed)]))
-    first, second = (read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (whole, killed))
-    found = meaningful(differences(first, second))
-    logged = differing_rows(whole / "metrics.csv", killed / "metrics.csv")
-    by_area = {
-        area: logged if area == "logged values" else [line for line in found if area_of(line) == area]
-        for area in dict.fromkeys([*(AREAS.get(name, f"data ({name})") for name in areas(first)), "logged values"])
-    }
-    reasons = in_the_way(first, whole) if found or logged else []
-    if as_json:
-        about = {"same": not (found or logged), "killed_after": step, "steps": first["global_step"]}
-        print(strict_json(about | {"differences": by_area, "in_the_way": reasons}))
+def _verify(options: argparse.Namespace, words: list[str]) -> bool:
+    from callbacks.checkpointing.difference import differences, meaningful
+    from callbacks.checkpointing.reading import last_valid, read_checkpoint, step_of
+
+    with TemporaryDirectory(prefix="verify-resume-") as folder:
+        whole, killed = (Path(folder, name, "run", "0") for name in ("whole", "killed"))
+        finish(start([*words, "--trainer.default_root_dir", str(whole.parents[1])]))
+        errors = kill_within_epoch(start([*words, "--trainer.default_root_dir", str(killed.parents[1])]), killed)
+        newest, _ = last_valid(killed / "checkpoints")
+        if newest is None:
+            raise UserError(f"the run that was to be killed left no checkpoint. {errors.strip()[-200:]}")
+        step = step_of(newest)
+        finish(start(["--ckpt_path", str(killed)]))
+        first, second = (read_checkpoint(path / "checkpoints" / "last.ckpt") for path in (whole, killed))
+        logged = differing_rows(whole / "metrics.csv", killed / "metrics.csv")
+        found = by_area(first, meaningful(differences(first, second)), logged)
+        causes = possible_causes(first, whole) if any(found.values()) else []
+    if options.json:
+        about = {"same": not any(found.values()), "killed_after": step, "steps": first["global_step"]}
+        print_json(about | {"differences": found, "in_the_way": causes})
     else:
-        print(f"killed after step {step} of {first['global_step']} and resumed there; compared with a run left alone:")
-        for area, lines in by_area.items():
+        print(f"killed after step {step} of {first['global_step']} and resumed; compared with an uninterrupted run:")
+        for area, lines in found.items():
             print(f"  {area:<24} {'the same' if not lines else f'{len(lines)} differ: {lines[0][:110]}'}")
-        print("\n".join(["not the same.", *(f"  in the way: {reason}" for reason in reasons)] if reasons else SAME))
-    return [*found, *logged]
+        print("not the same." if any(found.values()) else "the same, bit by bit.")
+        print("".join(f"  possible cause: {cause}\n" for cause in causes), end="")
+    return not any(found.values())
 
 
 def start(words: list[str]) -> "subprocess.Popen[str]":
-    """`descent fit` as a process."""
+    """Start `descent fit` as a process."""
     command = [sys.executable, "-m", "cli", "fit", *words]
-    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def complete(process: "subprocess.Popen[str]") -> None:
-    """Wait; a run that fails says why."""
+def finish(process: "subprocess.Popen[str]") -> None:
+    """Wait for a run.
+
+    Raises:
+        UserError: The run failed; the message has its last error.
+    """
     _, errors = process.communicate()
     if process.returncode != 0:
         reason = [line.strip().removeprefix("error: ") for line in errors.splitlines() if line.strip()]
         raise UserError(f"the run failed: {reason[-1] if reason else process.returncode}")
 
 
-def kill_within_epoch(process: "subprocess.Popen[str]", run: Path) -> int:
-    """SIGKILL as soon as there are two checkpoints; returns the step of the newest."""
+def kill_within_epoch(process: "subprocess.Popen[str]", folder: Path) -> str:
+    """Send SIGKILL as soon as the run has two checkpoints; return what it wrote to standard error."""
     while process.poll() is None:
-        if (run / "checkpoints" / "previous.ckpt").exists():
+        if (folder / "checkpoints" / "previous.ckpt").exists():
             process.kill()
             break
         time.sleep(0.002)
-    _, errors = process.communicate()
-    newest, _ = last_valid(run / "checkpoints")
-    if newest is None:
-        raise UserError(f"the run that is to be killed left no checkpoint. {errors.strip()[-200:]}")
-    return step_of(newest)
+    return process.communicate()[1]
 
 
 def differing_rows(first: Path, second: Path) -> list[str]:
-    """Values that two logs do not share, by step and name."""
+    """Return the values in which two logs differ, by step and name."""
     if not (first.is_file() and second.is_file()):
-        return []  # a logger of one's own
+        return []  # the user's own logger writes no metrics.csv
     tables = []
     for path in (first, second):
         with path.open(newline="") as file:
@@ -144,34 +140,39 @@ def differing_rows(first: Path, second: Path) -> list[str]:
     return [f"step {step} {name}: {one}, {other}" for (step, name), one, other in pairs if one != other]
 
 
-def areas(checkpoint: dict[str, Any]) -> list[str]:
-    """The entries of a checkpoint that hold state."""
-    return [name for name, value in checkpoint.items() if name in AREAS or (isinstance(value, dict) and value)]
+def by_area(checkpoint: Mapping[str, Any], found: list[str], logged: list[str]) -> dict[str, list[str]]:
+    """Sort differences by what they concern; areas without a difference are there too."""
+    state = [name for name, value in checkpoint.items() if name in AREAS or (isinstance(value, dict) and value)]
+    areas: dict[str, list[str]] = {_area(name): [] for name in state}
+    for line in found:
+        areas.setdefault(_area(line.partition(".")[0].partition(":")[0]), []).append(line)
+    return areas | {LOGGED: logged}
 
 
-def area_of(line: str) -> str:
-    """What a difference is about."""
-    name = line.partition(".")[0].partition(":")[0]
-    return AREAS.get(name, f"data ({name})")
+def _area(entry: str) -> str:
+    return AREAS.get(entry, f"data ({entry})")
 
 
-def in_the_way(checkpoint: dict[str, Any], run: Path) -> list[str]:
-    """Settings that are known to keep a resume from being exact."""
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")) if (run / "config.yaml").exists() else {}
+def possible_causes(checkpoint: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return the settings that are known to prevent an exact resume."""
+    import yaml
+
+    file = folder / "config.yaml"
+    config = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
     trainer = config.get("trainer") or {}
     cuda = checkpoint.get("descent", {}).get("device", "cpu") not in ("cpu", "mps")
     reasons = {
         "the data module saves no position in the epoch (state_dict, load_state_dict)": not any(
             isinstance(value, dict) and "position" in value for value in checkpoint.values()
         ),
-        "seed_everything is false: the seed is another one in each process": config.get("seed_everything") is False,
-        "trainer.deterministic is not set, and CUDA's kernels may add in any order": cuda
+        "seed_everything is false: each process has another seed": config.get("seed_everything") is False,
+        "trainer.deterministic is not set, and CUDA kernels may add in any order": cuda
         and not trainer.get("deterministic"),
-        "trainer.benchmark is true: cuDNN may choose other kernels": bool(trainer.get("benchmark")),
-        "trainer.max_time ends a run by the clock": bool(trainer.get("max_time")),
-        "trainer.reload_dataloaders_every_n_epochs makes loaders anew": bool(
-            trainer.get("reload_dataloaders_every_n_epochs")
+        "trainer.benchmark is true: cuDNN may choose other kernels": trainer.get("benchmark"),
+        "trainer.max_time ends a run by the clock": trainer.get("max_time"),
+        "trainer.reload_dataloaders_every_n_epochs creates the data loaders again": trainer.get(
+            "reload_dataloaders_every_n_epochs"
         ),
     }
     named = [reason for reason, holds in reasons.items() if holds]
-    return named or ["no setting known to; look for random numbers or state of your own that is not in a state_dict"]
+    return named or ["none is known; look for random numbers or state of your own that is not in a state_dict"]

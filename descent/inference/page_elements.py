@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -75,9 +76,9 @@ def _data_uri(image: Image.Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(target.getvalue()).decode()}"
 
 
-def percent(share: float | None) -> str:
-    """Format a share as a percentage; `None`, which stands for undefined, is a dash."""
-    return "–" if share is None else f"{share:.1%}"
+def percent(share: float) -> str:
+    """Format a share as a percentage; NaN, which stands for undefined, is a dash."""
+    return "–" if math.isnan(share) else f"{share:.1%}"
 
 
 def probability_text(probability: float) -> str:

@@ -100,14 +100,23 @@ def _find(path: str) -> Path:
     return found.resolve()
 
 
-def _read(path: Path) -> Config:
+def read_mapping(path: Path, otherwise: str) -> Config:
+    """Read a YAML file of keys and values.
+
+    Raises:
+        UserError: The file is not valid YAML, or does not hold keys and values; the message then ends with `otherwise`.
+    """
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path.name} must hold keys and values.")
-    return dict(absolute(content, path.parent))
+        raise UserError(f"{path.name} {otherwise}")
+    return content
+
+
+def _read(path: Path) -> Config:
+    return dict(absolute(read_mapping(path, "must hold keys and values."), path.parent))
 
 
 def absolute(value: Any, folder: Path) -> Any:

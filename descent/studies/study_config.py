@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from descent import presets
-from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, set_key
+from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, read_mapping, set_key
 from foundation.errors import UserError
 
 
@@ -124,12 +122,7 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
     path = Path(presets.resolve(str(source)))
     if not path.is_file():
         raise FileNotFoundError(f"study not found: {source}.{presets.nearest(str(source))}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path.name} is not a study: it needs the keys experiment, candidates, baseline and metric.")
+    content = read_mapping(path, "is not a study: it needs the keys experiment, candidates, baseline and metric.")
     return _check({"name": path.stem, **content, **changes}, path.resolve().parent)
 
 

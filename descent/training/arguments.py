@@ -7,6 +7,9 @@ from callbacks.checkpointing.checkpoint import DurableCheckpoint
 
 DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
 
+for _name in callbacks.__all__:  # a config may name one without its package once it is imported
+    getattr(callbacks, _name)
+
 
 def add_run_arguments(parser: LightningArgumentParser) -> None:
     """Add `--experiment`, `--preflight`, `--checkpoint`, and the links from the data to the networks."""

@@ -13,6 +13,7 @@ from descent.training.connection_errors import timeout_seconds
 from descent.training.launcher import WatchedLauncher
 from foundation.compat.lightning import replace_script_launcher, set_process_timeout, shard_over_all_processes
 from foundation.errors import UserError
+from foundation.hardware import usable_cores
 from foundation.processes import launched_by_torchrun
 
 
@@ -39,7 +40,7 @@ def with_launched_processes(flags: dict[str, Any]) -> dict[str, Any]:
                 f"{devices} and num_nodes {nodes}: remove both, torchrun sets them."
             )
         return flags | {"devices": local, "num_nodes": all_nodes}
-    count, cores = count_of(devices), os.cpu_count() or 1
+    count, cores = count_of(devices), usable_cores()
     if flags.get("accelerator") == "cpu" and count is not None and count > cores:
         raise UserError(
             f"trainer.devices asks for {count} processes on the CPU, but this machine has {cores} cores: use at most "

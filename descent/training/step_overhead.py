@@ -9,6 +9,8 @@ from lightning.fabric.accelerators.cuda import num_cuda_devices
 from lightning.pytorch import Callback
 from lightning.pytorch.profilers import PassThroughProfiler
 
+from foundation.compat.lightning import hooks_skipped
+
 SWITCH = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
@@ -84,10 +86,5 @@ def idle_hooks_skipped(callbacks: Sequence[Callback]) -> Iterator[None]:
         for name in STEP_HOOKS
         if name not in vars(callback) and getattr(type(callback), name, None) is getattr(Callback, name)
     ]
-    for callback, name in idle:
-        setattr(callback, name, None)
-    try:
+    with hooks_skipped(idle):
         yield
-    finally:
-        for callback, name in idle:
-            vars(callback).pop(name, None)

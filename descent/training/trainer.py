@@ -159,14 +159,14 @@ class Trainer(LightningTrainer):
             out: Folder for figure and numbers; by default the run's.
             json: For the command line, which then prints the numbers as JSON.
         """
-        from descent.profiling.advice import Profiled
+        from descent.profiling.advice import ProfiledRun
         from descent.profiling.profile import profile_step
 
         if steps < 3:
             raise UserError(f"steps must be ≥ 3, got {steps}.")
         if seconds <= 0:
             raise UserError(f"seconds must be > 0, got {seconds:g}.")
-        self.profiled = profile_step(Profiled(model, datamodule, self, steps, seconds), tries)
+        self.profiled = profile_step(ProfiledRun(model, datamodule, self, steps, seconds), tries)
         return self.profiled
 
 

@@ -3,11 +3,6 @@
 import argparse
 
 
-def option_strings(parser: argparse.ArgumentParser) -> list[str]:
-    """Return every option that a parser takes, as it is typed; argparse has no public list of its arguments."""
-    return [option for action in parser._actions for option in action.option_strings]
-
-
 def argument_names(parser: argparse.ArgumentParser) -> set[str]:
     """Return the names of a parser's arguments, and its subcommands; argparse has no public list of them."""
     names = {action.dest for action in parser._actions if action.dest not in ("help", argparse.SUPPRESS, None, "")}

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: one file, nothing fetched, no script; for screens from 400 px, print, and the keyboard."""
+"""Self-contained HTML pages, for screens from 400 px, print and keyboard; open `document.py` first."""
 
 from foundation.html.document import document, section
 from foundation.html.elements import details, note, table

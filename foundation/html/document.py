@@ -1,4 +1,4 @@
-"""A page from its sections."""
+"""An HTML page made of sections."""
 
 import html
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from foundation.html.style import STYLE
 
 
 class Section(NamedTuple):
-    """A part of a page with a heading.
+    """A section of a page, with a heading.
 
     Args:
         name: Its `id`, for links.
@@ -22,17 +22,17 @@ class Section(NamedTuple):
 
 
 def section(name: str, title: str, body: str) -> Section:
-    """A part of a page; see `Section`."""
+    """Make a section; see `Section`."""
     return Section(name, title, body)
 
 
 def document(title: str, subtitle: str, lead: str, sections: Sequence[Section]) -> str:
-    """The page's HTML: heading, lead, links to the sections, the sections.
+    """Return the HTML of a page: heading, lead, links to the sections, sections.
 
     Args:
         title: Plain text.
-        subtitle: Plain text, what the page is of.
-        lead: HTML: what one should read if one reads nothing else.
+        subtitle: Plain text, the subject of the page.
+        lead: HTML, the most important result.
         sections: In order.
 
     Example:

@@ -1,32 +1,32 @@
-"""Tables, notes, and what can be folded out."""
+"""HTML elements: tables, notes, collapsible texts."""
 
 import html
 from collections.abc import Iterable, Sequence
 
 
 def escaped(text: str) -> str:
-    """Plain text as HTML."""
+    """Escape plain text for HTML."""
     return html.escape(text)
 
 
 def note(text: str) -> str:
-    """A paragraph of small print."""
+    """Return a paragraph in small print."""
     return f'<p class="note">{html.escape(text)}</p>'
 
 
 def details(title: str, text: str) -> str:
-    """A text that a click, or Enter, folds out."""
+    """Return a text that is shown on a click or Enter."""
     return f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(text)}</pre></details>"
 
 
 def table(label: str, head: Sequence[str], rows: Iterable[Sequence[object]], left: bool = False) -> str:
-    """A table that scrolls by itself where it is too wide, also with the arrow keys.
+    """Return a table that scrolls horizontally where it is too wide, also with the arrow keys.
 
     Args:
-        label: What it is, for those who do not see it.
+        label: What it shows, for screen readers.
         head: Names of the columns, plain text.
         rows: Cells; the first one names the row. Plain text, or `Cell`s.
-        left: Align to the left: a table of words.
+        left: Align all columns to the left, for a table of words.
     """
     names = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
     body = "".join(f"<tr>{_row(row)}</tr>" for row in rows)
@@ -38,7 +38,7 @@ def table(label: str, head: Sequence[str], rows: Iterable[Sequence[object]], lef
 
 
 class Cell(str):
-    """A table cell whose HTML is made already, `<td …>…</td>`."""
+    """The finished HTML of a table cell, `<td …>…</td>`."""
 
     __slots__ = ()
 
@@ -55,12 +55,12 @@ FULL = (0, 90, 156)
 
 
 def shaded(text: str, share: float, title: str) -> Cell:
-    """A table cell, the bluer the larger the share.
+    """Return a table cell that is the bluer, the larger the share.
 
     Args:
         text: Plain text without markup.
         share: In [0, 1]: 0 is white, 1 full blue.
-        title: Said of the cell, plain text, escaped already.
+        title: Tooltip, escaped already.
     """
     background = shade(share)
     color = max(((0, 0, 0), (255, 255, 255)), key=lambda ink: contrast(ink, background))
@@ -69,7 +69,7 @@ def shaded(text: str, share: float, title: str) -> Cell:
 
 
 def shade(share: float) -> tuple[int, int, int]:
-    """The background of a share.
+    """Return the background color of a share, as RGB.
 
     Example:
         >>> shade(0.0), shade(1.0)
@@ -80,7 +80,7 @@ def shade(share: float) -> tuple[int, int, int]:
 
 
 def contrast(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
-    """Contrast ratio of two colours, 1 to 21, as WCAG 2.2 defines it.
+    """Return the contrast ratio of two colors, 1 to 21, as WCAG 2.2 defines it.
 
     Example:
         >>> contrast((0, 0, 0), (255, 255, 255))

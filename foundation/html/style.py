@@ -1,4 +1,4 @@
-"""How every page looks. Text has a contrast of 4.5 and more (WCAG AA), focus is seen, nothing moves."""
+"""The CSS of every page: text has a contrast of at least 4.5 (WCAG AA), focus is visible, nothing moves."""
 
 STYLE = """
 :root { color-scheme: light; }

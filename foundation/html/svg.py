@@ -1,4 +1,4 @@
-"""Figures of matplotlib as SVG inside a page."""
+"""matplotlib figures as SVG inside an HTML page."""
 
 import html
 import io
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def svg(figure: "Figure", name: str, label: str) -> str:
-    """A figure as SVG to stand inside a page, with identifiers of its own; the same bytes each time.
+    """Return a figure as SVG for a page, with unique identifiers; the same figure gives the same bytes.
 
     Args:
         figure: The figure.
         name: Prefix of its identifiers, unique on the page.
-        label: What it shows, for those who do not see it.
+        label: What it shows, for screen readers.
     """
     import matplotlib as mpl
 
@@ -30,5 +30,5 @@ def svg(figure: "Figure", name: str, label: str) -> str:
 
 
 def captioned(figure: "Figure", name: str, caption: str) -> str:
-    """A figure with a caption below it; see `svg`."""
+    """Return a figure with a caption; see `svg`."""
     return f'<figure id="{name}">{svg(figure, name, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>'

@@ -5,6 +5,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from foundation.argument_checks import check_at_least
+
 _SEED = 0  # the same directions in every run, so that runs can be compared
 
 
@@ -46,8 +48,7 @@ class SlicedWasserstein(Metric):
 
     def __init__(self, directions: int = 128) -> None:
         super().__init__()
-        if directions < 1:
-            raise ValueError(f"directions must be ≥ 1, got {directions}.")
+        check_at_least("directions", directions, 1)
         self.directions = directions
         self.theta = torch.empty(0)
         self.add_state("real", default=[], dist_reduce_fx="cat")

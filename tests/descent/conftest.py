@@ -1,4 +1,4 @@
-"""Commands run in a working folder of their own."""
+"""Each test runs in its own working folder."""
 
 from pathlib import Path
 

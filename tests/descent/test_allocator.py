@@ -1,4 +1,4 @@
-"""The allocator is tuned in a command's process and in those that it starts, off by a switch, harmless without glibc."""
+"""The allocator is tuned in a process and its children; a variable turns it off; without glibc nothing is done."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ from descent.allocator import FOR_CHILDREN, SWITCH, tune_allocator
 
 ROOT = Path(__file__).parents[2]
 
-# A block of 64 MB, taken, touched and freed twice: kept, it is faulted in once (16,384 pages); given back, twice.
+# A block of 64 MB is allocated, written and freed twice. If freed memory is kept, its 16,384 pages are faulted in once.
 FAULTS = """
 import ctypes, resource
 libc = ctypes.CDLL(None)
@@ -63,7 +63,7 @@ def _untuned_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def faults_of(file: Path, **environment: str) -> dict[str, int]:
-    """Page faults of the second 64 MB, by the kind of process."""
+    """Return the page faults of the second 64 MB by kind of process."""
     file.write_text(SPAWNING)
     plain = {name: value for name, value in os.environ.items() if name not in FOR_CHILDREN}
     done = subprocess.run(
@@ -86,18 +86,20 @@ def test_freed_memory_is_kept_in_every_kind_of_process(tmp_path: Path) -> None:
 
 
 @glibc
-def test_off_by_the_switch(tmp_path: Path) -> None:
+def test_the_variable_turns_it_off(tmp_path: Path) -> None:
     found = faults_of(tmp_path / "spawning.py", **{SWITCH: "system"})
     assert min(found.values()) > 16_000, found
 
 
-def test_the_switch_changes_nothing_when_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turned_off_it_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, "system")
     assert tune_allocator() is False
     assert not FOR_CHILDREN.keys() & os.environ.keys()
 
 
-def test_a_wrong_switch_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_value_of_the_variable_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv(SWITCH, "off")
     with pytest.raises(ValueError, match=r"DESCENT_ALLOCATOR must be tuned or system, got 'off'\."):
         tune_allocator()
@@ -128,7 +130,7 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not FOR_CHILDREN.keys() & os.environ.keys()
 
 
-def test_what_the_user_has_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_settings_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
     tune_allocator()
     assert os.environ["THP_MEM_ALLOC_ENABLE"] == "0"
@@ -144,7 +146,7 @@ import torch
 torch.manual_seed(0)
 net = torch.nn.Sequential(torch.nn.Conv2d(3, 24, 3), torch.nn.BatchNorm2d(24), torch.nn.GELU(), torch.nn.Conv2d(24, 4, 3))
 optimizer = torch.optim.AdamW(net.parameters())
-for _ in range(2):  # activations of 84 MB: what glibc gives back at once
+for _ in range(2):  # activations of 84 MB, which glibc returns at once
     loss = net(torch.randn(256, 3, 60, 60)).square().mean()
     loss.backward()
     optimizer.step()
@@ -154,7 +156,7 @@ torch.save(net.state_dict(), sys.argv[1])
 
 @glibc
 def test_the_same_weights_with_and_without(tmp_path: Path) -> None:
-    """Nothing may change silently: the arithmetic is the same to the bit."""
+    """The results are identical bit by bit."""
     weights = []
     for choice, done in (("tuned", "True"), ("system", "False")):
         file = tmp_path / f"{choice}.pt"

@@ -88,6 +88,7 @@ def private_uses(source: str) -> Iterator[str]:
             yield f"{getattr(node, 'lineno', 0)}: {ast.unparse(node)}"
 
 
+@cache
 def private_names(library: type) -> set[str]:
     """Private names of a class: what it defines, and what its methods use of `self`."""
     try:

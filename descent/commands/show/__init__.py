@@ -1,1 +1,1 @@
-"""`descent show`: figures of losses, optimizers and schedulers; open `show.py` first."""
+"""`descent show`: figures of the losses, optimizers and schedules that are shipped; open `show.py` first."""

@@ -1,52 +1,43 @@
-"""Value and gradient of the losses: by error, by probability, by overlap."""
+"""`descent show losses`: value and gradient of the losses for regression, classification and segmentation."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from descent.commands.parser import LightParser
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
 from foundation.figure_style import COLORS, grid, save
+from lightning_modules.losses import (
+    cross_entropy,
+    dice_loss,
+    jaccard_loss,
+    msle,
+    probability_bce,
+    softmax_focal_loss,
+    tversky_loss,
+)
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Curve = Callable[["Tensor"], "Tensor"]
-"""A point of the axis for each sample → the loss of each."""
-
-
-def main(args: list[str]) -> None:
-    """Draw `losses_regression`, `losses_classification` and `losses_overlap`, PNG and SVG.
-
-    Args:
-        args: `--out FOLDER`.
-    """
-    parser = LightParser("descent show losses", __doc__)
-    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
-    given = parser.parse_args(args)
-    draw(given.out)
+Curve = Callable[[Tensor], Tensor]
+"""Maps points of the x axis to the loss of a sample at each point."""
 
 
 def draw(out: Path) -> list[Path]:
-    """Draw all three; the figures' paths."""
-    import torch
-
+    """Draw the three figures and return their paths."""
     error = torch.linspace(-3, 3, 601)
     p = torch.linspace(0.005, 0.995, 496)
     return [
         family(out, "losses_regression", regression(), error, "error, prediction minus target", (-0.2, 5)),
         family(out, "losses_classification", classification(), p, "probability of the true class", (-0.2, 5)),
-        family(out, "losses_overlap", overlap(), p, "probability in the object; outside a tenth of it", (-0.05, 1.05)),
+        family(out, "losses_overlap", overlap(), p, "foreground probability; background: a tenth", (-0.05, 1.05)),
     ]
 
 
 def regression() -> dict[str, Curve]:
-    """By error; a sample each, its target 1 for the logarithmic loss and 0 for the others."""
-    import torch
-    import torch.nn.functional as F
+    """Return the losses of one sample by its error; the target is 1 for the logarithmic loss and 0 for the others."""
 
-    from lightning_modules.losses import msle
-
-    def against_zero(loss: Callable[..., "Tensor"], **options: Any) -> Curve:
+    def against_zero(loss: Callable[..., Tensor], **options: Any) -> Curve:
         return lambda e: loss(e, torch.zeros_like(e), reduction="none", **options)
 
     return {
@@ -60,13 +51,10 @@ def regression() -> dict[str, Curve]:
 
 
 def classification() -> dict[str, Curve]:
-    """By the probability of the true class; the other of the two classes has the rest."""
-    import torch
+    """Return the losses of one sample of two classes by the probability of the true class."""
 
-    from lightning_modules.losses import cross_entropy, probability_bce, softmax_focal_loss
-
-    def on_logits(loss: Callable[..., "Tensor"], **options: Any) -> Curve:
-        def curve(p: "Tensor") -> "Tensor":
+    def on_logits(loss: Callable[..., Tensor], **options: Any) -> Curve:
+        def curve(p: Tensor) -> Tensor:
             logits = torch.stack([torch.zeros_like(p), torch.logit(p)], dim=1)
             return loss(logits, torch.ones(len(p), dtype=torch.int64), reduction="none", **options)
 
@@ -83,16 +71,12 @@ def classification() -> dict[str, Curve]:
 
 
 def overlap() -> dict[str, Curve]:
-    """A square of 100 pixels among 1,000, given a probability p; of the other pixels a tenth of p strays."""
-    import torch
-
-    from lightning_modules.losses import dice_loss, jaccard_loss, tversky_loss
-
+    """Return the losses of a mask: 100 of 1,000 pixels are foreground and get p, the others get p / 10."""
     target = torch.zeros(1, 1000, dtype=torch.int64)
     target[:, :100] = 1
 
-    def on_mask(loss: Callable[..., "Tensor"], **options: Any) -> Curve:
-        def curve(p: "Tensor") -> "Tensor":
+    def on_mask(loss: Callable[..., Tensor], **options: Any) -> Curve:
+        def curve(p: Tensor) -> Tensor:
             logits = torch.logit(torch.where(target.bool(), p[:, None], p[:, None] / 10))
             masks = target.expand(len(p), -1)
             return loss(logits, masks, mode="binary", per_image=True, reduction="none", **options)[:, 0]
@@ -108,11 +92,9 @@ def overlap() -> dict[str, Curve]:
 
 
 def family(
-    out: Path, name: str, curves: Mapping[str, Curve], x: "Tensor", label: str, limits: tuple[float, float]
+    out: Path, name: str, curves: Mapping[str, Curve], x: Tensor, label: str, limits: tuple[float, float]
 ) -> Path:
-    """Draw a family: its values, and beside them its gradients by the same axis."""
-    import torch
-
+    """Draw the values of several losses, and beside them their gradients."""
     by_logit = "classification" in name
     figure, (values, slopes) = grid(2, columns=2, size=(5.0, 3.6))
     for number, (title, curve) in enumerate(curves.items()):
@@ -125,7 +107,7 @@ def family(
         for axes, line in ((values, value.detach()), (slopes, slope)):
             axes.plot(x, line, style, color=COLORS[number % len(COLORS)], label=title, linewidth=1.6)
     values.set(title="value", xlabel=label, ylim=limits)
-    slopes.set(title="gradient by the logit" if by_logit else "gradient", xlabel=label)
+    slopes.set(title="gradient with respect to the logit" if by_logit else "gradient", xlabel=label)
     if not by_logit:
         slopes.set_ylim(-4 if limits[1] > 2 else -3.5, 4 if limits[1] > 2 else 0.1)
     for axes in (values, slopes):

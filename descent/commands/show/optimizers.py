@@ -1,45 +1,27 @@
-"""The path of every shipped optimizer down an ill-conditioned quadratic, each at its own best learning rate."""
+"""`descent show optimizers`: the path of every optimizer down an ill-conditioned quadratic, at its best rate."""
 
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from descent.commands.parser import LightParser
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from descent.commands.show import parts
 from foundation.figure_style import COLORS, grid, save
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from torch import Tensor
-
 START = (-1.6, 1.0)
-ANGLE = 0.5  # radians: were the valley along an axis, optimizers that scale each coordinate would have it easy
+ANGLE = 0.5  # radians: a valley along an axis would be too easy for optimizers that scale each coordinate
 NOTES = {"muon": " (its fallback: no matrix)"}
 RATES = [10 ** (exponent / 6) for exponent in range(-24, 7)]  # 1e-4 to 10
 
 
-def main(args: list[str]) -> None:
-    """Draw `optimizers.png` and `.svg`.
-
-    Args:
-        args: `--condition κ`, `--steps N`, `--out FOLDER`.
-    """
-    parser = LightParser("descent show optimizers", __doc__)
-    parser.add_argument("--condition", type=float, default=50.0, help="how much steeper one way is than the other (50)")
-    parser.add_argument("--steps", type=int, default=100, help="steps of each optimizer (100)")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
-    given = parser.parse_args(args)
-    if given.condition < 1 or given.steps < 1:
-        parser.error(f"--condition and --steps must be ≥ 1, got {given.condition:g} and {given.steps}")
-    draw(given.condition, given.steps, given.out)
-
-
 def draw(condition: float, steps: int, out: Path) -> Path:
-    """Draw each optimizer's path in a panel of its own, and all losses in the last; the figure's path."""
-    from descent.commands.show.parts import optimizers
-
-    presets = optimizers()
+    """Draw each optimizer's path in its own panel and all losses in the last; return the figure's path."""
+    presets = parts.optimizers()
     figure, panels = grid(len(presets) + 1, size=(3.2, 2.6))
     losses_of_all = last_panel(figure, panels.pop(), len(presets))
     for index, (axes, (name, optimizer)) in enumerate(zip(panels, presets.items(), strict=True)):
@@ -54,8 +36,8 @@ def draw(condition: float, steps: int, out: Path) -> Path:
     return save(figure, out, "optimizers")
 
 
-def last_panel(figure: "Figure", panel: "Axes", before: int) -> "Axes":
-    """The panel for all losses, as wide as the last row leaves."""
+def last_panel(figure: Figure, panel: Axes, before: int) -> Axes:
+    """Return the panel for all losses, which fills the rest of the last row."""
     cells = panel.get_gridspec()
     assert cells is not None
     panel.remove()
@@ -65,25 +47,23 @@ def last_panel(figure: "Figure", panel: "Axes", before: int) -> "Axes":
     return axes
 
 
-def hessian(condition: float) -> "Tensor":
-    """The matrix H of the loss ½ wᵀ H w: curvature 1 along the valley, `condition` across it."""
-    import torch
-
-    turn = torch.tensor([[ANGLE]]).double()
-    rotation = torch.cat([torch.cat([turn.cos(), -turn.sin()], 1), torch.cat([turn.sin(), turn.cos()], 1)])
+def hessian(condition: float) -> Tensor:
+    """Return the matrix H of the loss ½ wᵀ H w: curvature 1 along the valley, `condition` across it."""
+    sin, cos = math.sin(ANGLE), math.cos(ANGLE)
+    rotation = torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float64)
     return rotation @ torch.diag(torch.tensor([1.0, condition]).double()) @ rotation.T
 
 
 def best_path(
     optimizer: Callable[..., Any], condition: float, steps: int
 ) -> tuple[float, list[tuple[float, ...]], list[float]]:
-    """The learning rate that ends lowest, the path and the losses with it."""
+    """Return the learning rate with the lowest final loss, its path and its losses."""
     runs = ((rate, *descend(optimizer, rate, condition, steps)) for rate in RATES)
-    return min(runs, key=lambda run: end_of(run[2]))
+    return min(runs, key=lambda run: final_loss(run[2]))
 
 
-def end_of(losses: list[float]) -> float:
-    """The highest of the last tenth of the losses, so that no rate wins by passing the minimum at the right time."""
+def final_loss(losses: list[float]) -> float:
+    """Return the highest of the last tenth of the losses; a rate must not win by passing the minimum at the end."""
     last = losses[-max(1, len(losses) // 10) :]
     return max(last) if all(math.isfinite(loss) for loss in last) else math.inf
 
@@ -91,14 +71,12 @@ def end_of(losses: list[float]) -> float:
 def descend(
     optimizer: Callable[..., Any], rate: float, condition: float, steps: int
 ) -> tuple[list[tuple[float, ...]], list[float]]:
-    """Path and losses of an optimizer at one rate, without weight decay to speak of."""
-    import torch
-
+    """Return path and losses of an optimizer at one rate, practically without weight decay."""
     matrix = hessian(condition)
     weights = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     built = optimizer([weights])
     for group in built.param_groups:
-        group.update(lr=rate, weight_decay=1e-12)  # too small to be seen; with 0 LAMB would be Adam
+        group.update(lr=rate, weight_decay=1e-12)  # too small to matter; with 0 LAMB would be Adam
     if hasattr(built, "train"):
         built.train()
     path, losses = [], []
@@ -112,10 +90,8 @@ def descend(
     return path, losses
 
 
-def contour(axes: "Axes", condition: float) -> None:
-    """The loss as contour lines."""
-    import torch
-
+def contour(axes: Axes, condition: float) -> None:
+    """Draw the loss as contour lines."""
     across, up = torch.meshgrid(torch.linspace(-2, 1, 120), torch.linspace(-1.1, 1.4, 120), indexing="xy")
     points = torch.stack([across, up], dim=-1).double()
     height = torch.einsum("...i,ij,...j->...", points, hessian(condition), points) / 2

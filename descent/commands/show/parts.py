@@ -1,4 +1,4 @@
-"""The shipped optimizers and schedules as objects, for the commands that draw them all."""
+"""The shipped optimizers and schedules as objects, for the figures that show all of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from lightning_modules.schedulers import ScheduleFactory
 
 
 class Parts:
-    """What a module is given, without the module.
+    """Holds an optimizer and a schedule, with the types that a module's constructor gives them.
 
     Args:
-        optimizer: An optimizer without its parameters.
-        scheduler: A recipe or a torch scheduler class.
+        optimizer: Creates an optimizer from parameters.
+        scheduler: A schedule factory or a torch scheduler class.
     """
 
     def __init__(
@@ -28,22 +28,22 @@ class Parts:
 
 
 def optimizers() -> dict[str, Callable[..., Any]]:
-    """Every shipped optimizer by its preset's name, without its parameters."""
+    """Return every shipped optimizer by its preset's name; each is created from parameters."""
     return {name: parse("optimizer", name) for name in names("optimizers")}
 
 
 def schedulers() -> dict[str, Any]:
-    """Every shipped schedule by its preset's name."""
+    """Return every shipped schedule by its preset's name."""
     return {name: parse("scheduler", name) for name in names("schedulers")}
 
 
 def names(kind: str) -> list[str]:
-    """Names of the presets of a kind."""
+    """Return the names of the presets of a kind."""
     return sorted(path.stem for path in (SHIPPED / kind).glob("*.yaml"))
 
 
 def parse(part: str, name: str) -> Any:
-    """The object that a preset describes."""
+    """Return the object that a preset describes."""
     parser = Parser(prog="descent show")
     parser.add_class_arguments(Parts, "parts", sub_configs=True)
     config = parser.parse_args([f"--parts.{part}={SHIPPED / f'{part}s' / f'{name}.yaml'}"])

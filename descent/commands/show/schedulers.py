@@ -1,53 +1,33 @@
-"""Every shipped schedule over a run, the learning rate as a share of the optimizer's."""
+"""`descent show schedulers`: the learning rate of every schedule over a run."""
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from descent.commands.parser import LightParser
+import torch
+from matplotlib.axes import Axes
+
+from descent.commands.show import parts
 from foundation.figure_style import COLORS, grid, save
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from lightning_modules.schedulers import RunLength, build_schedule
+from lightning_modules.schedulers.preview import preview
 
 STEPS_PER_EPOCH = 20
 
 
-def main(args: list[str]) -> None:
-    """Draw `schedulers.png` and `.svg`.
-
-    Args:
-        args: `--epochs N`, `--out FOLDER`.
-    """
-    parser = LightParser("descent show schedulers", __doc__)
-    parser.add_argument("--epochs", type=int, default=100, help="length of the run that is drawn (100)")
-    parser.add_argument("--out", type=Path, default=Path(), help="folder to write to (the working folder)")
-    given = parser.parse_args(args)
-    if given.epochs < 1:
-        parser.error(f"--epochs must be ≥ 1, got {given.epochs}")
-    draw(given.epochs, given.out)
-
-
 def draw(epochs: int, out: Path) -> Path:
-    """Draw every preset in a panel of its own; the figure's path."""
-    from descent.commands.show.parts import schedulers
-
-    presets = schedulers()
+    """Draw every preset in its own panel and return the figure's path."""
+    presets = parts.schedulers()
     figure, panels = grid(len(presets), columns=5, size=(2.9, 2.2))
     for axes, (name, scheduler) in zip(panels, presets.items(), strict=True):
         panel(axes, name, scheduler, epochs)
     figure.supxlabel("epoch")
-    figure.supylabel("learning rate, share of the optimizer's")
+    figure.supylabel("learning rate relative to the optimizer's")
     return save(figure, out, "schedulers")
 
 
-def panel(axes: "Axes", name: str, scheduler: Any, epochs: int) -> None:
-    """Draw one schedule, and the momentum where the schedule moves it."""
-    import torch
-
-    from lightning_modules.schedulers import RunLength, build_schedule
-    from lightning_modules.schedulers.preview import preview
-
+def panel(axes: Axes, name: str, scheduler: Any, epochs: int) -> None:
+    """Draw one schedule, and the momentum if the schedule changes it."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
     run_length = RunLength(epochs * STEPS_PER_EPOCH, epochs, STEPS_PER_EPOCH)
     config = build_schedule(scheduler, optimizer, run_length)
@@ -61,14 +41,14 @@ def panel(axes: "Axes", name: str, scheduler: Any, epochs: int) -> None:
         axes.plot(time, values["momentum"], color=COLORS[1], linestyle="--", linewidth=1, label="momentum")
         axes.legend(frameon=False, fontsize=7, loc="best")
     if config is not None and getattr(config["scheduler"], "monitor", None):
-        label = f"{config['monitor']}, made up"
+        label = f"{config['monitor']}, synthetic"
         axes.plot(time[::STEPS_PER_EPOCH], losses, color=COLORS[2], linestyle=":", label=label)
         axes.legend(frameon=False, fontsize=7, loc="upper right")
     axes.grid(alpha=0.3)
 
 
 def validation_loss(share: float) -> float:
-    """A validation loss for a plateau to watch: four times it falls and stays, in two digits as one reads it."""
+    """Return a synthetic validation loss for `plateau`: four times it falls and stays, rounded to two digits."""
     stair = min(3, int(4 * share))
     before, after = (1.0 if stair == 0 else 0.25 + 0.6 * 0.5**stair), 0.25 + 0.3 * 0.5**stair
     return round(after + (before - after) * math.exp(-40 * (share - stair / 4)), 2)

@@ -1,41 +1,54 @@
-"""`descent show SUBJECT`: figures of what can be chosen."""
+"""`descent show`: draw the losses, optimizers and schedules that are shipped, or the schedule of a run."""
 
 import importlib
-import sys
-import textwrap
 from pathlib import Path
+from typing import Any
 
-from descent.commands.table import SUBJECTS
-from descent.training.parse_errors import suggest
+from descent.commands.parser import CommandParser, refuse
+
+USAGE = """\
+usage: descent show SUBJECT [options]
+
+Draws a figure, as PNG and SVG.
+
+  descent show losses               value and gradient of the losses for regression, classification
+                                    and segmentation
+  descent show optimizers           path of every optimizer down an ill-conditioned quadratic (a
+                                    narrow valley), each at its own best learning rate
+    --condition K                   ratio of the largest to the smallest curvature (default 50)
+    --steps N                       steps of each optimizer (default 100)
+  descent show schedulers           every schedule: the learning rate over a whole run
+    --epochs N                      length of the run (default 100)
+  descent show schedule -c CONFIG   learning rate at every step of a run, before or after the run
+                                    (descent show schedule --help)
+
+  --out FOLDER                      where to write (default: the working folder)
+"""
+OPTIONS: dict[str, dict[str, float]] = {
+    "losses": {},
+    "optimizers": {"condition": 50.0, "steps": 100},
+    "schedulers": {"epochs": 100},
+}
+"""The options of each subject with their defaults; the module of the subject's name draws it."""
+SUBJECTS = sorted([*OPTIONS, "schedule"])  # `cli.py` runs `show schedule` as a training command
 
 
-def main(args: list[str]) -> None:
-    """Draw a subject.
-
-    Args:
-        args: The subject and its options.
-
-    Raises:
-        SystemExit: With 2 where there is no such subject.
-    """
-    known = SUBJECTS
+def main(args: list[str]) -> Any:
+    """Draw a subject; `args` are the words after `descent show`."""
     if not args or args[0] in ("-h", "--help"):
-        for name, path in known.items():
-            lines = textwrap.wrap(first_line(path), 70)
-            print(f"descent show {name:<12} " + f"\n{'':26}".join(lines))
-        return
-    module = known.get(args[0])
-    if module is None:
-        print(
-            f"error: unknown subject {args[0]}: show takes {', '.join(known)}.{suggest(args[0], known)}",
-            file=sys.stderr,
-        )
-        raise SystemExit(2)
-    importlib.import_module(module).main(args[1:])
+        print(USAGE, end="")
+        return None
+    subject, *words = args
+    if subject not in OPTIONS:
+        from descent.training.parse_errors import suggest  # not at the top: completion imports this file
 
-
-def first_line(module: str) -> str:
-    """What a subject's module says of itself."""
-    spec = importlib.util.find_spec(module)
-    source = Path(spec.origin).read_text() if spec is not None and spec.origin else ""
-    return source.partition('"""')[2].partition("\n")[0].strip().removesuffix('"""')
+        refuse(f"unknown subject {subject}: show takes {', '.join(SUBJECTS)}.{suggest(subject, SUBJECTS)}")
+    parser = CommandParser(f"show {subject}", USAGE)
+    parser.add_argument("--out", type=Path, default=Path())
+    for name, default in OPTIONS[subject].items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    options = vars(parser.parse_args(words))
+    for name in OPTIONS[subject]:
+        if options[name] < 1:
+            parser.error(f"--{name} must be ≥ 1, got {options[name]:g}")
+    return importlib.import_module(f"descent.commands.show.{subject}").draw(**options)

@@ -25,7 +25,7 @@ def wilson_interval(correct: int, count: int) -> tuple[float, float]:
 
 
 class ClassScore(NamedTuple):
-    """Scores of one class; a score that is not defined is `None`.
+    """Scores of one class; a score is NaN if its denominator is 0.
 
     Args:
         name: Name of the class.
@@ -41,31 +41,20 @@ class ClassScore(NamedTuple):
     samples: int
     predicted: int
     correct: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
+    precision: float
+    recall: float
+    f1: float
 
 
 def class_scores(confusion: Tensor, names: list[str]) -> list[ClassScore]:
     """Compute precision, recall and F1 of each class.
 
     Args:
-        confusion: How often class i (row) was predicted as class j (column), `(K, K)`.
+        confusion: How often class i (row) was predicted as class j (column), int64 `(K, K)`.
         names: Names of the classes.
     """
-    # for each class: n samples, m predictions, k of them correct
-    counts = confusion.sum(1).tolist(), confusion.sum(0).tolist(), confusion.diagonal().tolist()
-    return [
-        ClassScore(name, n, m, k, _ratio(k, m), _ratio(k, n), _ratio(2 * k, n + m))
-        for name, n, m, k in zip(names, *counts, strict=True)
-    ]
-
-
-def mean_of_defined(values: list[float | None]) -> float | None:
-    """Return the mean of the defined values; `None` if there are none."""
-    defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+    samples, predicted, correct = confusion.sum(1), confusion.sum(0), confusion.diagonal()
+    hits = correct.double()  # 0 / 0 is NaN
+    scores = hits / predicted, hits / samples, 2 * hits / (predicted + samples)
+    columns = [column.tolist() for column in (samples, predicted, correct, *scores)]
+    return [ClassScore(*row) for row in zip(names, *columns, strict=True)]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
@@ -13,7 +14,7 @@ from descent.inference.evaluation.calibration import (
     calibration_bins,
     mean_nll,
 )
-from descent.inference.evaluation.class_scores import ClassScore, class_scores, mean_of_defined, wilson_interval
+from descent.inference.evaluation.class_scores import ClassScore, class_scores, wilson_interval
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
 
 SCORE_COLUMNS = ("samples", "said", "right", "precision", "recall", "f1")
@@ -64,17 +65,20 @@ class Evaluation:
         pairs = [(names[i], names[j], int(counts[i, j])) for i, j in counts.nonzero().tolist() if i != j]
         return sorted(pairs, key=lambda pair: -pair[2])
 
+    def macro_means(self) -> dict[str, float]:
+        """Return precision, recall and F1, each as the mean over the classes for which it is defined."""
+        means = torch.tensor([score[4:] for score in self.class_scores], dtype=torch.float64).nanmean(dim=0)
+        return dict(zip(("precision", "recall", "f1"), means.tolist(), strict=True))
+
     def summary(self) -> dict[str, Any]:
-        """Return all numbers for evaluation.json; what is not defined is null."""
+        """Return all numbers for evaluation.json, in which NaN, for what is not defined, becomes null."""
         scores = self.class_scores
         return {
             "samples": self.count,
             "right": self.correct_count,
             "accuracy": self.accuracy,
             "accuracy_interval_95": list(self.interval),
-            "precision_macro": mean_of_defined([score.precision for score in scores]),
-            "recall_macro": mean_of_defined([score.recall for score in scores]),
-            "f1_macro": mean_of_defined([score.f1 for score in scores]),
+            **{f"{name}_macro": mean for name, mean in self.macro_means().items()},
             "nll": mean_nll(self.predictions.log_probabilities, self.predictions.targets),
             "classes": [dict(zip(("name", *SCORE_COLUMNS), score, strict=True)) for score in scores],
             "class_names": self.class_names,

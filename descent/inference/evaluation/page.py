@@ -76,9 +76,7 @@ def _class_table(found: Evaluation) -> str:
         (score.name, f"{score.samples:,}", *map(percent, (score.precision, score.recall, score.f1)))
         for score in found.class_scores
     ]
-    summary = found.summary()
-    means = (percent(summary[f"{name}_macro"]) for name in ("precision", "recall", "f1"))
-    rows.append(("mean over classes", f"{found.count:,}", *means))
+    rows.append(("mean over classes", f"{found.count:,}", *map(percent, found.macro_means().values())))
     explanation = note(
         "Precision: share of the predictions of this class that are correct. Recall: share of the samples of this "
         "class that are predicted as it. F1: their harmonic mean. –: not defined, because no sample is predicted as "

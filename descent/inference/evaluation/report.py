@@ -1,5 +1,6 @@
 """Write the files of an evaluation: page, numbers, tables."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def write_evaluation(found: Evaluation, folder: Path, network: str, remarks: Seq
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = found.class_names
-    scores = (["" if value is None else value for value in score] for score in found.class_scores)
+    scores = ([name, *("" if math.isnan(value) else value for value in values)] for name, *values in found.class_scores)
     write_csv(folder / "classes.csv", ["class", *SCORE_COLUMNS], scores)
     rows = ([name, *row] for name, row in zip(names, found.confusion.tolist(), strict=True))
     write_csv(folder / "confusion.csv", ["true class", *names], rows)

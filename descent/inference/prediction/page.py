@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import torch
 
 from descent.inference.page_elements import (
@@ -101,9 +102,7 @@ def spread(rows: list[int], count: int) -> list[int]:
         >>> spread([10, 11, 12, 13, 14], 3), spread([1, 2], 3)
         ([10, 12, 14], [1, 2])
     """
-    if len(rows) <= count:
-        return rows
-    return [rows[round(place * (len(rows) - 1) / max(1, count - 1))] for place in range(count)]
+    return [rows[place] for place in np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
 
 
 def _images(count: int) -> str:

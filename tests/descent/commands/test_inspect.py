@@ -1,4 +1,4 @@
-"""`descent inspect` on a real run, a foreign file, damage and code."""
+"""`descent inspect` on a run, on a file of another program, and on files that are damaged or contain code."""
 
 import json
 from importlib import metadata
@@ -19,13 +19,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "quickstart" / "0"
 
 
-def test_says_what_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_what_the_checkpoint_contains(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["inspect", str(run)])
     said = capsys.readouterr().out
     for words in (
         f"file        {run}/checkpoints/best.ckpt",
         "and size are those it was saved with",
-        "step 20, epoch 0 (from 0), 20 of 20 batches of it done",
+        "step 20, epoch 0 (counted from 0), 20 of 20 batches done",
         "val/loss ",
         "best        val/loss (min): best.ckpt ",
         f"torch {metadata.version('torch')}",
@@ -38,19 +38,19 @@ def test_says_what_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert words in said
 
 
-def test_config_can_be_taken_out(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_the_config(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["inspect", str(run), "--config"])
     assert capsys.readouterr().out.strip() == (run / "config.yaml").read_text().strip()
 
 
-def test_for_programs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["inspect", str(run / "checkpoints/last.ckpt"), "--json"])
     about = json.loads(capsys.readouterr().out)
     assert (about["epoch"], about["global_step"], about["monitor"]) == (0, 20, "val/loss")
     assert all(name.startswith("network.") for name in about["layers"])
 
 
-def test_file_of_another_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_another_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = {f"layer{n}": torch.zeros(2, 3) for n in range(40)}
     torch.save({"state_dict": weights}, tmp_path / "weights.pt")
     cli.main(["inspect", str(tmp_path / "weights.pt")])
@@ -63,7 +63,9 @@ def test_file_of_another_program(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(("kind", "message"), [("cut", "is damaged"), ("code", "is refused"), ("gone", "not found")])
-def test_one_line_and_2(tmp_path: Path, kind: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_file_gives_a_one_line_error(
+    tmp_path: Path, kind: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "x.ckpt"
     if kind != "gone":
         torch.save({"a": Payload(tmp_path / "ran")}, path)

@@ -1,4 +1,4 @@
-"""A mistake of the user's: exit code 2, one line that says what was expected, what was found, and the ways out."""
+"""A user's mistake: exit code 2, and one line that says what was expected, what was found and what to do."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ from tests.descent.helpers import SHORT, refused, run
         (["--trainer.precision=17"], r"(?i)precision"),
     ],
 )  # fmt: skip
-def test_in_the_arguments(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_in_the_arguments(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(said, refused([*SHORT, *words], capsys))
 
 
@@ -59,7 +59,7 @@ def test_in_the_arguments(words: list[str], said: str, capsys: pytest.CaptureFix
         (["test", "--ckpt_path", "runs/none"], r"checkpoint not found: runs/none"),
     ],
 )
-def test_in_the_command(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_in_the_command(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(said, refused(words, capsys))
 
 
@@ -71,7 +71,7 @@ def test_in_the_command(words: list[str], said: str, capsys: pytest.CaptureFixtu
         ("trainer: {max_epoch: 3}\n", r"unknown key trainer\.max_epoch\. Did you mean trainer\.max_epochs\?"),
     ],
 )
-def test_in_the_config(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_in_the_config(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.yaml").write_text(text)
     assert re.search(said, refused([*SHORT, "-c", "mine.yaml"], capsys))
 
@@ -88,7 +88,7 @@ def folder_of_images(root: Path, classes: tuple[str, ...] = ("cat", "dog")) -> P
 FOLDER = ["--data=data/image_folder.yaml", "--data.root=images", "--data.batch_size=4", "--data.val_share=0.25"]
 
 
-def test_images_that_are_corrupt(capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrupt_images(capsys: pytest.CaptureFixture[str]) -> None:
     root = folder_of_images(Path("images"))
     (root / "train" / "cat" / "3.png").write_bytes(b"")
     good = (root / "train" / "dog" / "2.png").read_bytes()
@@ -96,10 +96,10 @@ def test_images_that_are_corrupt(capsys: pytest.CaptureFixture[str]) -> None:
     said = refused([*SHORT, *FOLDER], capsys)
     assert "3.png" in said
     assert "2.png" in said
-    assert not list(root.rglob("*.npy")), "half a cache was left behind"
+    assert not list(root.rglob("*.npy")), "a partial cache was left"
 
 
-def test_folders_that_hold_no_classes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_without_classes(capsys: pytest.CaptureFixture[str]) -> None:
     root = folder_of_images(Path("images"))
     (root / "train" / "empty").mkdir()
     assert "empty" in refused([*SHORT, *FOLDER], capsys)
@@ -110,12 +110,12 @@ def test_folders_that_hold_no_classes(capsys: pytest.CaptureFixture[str]) -> Non
     assert re.search(r"one class|1 class|at least two|two classes", refused([*SHORT, *FOLDER], capsys))
 
 
-def test_a_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_created(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("not a folder")
     assert "file" in refused([*SHORT, "--trainer.default_root_dir=file/runs"], capsys)
 
 
-def test_checkpoints_that_are_not_for_this(capsys: pytest.CaptureFixture[str]) -> None:
+def test_checkpoints_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
     run([*SHORT, "--trainer.default_root_dir=first"])
     checkpoint = Path("first/quickstart/0/checkpoints/last.ckpt")
     other = [*SHORT, "--model.network.width=8", f"--ckpt_path={checkpoint}"]
@@ -130,13 +130,13 @@ def test_checkpoints_that_are_not_for_this(capsys: pytest.CaptureFixture[str]) -
     assert "foreign.ckpt" in refused([*SHORT, "--ckpt_path=foreign.ckpt"], capsys)
 
 
-def test_the_traceback_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESCENT_TRACEBACK", "1")
     with pytest.raises(FileNotFoundError, match="checkpoint not found"):
         run([*SHORT, "--ckpt_path=nowhere.ckpt"])
 
 
-def test_a_bug_in_a_users_class_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_a_users_class_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("buggy.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Module):\n"
@@ -151,7 +151,7 @@ def test_a_bug_in_a_users_class_is_shown_whole(monkeypatch: pytest.MonkeyPatch) 
         run([*SHORT, "--model.network=buggy.Net"])
 
 
-def test_configs_hold_what_was_given() -> None:
+def test_a_number_in_scientific_notation_is_a_number() -> None:
     assert yaml.safe_load("a: 1e-3")["a"] == "1e-3", "YAML 1.1 reads 1e-3 as text; the parser must not"
     done = run([*SHORT, "--model.optimizer.lr=1e-3"])
     assert done.trainer.optimizers[0].defaults["lr"] == 1e-3

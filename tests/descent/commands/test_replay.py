@@ -1,4 +1,4 @@
-"""A run that ends at a NaN, and `descent replay` of its file."""
+"""`descent replay` of the step at which a run stopped because of a NaN."""
 
 from pathlib import Path
 
@@ -43,12 +43,12 @@ def test_run_and_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     cli.main(["replay", str(file), "--accelerator", "cpu"])
     said = capsys.readouterr().out.splitlines()
     assert said[-2:] == [
-        "kept      NaN first in the output of network.drop (Dropout)",
+        "saved     NaN first in the output of network.drop (Dropout)",
         "replayed  NaN first in the output of network.drop (Dropout)",
     ]
 
 
-def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_gives_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["replay", str(tmp_path / "none.pt")])
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""`descent show`: what is drawn is what a run does."""
+"""`descent show`: every subject is drawn, and a planned schedule equals the learning rate of the run."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ def drawn(path: Path) -> bool:
     return path.with_suffix(".svg").is_file() and bool(matplotlib.image.imread(path).std() > 0.01)
 
 
-def test_without_a_subject_it_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_subject_the_subjects_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run(["show"])
     said = capsys.readouterr().out
     assert "descent show optimizers" in said
@@ -34,17 +34,25 @@ def test_an_unknown_subject(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown subject schedulrs" in refused(["show", "schedulrs"], capsys)
 
 
+def test_show_losses_draws_three_figures(tmp_path: Path) -> None:
+    run(["show", "losses", "--out", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"losses_{family}.{kind}" for family in ("classification", "overlap", "regression") for kind in ("png", "svg")
+    ]
+    assert all(path.stat().st_size > 10_000 for path in tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("subject", ["schedulers", "optimizers"])
-def test_the_family_is_drawn(subject: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(preset_parts, "names", lambda kind: FEW[kind])
+def test_a_figure_of_the_presets_is_drawn(subject: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(preset_parts, "names", lambda kind: TWO_OR_THREE[kind])
     run(["show", subject, "--out", "figures"])
     assert drawn(tmp_path / "figures" / f"{subject}.png")
 
 
-FEW = {"schedulers": ["warmup_plateau", "one_cycle"], "optimizers": ["lamb", "muon", "schedule_free_adamw"]}
+TWO_OR_THREE = {"schedulers": ["warmup_plateau", "one_cycle"], "optimizers": ["lamb", "muon", "schedule_free_adamw"]}
 
 
-def test_every_preset_is_among_the_family() -> None:
+def test_presets_become_objects() -> None:
     assert {"adamw", "lamb", "muon"} <= set(preset_parts.optimizers())
     assert {"plateau", "wsd"} <= set(preset_parts.schedulers())
 
@@ -52,22 +60,22 @@ def test_every_preset_is_among_the_family() -> None:
 @pytest.mark.parametrize(
     "words", [["show", "schedulers", "--epochs", "0"], ["show", "optimizers", "--condition", "0.5"]]
 )
-def test_a_length_of_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_below_1_are_errors(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(words)
     assert ended.value.code == 2
     assert "must be ≥ 1" in capsys.readouterr().err
 
 
-def test_the_made_up_validation_falls_and_stays() -> None:
+def test_the_synthetic_validation_loss_falls_in_steps() -> None:
     curve = [show_schedulers.validation_loss(epoch / 100) for epoch in range(100)]
     assert curve[0] == 1.0
     assert sorted(curve, reverse=True) == curve
     assert len(set(curve[15:25])) == 1
 
 
-def test_gradient_descent_on_the_quadratic_is_what_theory_says() -> None:
-    """Along the valley (1 - η), across it (1 - η κ), each step; from a start on an axis of the valley."""
+def test_gradient_descent_on_the_quadratic_follows_theory() -> None:
+    """Each step scales the weights by 1 - η along the valley and by 1 - η κ across it."""
     from functools import partial
 
     import torch
@@ -78,10 +86,10 @@ def test_gradient_descent_on_the_quadratic_is_what_theory_says() -> None:
     start = vectors.T @ torch.tensor(path[0], dtype=torch.float64)
     shrunk = torch.tensor([(1 - 0.01) ** 20, (1 - 0.5) ** 20]).double() * start
     assert losses[20] == pytest.approx(float((values * shrunk**2).sum() / 2))
-    assert show_optimizers.end_of([1.0, float("nan")]) == float("inf")
+    assert show_optimizers.final_loss([1.0, float("nan")]) == float("inf")
 
 
-def test_the_plan_of_a_run_and_what_it_did_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_planned_schedule_equals_that_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
 
     def keep(figure: Figure, folder: Path, name: str) -> Path:
@@ -116,7 +124,7 @@ def test_a_plateau_is_replayed_on_a_table(capsys: pytest.CaptureFixture[str], tm
     assert drawn(tmp_path / "figures" / "schedule.png")
 
 
-def test_a_plateau_without_a_table_says_that_it_sees_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plateau_without_a_table_gives_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     run([*SCHEDULE, "--model.scheduler=schedulers/plateau.yaml"])
     assert "drawn without a reduction. Replay a curve with --validation CSV" in capsys.readouterr().err
 

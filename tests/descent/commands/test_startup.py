@@ -1,4 +1,4 @@
-"""Nothing heavy is imported before it is needed."""
+"""Slow imports happen only when they are needed."""
 
 import os
 import subprocess
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-# What takes more than a tenth of a second, and no first training step needs; Lightning itself imports matplotlib.
-HEAVY = ("pandas", "sklearn", "timm", "schedulefree", "optuna", "narwhals")
+# Imports of more than 0.1 s that the first training step does not need; Lightning itself imports matplotlib.
+SLOW = ("pandas", "sklearn", "timm", "schedulefree", "optuna", "narwhals")
 FIRST_STEP = f"""
 import sys
 import lightning.pytorch.cli
@@ -16,7 +16,7 @@ before = set(sys.modules)
 import cli
 class Look(Callback):
     def on_train_batch_end(self, *args):
-        print("HEAVY", sorted(name for name in {HEAVY} if name in set(sys.modules) - before))
+        print("SLOW", sorted(name for name in {SLOW} if name in set(sys.modules) - before))
         raise SystemExit(0)
 sys.modules["look"] = sys.modules["__main__"]
 cli.main(["fit", "-c", "configs/quickstart.yaml", "--trainer.accelerator=cpu", "--trainer.callbacks=look.Look"])
@@ -29,11 +29,11 @@ def python(words: list[str], folder: Path) -> str:
     return ended.stdout
 
 
-def test_help_imports_no_torch(tmp_path: Path) -> None:
+def test_help_imports_neither_torch_nor_lightning(tmp_path: Path) -> None:
     script = "import sys, cli; cli.main(['--help']); print('torch' in sys.modules, 'lightning' in sys.modules)"
     assert python(["-c", script], tmp_path).endswith("False False\n")
 
 
-def test_the_first_step_needs_nothing_heavy(tmp_path: Path) -> None:
+def test_the_first_step_imports_nothing_slow(tmp_path: Path) -> None:
     lines = python(["-c", FIRST_STEP], tmp_path).splitlines()
-    assert [line for line in lines if line.startswith("HEAVY")] == ["HEAVY []"]
+    assert [line for line in lines if line.startswith("SLOW")] == ["SLOW []"]

@@ -7,7 +7,7 @@ import pytest
 
 import cli
 from descent.commands import verify_resume
-from descent.commands.verify_resume import SHORT, arguments
+from descent.commands.verify_resume import SHORT, parse
 
 SMALL = ["-c", "configs/quickstart.yaml", "--model.network.width", "4", "--trainer.accelerator", "cpu"]
 FORGETFUL = '''
@@ -15,7 +15,7 @@ from datamodules import DigitsDataModule
 
 
 class Forgetful(DigitsDataModule):
-    """Keeps no position."""
+    """Saves no position in the epoch."""
 
     def load_state_dict(self, state_dict):
         pass
@@ -26,7 +26,7 @@ class Forgetful(DigitsDataModule):
 
 
 @pytest.mark.parametrize("forgetful", [False, True])
-def test_told_apart(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_inexact_resume_is_detected(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.py").write_text(FORGETFUL)
     extra = ["--data", "mine.Forgetful"] if forgetful else []
     with pytest.raises(SystemExit) as caught:
@@ -35,7 +35,7 @@ def test_told_apart(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixtu
     assert caught.value.code == int(forgetful), said
     if forgetful:
         assert "weights                  " in said
-        assert "in the way: the data module saves no position in the epoch" in said
+        assert "possible cause: the data module saves no position in the epoch" in said
     else:
         assert said.endswith("the same, bit by bit.\n")
         for area in ("weights", "optimizer", "schedule", "progress", "data (DigitsDataModule)", "logged values"):
@@ -43,9 +43,9 @@ def test_told_apart(tmp_path: Path, forgetful: bool, capsys: pytest.CaptureFixtu
 
 
 def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A difference without a known reason is one all the same."""
+    """A difference without a known cause counts too."""
     (tmp_path / "mine.py").write_text(FORGETFUL)
-    monkeypatch.setattr(verify_resume, "in_the_way", lambda *_: [])
+    monkeypatch.setattr(verify_resume, "possible_causes", lambda *_: [])
     with pytest.raises(SystemExit) as caught:
         cli.main(["verify-resume", "--json", *SMALL, "--data", "mine.Forgetful"])
     found = json.loads(capsys.readouterr().out)
@@ -54,18 +54,20 @@ def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert found["differences"]["weights"]
 
 
-def test_a_run_that_fails_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_run_gives_a_one_line_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["verify-resume", *SMALL, "--trainer.max_epoch", "3"])
     assert caught.value.code == 2
     assert "error: the run failed: unknown argument --trainer.max_epoch" in capsys.readouterr().err
 
 
-def test_what_is_typed_wins() -> None:
-    words = arguments(["-c", "a.yaml", "--trainer.max_epochs", "5", "--config=b.yaml"])
-    assert words == ["-c", "a.yaml", "--config=b.yaml", *SHORT, "--trainer.max_epochs", "5"]
+def test_the_users_arguments_come_last() -> None:
+    _, words = parse(["-c", "a.yaml", "--trainer.max_epochs", "5", "--config=b.yaml"])
+    assert words == ["--config=a.yaml", "--config=b.yaml", *SHORT, "--trainer.max_epochs", "5"]
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["verify-resume"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["verify-resume"])
+    assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("usage: descent verify-resume -c CONFIG")

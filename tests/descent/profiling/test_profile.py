@@ -1,4 +1,4 @@
-"""`descent profile`: times are charged to their parts, operations counted, advice applies, no trace is left."""
+"""`descent profile`: time per part, operation counts, advice, and nothing of the user's is changed."""
 
 import json
 from functools import partial
@@ -16,13 +16,12 @@ from callbacks import GradientNorm
 from datamodules import DigitsDataModule
 from descent import presets
 from descent.allocator import SWITCH
-from descent.profiling import advice
-from descent.profiling import clock as step_clock
-from descent.profiling.advice import Profiled, advise
-from descent.profiling.clock import PARTS, StepClock
-from descent.profiling.machine_peak import machine_peak
-from descent.profiling.measurement import Measured, profiled_fit
+from descent.profiling import advice, step_profiler
+from descent.profiling.advice import ProfiledRun, advise
+from descent.profiling.measurement import StepTiming, time_steps
+from descent.profiling.peak import peak_flops
 from descent.profiling.profile import StepProfile
+from descent.profiling.step_profiler import PARTS, StepProfiler
 from descent.training.trainer import Trainer
 from foundation.random_streams import random_state
 from lightning_modules import ImageClassifier
@@ -39,43 +38,43 @@ def trainer(**options: Any) -> Trainer:
     return Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, **options)
 
 
-def test_each_moment_is_charged_to_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_counts_for_the_innermost_part(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(100))
-    monkeypatch.setattr(step_clock.time, "perf_counter", lambda: float(next(now)))  # type: ignore[attr-defined]
-    clock = StepClock()
-    with clock.profile("run_training_batch"):  # no part of its own
-        with clock.profile("[LightningModule]ImageClassifier.optimizer_step"):
-            with clock.profile("[Strategy]SingleDeviceStrategy.training_step"), clock.profile("forward"):
+    monkeypatch.setattr(step_profiler.time, "perf_counter", lambda: float(next(now)))  # type: ignore[attr-defined]
+    profiler = StepProfiler()
+    with profiler.profile("run_training_batch"):  # belongs to no part
+        with profiler.profile("[LightningModule]ImageClassifier.optimizer_step"):
+            with profiler.profile("[Strategy]SingleDeviceStrategy.training_step"), profiler.profile("forward"):
                 pass
-            with clock.profile("[Strategy]SingleDeviceStrategy.backward"):
+            with profiler.profile("[Strategy]SingleDeviceStrategy.backward"):
                 pass
-        with clock.profile("[Callback]GradientNorm{'a': 1.5}.on_train_batch_end"):
+        with profiler.profile("[Callback]GradientNorm{'a': 1.5}.on_train_batch_end"):
             pass
-    # A look at the clock is a second later than the one before.
-    assert clock.seconds == {
+    # Each reading of the clock is one second later.
+    assert profiler.seconds == {
         "Lightning's loop": 4, "optimizer": 3, "rest of training_step": 2, "forward": 1, "backward": 1, "callbacks": 1,
     }  # fmt: skip
-    assert clock.callbacks == {"GradientNorm": 1}
-    assert set(clock.seconds) <= set(PARTS)
+    assert profiler.callbacks == {"GradientNorm": 1}
+    assert set(profiler.seconds) <= set(PARTS)
 
 
 def test_operations_and_parts_of_a_linear_layer() -> None:
-    found = profiled_fit(
+    found = time_steps(
         module(), DigitsDataModule(batch_size=32), trainer(callbacks=[GradientNorm()]), steps=4, seconds=60
     )  # fmt: skip
     assert (found.steps, found.samples) == (4, 32)
-    assert found.flops == 2 * (2 * 32 * 64 * 10)  # outputs, and gradients of the weights; none of the figures
+    assert found.flops == 2 * (2 * 32 * 64 * 10)  # outputs and gradients of the weights, but no gradient of the images
     assert all(found.seconds[part] > 0 for part in ("waiting for data", "forward", "loss", "backward", "clipping"))
     assert sum(found.share(part) for part in PARTS) == pytest.approx(1)
     assert "GradientNorm" in found.callbacks
 
 
-def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_module_data_and_random_state_are_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model, data, run = module(), DigitsDataModule(), trainer()
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     attributes, state = set(vars(data)), random_state()
-    profiled_fit(model, data, run, steps=3, seconds=60)
+    time_steps(model, data, run, steps=3, seconds=60)
     assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
     assert set(vars(data)) == attributes
     assert data.train_set is None
@@ -91,15 +90,15 @@ def test_no_trace_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_exception_ends_the_count_of_operations() -> None:
     class Failing(nn.Linear):
         def forward(self, figures: Tensor) -> Tensor:
-            raise RuntimeError("in the midst of a step")
+            raise RuntimeError("within a step")
 
-    with pytest.raises(RuntimeError, match="in the midst of a step"):
-        profiled_fit(module(Failing(64, 10), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
+    with pytest.raises(RuntimeError, match="within a step"):
+        time_steps(module(Failing(64, 10), num_classes=10), DataLoader(Slow()), trainer(), steps=3, seconds=60)
     assert torch.utils._python_dispatch._get_current_dispatch_mode() is None
 
 
 class Slow(Dataset[tuple[Tensor, int]]):
-    """Samples that take long to make."""
+    """Samples that take long to compute."""
 
     def __len__(self) -> int:
         return 256
@@ -109,7 +108,7 @@ class Slow(Dataset[tuple[Tensor, int]]):
 
 
 class SlowData(DigitsDataModule):
-    """As many workers as are asked for."""
+    """Loads the slow samples with the given number of workers."""
 
     def train_dataloader(self) -> Any:
         return DataLoader(Slow(), 16, num_workers=self.num_workers)
@@ -118,33 +117,33 @@ class SlowData(DigitsDataModule):
         return batch
 
 
-def advice_for(measured: Measured, model: LightningModule, **options: Any) -> list[str]:
-    run = Profiled(model, DigitsDataModule(), trainer(**options), steps=3, seconds=1)
+def advice_for(measured: StepTiming, model: LightningModule, **options: Any) -> list[str]:
+    run = ProfiledRun(model, DigitsDataModule(), trainer(**options), steps=3, seconds=1)
     return [str(each) for each in advise(run, measured, tries=False)[0]]
 
 
-def measured(**seconds: float) -> Measured:
+def measured(**seconds: float) -> StepTiming:
     spent = {name.replace("_", " "): value for name, value in seconds.items()}
-    return Measured(steps=10, samples=64, seconds=spent, flops=10**6, faults=5000, system=0.4)
+    return StepTiming(steps=10, samples=64, seconds=spent, flops=10**6, faults=5000, system=0.4)
 
 
-def test_slow_data_is_seen() -> None:
-    run = Profiled(module(), SlowData(), trainer(), steps=5, seconds=60)
+def test_slow_data_is_detected() -> None:
+    run = ProfiledRun(module(), SlowData(), trainer(), steps=5, seconds=60)
     found = run.measure()
     assert found.share("waiting for data") > 0.3
     texts = [str(each) for each in advise(run, found, tries=False)[0]]
     assert any("batches wait for data" in text and "raise --data.num_workers from 0 to" in text for text in texts)
 
 
-def test_nothing_is_advised_where_nothing_applies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advice, "cores", lambda: 1)
+def test_no_advice_if_nothing_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "usable_cores", lambda: 1)
     monkeypatch.delenv(SWITCH, raising=False)
     good = measured(forward=1.0, backward=2.0)
     assert advice_for(good, module(nn.Sequential(nn.Conv2d(1, 2, 3))), precision="bf16-mixed") == []
 
 
-def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advice, "cores", lambda: 8)
+def test_advice_that_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "usable_cores", lambda: 8)
     monkeypatch.setattr(advice, "cpu_has_bf16", lambda: True)
     monkeypatch.setenv(SWITCH, "system")
     bad = measured(forward=1.0, backward=1.0, logging=0.5, callbacks=1.5)
@@ -165,7 +164,7 @@ def test_what_applies_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "16 threads share 8 cores: OMP_NUM_THREADS=8" in advice_for(many, module(), precision="bf16-mixed")
 
 
-def test_plain_convolutions_on_amx_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_convolutions_on_amx_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(advice, "cpu_has_amx", lambda: True)
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 1))
     found = " ".join(advice_for(measured(forward=1.0), module(network), precision="bf16-mixed"))
@@ -176,36 +175,36 @@ def test_plain_convolutions_on_amx_are_seen(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("given", [{"fused": False}, {"foreach": True}, {"foreach": False}])
-def test_an_optimizer_that_could_be_fused_is_tried_so(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fused_optimizer_is_tried(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     model = module()
     model.optimizer = partial(torch.optim.AdamW, lr=1e-3, **given)
-    run = Profiled(model, DigitsDataModule(), trainer(), steps=3, seconds=1)
+    run = ProfiledRun(model, DigitsDataModule(), trainer(), steps=3, seconds=1)
     tried: list[LightningModule] = []
 
-    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> Measured:
+    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> StepTiming:
         if "adjust" in changed:
             changed["adjust"](model)
             tried.append(model)
         return measured(forward=1.0)
 
-    monkeypatch.setattr(advice, "cores", lambda: 1)
+    monkeypatch.setattr(advice, "usable_cores", lambda: 1)
     monkeypatch.setattr(run, "measure", measure)
     texts = [str(each) for each in advise(run, measured(forward=1.0))[1]]
-    assert any(text.startswith("AdamW could be fused, and the config says otherwise: leave out its") for text in texts)
+    assert any(text.startswith("AdamW could be fused, but the config prevents it: leave out its") for text in texts)
     assert tried
     assert choose_implementation(model.optimizer, [torch.zeros(1)]) == {"fused": True}
 
 
-def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advice, "cores", lambda: 1)
+def test_a_change_is_tried_and_its_gain_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "usable_cores", lambda: 1)
     monkeypatch.setattr(advice, "cpu_has_bf16", lambda: False)
     rates = iter([100.0, 400.0, 100.0, 100.0])  # without and with the change, twice
-    run = Profiled(module(), DigitsDataModule(), trainer(), steps=3, seconds=1)
+    run = ProfiledRun(module(), DigitsDataModule(), trainer(), steps=3, seconds=1)
     seen: list[Any] = []
 
-    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> Measured:
+    def measure(seconds: float | None = None, data: Any = None, **changed: Any) -> StepTiming:
         seen.append(data)
-        return Measured(1, 100, {"forward": 100 / next(rates)})
+        return StepTiming(1, 100, {"forward": 100 / next(rates)})
 
     monkeypatch.setattr(run, "measure", measure)
     found, useless = advise(run, measured(forward=1.0, optimizer=1.0))
@@ -217,10 +216,10 @@ def test_a_change_is_tried_and_its_gain_quoted(monkeypatch: pytest.MonkeyPatch) 
     assert [each.gain for each in advise(run, measured(forward=1.0, optimizer=1.0))[1]] == pytest.approx([0.9])
 
 
-def test_work_of_others_is_said() -> None:
+def test_a_load_by_other_processes_is_reported() -> None:
     found = measured(forward=1.0)
     peaks = {"fp32": {"matrix product": 1e9}}
-    line = "other processes kept 1.4 cores busy meanwhile: measure again when they are done"
+    line = "other processes kept 1.4 cores busy: measure again when they have finished"
     assert StepProfile(found, "fp32", peaks, "cpu", [], [], others=1.4).lines()[-1] == line
     for others in (None, 0.1):
         assert "other processes" not in "\n".join(
@@ -228,8 +227,8 @@ def test_work_of_others_is_said() -> None:
         )
 
 
-def test_the_peak_counts_operations() -> None:
-    found = machine_peak(torch.device("cpu"), "fp32", seconds=0.02)
+def test_peak_flops_are_plausible() -> None:
+    found = peak_flops(torch.device("cpu"), "fp32", seconds=0.02)
     assert all(1e8 < value < 1e14 for value in found.values())
 
 

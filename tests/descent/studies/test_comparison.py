@@ -170,7 +170,7 @@ def test_the_command_prints_the_verdict_and_one_line_for_a_mistake(
         (["compare", "-c", str(path), "--budget", "soon"], "error: the budget must be a time such as 90s"),
         (["compare", "-c", str(path), "loose"], "error: unexpected loose"),
         (["compare", "-c", str(path), "--seeds"], "error: --seeds needs a value"),
-        (["compare", "-c", str(path), "--heartbeat", "x"], "error: argument --heartbeat"),
+        (["compare", "-c", str(path), "--heartbeat", "x"], "error: --heartbeat"),
         (["compare", "-c", str(path), "--seeds", "1"], "error: seeds must be a whole number ≥ 2"),
     ]:
         with pytest.raises(SystemExit) as stop:

@@ -20,6 +20,7 @@ from descent.training.connection_errors import explain_loss
 from descent.training.processes import count_of, with_launched_processes
 from descent.training.trainer import Trainer
 from foundation.errors import UserError
+from foundation.hardware import usable_cores
 from foundation.processes import rank_of_process
 from tests.descent.helpers import SHORT, refused
 
@@ -149,7 +150,7 @@ def test_number_of_devices(devices: Any, count: int | None) -> None:
 
 
 def test_mistakes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    cores = os.cpu_count()
+    cores = usable_cores()
     words = [*SHORT, "--trainer.devices=1000"]
     assert re.search(
         rf"devices asks for 1000 processes on the CPU, but this machine has {cores} cores", refused(words, capsys)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
 
@@ -16,6 +16,7 @@ from foundation.compat.lightning import (
     CSVLoggerWithWriter,
     MetricsWriter,
     ScriptLauncher,
+    hooks_skipped,
     let_ddp_find_unused_parameters,
     process_timeout,
     replace_script_launcher,
@@ -119,6 +120,21 @@ def test_a_launcher_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         torch.set_num_threads(before)
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+def test_a_hook_that_is_skipped_is_not_called_and_is_there_afterwards(tmp_path: Path) -> None:
+    class Noted(Callback):
+        calls = 0
+
+        def on_train_batch_end(self, *args: Any) -> None:
+            self.calls += 1
+
+    skipped, called = Noted(), Noted()
+    trainer = Trainer(default_root_dir=tmp_path, fast_dev_run=2, callbacks=[skipped, called], **QUIET)
+    with hooks_skipped([(skipped, "on_train_batch_end")]):
+        trainer.fit(BoringModel())
+    assert (skipped.calls, called.calls) == (0, 2), "Lightning no longer passes over a hook that cannot be called"
+    assert callable(skipped.on_train_batch_end)
 
 
 def test_last_asks_the_checkpoint_callback(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by what Lightning tells a profiler and by hooks on network and loss."""
+"""A Lightning profiler that splits the time of a training step into parts, such as forward and backward."""
 
 import time
 from collections import Counter
@@ -22,7 +22,7 @@ PARTS = (
     "callbacks",
     "Lightning's loop",
 )
-_OF_STEP = {
+_PART_OF_STEP = {
     "next batch": "waiting for data",
     "transfer": "transfer and augmentation",
     "training step": "rest of training_step",
@@ -33,19 +33,19 @@ _OF_STEP = {
 }
 
 
-class StepClock(Profiler):
-    """Charges each moment to the innermost part that is under way.
+class StepProfiler(Profiler):
+    """Adds up the seconds of each part; while parts are nested, time counts for the innermost.
 
     Args:
-        wait: Called before each look at the clock: on a GPU `torch.cuda.synchronize`, else the work is charged
-            to whoever waits for it first.
+        wait: Called before each reading of the clock: on a GPU `torch.cuda.synchronize`; without it, the time of a
+            kernel would count for the first operation that waits for it.
 
     Example:
-        >>> clock = StepClock()
-        >>> with clock.profile("[Strategy]SingleDeviceStrategy.backward"):
+        >>> profiler = StepProfiler()
+        >>> with profiler.profile("[Strategy]SingleDeviceStrategy.backward"):
         ...     pass
-        >>> [part for part, seconds in clock.seconds.items() if seconds > 0 and part == "backward"]
-        ['backward']
+        >>> profiler.seconds["backward"] > 0
+        True
     """
 
     def __init__(self, wait: Callable[[], None] | None = None) -> None:
@@ -53,60 +53,58 @@ class StepClock(Profiler):
         self.wait = wait
         self.seconds: Counter[str] = Counter()
         self.callbacks: Counter[str] = Counter()
-        self._under_way: list[tuple[str, float]] = []  # part, and when it began
-        self._since = self._reset_at = time.perf_counter()
+        self._running: list[tuple[str, float]] = []  # part and start, the innermost last
+        self._read_at = self._reset_at = time.perf_counter()
 
     def reset(self) -> None:
-        """Forget what was measured; what is under way goes on."""
-        self.charge()
-        self._reset_at = self._since
+        """Set all times to zero; parts that are running continue."""
+        self.update()
+        self._reset_at = self._read_at
         self.seconds.clear()
         self.callbacks.clear()
 
     def start(self, action_name: str) -> None:
-        """A part begins."""
-        self.charge()
-        outer = self._under_way[-1][0] if self._under_way else PARTS[-1]
-        self._under_way.append((part_of(action_name) or outer, self._since))
+        """Start an action of Lightning or a part."""
+        self.update()
+        self._running.append((part_of(action_name) or self._innermost(), self._read_at))
 
     def stop(self, action_name: str) -> None:
-        """A part ends."""
-        self.charge()
-        if not self._under_way:
+        """Stop it."""
+        self.update()
+        if not self._running:
             return
-        _, began = self._under_way.pop()
+        _, started = self._running.pop()
         if name := profiled_callback(action_name):
-            self.callbacks[name] += self._since - max(began, self._reset_at)  # type: ignore[assignment]
+            self.callbacks[name] += self._read_at - max(started, self._reset_at)  # type: ignore[assignment]
 
-    def charge(self) -> None:
-        """Add the time since the last look at the clock to the part that is under way."""
+    def update(self) -> None:
+        """Read the clock, and add the time since the last reading to the innermost part."""
         if self.wait is not None:
             self.wait()
         now = time.perf_counter()
-        part = self._under_way[-1][0] if self._under_way else PARTS[-1]
-        self.seconds[part] += now - self._since  # type: ignore[assignment]
-        self._since = now
+        self.seconds[self._innermost()] += now - self._read_at  # type: ignore[assignment]
+        self._read_at = now
+
+    def _innermost(self) -> str:
+        return self._running[-1][0] if self._running else PARTS[-1]
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, charged to a part."""
+        """Return the function, its time counted for a part."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
-            self.start(part)
-            try:
+            with self.profile(part):
                 return function(*args, **kwargs)
-            finally:
-                self.stop(part)
 
         return run
 
     def watch(self, module: Any, part: str) -> None:
-        """Charge the calls of an `nn.Module` to a part."""
+        """Count the calls of an `nn.Module` for a part."""
         module.register_forward_pre_hook(lambda *_: self.start(part))
         module.register_forward_hook(lambda *_: self.stop(part), always_call=True)
 
 
 def part_of(action: str) -> str | None:
-    """The part that Lightning's name of an action belongs to; `None`: that around it.
+    """Return the part that an action of Lightning belongs to; `None`: the part around it.
 
     Example:
         >>> part_of("[Callback]GradientNorm.on_train_batch_end"), part_of("[Strategy]SingleDeviceStrategy.backward")
@@ -117,4 +115,4 @@ def part_of(action: str) -> str | None:
     if profiled_callback(action):
         return "callbacks"
     step = profiled_step(action)
-    return None if step is None else _OF_STEP[step]
+    return None if step is None else _PART_OF_STEP[step]

@@ -1,0 +1,34 @@
+"""Presets are found beside the file that names them, in the working folder, then among the shipped ones."""
+
+from pathlib import Path
+
+import pytest
+
+from descent.presets import SHIPPED, PresetNotFoundError, resolve
+
+
+def test_the_shipped_preset_is_used_last() -> None:
+    assert resolve("losses/focal.yaml") == str(SHIPPED / "losses/focal.yaml")
+    assert resolve("configs/losses/focal.yaml") == str(SHIPPED / "losses/focal.yaml")
+    Path("losses").mkdir()
+    Path("losses/focal.yaml").write_text("class_path: torch.nn.NLLLoss\n")
+    assert resolve("losses/focal.yaml") == "losses/focal.yaml"
+
+
+def test_the_folder_of_the_naming_file_comes_first() -> None:
+    for folder in (Path("experiments/losses"), Path("losses")):
+        folder.mkdir(parents=True)
+        (folder / "mine.yaml").write_text("class_path: torch.nn.NLLLoss\n")
+    assert resolve("losses/mine.yaml", Path("experiments")) == str(Path("experiments/losses/mine.yaml").resolve())
+
+
+@pytest.mark.parametrize("text", ["torch.optim.SGD", "3e-4", "out.yml", "notes/report.yaml", "a: b\nc.yaml"])
+def test_other_texts_are_returned_unchanged(text: str) -> None:
+    assert resolve(text) == text
+
+
+def test_a_preset_that_does_not_exist() -> None:
+    with pytest.raises(
+        PresetNotFoundError, match=r"preset not found: optimizers/admw\.yaml\. Did you mean optimizers/adam"
+    ):
+        resolve("optimizers/admw.yaml")
