@@ -142,8 +142,8 @@ def _output_range(batch: _Batch) -> Iterator[str]:
     low, high = batch.range
     if batch.contract.output == "probabilities" and (low < 0 or high > 1):
         yield (
-            f"{batch.name} takes probabilities, but the network returns {low:.3g} to {high:.3g}, which look like logits: "
-            "use losses/bce_logits.yaml, or end the network in a sigmoid."
+            f"{batch.name} takes probabilities, but the network returns {low:.3g} to {high:.3g}, which look like "
+            "logits: use losses/bce_logits.yaml, or end the network in a sigmoid."
         )
     if batch.contract.output == "log_probabilities" and high > 1e-6:
         yield (
