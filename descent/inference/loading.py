@@ -13,8 +13,8 @@ from callbacks.checkpointing.reading import read_checkpoint
 from descent.runs.folder import Run, resolve_checkpoint, run_of
 from descent.runs.lookup import config_run
 from descent.training.build import build, parse_config
-from descent.training.quiet import quiet
 from descent.training.run_command import resolve_presets, with_config_of_checkpoint
+from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
 from foundation.hardware import effective_precision
 from foundation.processes import say

@@ -14,7 +14,7 @@ from descent.studies.running.planner import parse_budget
 from descent.studies.running.search import Point
 from descent.studies.running.worker import Worker
 from descent.studies.study_config import StudyConfig, read_study
-from descent.training.quiet import quiet
+from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from descent import presets
-from descent.training.arguments import DEFAULT_MODULE
+from descent.training.parser import DEFAULT_MODULE
 from foundation.errors import UserError
 
 Config = dict[str, Any]

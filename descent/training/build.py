@@ -9,8 +9,7 @@ from jsonargparse import Namespace
 from lightning import seed_everything
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
-from descent.training.arguments import add_run_arguments
-from descent.training.parser import Parser, explained_constructor_errors
+from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
 from foundation.hardware import effective_precision

@@ -22,10 +22,9 @@ from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
-from descent.training.arguments import add_run_arguments
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
-from descent.training.parser import Parser, explained_constructor_errors
+from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine

@@ -8,7 +8,7 @@ from descent.runs.folder import resolve_checkpoint, run_of
 from descent.training.command_line import DescentCLI
 from descent.training.connection_errors import explain_loss
 from descent.training.mistakes import fail, is_mistake, mistakes_in_one_line
-from descent.training.quiet import quiet
+from foundation.compat.lightning_messages import quiet
 from foundation.processes import process_name
 
 

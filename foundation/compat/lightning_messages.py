@@ -3,6 +3,9 @@
 None of them is part of Lightning's public API, and it has no switch to turn off a single line.
 """
 
+import logging
+import warnings
+
 LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.fabric.utilities.seed",
@@ -76,3 +79,11 @@ def profiled_callback(action: str) -> str | None:
     if not action.startswith("[Callback]"):
         return None
     return action.removeprefix("[Callback]").partition("{")[0].partition(".")[0]
+
+
+def quiet() -> None:
+    """Hide messages and warnings that Lightning prints in every run and that do not help here."""
+    for message in WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith(LOG_LINES))
