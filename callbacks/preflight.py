@@ -39,7 +39,7 @@ class Preflight(Callback):
         self.warned: set[str] = set()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Hook the loss, if the module has one."""
+        """Register a hook on the loss, if the module has one."""
         loss = getattr(pl_module, "loss", None)
         if stage != "fit" or not isinstance(loss, nn.Module):
             return

@@ -19,7 +19,7 @@ WIDTH, FLOOR_GAP, ROOM_HEIGHT, ROOM_GAP, LETTER = 920, 14, 30, 8, 7.5
 
 
 def floors() -> list[list[str]]:
-    """Packages of each floor, the highest first, as the contract in pyproject.toml says."""
+    """Return the packages of each floor, the highest first, as the contract in pyproject.toml says."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     return [layer.split(" | ") for layer in layers]
@@ -32,14 +32,14 @@ def rooms(package: str) -> list[str]:
 
 
 def purpose(folder: str) -> str:
-    """The docstring of a package in one line, up to a paragraph that introduces a list."""
+    """Return the docstring of a package in one line, up to a paragraph that introduces a list."""
     doc = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())) or ""
     paragraphs = takewhile(lambda text: not text.endswith(":"), doc.split("\n\n"))
     return " ".join(" ".join(paragraphs).split())
 
 
 def table() -> str:
-    """A Markdown table: every folder and what it is for."""
+    """Return a Markdown table: every folder and what it is for."""
     rows = ["| folder | what it holds |", "| --- | --- |"]
     for floor in floors():
         for package in floor:
@@ -62,7 +62,7 @@ def _lines(names: list[str], width: float) -> Iterator[list[tuple[str, float]]]:
 
 
 def _package(package: str, left: float, top: float, width: float) -> tuple[str, float]:
-    """A box with a package's folders; its SVG and its height."""
+    """Return a box with a package's folders; its SVG and its height."""
     parts, y = [], top + 34.0
     for line in _lines(rooms(package), width - 24):
         x = left + 12
@@ -78,7 +78,7 @@ def _package(package: str, left: float, top: float, width: float) -> tuple[str, 
 
 
 def figure() -> str:
-    """The floors as SVG: an import may only go down."""
+    """Return the floors as SVG: an import may only go down."""
     parts, top = [], 10.0
     for floor in [["cli.py"], *floors()]:
         width = (WIDTH - 20 - FLOOR_GAP * (len(floor) - 1)) / len(floor)
@@ -109,7 +109,7 @@ def figure() -> str:
 
 
 def page() -> str:
-    """The page with its table renewed."""
+    """Return the page with its table renewed."""
     text = PAGE.read_text()
     return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: BEGIN + table() + END, text, flags=re.DOTALL)
 

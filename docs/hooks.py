@@ -32,6 +32,6 @@ def on_page_content(html_text: str, **_: Any) -> str:
 
 
 def mathml(formula: str, block: bool) -> str:
-    """A formula of LaTeX as MathML; what is not understood ends the build."""
+    """Return a formula of LaTeX as MathML; what is not understood ends the build."""
     made: str = convert(html.unescape(formula).strip(), display="block" if block else "inline")
     return f'<div class="formula" style="overflow-x: auto" tabindex="0">{made}</div>' if block else made

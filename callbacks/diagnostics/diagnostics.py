@@ -57,7 +57,7 @@ class Diagnostics(Callback):
     # -- sampling ------------------------------------------------------------------------------------------------------
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Hook the layers if this batch belongs to a sampled step."""
+        """Register hooks on the layers if this batch belongs to a sampled step."""
         if self._hooks or (trainer.global_step + 1) % self.every_n_steps:
             return
         for name, layer in pl_module.named_modules():

@@ -66,7 +66,7 @@ class GradientNorm(Callback):
     # -- measuring -----------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hook the optimizers where only their steps tell what a scaler skips or other code clips."""
+        """Register hooks on the optimizers where only their steps tell what a scaler skips or other code clips."""
         self._remove_hooks()
         if len(self.records) != len(trainer.optimizers):
             self.records = [NormRecord() for _ in trainer.optimizers]

@@ -21,7 +21,7 @@ class FirstImages(Callback):
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hook the network, unless the run is resumed."""
+        """Register a hook on the network, unless the run is resumed."""
         boards = tensorboards(trainer) if trainer.is_global_zero else []
         network = getattr(pl_module, "network", None)
         if not boards or trainer.global_step or not isinstance(network, nn.Module):

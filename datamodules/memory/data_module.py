@@ -251,7 +251,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
 
     def _world(self) -> tuple[int, int]:
-        """Number of processes, and the rank of this one."""
+        """Return the number of processes, and the rank of this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:

@@ -55,7 +55,7 @@ def _possible(before: list[str], typed: str) -> Iterable[str]:
 
 
 def _up_to_dot(word: str, typed: str) -> str:
-    """A dotted option only as far as its next dot: seventy options begin with --trainer."""
+    """Cut a dotted option at its next dot: seventy options begin with --trainer."""
     if not word.startswith("--") or typed == word:
         return word
     end = word.find(".", len(typed))

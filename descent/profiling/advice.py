@@ -121,7 +121,7 @@ def advise(run: ProfiledRun, timing: StepTiming, tries: bool = True) -> tuple[li
 
 
 def _gain(run: ProfiledRun, trial: Trial) -> float:
-    """The gain over two alternating rounds, so that a load by other programs affects both sides alike."""
+    """Return the gain over two alternating rounds, so that a load by other programs affects both sides alike."""
     ratios = []
     for _ in range(2):
         before = run.measure(run.seconds / 2)
@@ -142,7 +142,7 @@ def _threads(number: int | None) -> Iterator[None]:
 
 
 def _trials(run: ProfiledRun, timing: StepTiming) -> Iterator[Trial]:
-    """Changes that can be tried in this process."""
+    """Yield changes that can be tried in this process."""
     waits = timing.share("waiting for data")
     workers = getattr(run.data, "num_workers", None)
     if waits > 0.15 and workers is not None:
@@ -197,7 +197,7 @@ def _strategy_in_bf16(trainer: Trainer) -> SingleDeviceStrategy:
 
 
 def _observations(run: ProfiledRun, timing: StepTiming) -> Iterator[Advice]:
-    """Changes that need no trial, or cannot be tried in this process."""
+    """Yield changes that need no trial, or cannot be tried in this process."""
     if run.on_cpu and os.environ.get(SWITCH) == "system":
         yield Advice(
             f"the allocator is off ({SWITCH}=system): {timing.faults:,.0f} page faults a step, {timing.system:.0%} of "

@@ -27,7 +27,7 @@ class Built:
 
 @cache
 def config_parser(command: str | None = None) -> Parser:
-    """The parser of a run's config; built once per process, since that takes longer than a small network's epoch.
+    """Return the parser of a run's config; building it takes longer than a small network's epoch, so it is kept.
 
     Args:
         command: Method of the trainer whose arguments the config may hold too, as the config of a run does.
