@@ -20,7 +20,7 @@ def download_errors(what: str, advice: str) -> Iterator[None]:
         advice: What the user can do.
 
     Raises:
-        UserError: If the download fails, except for a missing permission, which is raised as it is.
+        UserError: If the download fails, except for a missing permission, which is raised unchanged.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT)  # torchvision sets none, so that a silent network would block for ever

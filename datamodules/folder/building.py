@@ -40,6 +40,7 @@ def build(cache: ImageCache, source: Path, tree: Tree, form: ImageFormat, on_cor
             leftover.unlink(missing_ok=True)
         start = time.perf_counter()
         with replacing(cache.pixel_file(tree.digest)) as part:
+            part.touch()  # the decoding processes write into an existing file
             decoded = decode_all(source, tree.names, form, part)
             if decoded.failures and on_corrupt == "stop":
                 raise UserError(_corrupt(source, tree, decoded.failures))

@@ -53,12 +53,11 @@ def decode_all(folder: Path, names: list[str], form: ImageFormat, target: Path) 
         folder: Folder of the split.
         names: Paths relative to it.
         form: Format of the decoded images.
-        target: File to write to; it does not exist or is empty.
+        target: File to write to; it exists and is empty.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    target.touch()  # each process opens it to write its part
     channels = form.shape[2]
     total = Decoded([0] * channels, [0] * channels)
     starts = range(0, len(names), _CHUNK)

@@ -1,4 +1,4 @@
-"""DataLoader of images in memory: it resumes in the right epoch and leaves the global generator alone."""
+"""DataLoader of images in memory: it resumes in the right epoch and does not use the global random generator."""
 
 import warnings
 from collections.abc import Iterator

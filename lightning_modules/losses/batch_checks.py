@@ -26,7 +26,7 @@ class Finding(NamedTuple):
     text: str
 
 
-class _Fed(NamedTuple):
+class _Batch(NamedTuple):
     """A loss, its input contract, and the outputs and targets it is given, on the CPU."""
 
     loss: nn.Module
@@ -47,7 +47,7 @@ class _Fed(NamedTuple):
         return getattr(self.loss, "ignore_index", None)
 
 
-Check = Callable[[_Fed], Iterator[str]]
+Check = Callable[[_Batch], Iterator[str]]
 
 
 def examine(
@@ -72,61 +72,61 @@ def examine(
     contract = input_contract(loss)
     if contract is None or output.numel() == 0:
         return []
-    fed = _Fed(loss, contract, output.detach().float().cpu(), target.detach().cpu())
+    batch = _Batch(loss, contract, output.detach().float().cpu(), target.detach().cpu())
     for check in _CERTAIN:  # each relies on the ones before it
-        if found := [Finding(True, text) for text in check(fed)]:
+        if found := [Finding(True, text) for text in check(batch)]:
             return found
     doubtful = [*_DOUBTFUL, *([_one_target] if shuffled else []), *([_initial_loss] if untrained else [])]
-    return [Finding(False, text) for check in doubtful for text in check(fed)]
+    return [Finding(False, text) for check in doubtful for text in check(batch)]
 
 
-def _finite(fed: _Fed) -> Iterator[str]:
-    for name, tensor in (("targets", fed.target), ("network outputs", fed.output)):
+def _finite(batch: _Batch) -> Iterator[str]:
+    for name, tensor in (("targets", batch.target), ("network outputs", batch.output)):
         wrong = int((~tensor.isfinite()).sum())
         if wrong:
             yield f"{wrong} of {tensor.numel()} {name} in the first batch are NaN or infinite."
 
 
-def _shapes(fed: _Fed) -> Iterator[str]:
-    output, target = fed.output, fed.target
+def _shapes(batch: _Batch) -> Iterator[str]:
+    output, target = batch.output, batch.target
     shapes = f"outputs {tuple(output.shape)} and targets {tuple(target.shape)}"
-    if fed.contract.over == "elements":
-        checks_itself = type(fed.loss).__module__.startswith("lightning_modules.")  # and some take several shapes
+    if batch.contract.over == "elements":
+        checks_itself = type(batch.loss).__module__.startswith("lightning_modules.")  # and some take several shapes
         if output.shape != target.shape and not checks_itself:
             advice = "give the network as many outputs as there are targets"
             if output.squeeze(-1).shape == target.squeeze(-1).shape:
                 advice = "remove the last dimension of one of them, e.g. output.squeeze(-1)"
-            yield f"{fed.name} got {shapes}: broadcasting would compare every sample with every other; {advice}."
+            yield f"{batch.name} got {shapes}: broadcasting would compare every sample with every other; {advice}."
     elif output.ndim < 2:
-        yield f"{fed.name} takes one logit per class, (B, C); got {shapes}."
+        yield f"{batch.name} takes one logit per class, (B, C); got {shapes}."
     elif target.is_floating_point() and target.shape != output.shape:
         yield (
-            f"{fed.name} takes integer class numbers, (B, …), or probabilities (B, C, …); got {shapes} of "
+            f"{batch.name} takes integer class numbers, (B, …), or probabilities (B, C, …); got {shapes} of "
             f"{target.dtype}: use target.long(), or a regression loss."
         )
     elif not target.is_floating_point() and target.shape != output.shape[:1] + output.shape[2:]:
-        yield f"{fed.name} takes class numbers of shape {(len(output), *output.shape[2:])}; got {shapes}."
+        yield f"{batch.name} takes class numbers of shape {(len(output), *output.shape[2:])}; got {shapes}."
 
 
-def _labels(fed: _Fed) -> Iterator[str]:
-    if fed.contract.over != "classes" or fed.target.is_floating_point():
+def _labels(batch: _Batch) -> Iterator[str]:
+    if batch.contract.over != "classes" or batch.target.is_floating_point():
         return
-    classes, ignored = fed.output.shape[1], fed.ignore_index
+    classes, ignored = batch.output.shape[1], batch.ignore_index
     if classes == 1:
         yield (
-            f"{fed.name} over one class is always 0: nothing would be learnt. For a binary target use "
+            f"{batch.name} over one class is always 0: nothing would be learnt. For a binary target use "
             "losses/bce_logits.yaml."
         )
-    outside = (fed.target < 0) | (fed.target >= classes)
+    outside = (batch.target < 0) | (batch.target >= classes)
     if ignored is not None:
-        outside &= fed.target != ignored
-        if isinstance(fed.loss, (nn.CrossEntropyLoss, nn.NLLLoss)) and (fed.target == ignored).all():
+        outside &= batch.target != ignored
+        if isinstance(batch.loss, (nn.CrossEntropyLoss, nn.NLLLoss)) and (batch.target == ignored).all():
             yield (
-                f"no target of the first batch is labelled (all are {ignored}), for which {fed.name} is NaN: use "
+                f"no target of the first batch is labelled (all are {ignored}), for which {batch.name} is NaN: use "
                 "losses/cross_entropy_weighted.yaml, for which it is 0."
             )
     if outside.any():
-        wrong = sorted(set(fed.target[outside].tolist()))[:5]
+        wrong = sorted(set(batch.target[outside].tolist()))[:5]
         advice = ""
         if wrong == [classes]:
             advice = " Are they counted from 1? Subtract 1."
@@ -138,41 +138,47 @@ def _labels(fed: _Fed) -> Iterator[str]:
         )
 
 
-def _output_range(fed: _Fed) -> Iterator[str]:
-    low, high = fed.range
-    if fed.contract.output == "probabilities" and (low < 0 or high > 1):
+def _output_range(batch: _Batch) -> Iterator[str]:
+    low, high = batch.range
+    if batch.contract.output == "probabilities" and (low < 0 or high > 1):
         yield (
-            f"{fed.name} takes probabilities, but the network returns {low:.3g} to {high:.3g}, which look like logits: "
-            "use losses/bce_logits.yaml, or end the network in a sigmoid."
+            f"{batch.name} takes probabilities, but the network returns {low:.3g} to {high:.3g}, which look like "
+            "logits: use losses/bce_logits.yaml, or end the network in a sigmoid."
         )
-    if fed.contract.output == "log_probabilities" and high > 1e-6:
+    if batch.contract.output == "log_probabilities" and high > 1e-6:
         yield (
-            f"{fed.name} takes log-probabilities, which are at most 0, but the network returns up to {high:.3g}: use "
+            f"{batch.name} takes log-probabilities, which are at most 0, but the network returns up to {high:.3g}: use "
             "losses/cross_entropy.yaml, which takes logits."
         )
 
 
-def _already_probabilities(fed: _Fed) -> Iterator[str]:
-    output, (low, high) = fed.output, fed.range
-    if fed.contract.output != "logits" or low < 0 or high > 1 or output.numel() < 8:
+def _already_probabilities(batch: _Batch) -> Iterator[str]:
+    output, (low, high) = batch.output, batch.range
+    if batch.contract.output != "logits" or low < 0 or high > 1 or output.numel() < 8:
         return
     sums = output.sum(dim=1) if output.ndim > 1 and output.shape[1] > 1 else None
     text = (
         "{what} {name} takes logits and applies the {function} itself; applied twice, the loss cannot fall far. "
         "Remove the network's last {function}{alternative}."
     )
-    if fed.contract.over == "classes" and sums is not None and torch.allclose(sums, torch.ones(()), atol=1e-2):
+    if batch.contract.over == "classes" and sums is not None and torch.allclose(sums, torch.ones(()), atol=1e-2):
         what = "the outputs lie between 0 and 1 and sum to 1, as after a softmax."
-        yield text.format(what=what, name=fed.name, function="softmax", alternative="")
+        yield text.format(what=what, name=batch.name, function="softmax", alternative="")
     # small logits of a network whose last bias is positive also lie there; those of a sigmoid are near ½ or far apart
-    elif fed.contract.over == "elements" and output.std() > 0 and (abs(output.mean() - 0.5) < 0.2 or high - low > 0.5):
+    elif (
+        batch.contract.over == "elements" and output.std() > 0 and (abs(output.mean() - 0.5) < 0.2 or high - low > 0.5)
+    ):
         what = "all outputs lie between 0 and 1, as after a sigmoid."
-        yield text.format(what=what, name=fed.name, function="sigmoid", alternative=", or use losses/bce.yaml")
+        yield text.format(what=what, name=batch.name, function="sigmoid", alternative=", or use losses/bce.yaml")
 
 
-def _target_sums(fed: _Fed) -> Iterator[str]:
-    if fed.contract.over == "classes" and fed.target.is_floating_point() and fed.output.shape == fed.target.shape:
-        sums = fed.target.sum(dim=1)
+def _target_sums(batch: _Batch) -> Iterator[str]:
+    if (
+        batch.contract.over == "classes"
+        and batch.target.is_floating_point()
+        and batch.output.shape == batch.target.shape
+    ):
+        sums = batch.target.sum(dim=1)
         if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
             yield (
                 f"the target probabilities of a sample sum to {sums.min():.3g} to {sums.max():.3g}, not to 1. For "
@@ -180,21 +186,21 @@ def _target_sums(fed: _Fed) -> Iterator[str]:
             )
 
 
-def _one_target(fed: _Fed) -> Iterator[str]:
-    first = fed.target.flatten()[:1]
-    if len(fed.target) >= 8 and (fed.target == first).all():
+def _one_target(batch: _Batch) -> Iterator[str]:
+    first = batch.target.flatten()[:1]
+    if len(batch.target) >= 8 and (batch.target == first).all():
         yield (
             f"all targets of the first batch are {first.item():g}: are the training data shuffled and read correctly?"
         )
 
 
-def _initial_loss(fed: _Fed) -> Iterator[str]:
+def _initial_loss(batch: _Batch) -> Iterator[str]:
     """Compare the plain cross-entropy, whatever the loss computes from it, with that of a random guess."""
-    output, target = fed.output, fed.target
-    if fed.contract.output != "logits":
+    output, target = batch.output, batch.target
+    if batch.contract.output != "logits":
         return
-    if fed.contract.over == "classes":
-        ignored = None if target.is_floating_point() else fed.ignore_index
+    if batch.contract.over == "classes":
+        ignored = None if target.is_floating_point() else batch.ignore_index
         labels = target if target.is_floating_point() else target.long()
         first = F.cross_entropy(output, labels, ignore_index=-100 if ignored is None else ignored).item()
         outcomes = output.shape[1]

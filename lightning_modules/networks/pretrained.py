@@ -1,6 +1,7 @@
 """Classification networks of timm and torchvision by name, with random or pretrained weights."""
 
 import difflib
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,44 @@ from torchvision import models
 from foundation.argument_checks import check_at_least_one
 
 
-class TimmNetwork(nn.Module):
+class NamedNetwork(nn.Module):
+    """Base class of networks that a library creates by name.
+
+    Args:
+        name: The library's name of the network.
+        num_classes: Number of logits, ≥ 1.
+        in_channels: Channels of an image, ≥ 1.
+        pretrained: Start from downloaded weights instead of random ones.
+        options: Further arguments of the network.
+    """
+
+    amx_convolution = True
+
+    def __init__(
+        self,
+        name: str,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        pretrained: bool = False,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+        self.model = self._create(name, num_classes, in_channels, pretrained, options or {})
+
+    @abstractmethod
+    def _create(
+        self, name: str, num_classes: int, in_channels: int, pretrained: bool, options: dict[str, Any]
+    ) -> nn.Module:
+        """Return the library's own module."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the logits of a batch of images."""
+        logits: torch.Tensor = self.model(images)
+        return logits
+
+
+class TimmNetwork(NamedNetwork):
     """A network of timm by name; the attribute `model` is timm's own module.
 
     Args:
@@ -34,38 +72,25 @@ class TimmNetwork(nn.Module):
         torch.Size([2, 7])
     """
 
-    amx_convolution = True
-
-    def __init__(
-        self,
-        name: str,
-        num_classes: int = 10,
-        in_channels: int = 3,
-        pretrained: bool = False,
-        options: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__()
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+    def _create(
+        self, name: str, num_classes: int, in_channels: int, pretrained: bool, options: dict[str, Any]
+    ) -> nn.Module:
         import timm  # here, because importing it takes a second
 
         if "/" not in name and not timm.is_model(name):  # names such as "hf-hub:owner/name" are checked by the hub
             raise ValueError(_unknown(name, timm.list_models(), "timm", "timm.list_models()"))
         try:
-            self.model = timm.create_model(
-                name, pretrained=pretrained, num_classes=num_classes, in_chans=in_channels, **(options or {})
+            model: nn.Module = timm.create_model(
+                name, pretrained=pretrained, num_classes=num_classes, in_chans=in_channels, **options
             )
         except OSError as error:
             raise ConnectionError(_no_weights(name, error)) from error
         except (TypeError, RuntimeError) as error:  # an unknown option; an unknown tag after the dot
             raise ValueError(f"timm cannot build {name!r}: {error}") from error
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the logits of a batch of images."""
-        logits: torch.Tensor = self.model(images)
-        return logits
+        return model
 
 
-class TorchvisionNetwork(nn.Module):
+class TorchvisionNetwork(NamedNetwork):
     """A classification network of torchvision by name; the attribute `model` is torchvision's own module.
 
     Auxiliary outputs (googlenet, inception_v3) are switched off: the network returns only logits. Pretrained networks
@@ -92,18 +117,9 @@ class TorchvisionNetwork(nn.Module):
         torch.Size([2, 7])
     """
 
-    amx_convolution = True
-
-    def __init__(
-        self,
-        name: str,
-        num_classes: int = 10,
-        in_channels: int = 3,
-        pretrained: bool = False,
-        options: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__()
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+    def _create(
+        self, name: str, num_classes: int, in_channels: int, pretrained: bool, options: dict[str, Any]
+    ) -> nn.Module:
         known = models.list_models(module=models)
         if name not in known:
             raise ValueError(_unknown(name, known, "torchvision", "torchvision.models.list_models()"))
@@ -112,14 +128,10 @@ class TorchvisionNetwork(nn.Module):
                 f"torchvision's pretrained weights are for RGB images, in_channels is {in_channels}: "
                 "set pretrained to false, or use TimmNetwork, which adapts its weights."
             )
-        self.model = _torchvision_model(name, pretrained, num_classes, options or {})
+        model = _torchvision_model(name, pretrained, num_classes, options)
         if in_channels != 3:
-            _replace_first_convolution(self.model, in_channels)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the logits of a batch of images."""
-        logits: torch.Tensor = self.model(images)
-        return logits
+            _replace_first_convolution(model, in_channels)
+        return model
 
 
 def _torchvision_model(name: str, pretrained: bool, num_classes: int, options: dict[str, Any]) -> nn.Module:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from torch.optim import Optimizer
 
 from foundation.argument_checks import check_at_least, check_fraction, check_momentum, check_positive, check_share
+from foundation.errors import UserError
 from lightning_modules.schedulers.run_length import Duration, RunLength
-from lightning_modules.schedulers.step_schedule import StepSchedule, linear, require_momentum
+from lightning_modules.schedulers.step_schedule import StepSchedule, linear, momentum_key
 
 
 class WarmRestarts(StepSchedule):
@@ -58,7 +59,34 @@ class WarmRestarts(StepSchedule):
         return linear(self.end_factor, 1.0, (1 + math.cos(math.pi * done / length)) / 2)
 
 
-class Cyclic(StepSchedule):
+class MomentumCycle(StepSchedule):
+    """Base class of schedules that can move the momentum in the opposite direction of the learning rate.
+
+    Args:
+        cycle_momentum: Whether to cycle the momentum (Adam's first beta).
+        base_momentum: Momentum at the highest rate, in [0, 1).
+        max_momentum: Momentum at the lowest rate, in [0, 1).
+    """
+
+    def __init__(self, cycle_momentum: bool = True, base_momentum: float = 0.85, max_momentum: float = 0.95) -> None:
+        check_momentum("base_momentum", base_momentum)
+        check_momentum("max_momentum", max_momentum)
+        self.cycle_momentum = cycle_momentum
+        self.base_momentum = base_momentum
+        self.max_momentum = max_momentum
+
+    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
+        """Raise UserError if the schedule does not fit the run, or the optimizer has no momentum to cycle."""
+        super().check(optimizer, run_length)
+        key = momentum_key(optimizer)
+        if self.cycle_momentum and (key is None or any(group[key] == 0 for group in optimizer.param_groups)):
+            raise UserError(
+                f"{type(self).__name__} cycles momentum, but {type(optimizer).__name__} has none here: set"
+                " cycle_momentum: false, or choose an optimizer with momentum (sgd_momentum, adamw)."
+            )
+
+
+class Cyclic(MomentumCycle):
     r"""Raise the rate from `low_factor` × the base rate to the base rate and lower it again, in cycles.
 
     Args:
@@ -70,9 +98,7 @@ class Cyclic(StepSchedule):
         mode: `triangular`: all cycles are equal; `triangular2`: each is half as high as the one before; `exp_range`:
             the height is multiplied by `gamma` to the power of the step.
         gamma: Factor per step in `exp_range`, > 0.
-        cycle_momentum: Also cycle the momentum (Adam's first beta), in the opposite direction.
-        base_momentum: Momentum at the highest rate, in [0, 1).
-        max_momentum: Momentum at the lowest rate, in [0, 1).
+        **momentum: `cycle_momentum`, `base_momentum` and `max_momentum`, see `MomentumCycle`.
 
     Raises:
         ValueError: An argument is outside its range, or not exactly one length is given.
@@ -95,31 +121,19 @@ class Cyclic(StepSchedule):
         up: float = 0.5,
         mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
         gamma: float = 1.0,
-        cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        **momentum: Any,
     ) -> None:
+        super().__init__(**momentum)
         self.duration = Duration("Cyclic", steps, epochs, fraction)
         if mode not in ("triangular", "triangular2", "exp_range"):
             raise ValueError(f"mode must be triangular, triangular2 or exp_range, got {mode!r}.")
         check_fraction("up", up)
         check_share("low_factor", low_factor)
         check_positive("gamma", gamma)
-        check_momentum("base_momentum", base_momentum)
-        check_momentum("max_momentum", max_momentum)
         self.low_factor = low_factor
         self.up = up
         self.mode = mode
         self.gamma = gamma
-        self.cycle_momentum = cycle_momentum
-        self.base_momentum = base_momentum
-        self.max_momentum = max_momentum
-
-    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Raise UserError if a cycle is longer than the run, or the optimizer has no momentum to cycle."""
-        super().check(optimizer, run_length)
-        if self.cycle_momentum:
-            require_momentum("Cyclic", optimizer)
 
     def factor(self, step: int, run_length: RunLength) -> float:
         """Return the rate at `step` as a share of the base rate."""
@@ -138,7 +152,7 @@ class Cyclic(StepSchedule):
         return height * scale[self.mode]
 
 
-class OneCycle(StepSchedule):
+class OneCycle(MomentumCycle):
     r"""Raise the rate from $\eta_0/d$ to the base rate $\eta_0$, then lower it to $\eta_0/(d f)$, over the run.
 
     The highest rate is the optimizer's own, for each parameter group, so that there is one number to tune (torch's
@@ -149,10 +163,7 @@ class OneCycle(StepSchedule):
         anneal_strategy: `cos` or `linear`, the shape of rise and fall.
         div_factor: $d$ ≥ 1, the base rate divided by the first rate.
         final_div_factor: $f$ ≥ 1, the first rate divided by the last rate.
-        cycle_momentum: Also lower the momentum (Adam's first beta) from `max_momentum` to `base_momentum`, and raise it
-            again.
-        base_momentum: Momentum at the highest rate, in [0, 1).
-        max_momentum: Momentum at both ends, in [0, 1).
+        **momentum: `cycle_momentum`, `base_momentum` and `max_momentum`, see `MomentumCycle`.
 
     Raises:
         ValueError: An argument is outside its range.
@@ -171,30 +182,18 @@ class OneCycle(StepSchedule):
         anneal_strategy: Literal["cos", "linear"] = "cos",
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
-        cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        **momentum: Any,
     ) -> None:
+        super().__init__(**momentum)
         check_fraction("pct_start", pct_start)
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be cos or linear, got {anneal_strategy!r}.")
         check_at_least("div_factor", div_factor, 1)
         check_at_least("final_div_factor", final_div_factor, 1)
-        check_momentum("base_momentum", base_momentum)
-        check_momentum("max_momentum", max_momentum)
         self.pct_start = pct_start
         self.anneal_strategy = anneal_strategy
         self.div_factor = div_factor
         self.final_div_factor = final_div_factor
-        self.cycle_momentum = cycle_momentum
-        self.base_momentum = base_momentum
-        self.max_momentum = max_momentum
-
-    def check(self, optimizer: Optimizer, run_length: RunLength) -> None:
-        """Raise UserError if the length of the run is unknown, or the optimizer has no momentum to cycle."""
-        super().check(optimizer, run_length)
-        if self.cycle_momentum:
-            require_momentum("OneCycle", optimizer)
 
     def factor(self, step: int, run_length: RunLength) -> float:
         """Return the rate at `step` as a share of the base rate."""

@@ -22,15 +22,10 @@ class PlateauSchedule(LRScheduler):
     nothing.
     """
 
-    def __init__(self, optimizer: Optimizer, inner: ReduceLROnPlateau, monitor: str) -> None:
+    def __init__(self, optimizer: Optimizer, plateau: ReduceLROnPlateau, monitor: str) -> None:
         self.optimizer = optimizer
-        self.inner = inner
+        self.plateau = plateau
         self.monitor = monitor
-
-    @property
-    def plateau(self) -> ReduceLROnPlateau:
-        """Torch's scheduler, which counts the validations."""
-        return self.inner
 
     def step(self, epoch: int | None = None) -> None:
         """Do nothing; see the class."""
@@ -38,13 +33,13 @@ class PlateauSchedule(LRScheduler):
     def observe(self, value: float) -> None:
         """Take the monitored value of one validation; if patience is over, reduce the rate and print a message."""
         before = self.get_last_lr()
-        self.inner.step(value)
+        self.plateau.step(value)
         after = self.get_last_lr()
         if after != before:
             rates = ", ".join(f"{old:.3g} → {new:.3g}" for old, new in zip(before, after, strict=True))
             rank_zero_info(
-                f"{self.monitor} has not improved on {self.inner.best:.6g} for {self.inner.patience + 1} validations:"
-                f" learning rate {rates}."
+                f"{self.monitor} has not improved on {self.plateau.best:.6g} for {self.plateau.patience + 1}"
+                f" validations: learning rate {rates}."
             )
 
     def get_last_lr(self) -> list[Any]:
@@ -53,20 +48,20 @@ class PlateauSchedule(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counters, the best value and the rates."""
-        return self.inner.state_dict()
+        return self.plateau.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore a state."""
-        self.inner.load_state_dict(state_dict)
+        self.plateau.load_state_dict(state_dict)
 
 
-def plateau_config(scheduler: PlateauSchedule) -> dict[str, Any]:
+def plateau_config(optimizer: Optimizer, plateau: ReduceLROnPlateau, monitor: str) -> dict[str, Any]:
     """Return Lightning's config of a plateau that Lightning itself does not pass values to."""
     return {
-        "scheduler": scheduler,
+        "scheduler": PlateauSchedule(optimizer, plateau, monitor),
         "interval": "step",
         "frequency": 1,
-        "monitor": scheduler.monitor,
+        "monitor": monitor,
         "reduce_on_plateau": False,
         "strict": False,
     }
@@ -128,5 +123,4 @@ class Plateau(ScheduleFactory):
 
     def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's config of the plateau; `observe_plateaus` passes values to it."""
-        inner = ReduceLROnPlateau(optimizer, **self.options, eps=0.0)
-        return plateau_config(PlateauSchedule(optimizer, inner, self.monitor))
+        return plateau_config(optimizer, ReduceLROnPlateau(optimizer, **self.options, eps=0.0), self.monitor)

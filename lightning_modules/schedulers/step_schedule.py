@@ -10,7 +10,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from foundation.compat.torch import LAST_LR, STEP_COUNT, set_last_lr
-from foundation.errors import UserError
 from lightning_modules.schedulers.run_length import RunLength
 
 
@@ -98,16 +97,6 @@ def momentum_key(optimizer: Optimizer) -> str | None:
     """Return the option that holds the momentum: `momentum`, `betas` (the first of them), or `None`."""
     group = optimizer.param_groups[0]
     return next((key for key in ("momentum", "betas") if key in group), None)
-
-
-def require_momentum(who: str, optimizer: Optimizer) -> None:
-    """Raise UserError if the optimizer has no momentum that the schedule `who` could cycle."""
-    key = momentum_key(optimizer)
-    if key is None or any(group[key] == 0 for group in optimizer.param_groups):
-        raise UserError(
-            f"{who} cycles momentum, but {type(optimizer).__name__} has none here: set cycle_momentum: false, or choose"
-            " an optimizer with momentum (sgd_momentum, adamw)."
-        )
 
 
 def set_momentum(optimizer: Optimizer, momentum: float) -> None:

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLR
 from foundation.compat.torch import ONE_CYCLE_LENGTH
 from foundation.errors import UserError
 from foundation.factories import arguments_of, class_of, name_of
-from lightning_modules.schedulers.plateau import PlateauSchedule, plateau_config
+from lightning_modules.schedulers.plateau import plateau_config
 from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
@@ -96,8 +96,7 @@ def build_torch_class(
     """
     kind, given = class_of(scheduler), arguments_of(scheduler)
     if isinstance(kind, type) and issubclass(kind, ReduceLROnPlateau):
-        inner = scheduler(optimizer)
-        return plateau_config(PlateauSchedule(optimizer, inner, given.get("monitor", DEFAULT_MONITOR)))
+        return plateau_config(optimizer, scheduler(optimizer), given.get("monitor", DEFAULT_MONITOR))
     if lacks_total_steps(kind, given):
         given["total_steps"] = run_length.known_steps(name_of(scheduler))
         build: Callable[..., Any] = RunLongOneCycle if kind is OneCycleLR else kind

@@ -1,4 +1,4 @@
-"""What every optimizer preset must do: follow its paper, converge, be continued, do without a gradient."""
+"""Contract of every optimizer preset: follow the paper, converge, resume, accept missing gradients."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ def test_every_preset_has_a_paper() -> None:
 
 
 @every_optimizer
-def test_it_follows_its_paper(name: str) -> None:
+def test_follows_its_paper(name: str) -> None:
     case, optimizer = CASES[name], preset(name)
     assert deviation(case.update, optimizer, optimizer, torch.float64) < case.float64
     assert deviation(case.update, optimizer, optimizer, torch.float32) < case.float32
 
 
 @every_optimizer
-def test_a_wrong_variant_is_found_out(name: str) -> None:
+def test_a_wrong_variant_is_detected(name: str) -> None:
     case = CASES[name]
     assert deviation(case.update, preset(name), case.wrong, torch.float64) > 10 * case.float64
 
 
 @pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "nesterov", "adam", "adamw"])
 @pytest.mark.parametrize("how", [{"foreach": True}, {"fused": False}])
-def test_the_other_implementations_follow_it_too(name: str, how: dict[str, bool]) -> None:
+def test_the_other_implementations_follow_the_paper_too(name: str, how: dict[str, bool]) -> None:
     case, optimizer = CASES[name], preset(name)
     assert deviation(case.update, optimizer, functools.partial(optimizer, **how), torch.float64) < case.float64
 
 
-def test_the_docs_hold_the_table_as_it_is() -> None:
+def test_the_docs_hold_the_current_table() -> None:
     held = DOCS.read_text().partition(BEGIN)[2].partition(END)[0].strip()
     assert held == table(), "run python -m tests.lightning_modules.optimizers.conformance"
 
@@ -82,7 +82,7 @@ class Regression:
 
 
 @every_optimizer
-def test_it_minimizes(name: str) -> None:
+def test_minimizes_the_loss(name: str) -> None:
     run = Regression(name)
     for group in run.optimizer.param_groups:
         group["lr"] = 0.05 if "sgd" in name or name == "nesterov" else 0.005
@@ -91,7 +91,7 @@ def test_it_minimizes(name: str) -> None:
 
 
 @every_optimizer
-def test_saved_and_continued_it_goes_the_same_way(name: str) -> None:
+def test_a_saved_and_restored_optimizer_continues_identically(name: str) -> None:
     run = Regression(name)
     for _ in range(5):
         run.step()
@@ -116,7 +116,7 @@ def test_a_closure_gives_the_same_step_and_its_loss(name: str) -> None:
 
 
 @every_optimizer
-def test_a_parameter_without_a_gradient_stays(name: str) -> None:
+def test_a_parameter_without_a_gradient_does_not_change(name: str) -> None:
     run = Regression(name)
     before = run.network.bias.detach().clone()
     run.loss()
@@ -135,7 +135,7 @@ def test_a_step_without_any_gradient_changes_nothing(name: str) -> None:
 
 
 @every_optimizer
-def test_a_rate_of_zero_moves_nothing(name: str) -> None:
+def test_a_learning_rate_of_zero_changes_nothing(name: str) -> None:
     run = Regression(name)
     for group in run.optimizer.param_groups:
         group["lr"] = 0.0
@@ -144,7 +144,7 @@ def test_a_rate_of_zero_moves_nothing(name: str) -> None:
     assert all(torch.equal(before[key], value) for key, value in run.network.state_dict().items())
 
 
-def test_the_case_of_a_new_optimizer_is_checked() -> None:
+def test_a_case_for_a_new_optimizer_can_be_checked() -> None:
     backwards: Callable[..., Any] = functools.partial(torch.optim.SGD, lr=0.1, maximize=True)
     case: Case = CASES["sgd"]
     assert deviation(case.update, preset("sgd"), backwards, torch.float64) > case.float64

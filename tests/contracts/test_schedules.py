@@ -1,7 +1,7 @@
-"""What every schedule must do: follow its closed form, and continue from any step as if never interrupted.
+"""Contract of every schedule: follow its formula, and continue from any step as if never interrupted.
 
-Add a schedule with a line in SCHEDULES: how it is built, and the rate of each step worked out independently, by torch's
-class of the same kind or by the formula written out.
+Add a schedule with a line in SCHEDULES: how to build it, and an independent computation of the rate of each step, with
+torch's class of the same kind or with the formula written out.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def torch_rates(build: Callable[[Optimizer], Any], every: int = 1, steps: int = 
 
 
 def warm(rates: Rates, steps: int, start: float = 0.01) -> Rates:
-    """The rates after a linear warm-up, written out."""
+    """Return the rates after a linear warm-up, by the formula."""
     return lambda step: rates(0) * (start + (1 - start) * step / steps) if step < steps else rates(step - steps)
 
 
@@ -68,7 +68,7 @@ def cosine(steps: int) -> Rates:
 
 
 def wsd(step: int) -> float:
-    """Six steps up, 42 constant, twelve down."""
+    """Return the rates of six steps up, 42 constant and twelve down."""
     if step < 6:
         return 0.01 + 0.99 * step / 6
     return 1.0 if step < 48 else 1 - math.sqrt((step - 48) / 12)
@@ -217,7 +217,7 @@ def make(scheduler: Any) -> tuple[Optimizer, dict[str, Any]]:
 
 
 def advance(optimizer: Optimizer, config: dict[str, Any], step: int) -> None:
-    """Do what a trainer does at the end of optimizer step `step` (from 0)."""
+    """Step the schedule as a trainer does at the end of optimizer step `step` (from 0)."""
     scheduler = config["scheduler"]
     optimizer.step()
     end_of_epoch = (step + 1) % 10 == 0
@@ -232,7 +232,7 @@ def groups(optimizer: Optimizer) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_every_step_has_the_rate_of_the_closed_form(name: str) -> None:
+def test_every_step_has_the_rate_of_the_formula(name: str) -> None:
     scheduler, rates = SCHEDULES[name]
     optimizer, config = make(scheduler)
     for step in range(60):
@@ -242,7 +242,7 @@ def test_every_step_has_the_rate_of_the_closed_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_saved_at_every_step_it_continues_identically(name: str) -> None:
+def test_a_schedule_saved_at_any_step_continues_identically(name: str) -> None:
     scheduler, _ = SCHEDULES[name]
     optimizer, config = make(scheduler)
     files, whole = [], []

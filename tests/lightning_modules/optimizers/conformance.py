@@ -33,15 +33,15 @@ MISSING = {"conv": {5, 6, 20}, "bias": {0, 1, 2, 30}}  # steps in which a parame
 
 @dataclass(frozen=True)
 class Case:
-    """An optimizer's paper, the largest deviations allowed, and a wrong variant that must exceed them.
+    """The paper of an optimizer, the largest deviations allowed, and a wrong variant that must exceed them.
 
     Args:
-        paper: who described it, and when.
-        update: the paper's update.
-        float64: largest deviation of a weight (they are of size 1) in 50 steps, run in float64.
-        float32: the same in float32.
-        wrong: another optimizer, or the same wrongly set, that the test must find out.
-        departures: where it is not what the paper says.
+        paper: Authors and year.
+        update: The update of the paper.
+        float64: Largest deviation of a weight (of size about 1) in 50 steps in float64.
+        float32: The same in float32.
+        wrong: Another optimizer, or the same one with wrong settings, which the test must detect.
+        departures: Differences from the paper.
     """
 
     paper: str
@@ -152,7 +152,7 @@ CASES: dict[str, Case] = {
 
 
 def preset(name: str) -> Callable[..., Any]:
-    """The optimizer of a preset file, without its parameters."""
+    """Return the optimizer of a preset file, without its parameters."""
     config = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
     module, _, kind = config["class_path"].rpartition(".")
     arguments = {k: tuple(v) if isinstance(v, list) else v for k, v in config["init_args"].items()}
@@ -171,7 +171,7 @@ class Weights(nn.Module):
 
 
 def gradients(dtype: torch.dtype) -> list[dict[str, Tensor | None]]:
-    """The gradients of every step, the same in either precision but for rounding."""
+    """Return the gradients of every step, equal in both precisions up to rounding."""
     generator = torch.Generator().manual_seed(2)
     steps: list[dict[str, Tensor | None]] = []
     for step in range(STEPS):
@@ -181,7 +181,7 @@ def gradients(dtype: torch.dtype) -> list[dict[str, Tensor | None]]:
 
 
 def run_optimizer(optimizer: Callable[..., Any], dtype: torch.dtype) -> list[dict[str, Tensor]]:
-    """The weights after each step; the bias is not decayed, the filters have half the rate."""
+    """Return the weights after each step; the bias has no weight decay, the filters have half the rate."""
     module = Weights(dtype)
     built = build_optimizer(optimizer, module, ParameterGroups(lr_factors={"conv": 0.5}))
     if hasattr(built, "train"):
@@ -197,7 +197,7 @@ def run_optimizer(optimizer: Callable[..., Any], dtype: torch.dtype) -> list[dic
 
 
 def run_paper(update: papers.Update, optimizer: Callable[..., Any]) -> list[dict[str, Tensor]]:
-    """The same by the paper, in float64, with the groups' numbers as the optimizer has them."""
+    """Return the same by the update of the paper, in float64, with the options of the optimizer's groups."""
     module = Weights(torch.float64)
     built = build_optimizer(optimizer, module, ParameterGroups(lr_factors={"conv": 0.5}))
     of = {id(p): {k: v for k, v in g.items() if k != "params"} for g in built.param_groups for p in g["params"]}
@@ -219,13 +219,13 @@ def run_paper(update: papers.Update, optimizer: Callable[..., Any]) -> list[dict
 def deviation(
     update: papers.Update, paper_of: Callable[..., Any], tested: Callable[..., Any], dtype: torch.dtype
 ) -> float:
-    """The largest difference of any weight at any step."""
+    """Return the largest difference of any weight at any step."""
     ours, theirs = run_optimizer(tested, dtype), run_paper(update, paper_of)
     return max(float((a[name].double() - b[name]).abs().max()) for a, b in zip(ours, theirs, strict=True) for name in a)
 
 
 def table() -> str:
-    """The table of the docs."""
+    """Return the table of the docs."""
     lines = [
         "| preset | class | paper | float64 | float32 | known departures |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -239,7 +239,7 @@ def table() -> str:
 
 
 def with_table(text: str) -> str:
-    """The docs with the table as it is now."""
+    """Return the docs with the current table."""
     before, _, rest = text.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{table()}\n\n{END}{rest.partition(END)[2]}"
 

@@ -1,4 +1,4 @@
-"""The optimizer of a run: refused, grouped, fused, and said."""
+"""Building the optimizer of a run: errors, parameter groups, implementation and the printed table."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ partial = functools.partial
         (partial(schedulefree.AdamWScheduleFree, lr=-1.0), r"AdamWScheduleFree: lr must be ≥ 0, got -1\.0\."),
     ],
 )
-def test_a_wrong_number_is_named_before_there_is_a_parameter(optimizer: Callable[..., Any], message: str) -> None:
+def test_a_wrong_number_is_an_error_before_there_are_parameters(optimizer: Callable[..., Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_hyperparameters(optimizer)
 
 
-def test_an_optimizer_that_has_parameters_already_is_refused() -> None:
+def test_an_optimizer_instance_is_an_error() -> None:
     built: Any = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     with pytest.raises(ValueError, match=r"must be an optimizer class without its parameters.*got SGD\."):
         check_hyperparameters(built)
 
 
-def test_no_trainable_parameters() -> None:
+def test_no_trainable_parameters_is_an_error() -> None:
     frozen = nn.Linear(2, 2).requires_grad_(False)
     with pytest.raises(UserError, match=r"Linear has no trainable parameters: unfreeze some"):
         build_optimizer(partial(torch.optim.SGD, lr=0.1), frozen)
 
 
-def test_what_the_optimizer_itself_refuses_is_one_line() -> None:
+def test_an_error_of_the_optimizer_itself_is_one_line() -> None:
     with pytest.raises(UserError, match=r"SGD: Nesterov momentum requires a momentum"):
         build_optimizer(partial(torch.optim.SGD, lr=0.1, nesterov=True), nn.Linear(2, 2))
 
@@ -71,7 +71,7 @@ def test_what_the_optimizer_itself_refuses_is_one_line() -> None:
         (partial(Muon, lr=0.1), "Muon (its own loop)"),
     ],
 )
-def test_the_implementation_is_chosen_and_said(
+def test_the_implementation_is_chosen_and_printed(
     optimizer: Callable[..., Any], said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "lightning.pytorch.utilities.rank_zero"):
@@ -86,7 +86,7 @@ def test_complex_parameters_are_not_fused() -> None:
     assert not optimizer.param_groups[0]["fused"]
 
 
-def test_the_groups_are_said_in_a_table(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_groups_are_printed_as_a_table(caplog: pytest.LogCaptureFixture) -> None:
     network = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 2))
     with caplog.at_level(logging.INFO, "lightning.pytorch.utilities.rank_zero"):
         build_optimizer(partial(torch.optim.AdamW, lr=1e-3), network, ParameterGroups(lr_factors={"2.*": 10}))
@@ -101,7 +101,7 @@ def test_the_groups_are_said_in_a_table(caplog: pytest.LogCaptureFixture) -> Non
 
 
 class Fused(Scheduled):
-    """The same regression with an optimizer that is built as a run's is."""
+    """The same regression with an optimizer built as in a run."""
 
     def configure_optimizers(self) -> Any:
         return build_optimizer(partial(torch.optim.AdamW, lr=0.1), self)
@@ -109,7 +109,7 @@ class Fused(Scheduled):
 
 @pytest.mark.parametrize("algorithm", ["norm", "value"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
-def test_fused_goes_with_clipping_and_mixed_precision(precision: str, algorithm: str, tmp_path: Path) -> None:
+def test_fused_works_with_clipping_and_mixed_precision(precision: str, algorithm: str, tmp_path: Path) -> None:
     options: dict[str, Any] = {"precision": precision}
     if precision == "16-mixed":
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
@@ -123,7 +123,7 @@ def test_fused_goes_with_clipping_and_mixed_precision(precision: str, algorithm:
     assert torch.isfinite(module.net.weight).all()
 
 
-def test_a_fused_step_under_a_scaler_equals_the_plain_one() -> None:
+def test_a_fused_step_with_a_scaler_equals_one_without() -> None:
     results = []
     for fused in (True, False):
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Clipping against torch's own, bit for bit, and the norm against float64."""
+"""Clipping equals torch's bit by bit; the norm is compared with float64."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def parameters_with_gradients() -> list[nn.Parameter]:
 
 @pytest.mark.parametrize("clip_val", [0.1, 3.0, 1e9])
 @pytest.mark.parametrize("algorithm", ["norm", "value", None])
-def test_the_same_as_torch(clip_val: float, algorithm: str | None) -> None:
+def test_clips_as_torch_does(clip_val: float, algorithm: str | None) -> None:
     ours, theirs = parameters_with_gradients(), parameters_with_gradients()
     norm = clip_gradients_once(ours, clip_val, algorithm).true
     if algorithm == "value":
@@ -36,7 +36,7 @@ def test_the_same_as_torch(clip_val: float, algorithm: str | None) -> None:
 
 
 @pytest.mark.parametrize("clip_val", [None, 0.0])
-def test_measures_without_clipping(clip_val: float | None) -> None:
+def test_returns_the_norm_without_clipping(clip_val: float | None) -> None:
     parameters = parameters_with_gradients()
     before = [parameter.grad.clone() for parameter in parameters[:3] if parameter.grad is not None]
     norm = clip_gradients_once(parameters, clip_val, None).true
@@ -54,7 +54,7 @@ def test_every_group_counts() -> None:
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_large_tensors(layout: torch.memory_format) -> None:
-    """The norm is right to 1e-6 where torch's own is not; the gradients are clipped as torch clips them, to the bit."""
+    """The norm is exact to 1e-6, unlike torch's; the gradients are clipped as by torch, bit by bit."""
     ours, theirs = (nn.Parameter(torch.zeros(1200, 90, 3, 3).to(memory_format=layout)) for _ in range(2))
     gradient = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2)).to(memory_format=layout)
     ours.grad, theirs.grad = gradient.clone(), gradient.clone()

@@ -1,4 +1,4 @@
-"""Every parameter in exactly one group, with the rate and decay that were asked for."""
+"""Every parameter is in exactly one group, with the configured learning rate and weight decay."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_parameter_is_in_exactly_one_group(network: Callable[[], nn.Module
     assert len({group["name"] for group in split}) == len(split)
 
 
-def test_what_is_decayed_in_a_resnet() -> None:
+def test_decayed_parameters_of_a_resnet() -> None:
     module = resnet()
     decays = by_name(module, ParameterGroups(), "weight_decay")
     matrices = {name for name, p in module.named_parameters() if p.ndim > 1}
@@ -63,13 +63,13 @@ def test_what_is_decayed_in_a_resnet() -> None:
     assert set(by_name(module, ParameterGroups(decay_bias_and_norm=True), "weight_decay").values()) == {0.05}
 
 
-def test_what_is_decayed_is_what_timm_decays() -> None:
+def test_decayed_parameters_are_those_of_timm() -> None:
     module = vit()
     theirs = param_groups_weight_decay(module, 0.05, no_weight_decay_list=module.no_weight_decay())  # type: ignore[operator]
     spared = {id(parameter) for group in theirs if group["weight_decay"] == 0 for parameter in group["params"]}
     decays = by_name(module, ParameterGroups(), "weight_decay")
     assert {name for name, p in module.named_parameters() if id(p) in spared} == {n for n, d in decays.items() if not d}
-    assert decays["pos_embed"] == 0.0  # three dimensions: the network itself asks for it
+    assert decays["pos_embed"] == 0.0  # three dimensions, but the network lists it
 
 
 def test_a_normalisation_with_a_matrix_of_weights_is_not_decayed() -> None:
@@ -92,7 +92,7 @@ def test_layer_decay_worked_by_hand() -> None:
     assert rates == pytest.approx({"0.weight": 0.025, "1.weight": 0.05, "2.weight": 0.1})
 
 
-def test_the_network_of_a_lightning_module_is_what_has_layers() -> None:
+def test_layers_are_those_of_the_network_in_a_lightning_module() -> None:
     module = nn.Module()
     module.network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
     module.loss = nn.Linear(1, 1, bias=False)
@@ -100,7 +100,7 @@ def test_the_network_of_a_lightning_module_is_what_has_layers() -> None:
     assert rates == pytest.approx({"network.0.weight": 0.05, "network.1.weight": 0.1, "loss.weight": 0.1})
 
 
-def test_a_rate_by_pattern_the_first_that_fits() -> None:
+def test_the_first_matching_pattern_sets_the_rate() -> None:
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     rates = by_name(module, ParameterGroups(lr_factors={"1.bias": 0, "1.*": 10}), "lr")
     assert rates == pytest.approx({"0.weight": 0.1, "0.bias": 0.1, "1.weight": 1.0, "1.bias": 0.0})
@@ -112,7 +112,7 @@ def test_options_of_the_optimizer_by_pattern() -> None:
     assert betas == {name: (0.5, 0.9) if name[0] == "1" else (0.9, 0.999) for name in betas}
 
 
-def test_the_last_layer_is_kept_out_of_muon() -> None:
+def test_the_last_layer_is_excluded_from_muon() -> None:
     module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
     groups = ParameterGroups(options={"1.*": {"use_fallback": True}})
     optimizer = build_optimizer(functools.partial(Muon, lr=0.02), module, groups)
@@ -138,12 +138,12 @@ def test_frozen_parameters_are_left_out() -> None:
         (lambda: ParameterGroups(options={"*": {"lr": 1}}), r"options: '\*' cannot set lr; use lr_factors\."),
     ],
 )
-def test_a_wrong_argument_is_named(build: Callable[[], object], message: str) -> None:
+def test_a_wrong_argument_is_an_error(build: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
 
 
 @pytest.mark.parametrize("groups", [ParameterGroups(lr_factors={"head.*": 2}), ParameterGroups(options={"head.*": {}})])
-def test_a_pattern_that_fits_nothing_is_an_error(groups: ParameterGroups) -> None:
+def test_a_pattern_that_matches_nothing_is_an_error(groups: ParameterGroups) -> None:
     with pytest.raises(UserError, match=r"'head\.\*' matches no trainable parameter.*0\.weight, 0\.bias"):
         groups.split(nn.Sequential(nn.Linear(2, 2)))

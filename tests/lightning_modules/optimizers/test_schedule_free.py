@@ -1,4 +1,4 @@
-"""The averaged weights are validated, saved and left behind; a resumed run goes on with the others, bit for bit."""
+"""The averaged weights are validated, saved and kept after training; a resumed run gives identical results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.lightning_modules.schedulers.test_resume import SaveEverywhere
 
 
 class ScheduleFree(Scheduled):
-    """The regression of the schedule tests with a schedule-free optimizer; the callback comes by itself."""
+    """The regression of the schedule tests with a schedule-free optimizer and its callback."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -39,7 +39,7 @@ class ScheduleFree(Scheduled):
 
 
 class Average(Callback):
-    """Computes the average x as the paper does, from z and the weights of the average: x ← (1 - c) x + c z."""
+    """Computes the average x as in the paper: x ← (1 - c) x + c z."""
 
     def __init__(self) -> None:
         self.x: torch.Tensor | None = None
@@ -52,7 +52,7 @@ class Average(Callback):
         self.x = z if self.x is None else self.x + (z - self.x) / self.steps
 
 
-def test_what_is_validated_saved_and_left_behind_is_the_average(tmp_path: Path) -> None:
+def test_the_average_is_validated_saved_and_kept_after_training(tmp_path: Path) -> None:
     module, average = ScheduleFree(), Average()
     fit(module, tmp_path, average, SaveEverywhere(tmp_path), max_epochs=2)
     saved = torch.load(tmp_path / "20.ckpt", weights_only=True)
@@ -81,7 +81,7 @@ def test_saving_changes_nothing(tmp_path: Path) -> None:
     assert torch.equal(saving.net.weight, plain.net.weight)
 
 
-def test_a_checkpoint_of_a_mid_epoch_holds_both_sets(tmp_path: Path) -> None:
+def test_a_checkpoint_in_the_middle_of_an_epoch_holds_both_sets_of_weights(tmp_path: Path) -> None:
     fit(ScheduleFree(), tmp_path, SaveEverywhere(tmp_path), max_epochs=1)
     saved = torch.load(tmp_path / "5.ckpt", weights_only=True)
     assert set(saved[TRAINED]) == {"net.weight", "net.bias"}
@@ -91,7 +91,7 @@ def test_a_checkpoint_of_a_mid_epoch_holds_both_sets(tmp_path: Path) -> None:
     torch.testing.assert_close(y, 0.9 * x + 0.1 * z)
 
 
-def test_other_optimizers_are_left_alone(tmp_path: Path) -> None:
+def test_other_optimizers_are_not_affected(tmp_path: Path) -> None:
     trainer = fit(Scheduled(None), tmp_path, ScheduleFreeWeights(), SaveEverywhere(tmp_path), max_epochs=1)
     assert TRAINED not in torch.load(tmp_path / "10.ckpt", weights_only=True)
     assert not schedule_free(trainer.optimizers[0])

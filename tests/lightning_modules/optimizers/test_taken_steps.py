@@ -1,4 +1,4 @@
-"""Steps that a real GradScaler skips: counted, and no step of the schedule."""
+"""Steps that a GradScaler skips are counted, and do not advance the schedule."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
 
 def scaled(init_scale: float) -> MixedPrecision:
-    """A plugin with a scaler of its own: one that is shared carries its scale into the next test."""
+    """A plugin with its own scaler; a shared one would keep its scale for the next test."""
     return MixedPrecision("16-mixed", device="cpu", scaler=torch.amp.GradScaler("cpu", init_scale=init_scale))
 
 
 class Moved(Callback):
-    """Writes down whether the weights moved in each step: they do in every one that is really taken."""
+    """Records for each step whether it changed the weights, as every step that is taken does."""
 
     def __init__(self) -> None:
         self.steps: list[bool] = []
@@ -57,7 +57,7 @@ def test_without_an_overflow_nothing_is_skipped(tmp_path: Path) -> None:
     assert module.taken_steps.skipped(trainer.global_step) == 0
 
 
-def test_a_schedule_by_epoch_goes_on_though_steps_were_skipped(tmp_path: Path) -> None:
+def test_a_schedule_by_epoch_advances_although_steps_were_skipped(tmp_path: Path) -> None:
     rates = Rates()
     step_lr = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=1)
     fit(Scheduled(step_lr), tmp_path, rates, plugins=[scaled(2.0**18)], max_epochs=2)

@@ -1,4 +1,4 @@
-"""A small module and loader with which the schedule tests run a real Trainer."""
+"""A small module and data loader for schedule tests with a real Trainer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lightning_modules.schedulers import RunLength, ScheduleFactory, build_sched
 
 
 class Scheduled(LightningModule):
-    """Linear regression that wires a schedule as a module of the product does."""
+    """Linear regression that uses a schedule as our modules do."""
 
     def __init__(
         self, scheduler: ScheduleFactory | Callable[..., Any] | None, lr: float = 0.1, losses: list[float] | None = None

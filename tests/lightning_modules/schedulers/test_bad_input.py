@@ -1,4 +1,4 @@
-"""Every wrong schedule ends in one clear line."""
+"""Every mistake in a schedule gives a clear one-line error."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ ENDLESS = RunLength(steps=None, epochs=None, steps_per_epoch=None)
         ),
     ],
 )
-def test_a_wrong_argument_is_named_at_construction(build: Callable[[], object], message: str) -> None:
+def test_a_wrong_argument_is_an_error_at_construction(build: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
 

@@ -47,12 +47,12 @@ def test_the_run_length_follows_an_accumulation_plan(tmp_path: Path) -> None:
     assert rates.lr == pytest.approx([0.05 * (1 + math.cos(math.pi * step / 18)) for step in range(18)])
 
 
-def test_a_run_without_an_end_is_refused_where_the_length_is_needed(tmp_path: Path) -> None:
+def test_a_run_without_an_end_is_an_error_if_the_length_is_needed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Cosine needs the length of the run.*trainer\.max_epochs"):
         fit(Scheduled(Cosine()), tmp_path, max_epochs=-1)
 
 
-def test_a_torch_class_gets_the_length_that_it_lacks(tmp_path: Path) -> None:
+def test_a_torch_class_gets_its_missing_length(tmp_path: Path) -> None:
     ours, theirs = Rates(), Rates()
     fit(Scheduled(OneCycle()), tmp_path, ours)
     fit(Scheduled(functools.partial(lr_scheduler.OneCycleLR, max_lr=0.1)), tmp_path, theirs)
@@ -79,7 +79,7 @@ LESSON = [1.0, 0.9, 0.85, 0.8, 0.78, 0.77, 0.76, 0.76, 0.76, 0.76, 0.76, 0.76, 0
         (functools.partial(ReduceLROnPlateau, monitor="val/loss", patience=3, factor=0.5), [11]),
     ],
 )
-def test_the_lessons_thirteen_losses(scheduler: Any, drops: list[int], tmp_path: Path) -> None:
+def test_thirteen_losses_of_the_course(scheduler: Any, drops: list[int], tmp_path: Path) -> None:
     rates = Rates()
     fit(Scheduled(scheduler, losses=list(LESSON)), tmp_path, rates, max_epochs=13)
     by_epoch = rates.lr[::10]
@@ -100,7 +100,7 @@ def test_each_validation_counts_once(options: dict[str, Any], tmp_path: Path) ->
     assert int(module.validations) == 4
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0.05
     plateau: Any = trainer.lr_scheduler_configs[0].scheduler
-    assert plateau.inner.num_bad_epochs == 1
+    assert plateau.plateau.num_bad_epochs == 1
 
 
 def test_warmup_before_a_plateau(tmp_path: Path) -> None:
@@ -118,12 +118,12 @@ def test_an_unlogged_monitor_stops_the_run_at_the_sanity_check(tmp_path: Path) -
     assert rates.lr == []
 
 
-def test_a_plateau_without_validation_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"monitors 'val/loss', and this run does not validate"):
+def test_a_plateau_without_validation_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"monitors 'val/loss', but this run does not validate"):
         fit(Scheduled(Plateau()), tmp_path, limit_val_batches=0)
 
 
-def test_a_run_that_ends_before_its_first_validation_is_refused(tmp_path: Path) -> None:
+def test_a_run_that_ends_before_its_first_validation_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not validate.*trainer\.check_val_every_n_epoch below"):
         fit(Scheduled(Plateau()), tmp_path, check_val_every_n_epoch=5, max_epochs=3)
 
@@ -139,13 +139,13 @@ def test_a_run_that_ends_before_its_first_validation_is_refused(tmp_path: Path) 
         ("val/loss", "max", r"'val/loss' with mode max, but a smaller loss is better: set mode: min"),
     ],
 )
-def test_a_mode_the_wrong_way_round_is_refused(monitor: str, mode: Any, message: str) -> None:
+def test_a_wrong_mode_is_an_error(monitor: str, mode: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_mode(monitor, mode)
     check_mode("val/elbo", mode)  # unknown: the user knows best
 
 
-def test_patience_that_outlasts_the_run_is_warned_of(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_a_patience_longer_than_the_run_gives_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     fit(Scheduled(Plateau(patience=1)), tmp_path, max_epochs=3)
     assert not [warning for warning in recwarn if "can never reduce" in str(warning.message)]
     with pytest.warns(UserWarning, match=r"patience 10 that takes 12 values of 'val/loss', and the run has 3\."):
@@ -158,7 +158,7 @@ def test_a_plateau_on_a_training_value_needs_no_validation(tmp_path: Path) -> No
     assert rates.lr[::10] == [0.1, 0.1, 0.05]
 
 
-def test_the_base_rates_of_several_groups_keep_their_ratio() -> None:
+def test_the_rates_of_several_groups_keep_their_ratio() -> None:
     weights = [torch.zeros(1, requires_grad=True) for _ in range(2)]
     optimizer = torch.optim.SGD([{"params": weights[:1], "lr": 0.1}, {"params": weights[1:], "lr": 0.4}])
     config = build_schedule(Warmup(Cosine(), steps=3), optimizer, RunLength(10, 1, 10))

@@ -1,4 +1,4 @@
-"""A preview is what the trainer then does, step by step."""
+"""A preview equals what the trainer does, step by step."""
 
 import functools
 from pathlib import Path
@@ -39,7 +39,7 @@ LOSSES = [1.0, 1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99, *[1.0] * 20]
         {"max_epochs": 6, "val_check_interval": 15, "check_val_every_n_epoch": None},
     ],
 )
-def test_the_preview_is_what_the_run_does(scheduler: Any, options: dict[str, Any], tmp_path: Path) -> None:
+def test_the_preview_equals_the_run(scheduler: Any, options: dict[str, Any], tmp_path: Path) -> None:
     module, rates = Scheduled(scheduler, losses=LOSSES), Rates()
     trainer = fit(module, tmp_path, rates, **options)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
@@ -53,7 +53,7 @@ def test_the_preview_is_what_the_run_does(scheduler: Any, options: dict[str, Any
     assert set(seen["weight_decay"]) == {0.0}
 
 
-def test_lightnings_own_plateau_is_replayed_too() -> None:
+def test_lightnings_own_plateau_is_previewed_too() -> None:
     optimizer = torch.optim.Adagrad([torch.zeros(1, requires_grad=True)], lr=0.1)
     config = {"scheduler": lr_scheduler.ReduceLROnPlateau(optimizer, patience=0), "monitor": "val/loss"}
     seen = preview(optimizer, config, RunLength(4, 4, 1), [1, 2, 3, 4], [1.0, 1.0])

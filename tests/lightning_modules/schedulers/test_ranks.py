@@ -1,4 +1,4 @@
-"""Two processes: the run's length is that of one process's share, and their learning rates never part."""
+"""In two processes the run length is that of one process, and the learning rates stay equal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 120
 
 
 class StartedElsewhere(LightningEnvironment):
-    """Both processes are there already: Lightning is not to start any."""
+    """Both processes are running already: Lightning must not start any."""
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -87,7 +87,7 @@ def test_a_reduced_value_gives_equal_rates(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["synced"][-1] == pytest.approx(0.1 * 0.5**2)  # the mean stays 1: no validation is better
 
 
-def test_a_value_that_differs_by_rank_ends_the_run(ranks: list[dict[str, Any]]) -> None:
+def test_a_value_that_differs_between_ranks_ends_the_run(ranks: list[dict[str, Any]]) -> None:
     for found in ranks:
         assert "'val/loss' differs between processes (0.9, 1.1 on ranks 0-1)" in found["message"]
         assert "sync_dist=True" in found["message"]

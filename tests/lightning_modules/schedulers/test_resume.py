@@ -1,4 +1,4 @@
-"""A resumed run has the rates of the uninterrupted one; a longer one extends its schedule, and says so."""
+"""A resumed run has the rates of the uninterrupted run; with more epochs it extends its schedule and prints so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOSSES = [1.0, 1.0, 1.0, 0.5]
 
 
 class SaveEverywhere(Checkpoint):
-    """Saves after every batch but an epoch's last, and at the end of every epoch."""
+    """Saves after every batch except the last of an epoch, and at the end of every epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ def test_resumed_from_any_step_the_rates_are_the_same(scheduler: Any, tmp_path: 
 
 
 @pytest.mark.parametrize("scheduler", [Cosine(), OneCycle(), functools.partial(lr_scheduler.OneCycleLR, max_lr=0.1)])
-def test_more_epochs_extend_the_schedule_and_say_so(
+def test_more_epochs_extend_the_schedule_with_a_message(
     scheduler: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fit(Scheduled(scheduler), tmp_path, SaveEverywhere(tmp_path), max_epochs=2)
@@ -88,7 +88,7 @@ def test_the_message_names_both_rates(caplog: pytest.LogCaptureFixture) -> None:
     assert resumed.param_groups[0]["lr"] == pytest.approx(0.5)
 
 
-def test_the_same_length_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_same_length_prints_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fit(Scheduled(StepDecay(epochs=1)), tmp_path, SaveEverywhere(tmp_path), max_epochs=2)
     with caplog.at_level(logging.INFO, "lightning.pytorch.utilities.rank_zero"):
         fit(Scheduled(StepDecay(epochs=1)), tmp_path, max_epochs=2, ckpt_path=str(tmp_path / "13.ckpt"))

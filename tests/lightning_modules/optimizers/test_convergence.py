@@ -1,4 +1,4 @@
-"""The lesson's linear regression, and what theory says of gradient descent."""
+"""Optimizers reach the least-squares loss of a linear regression, and gradient descent obeys its theory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lightning_modules.schedulers import Constant, Cosine, RunLength, ScheduleFa
 from tests.lightning_modules.optimizers.conformance import preset
 
 STEPS = 200
-LESSON = {  # optimizer of the lesson → a learning rate that was tuned for it
+TUNED_RATES = {  # the optimizers of the course's comparison
     "sgd": 0.1,
     "sgd_momentum": 0.03,
     "nesterov": 0.03,
@@ -27,7 +27,7 @@ LESSON = {  # optimizer of the lesson → a learning rate that was tuned for it
 
 @functools.cache
 def data() -> tuple[Tensor, Tensor]:
-    """1000 rows of 10 numbers, y = x·w + noise 0.1, drawn as the lesson draws them."""
+    """1000 rows of 10 numbers, y = x·w + noise 0.1, with the random numbers of the course."""
     generator = torch.Generator().manual_seed(42)
     inputs = torch.randn(1000, 10, generator=generator)
     weights = torch.randn(10, 1, generator=generator)
@@ -41,7 +41,7 @@ def validation_loss(network: nn.Module) -> float:
 
 
 def trained(name: str, lr: float, scheduler: ScheduleFactory | None = None) -> tuple[float, float]:
-    """Validation loss after 200 full-batch epochs, and how far the farthest weight went."""
+    """Validation loss after 200 full-batch epochs, and the largest change of a weight."""
     torch.manual_seed(0)
     inputs, targets = data()
     network = nn.Linear(10, 1)
@@ -63,35 +63,36 @@ def trained(name: str, lr: float, scheduler: ScheduleFactory | None = None) -> t
     return validation_loss(network), float((network.weight - before).abs().max().detach())
 
 
-def test_the_best_that_there_is() -> None:
+def test_the_loss_of_least_squares() -> None:
     inputs, targets = data()
     rows = torch.cat([inputs, torch.ones(1000, 1)], dim=1)
     solution = torch.linalg.lstsq(rows[:800], targets[:800]).solution
     assert float((rows[800:] @ solution - targets[800:]).square().mean()) == pytest.approx(0.00892, abs=5e-6)
 
 
-@pytest.mark.parametrize("name", LESSON)
-def test_with_a_tuned_rate_every_optimizer_gets_there(name: str) -> None:
-    loss, _ = trained(name, LESSON[name])
+@pytest.mark.parametrize("name", TUNED_RATES)
+def test_every_optimizer_with_a_tuned_rate_reaches_that_loss(name: str) -> None:
+    loss, _ = trained(name, TUNED_RATES[name])
     assert 0.0089 <= loss <= 0.0092
 
 
 @pytest.mark.parametrize("name", ["lamb", "lion", "nadam", "adafactor", "muon"])
-def test_so_do_those_that_the_lesson_has_not(name: str) -> None:
-    """With a cosine: LAMB's and Lion's step does not shrink with the gradient, at a constant rate they circle."""
+def test_further_optimizers_reach_that_loss(name: str) -> None:
+    """With a cosine: the steps of LAMB and Lion do not shrink with the gradient, so a constant rate oscillates."""
     loss, _ = trained(name, 0.1 if name != "nadam" else 0.3, Cosine())
     assert 0.0089 <= loss <= 0.0092
 
 
-def test_schedule_free_gets_there_without_a_schedule() -> None:
+def test_schedule_free_reaches_that_loss_without_a_schedule() -> None:
     assert 0.0089 <= trained("schedule_free_adamw", 0.3)[0] <= 0.0092
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_the_ranking_at_one_rate_is_an_artefact(name: str) -> None:
-    """At 0.001 Adam's weights go at most 0.001 a step: after 200 steps they are a fifth of the way to weights near 1.
+def test_a_ranking_at_one_common_rate_is_an_artefact(name: str) -> None:
+    """At 0.001 Adam moves a weight by at most 0.001 per step, in 200 steps a fifth of the way to weights near 1.
 
-    The momentum of SGD goes by the size of the gradient, and has arrived. Nothing here says that Adam is worse.
+    The steps of SGD with momentum are proportional to the gradient, and it has converged. This does not show that Adam
+    is worse.
     """
     loss, distance = trained(name, 0.001)
     momentum, arrived = trained("sgd_momentum", 0.01)
