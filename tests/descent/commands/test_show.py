@@ -140,4 +140,4 @@ def test_mistakes(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureF
     warmup = [*SCHEDULE, "--model.scheduler.fraction=null", "--model.scheduler.steps=500"]
     assert "Warmup: steps: 500 (500 steps) is not shorter than the run of 6" in refused(warmup, capsys)
     cycle = [*SCHEDULE, "--model.optimizer=optimizers/sgd.yaml", "--model.scheduler=schedulers/one_cycle.yaml"]
-    assert "OneCycle cycles momentum, and SGD has none here" in refused(cycle, capsys)
+    assert "OneCycle cycles momentum, but SGD has none here" in refused(cycle, capsys)
