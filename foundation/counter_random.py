@@ -54,7 +54,7 @@ def random_bits(key: int, counters: Tensor) -> Tensor:
 
 
 def random_below(bound: int, key: int, counters: Tensor) -> Tensor:
-    """Return a random integer in ``[0, bound)`` for each counter: ``(high 32 bits · bound) >> 32``, biased by < bound / 2³².
+    """Return a random integer in ``[0, bound)`` per counter: ``(high 32 bits · bound) >> 32``, biased by < bound / 2³².
 
     Args:
         bound: How many values, in ``[1, 2³¹]``; 1 gives zeros.
