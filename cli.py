@@ -51,11 +51,10 @@ def main(args: list[str] | None = None) -> Any:
 
 
 def _unknown_command(word: str) -> None:
-    import difflib
+    from foundation.suggestions import did_you_mean
 
-    close = difflib.get_close_matches(word, commands(), n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(commands())}."
-    _refuse(f"unknown command {word}: {hint}")
+    otherwise = f"there are {', '.join(commands())}."
+    _refuse(f"unknown command {word}: {did_you_mean(word, commands(), otherwise)}")
 
 
 def _refuse(text: str) -> None:

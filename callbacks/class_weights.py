@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
-from foundation.argument_checks import check_momentum, require_choice
+from foundation.argument_checks import require_choice, require_momentum
 from foundation.compat.torch import has_buffer
 from foundation.errors import UserError
 
@@ -40,7 +40,7 @@ class ClassWeights(Callback):
 
     def __init__(self, method: Method = "inverse", beta: float = 0.999) -> None:
         require_choice("method", method, ("inverse", "effective"))
-        check_momentum("beta", beta)
+        require_momentum("beta", beta)
         self.method, self.beta = method, beta
         self.weighted_loss: nn.Module | None = None
 

@@ -1,10 +1,10 @@
 """Find presets: beside the file that names them, in the working folder, then among the shipped configs."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 from foundation.errors import UserError
+from foundation.suggestions import did_you_mean
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 MODE = "descent"
@@ -37,8 +37,8 @@ def kinds() -> list[str]:
 def nearest(path: str) -> str:
     """Return ` Did you mean …?` for a preset that does not exist, or how to list the presets."""
     text = path.removeprefix("configs/")
-    close = difflib.get_close_matches(text, names(), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else " `descent presets` lists the shipped ones."
+    found = did_you_mean(text, names(), cutoff=0.5)
+    return f" D{found[1:]}" if found else " `descent presets` lists the shipped ones."
 
 
 def resolve(text: str, folder: Path | None = None) -> str:

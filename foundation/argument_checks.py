@@ -18,14 +18,14 @@ def require_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
 
 
-def check_at_least_one(**arguments: int) -> None:
+def require_at_least_one(**arguments: int) -> None:
     """Check that each argument, given by name, is ≥ 1.
 
     Raises:
         ValueError: An argument is below 1.
 
     Example:
-        >>> check_at_least_one(width=0)
+        >>> require_at_least_one(width=0)
         Traceback (most recent call last):
         ValueError: width must be ≥ 1, got 0.
     """
@@ -34,31 +34,19 @@ def check_at_least_one(**arguments: int) -> None:
             raise ValueError(f"{name} must be ≥ 1, got {value}.")
 
 
-def check_share(name: str, value: float) -> None:
-    """Raise ValueError unless 0 ≤ `value` ≤ 1."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be in [0, 1], got {value}.")
-
-
-def check_momentum(name: str, value: float) -> None:
+def require_momentum(name: str, value: float) -> None:
     """Raise ValueError unless 0 ≤ `value` < 1."""
     if not 0 <= value < 1:
         raise ValueError(f"{name} must be in [0, 1), got {value}.")
 
 
-def check_fraction(name: str, value: float) -> None:
+def require_fraction(name: str, value: float) -> None:
     """Raise ValueError unless 0 < `value` < 1."""
     if not 0 < value < 1:
         raise ValueError(f"{name} must be in (0, 1), got {value}.")
 
 
-def check_positive(name: str, value: float) -> None:
+def require_positive(name: str, value: float) -> None:
     """Raise ValueError unless `value` > 0."""
     if not value > 0:
         raise ValueError(f"{name} must be > 0, got {value}.")
-
-
-def check_at_least(name: str, value: float, least: float) -> None:
-    """Raise ValueError unless `value` ≥ `least`."""
-    if not value >= least:
-        raise ValueError(f"{name} must be ≥ {least}, got {value}.")

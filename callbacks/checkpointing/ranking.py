@@ -1,11 +1,11 @@
 """Rank checkpoints by a monitored value, and check that it is logged."""
 
-import difflib
 import math
 import re
 from collections.abc import Iterable
 
 from foundation.errors import UserError
+from foundation.suggestions import did_you_mean
 
 VALIDATION = re.compile(r"val(id|idation)?[/_.]")
 
@@ -29,8 +29,8 @@ def check_is_logged(monitor: str, logged: Iterable[str]) -> None:
     keys = sorted(set(logged))
     if monitor in keys:
         return
-    close = difflib.get_close_matches(monitor, keys, n=2)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"logged are: {', '.join(keys) or 'none'}."
+    otherwise = f"logged are: {', '.join(keys) or 'none'}."
+    hint = did_you_mean(repr(monitor), map(repr, keys), otherwise, count=2)
     raise UserError(f"the checkpoint monitors {monitor!r}, which is not logged; {hint}")
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from lightning.pytorch import Trainer
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 
 
 class SaveTiming:
@@ -18,7 +18,7 @@ class SaveTiming:
     """
 
     def __init__(self, every_epochs: int, every_steps: int | None, every_time: timedelta | None) -> None:
-        check_at_least_one(every_n_epochs=every_epochs, every_n_train_steps=1 if every_steps is None else every_steps)
+        require_at_least_one(every_n_epochs=every_epochs, every_n_train_steps=1 if every_steps is None else every_steps)
         self.every_epochs, self.every_steps, self.every_time = every_epochs, every_steps, every_time
         self.saves = 0
         self.start()

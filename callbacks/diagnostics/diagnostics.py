@@ -12,7 +12,7 @@ from callbacks.diagnostics.findings import findings
 from callbacks.diagnostics.layer_statistics import RECTIFIERS, activation_statistics, active_units, relative_update
 from callbacks.diagnostics.page import diagnostics_page
 from callbacks.gradients.measure import current_scale, layer_norms
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 from foundation.compat.torch import unscales_in_its_step
 from foundation.loggers import tensorboards
 
@@ -44,7 +44,7 @@ class Diagnostics(Callback):
     """
 
     def __init__(self, every_n_steps: int = 50) -> None:
-        check_at_least_one(every_n_steps=every_n_steps)
+        require_at_least_one(every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
         self.rows: list[tuple[int, int, str, str, float]] = []
         self.findings: list[str] = []

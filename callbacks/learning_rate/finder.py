@@ -14,7 +14,7 @@ from callbacks.learning_rate.scaling import scale_rates
 from callbacks.learning_rate.search import LRSearch, smoothed_repeats
 from callbacks.learning_rate.suggestions import Floats, Method, divergence, spaced_rates, suggest
 from callbacks.learning_rate.sweep import LRSweep, is_distributed
-from foundation.argument_checks import check_at_least
+from foundation.argument_checks import require_between
 from foundation.errors import UserError
 from foundation.trial_fit import trainer_options, trial_fit
 
@@ -101,9 +101,9 @@ def check_range(low: float, high: float, steps: int, repeats: int, seed: int) ->
     """Check the arguments of a range test."""
     if not 0 < low < high:
         raise ValueError(f"low must be > 0 and below high, got low {low:g} and high {high:g}.")
-    check_at_least("steps", steps, 20)
-    check_at_least("repeats", repeats, 1)
-    check_at_least("seed", seed, 0)
+    require_between("steps", steps, 20)
+    require_between("repeats", repeats, 1)
+    require_between("seed", seed, 0)
 
 
 @dataclass(frozen=True)

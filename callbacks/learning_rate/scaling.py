@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
 from callbacks.learning_rate.sweep import peak_rate
-from foundation.argument_checks import check_at_least_one, require_choice
+from foundation.argument_checks import require_at_least_one, require_choice
 from foundation.compat.torch import LAST_LR, inner_schedulers
 from foundation.errors import UserError
 
@@ -93,7 +93,7 @@ class ScaledRate(Callback):
 
     def __init__(self, rule: Rule = "linear", tuned_at: int | None = None) -> None:
         require_choice("rule", rule, ("none", "linear", "sqrt"))
-        check_at_least_one(tuned_at=1 if tuned_at is None else tuned_at)
+        require_at_least_one(tuned_at=1 if tuned_at is None else tuned_at)
         self.rule, self.tuned_at = rule, tuned_at
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

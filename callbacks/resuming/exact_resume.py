@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.resuming.epoch_state import gradients_of, metric_states, restore_gradients, restore_metrics
 from callbacks.resuming.unlogged_row import UnloggedRow, log_row
-from foundation.argument_checks import check_at_least
+from foundation.argument_checks import require_between
 from foundation.random_streams import seed_all
 
 KEY = "exact_resume"
@@ -35,7 +35,7 @@ class ExactResume(Callback):
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        check_at_least("seed", seed or 0, 0)
+        require_between("seed", seed or 0, 0)
         self.configured_seed = self.seed = seed
         self.conditions: dict[str, Any] = {}
         self.max_steps: int | None = None

@@ -15,7 +15,7 @@ from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.loading import ImageLoader
 from datamodules.memory.normalisation import Statistics, pixel_statistics
 from datamodules.memory.split import TEST_SEED
-from foundation.argument_checks import check_fraction, require_choice
+from foundation.argument_checks import require_choice, require_fraction
 from foundation.errors import UserError
 
 
@@ -63,7 +63,7 @@ class ImageFolderDataModule(ImageDataModule):
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
         self.form = ImageFormat(height, width, mode, resize)
         require_choice("on_corrupt", on_corrupt, ("stop", "skip"))
-        check_fraction("test_share", test_share)
+        require_fraction("test_share", test_share)
         self.root, self.on_corrupt, self.test_share = Path(root).expanduser(), on_corrupt, test_share
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._is_unsplit = self._has_announced_split = False

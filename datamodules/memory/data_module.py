@@ -17,7 +17,7 @@ from datamodules.memory.normalisation import Normaliser, Statistics, checked, pi
 from datamodules.memory.order import EpochOrder, EvaluationOrder
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
-from foundation.argument_checks import check_fraction, require_between
+from foundation.argument_checks import require_between, require_fraction
 from foundation.errors import UserError
 
 
@@ -107,7 +107,7 @@ class ImageDataModule(LightningDataModule, ABC):
             require_between(name, size, 1)
         for name, number in (("num_workers", num_workers), ("seed", seed or 0), ("split_seed", split_seed)):
             require_between(name, number, 0)
-        check_fraction("val_share", val_share)
+        require_fraction("val_share", val_share)
         if (mean is None) != (std is None):
             raise ValueError(f"mean and std must be given together, got {mean} and {std}.")
         if augmentation is not None:

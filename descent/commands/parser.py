@@ -46,7 +46,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, with a suggestion for an unknown option, and exit with 2."""
-        from descent.training.parse_errors import suggest
+        from foundation.suggestions import suggest
 
         text = message.removeprefix("argument ")
         if text.startswith("unrecognized arguments: "):

@@ -6,7 +6,7 @@ from textwrap import shorten
 
 from descent.commands.parser import CommandParser, print_json
 from descent.presets import SHIPPED, kinds, names
-from descent.training.parse_errors import suggest
+from foundation.suggestions import suggest
 
 USAGE = """\
 usage: descent presets [KIND...] [--json]

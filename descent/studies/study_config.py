@@ -1,6 +1,5 @@
 """The config of a study: candidates, metric, search range, trials and seeds; read and checked before anything runs."""
 
-import difflib
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from descent import presets
 from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, read_mapping, set_key
 from foundation.errors import UserError
+from foundation.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,7 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
 def _check(content: Config, folder: Path) -> StudyConfig:
     for key in content:
         if key not in KEYS:
-            close = difflib.get_close_matches(key, KEYS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the keys of a study are {', '.join(KEYS)}."
+            hint = did_you_mean(key, KEYS, f"the keys of a study are {', '.join(KEYS)}.")
             raise UserError(f"unknown key {key} in the study: {hint}")
     _check_candidates(content)
     for key in ("experiment", "metric"):

@@ -1,6 +1,5 @@
 """Shorten a parse error of jsonargparse to one line: the key, what was expected and found, a suggestion."""
 
-import difflib
 import importlib
 import inspect
 import re
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 
 from descent.presets import nearest
 from foundation.compat import jsonargparse_messages as patterns
+from foundation.suggestions import suggest
 
 LIMIT = 600
 
@@ -30,12 +30,6 @@ def explain(message: str, keys: Iterable[str]) -> str:
         if found and (line := explainer(Mistake(found, path, list(keys), text))):
             return line[:LIMIT]
     return re.sub(r"\s+", " ", text)[:LIMIT]
-
-
-def suggest(word: str, candidates: Iterable[str]) -> str:
-    """Return ` Did you mean …?` if a candidate is similar, else an empty string."""
-    close = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def members(dotted: str) -> list[str]:

@@ -3,7 +3,7 @@
 from lightning.pytorch import Trainer
 from torch import nn
 
-from foundation.argument_checks import check_at_least, require_choice
+from foundation.argument_checks import require_between, require_choice
 from foundation.errors import UserError
 from lightning_modules.base.task import trial_output
 
@@ -19,7 +19,7 @@ def check_arguments(generator: nn.Module, clip_val: float | None, clip_algorithm
     if clip_val is not None and not clip_val > 0:
         raise ValueError(f"gradient_clip_val must be > 0, or null for none, got {clip_val}.")
     require_choice("gradient_clip_algorithm", clip_algorithm, ("norm", "value"))
-    check_at_least("accumulate", accumulate, 1)
+    require_between("accumulate", accumulate, 1)
     if not isinstance(getattr(generator, "latent_size", None), int):
         raise ValueError(f"{type(generator).__name__} must have an attribute latent_size, the size of its input.")
 

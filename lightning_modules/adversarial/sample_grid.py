@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-from foundation.argument_checks import check_at_least
+from foundation.argument_checks import require_between
 from foundation.images import grid, save_image
 from foundation.loggers import tensorboards
 
@@ -26,7 +26,7 @@ class SampleGrid(Callback):
     """
 
     def __init__(self, columns: int = 8) -> None:
-        check_at_least("columns", columns, 1)
+        require_between("columns", columns, 1)
         self.columns = columns
 
     def on_validation_batch_end(

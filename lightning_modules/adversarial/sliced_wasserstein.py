@@ -5,7 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from foundation.argument_checks import check_at_least
+from foundation.argument_checks import require_between
 
 _SEED = 0  # the same directions in every run, so that runs can be compared
 
@@ -48,7 +48,7 @@ class SlicedWasserstein(Metric):
 
     def __init__(self, directions: int = 128) -> None:
         super().__init__()
-        check_at_least("directions", directions, 1)
+        require_between("directions", directions, 1)
         self.directions = directions
         self.theta = torch.empty(0)
         self.add_state("real", default=[], dist_reduce_fx="cat")

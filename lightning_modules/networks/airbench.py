@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 from lightning_modules.networks.amx_convolution import AMXConv2d
 from lightning_modules.networks.resnet8 import cosine_basis
 
@@ -53,7 +53,7 @@ class AirbenchNet(nn.Module):
         super().__init__()
         if len(widths) != 3:
             raise ValueError(f"widths must be three numbers, one a stage, got {len(widths)}: {list(widths)}.")
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels, width=min(widths))
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels, width=min(widths))
         filters = whitening_filters(in_channels)
         self.stem = nn.Conv2d(in_channels, 2 * len(filters), kernel_size=2).requires_grad_(False)
         self.stem.weight.copy_(torch.cat([filters, -filters]))

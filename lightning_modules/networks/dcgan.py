@@ -6,7 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 
 _COARSEST = 4  # pixels to a side between the linear layer and the convolutions
 _STD = 0.02  # of the first weights, as in the paper
@@ -39,7 +39,7 @@ class DCGANGenerator(nn.Module):
 
     def __init__(self, channels: int = 3, size: int = 32, width: int = 32, latent_size: int = 64) -> None:
         super().__init__()
-        check_at_least_one(channels=channels, width=width, latent_size=latent_size)
+        require_at_least_one(channels=channels, width=width, latent_size=latent_size)
         self.latent_size = latent_size
         widths = [width * 2**level for level in reversed(range(doublings(size)))]
         self.coarsest = nn.Sequential(
@@ -95,7 +95,7 @@ class DCGANDiscriminator(nn.Module):
         normalisation: Literal["batch", "spectral", "none"] = "batch",
     ) -> None:
         super().__init__()
-        check_at_least_one(channels=channels, width=width)
+        require_at_least_one(channels=channels, width=width)
         if normalisation not in ("batch", "spectral", "none"):
             raise ValueError(f"normalisation must be 'batch', 'spectral' or 'none', got {normalisation!r}.")
         widths = [channels, *(width * 2**level for level in range(doublings(size)))]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 
 
 class MLP(nn.Module):
@@ -34,9 +34,9 @@ class MLP(nn.Module):
         self, num_classes: int = 1, in_channels: int = 10, hidden: Sequence[int] = (64, 64), dropout: float = 0.0
     ) -> None:
         super().__init__()
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels)
         for width in hidden:
-            check_at_least_one(hidden=width)
+            require_at_least_one(hidden=width)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
         layers: list[nn.Module] = []

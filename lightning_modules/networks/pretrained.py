@@ -1,6 +1,5 @@
 """Classification networks of timm and torchvision by name, with random or pretrained weights."""
 
-import difflib
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +8,8 @@ import torch
 from torch import nn
 from torchvision import models
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
+from foundation.suggestions import did_you_mean
 
 
 class NamedNetwork(nn.Module):
@@ -34,7 +34,7 @@ class NamedNetwork(nn.Module):
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels)
         self.model = self._create(name, num_classes, in_channels, pretrained, options or {})
 
     @abstractmethod
@@ -174,8 +174,7 @@ def _replace_last_layer(model: nn.Module, num_classes: int) -> None:
 
 
 def _unknown(name: str, known: Iterable[str], library: str, listing: str) -> str:
-    close = difflib.get_close_matches(name, list(known), n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"{listing} lists all of them."
+    hint = did_you_mean(name, known, f"{listing} lists all of them.", count=3)
     return f"{library} has no network {name!r}: {hint}"
 
 

@@ -3,7 +3,7 @@
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 
 
 class ResNet18Cifar(ResNet):
@@ -35,7 +35,7 @@ class ResNet18Cifar(ResNet):
     amx_convolution = True
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3) -> None:
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels)
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels)
         super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=num_classes)
         self.conv1 = nn.Conv2d(in_channels, 64, kernel_size=3, padding=1, bias=False)
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")  # as ResNet initialises its own

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 from lightning_modules.networks.amx_convolution import AMXConv2d
 
 
@@ -57,7 +57,7 @@ class ResNet8(nn.Module):
         super().__init__()
         if len(widths) != 3:
             raise ValueError(f"widths must be three numbers, one a stage, got {len(widths)}: {list(widths)}.")
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels, width=min(widths))
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels, width=min(widths))
         self.stem = CosineStem(in_channels).requires_grad_(not frozen_stem)
         channels = [self.stem.out_channels, *widths]
         self.stages = nn.Sequential(*(ResidualStage(channels[i], channels[i + 1]) for i in range(3)))

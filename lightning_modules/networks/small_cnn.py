@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 
 
 class SmallCNN(nn.Module):
@@ -32,7 +32,7 @@ class SmallCNN(nn.Module):
 
     def __init__(self, num_classes: int = 10, in_channels: int = 3, width: int = 32) -> None:
         super().__init__()
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width)
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width)
         self.features = nn.Sequential(
             *_block(in_channels, width),
             nn.MaxPool2d(2),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from foundation.argument_checks import check_at_least_one
+from foundation.argument_checks import require_at_least_one
 
 
 class UNet(nn.Module):
@@ -40,7 +40,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         num_classes = num_classes if outputs is None else outputs
-        check_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width, depth=depth)
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width, depth=depth)
         widths = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             _block(before, after) for before, after in zip([in_channels, *widths], widths, strict=False)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch.optim import Optimizer
 
-from foundation.argument_checks import check_at_least, check_fraction, check_momentum, check_positive, check_share
+from foundation.argument_checks import require_between, require_fraction, require_momentum, require_positive
 from foundation.errors import UserError
 from lightning_modules.schedulers.run_length import Duration, RunLength
 from lightning_modules.schedulers.step_schedule import StepSchedule, linear, momentum_key
@@ -46,8 +46,8 @@ class WarmRestarts(StepSchedule):
         end_factor: float = 0.0,
     ) -> None:
         self.duration = Duration("WarmRestarts", steps, epochs, fraction)
-        check_at_least("multiplier", multiplier, 1)
-        check_share("end_factor", end_factor)
+        require_between("multiplier", multiplier, 1)
+        require_between("end_factor", end_factor, 0, 1)
         self.multiplier = multiplier
         self.end_factor = end_factor
 
@@ -69,8 +69,8 @@ class MomentumCycle(StepSchedule):
     """
 
     def __init__(self, cycle_momentum: bool = True, base_momentum: float = 0.85, max_momentum: float = 0.95) -> None:
-        check_momentum("base_momentum", base_momentum)
-        check_momentum("max_momentum", max_momentum)
+        require_momentum("base_momentum", base_momentum)
+        require_momentum("max_momentum", max_momentum)
         self.cycle_momentum = cycle_momentum
         self.base_momentum = base_momentum
         self.max_momentum = max_momentum
@@ -127,9 +127,9 @@ class Cyclic(MomentumCycle):
         self.duration = Duration("Cyclic", steps, epochs, fraction)
         if mode not in ("triangular", "triangular2", "exp_range"):
             raise ValueError(f"mode must be triangular, triangular2 or exp_range, got {mode!r}.")
-        check_fraction("up", up)
-        check_share("low_factor", low_factor)
-        check_positive("gamma", gamma)
+        require_fraction("up", up)
+        require_between("low_factor", low_factor, 0, 1)
+        require_positive("gamma", gamma)
         self.low_factor = low_factor
         self.up = up
         self.mode = mode
@@ -185,11 +185,11 @@ class OneCycle(MomentumCycle):
         **momentum: Any,
     ) -> None:
         super().__init__(**momentum)
-        check_fraction("pct_start", pct_start)
+        require_fraction("pct_start", pct_start)
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy must be cos or linear, got {anneal_strategy!r}.")
-        check_at_least("div_factor", div_factor, 1)
-        check_at_least("final_div_factor", final_div_factor, 1)
+        require_between("div_factor", div_factor, 1)
+        require_between("final_div_factor", final_div_factor, 1)
         self.pct_start = pct_start
         self.anneal_strategy = anneal_strategy
         self.div_factor = div_factor

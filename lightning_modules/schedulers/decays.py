@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch.optim import Optimizer
 
-from foundation.argument_checks import check_positive, check_share
+from foundation.argument_checks import require_between, require_positive
 from foundation.errors import UserError
 from lightning_modules.schedulers.run_length import Duration, RunLength
 from lightning_modules.schedulers.step_schedule import StepSchedule, linear
@@ -47,8 +47,8 @@ class Polynomial(StepSchedule):
     """
 
     def __init__(self, power: float = 1.0, end_factor: float = 0.0) -> None:
-        check_positive("power", power)
-        check_share("end_factor", end_factor)
+        require_positive("power", power)
+        require_between("end_factor", end_factor, 0, 1)
         self.power = power
         self.end_factor = end_factor
 
@@ -80,7 +80,7 @@ class Cosine(StepSchedule):
     """
 
     def __init__(self, end_factor: float = 0.0) -> None:
-        check_share("end_factor", end_factor)
+        require_between("end_factor", end_factor, 0, 1)
         self.end_factor = end_factor
 
     def factor(self, step: int, run_length: RunLength) -> float:
@@ -115,7 +115,7 @@ class ExponentialDecay(StepSchedule):
             raise ValueError(
                 f"ExponentialDecay takes either gamma or end_factor, got gamma: {gamma}, end_factor: {end_factor}."
             )
-        check_positive(
+        require_positive(
             "gamma" if end_factor is None else "end_factor", gamma if gamma is not None else end_factor or 0.0
         )
         self.gamma = gamma
@@ -164,7 +164,7 @@ class StableDecay(StepSchedule):
         self.duration = Duration("StableDecay", steps, epochs, fraction)
         if shape not in ("linear", "sqrt", "cos"):
             raise ValueError(f"shape must be linear, sqrt or cos, got {shape!r}.")
-        check_share("end_factor", end_factor)
+        require_between("end_factor", end_factor, 0, 1)
         self.shape = shape
         self.end_factor = end_factor
 
@@ -209,7 +209,7 @@ class StepDecay(StepSchedule):
         self, steps: int | None = None, epochs: float | None = None, fraction: float | None = None, gamma: float = 0.1
     ) -> None:
         self.duration = Duration("StepDecay", steps, epochs, fraction)
-        check_positive("gamma", gamma)
+        require_positive("gamma", gamma)
         self.gamma = gamma
 
     def factor(self, step: int, run_length: RunLength) -> float:
@@ -256,7 +256,7 @@ class Milestones(StepSchedule):
         if not values or any(low >= high for low, high in pairwise(values)):
             raise ValueError(f"Milestones needs at least one milestone, in increasing order, got {values}.")
         self.durations = [Duration("Milestones", **{unit: value}) for value in values]  # type: ignore[arg-type]
-        check_positive("gamma", gamma)
+        require_positive("gamma", gamma)
         self.gamma = gamma
 
     def factor(self, step: int, run_length: RunLength) -> float:

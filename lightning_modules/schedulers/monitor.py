@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
 import torch
@@ -12,6 +11,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from foundation.errors import UserError
 from foundation.ranks import check_equal_on_ranks
+from foundation.suggestions import suggest
 from lightning_modules.schedulers.plateau import PlateauSchedule
 from lightning_modules.schedulers.validations import validations_of
 from lightning_modules.schedulers.warmup import WarmedSchedule
@@ -106,8 +106,7 @@ def check_monitor(trainer: Trainer, logged: set[str] | None = None) -> None:
 
 def unlogged(monitor: str, logged: set[str] | dict[str, torch.Tensor]) -> str:
     """Return the message that `monitor` is not logged, with the most similar name."""
-    similar = difflib.get_close_matches(monitor, list(logged), n=1)
-    hint = f" Did you mean {similar[0]!r}?" if similar else ""
+    hint = suggest(repr(monitor), map(repr, logged))
     names = ", ".join(sorted(logged)) or "nothing"
     return f"The schedule monitors {monitor!r}, which is not logged.{hint} Logged: {names}."
 

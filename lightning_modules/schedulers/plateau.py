@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from foundation.argument_checks import check_at_least, check_fraction
+from foundation.argument_checks import require_between, require_fraction
 from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
@@ -114,10 +114,10 @@ class Plateau(ScheduleFactory):
             raise ValueError(f"mode must be min or max, got {mode!r}.")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold_mode must be rel or abs, got {threshold_mode!r}.")
-        check_fraction("factor", factor)
+        require_fraction("factor", factor)
         numbers = {"patience": patience, "threshold": threshold, "cooldown": cooldown, "min_lr": min_lr}
         for name, value in numbers.items():
-            check_at_least(name, value, 0)
+            require_between(name, value, 0)
         self.monitor = monitor
         self.options: dict[str, Any] = {"mode": mode, "factor": factor, "threshold_mode": threshold_mode, **numbers}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
-from foundation.argument_checks import check_positive
+from foundation.argument_checks import require_positive
 from foundation.errors import UserError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Duration:
                 f"{self.who} takes exactly one of steps, epochs and fraction, got {found}. Set the others to null."
             )
         for name, value in given.items():
-            check_positive(name, value)
+            require_positive(name, value)
         if self.fraction is not None and not self.fraction < 1:
             raise ValueError(f"fraction must be in (0, 1), got {self.fraction}.")
 

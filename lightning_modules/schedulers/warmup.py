@@ -8,7 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from foundation.argument_checks import check_share
+from foundation.argument_checks import require_between
 from foundation.compat.torch import LAST_LR, set_last_lr
 from lightning_modules.schedulers.build import build_schedule
 from lightning_modules.schedulers.plateau import PlateauSchedule
@@ -120,7 +120,7 @@ class Warmup(ScheduleFactory):
         start_factor: float = 0.01,
     ) -> None:
         self.duration = Duration("Warmup", steps, epochs, fraction)
-        check_share("start_factor", start_factor)
+        require_between("start_factor", start_factor, 0, 1)
         self.scheduler = scheduler
         self.start_factor = start_factor
 

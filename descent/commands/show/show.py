@@ -40,7 +40,7 @@ def main(args: list[str]) -> Any:
         return None
     subject, *words = args
     if subject not in OPTIONS:
-        from descent.training.parse_errors import suggest  # not at the top: completion imports this file
+        from foundation.suggestions import suggest  # not at the top: completion imports this file
 
         refuse(f"unknown subject {subject}: show takes {', '.join(SUBJECTS)}.{suggest(subject, SUBJECTS)}")
     parser = CommandParser(f"show {subject}", USAGE)
