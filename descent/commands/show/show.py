@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from descent.commands.parser import CommandParser, refuse
+from foundation.suggestions import suggest
 
 USAGE = """\
 usage: descent show SUBJECT [options]
@@ -40,8 +41,6 @@ def main(args: list[str]) -> Any:
         return None
     subject, *words = args
     if subject not in OPTIONS:
-        from foundation.suggestions import suggest  # not at the top: completion imports this file
-
         refuse(f"unknown subject {subject}: show takes {', '.join(SUBJECTS)}.{suggest(subject, SUBJECTS)}")
     parser = CommandParser(f"show {subject}", USAGE)
     parser.add_argument("--out", type=Path, default=Path())
