@@ -183,6 +183,6 @@ def test_mistakes() -> None:
     with pytest.raises(ValueError, match="every_n_steps must be ≥ 1 or null, got 0"):
         RankGuard(0)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    with pytest.raises(UserError, match="ScaledRate needs the batch size of a process"):
+    with pytest.raises(UserError, match="ScaledRate needs the batch size, and the data has no batch_size"):
         ScaledRate().on_fit_start(TrainerOfTwo(optimizer), None)  # type: ignore[arg-type]
     assert differences([{"a": "1"}, {}]) == ["a is 1 on rank 0, not given on rank 1"]

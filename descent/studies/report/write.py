@@ -1,5 +1,6 @@
 """The result of a study, and its folder: page, figures, tables and the study itself."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def write_report(result: StudyResult) -> Path:
     except OSError as error:
         raise OSError(
             error.errno,
-            f"{error.strerror}: the report in {result.folder} is not complete. All runs are saved; run the same "
+            f"{os.strerror(error.errno or 0)}: the report in {result.folder} is not complete. All runs are saved; run the same "
             "command again to write it",
         ) from error
 

@@ -110,7 +110,7 @@ def test_no_undamaged_checkpoint(run: Path, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as caught:
         resume(run)
     assert caught.value.code == 2
-    assert "it is empty, and there is no other valid checkpoint" in capsys.readouterr().err
+    assert "is damaged: it is empty. There is no valid checkpoint beside it" in capsys.readouterr().err
 
 
 def test_logs_continue_without_gap_or_repetition(run: Path, whole: Path) -> None:

@@ -78,14 +78,16 @@ def lines() -> Iterator[list[str]]:
 
     handler = Note()
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
+    before = [(logger.level, logger.filters, logger.disabled) for logger in loggers]
+    for logger in loggers:  # an earlier test in this process may have hidden the lines
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+        logger.filters, logger.disabled = [], False
     yield seen
-    for logger, level in zip(loggers, levels, strict=True):
+    for logger, (level, filters, disabled) in zip(loggers, before, strict=True):
         logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.filters, logger.disabled = filters, disabled
 
 
 class Actions(Profiler):
