@@ -67,8 +67,8 @@ def write_report(result: StudyResult) -> Path:
     except OSError as error:
         raise OSError(
             error.errno,
-            f"{os.strerror(error.errno or 0)}: the report in {result.folder} is not complete. All runs are saved; run the same "
-            "command again to write it",
+            f"{os.strerror(error.errno or 0)}: the report in {result.folder} is not complete. All runs are saved; run "
+            "the same command again to write it",
         ) from error
 
 
