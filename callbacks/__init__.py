@@ -1,6 +1,6 @@
-"""Lightning callbacks. A config names one as `callbacks.<name>`; the imports below say which file to open for it.
+"""Lightning callbacks, which a config names as `callbacks.<name>`; open `gradients/gradient_norm.py` first.
 
-A name is imported when it is first used, so that a module in this package loads only what it needs itself.
+The imports below say which file holds a callback. A name is imported when it is first used, so that a module in this package loads only what it needs itself.
 """
 
 from importlib import import_module

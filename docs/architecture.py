@@ -8,7 +8,6 @@ import html
 import re
 import tomllib
 from collections.abc import Iterator
-from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,10 +31,11 @@ def rooms(package: str) -> list[str]:
 
 
 def purpose(folder: str) -> str:
-    """Return the docstring of a package in one line, up to a paragraph that introduces a list."""
+    """Return what a package is for, and which file to open first: two sentences of its docstring at most."""
     doc = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())) or ""
-    paragraphs = takewhile(lambda text: not text.endswith(":"), doc.split("\n\n"))
-    return " ".join(" ".join(paragraphs).split())
+    first, *others = re.split(r"(?<=\.)\s+(?=[A-Z`])", " ".join(doc.split()))
+    opened = [re.split(r"(?<=first)[:,]", sentence)[0] for sentence in others if re.match("Open|Read", sentence)]
+    return " ".join([first, *(f"{sentence.rstrip('.')}." for sentence in opened[:1])])
 
 
 def table() -> str:

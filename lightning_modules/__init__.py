@@ -1,4 +1,7 @@
-"""LightningModules by kind of task, and the networks, losses, optimizers and schedulers that go into them."""
+"""LightningModules by kind of task, and the networks, losses, optimizers and schedulers that go into them.
+
+Open `base/supervised.py` first: it is the training step of every task but the GAN.
+"""
 
 from lightning_modules.adversarial.gan import GAN
 from lightning_modules.tasks.binary_classifier import BinaryClassifier

@@ -76,6 +76,18 @@ def test_a_module_says_what_it_is(path: Path) -> None:
     assert doc.splitlines()[0].endswith((".", ":", "`"))
 
 
+PACKAGE_FILES = [path for path in SOURCES if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", PACKAGE_FILES, ids=relative)
+def test_a_folder_says_what_to_open_first(path: Path) -> None:
+    doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+    named = re.findall(r"`([\w/]+\.py)`", doc)
+    assert "first" in doc
+    assert named
+    assert all((path.parent / name).exists() or (ROOT / name).exists() for name in named), named
+
+
 def test_every_folder_is_a_package() -> None:
     assert not [relative(path.parent) for path in SOURCES if not (path.parent / "__init__.py").exists()]
 
