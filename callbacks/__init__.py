@@ -1,6 +1,7 @@
 """Lightning callbacks, which a config names as `callbacks.<name>`; open `gradients/gradient_norm.py` first.
 
-The imports below say which file holds a callback. A name is imported when it is first used, so that a module in this package loads only what it needs itself.
+The imports below say which file holds a callback. A name is imported when it is first used, so that a module in this
+package loads only what it needs itself.
 """
 
 from importlib import import_module
