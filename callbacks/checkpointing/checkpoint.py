@@ -19,6 +19,9 @@ from callbacks.checkpointing.timing import SaveTiming
 from foundation.argument_checks import require_choice
 from foundation.compat.lightning import CheckpointWithLast
 from foundation.files import remove_leftovers
+from foundation.metrics.direction import direction_for, directions_of, known_direction
+
+WHO, KEY_OF_MODE = "The checkpoint", "checkpoint.mode"
 
 
 class DurableCheckpoint(CheckpointWithLast):
@@ -35,7 +38,8 @@ class DurableCheckpoint(CheckpointWithLast):
     Args:
         monitor: Logged value that decides which model is the best; None: no best. In a run without validation there is
             no ``val…`` value: a warning, and no best.
-        mode: ``"min"``, lower is better, or ``"max"``.
+        mode: ``"min"``, lower is better, or ``"max"``; None: what is known of the metric by its name, or by the
+            module's torchmetrics object of that name.
         save_top_k: ≥ -1. 1: ``best.ckpt``. k > 1: also the k best, named by epoch and step. 0: no best. -1: every one.
         every_n_epochs: ≥ 1, in epochs; the last epoch is always saved.
         every_n_train_steps: ≥ 1, in optimizer steps; None: not by steps.
@@ -45,17 +49,18 @@ class DurableCheckpoint(CheckpointWithLast):
 
     Raises:
         ValueError: An argument is out of its range.
-        UserError: Nothing logs ``monitor``; raised as soon as that is certain.
+        UserError: Nothing logs ``monitor``, ``mode`` contradicts what is known of it, or neither is known; raised as
+            soon as that is certain.
 
     Example:
-        >>> DurableCheckpoint(monitor="val/accuracy", mode="max").monitor
-        'val/accuracy'
+        >>> DurableCheckpoint(monitor="val/accuracy").mode
+        'max'
     """
 
     def __init__(
         self,
         monitor: str | None = "val/loss",
-        mode: Literal["min", "max"] = "min",
+        mode: Literal["min", "max"] | None = None,
         save_top_k: int = 1,
         every_n_epochs: int = 1,
         every_n_train_steps: int | None = None,
@@ -63,9 +68,13 @@ class DurableCheckpoint(CheckpointWithLast):
         dirpath: str | Path | None = None,
         background: bool = False,
     ) -> None:
-        require_choice("mode", mode, ("min", "max"))
+        if mode is not None:
+            require_choice("mode", mode, ("min", "max"))
         if save_top_k < -1 or (save_top_k not in (0, 1) and monitor is None):
             raise ValueError(f"save_top_k must be ≥ -1, and 0 or 1 without a monitor, got {save_top_k}.")
+        known = monitor and known_direction(monitor)
+        self.configured_mode = direction_for(WHO, monitor, mode, key=KEY_OF_MODE) if monitor and known else mode
+        mode = self.configured_mode or "min"
         super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True)
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
         self.configured_dirpath, self.background = dirpath, background
@@ -83,7 +92,8 @@ class DurableCheckpoint(CheckpointWithLast):
     # -- start of a run ------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the run's folder and install the checkpoint IO."""
+        """Find the run's folder and install the checkpoint IO; find out which values of ``monitor`` are better."""
+        self._settle_mode(pl_module)
         self.dirpath = str(trainer.strategy.broadcast(str(self._folder_of(trainer))))
         if self.folder != Path(self.dirpath):  # another run
             self.folder, self.metrics, self.ranking.scores = Path(self.dirpath), {}, {}
@@ -106,6 +116,13 @@ class DurableCheckpoint(CheckpointWithLast):
                 f"This run has no validation, so the checkpoint cannot monitor {self.monitor!r}: there will be {LAST},"
                 f" but no {BEST}. Give it validation data, or a value that training logs: monitor='train/loss'."
             )
+
+    def _settle_mode(self, module: LightningModule) -> None:
+        """Take the direction from the module's metrics; Lightning restores the scores later, under a key with it."""
+        if self.monitor is not None and self.save_top_k != 0:
+            measured = directions_of(module)
+            self.mode = direction_for(WHO, self.monitor, self.configured_mode, measured, KEY_OF_MODE)
+            self.ranking.sign = 1.0 if self.mode == "min" else -1.0
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check ``monitor``: the sanity check is the first validation."""

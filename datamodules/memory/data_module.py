@@ -20,6 +20,8 @@ from datamodules.memory.split import stratified_split
 from foundation.argument_checks import require_between, require_fraction
 from foundation.errors import UserError
 
+MOST_WORKERS = 512  # a mistyped number would start so many processes that the machine stands still
+
 
 class ImageDataModule(LightningDataModule, ABC):
     """Base class of data sources whose images are held in memory as one uint8 tensor.
@@ -49,7 +51,7 @@ class ImageDataModule(LightningDataModule, ABC):
     Args:
         batch_size: Images per batch and process, ≥ 1.
         eval_batch_size: The same for validation, test and prediction, ≥ 1; results do not depend on it.
-        num_workers: Processes that fetch batches, ≥ 0; for images in memory 0 is fastest.
+        num_workers: Processes that fetch batches, in [0, 512]; for images in memory 0 is fastest.
         val_share: Share of each class of the training images that is used for validation, in (0, 1).
         augmentation: Augmentation of the training batches; default: none.
         seed: Seed of order and augmentation, ≥ 0. Default: the run's (``seed_everything``), else 0.
@@ -105,7 +107,8 @@ class ImageDataModule(LightningDataModule, ABC):
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             require_between(name, size, 1)
-        for name, number in (("num_workers", num_workers), ("seed", seed or 0), ("split_seed", split_seed)):
+        require_between("num_workers", num_workers, 0, MOST_WORKERS)
+        for name, number in (("seed", seed or 0), ("split_seed", split_seed)):
             require_between(name, number, 0)
         require_fraction("val_share", val_share)
         if (mean is None) != (std is None):

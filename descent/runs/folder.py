@@ -1,6 +1,7 @@
 """A run's folder `<root>/<experiment>/<n>/`: its number, which never collides, and its checkpoints."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Run:
             for file in files:
                 file.unlink()
             self.folder.rmdir()
+            with suppress(OSError):  # it holds other runs
+                self.folder.parent.rmdir()
 
     def checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint, `best` or `last`."""
@@ -69,7 +72,7 @@ def claim(root: Path, experiment: str) -> Run:
     while True:
         folder = parent / str(number)
         try:
-            folder.mkdir()
+            folder.mkdir(parents=True)  # a run that ended before its first step may have removed the parent
         except FileExistsError:
             number += 1
             continue

@@ -9,6 +9,8 @@ from jsonargparse import Namespace
 from lightning import seed_everything
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
+from descent.training.monitored import settle_modes
+from descent.training.numbers import check_numbers
 from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
@@ -56,7 +58,10 @@ def parse_config(words: Sequence[str], command: str | None = None) -> Namespace:
     Raises:
         UserError: A key or a value is wrong; the message is that of the command line.
     """
-    config: Namespace = config_parser(command).parse_args(list(words))
+    parser = config_parser(command)
+    config: Namespace = parser.parse_args(list(words))
+    settle_modes(config, lambda: parser.parse_args(list(words), defaults=False))
+    check_numbers(config)
     return config
 
 

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from callbacks.checkpointing.io import DurableCheckpointIO
 from callbacks.checkpointing.reading import step_of
 from callbacks.distributed.rank_guard import RankGuard
+from callbacks.monitored_values import MonitoredValues
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
@@ -24,6 +25,8 @@ from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
+from descent.training.monitored import settle_modes
+from descent.training.numbers import check_numbers
 from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
@@ -82,6 +85,10 @@ class DescentCLI(CommandLine):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that both `args` and `sys.argv` are given, which is always so here."""
         self.config = parser.parse_args(args)
+        command = self.config.get("subcommand")
+        if command is not None:
+            settle_modes(self.config[command], lambda: parser.parse_args(args, defaults=False)[command])
+            check_numbers(self.config[command], command)
 
     # -- from config to run --------------------------------------------------------------------------------------------
 
@@ -128,7 +135,8 @@ class DescentCLI(CommandLine):
         configured = as_list(trainer.callbacks)  # a single preset is no list
         missing = [kind() for kind in (ExactResume, Preemption) if not any(isinstance(c, kind) for c in configured)]
         preflight = [Preflight()] if config.preflight else []
-        trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
+        reports = [LearningCurves(), FirstImages(), PredictionTable()]
+        trainer.callbacks = [MonitoredValues(), *configured, *missing, *preflight, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         for guard in built.callbacks:
             if isinstance(guard, RankGuard):
