@@ -19,6 +19,7 @@ from callbacks.checkpointing.timing import SaveTiming
 from foundation.argument_checks import require_choice
 from foundation.compat.lightning import CheckpointWithLast
 from foundation.files import remove_leftovers
+from foundation.loggers import run_folder
 
 
 class DurableCheckpoint(CheckpointWithLast):
@@ -258,7 +259,7 @@ class DurableCheckpoint(CheckpointWithLast):
     # -- folder --------------------------------------------------------------------------------------------------------
 
     def _folder_of(self, trainer: Trainer) -> Path:
-        return Path(self.configured_dirpath or Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints")
+        return Path(self.configured_dirpath or run_folder(trainer) / "checkpoints")
 
     def last_checkpoints(self, trainer: Trainer) -> set[str]:
         """Return the file for ``ckpt_path="last"``: the newest one that is not damaged."""

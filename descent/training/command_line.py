@@ -130,18 +130,21 @@ class DescentCLI(CommandLine):
         preflight = [Preflight()] if config.preflight else []
         trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
         built: Any = super().instantiate_trainer(**kwargs)
+        built.run_folder = None if self.run is None else self.run.folder
         for guard in built.callbacks:
             if isinstance(guard, RankGuard):
                 guard.config = flat(self.config[self.subcommand])
         return built
 
-    def _loggers(self, configured: Any) -> list[Logger] | Logger | bool:
-        if configured not in (None, True):
-            return configured
-        if self.run is None or self.subcommand != "fit":
+    def _loggers(self, configured: Any) -> list[Logger] | bool:
+        """Return the loggers of the run's folder, then those of the config; `false` means none at all."""
+        if configured is False:
             return False
+        added = [] if configured in (None, True) else as_list(configured)
+        if self.run is None or self.subcommand != "fit":
+            return added or False
         checkpoint = self.config[self.subcommand].get("ckpt_path")
-        return run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None)
+        return [*run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None), *added]
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -167,8 +170,7 @@ class DescentCLI(CommandLine):
         """Print the results, the run's folder, and the commands that use it."""
         if self.run is None or not self.trainer.is_global_zero:
             return
-        best = self.run.checkpoint("best")
-        print(fit_summary(self.run, self.trainer, best if best.exists() else self.run.checkpoint("last")))
+        print(fit_summary(self.run, self.trainer))
 
     def after_find_lr(self) -> None:
         """Write the results, and print how to use them."""
