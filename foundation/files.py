@@ -105,6 +105,25 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
+def local_folder(name: str, path: str | os.PathLike[str]) -> Path:
+    """Return a folder of this machine, with `~` replaced by the home folder.
+
+    Raises:
+        ValueError: It is a URL, such as `s3://…` or `memory://…`.
+
+    Example:
+        >>> local_folder("dirpath", "s3://bucket/run")
+        Traceback (most recent call last):
+        ValueError: dirpath must be a folder of this machine, got s3://bucket/run: files are replaced atomically by ...
+    """
+    if "://" in str(path):
+        raise ValueError(
+            f"{name} must be a folder of this machine, got {path}: files are replaced atomically by a rename, which "
+            "such a store lacks. Save locally and copy the folder, or use Lightning's ModelCheckpoint."
+        )
+    return Path(path).expanduser()
+
+
 def unused_name(path: Path) -> Path:
     """Return `path`, or `NAME-1`, `NAME-2`, … with the same suffix, whichever is first not to exist.
 

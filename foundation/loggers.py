@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from foundation.errors import UserError
 from foundation.files import unused_name
 
 if TYPE_CHECKING:
@@ -33,29 +35,41 @@ def own_folder(trainer: Trainer) -> Path | None:
     return folder
 
 
-def run_folder(trainer: Trainer) -> Path:
+def run_folder(trainer: Trainer, or_error: bool = False) -> Path:
     """Return the folder for a run's files. It is a broadcast: every process calls it.
 
     It is the first of these that there is: the folder that Descent made for the run; that of the first `CSVLogger` or
     `TensorBoardLogger`; `SAVE_DIR/NAME/VERSION` of the first logger, as Lightning places its checkpoints;
     `default_root_dir`. `trainer.log_dir` is only the `save_dir` of another logger, which all runs share.
+
+    Args:
+        trainer: Of the run.
+        or_error: Whether a URL, such as `s3://…`, is an error; else the next of these that is a local folder counts.
+
+    Raises:
+        UserError: The folder is a URL.
     """
-    return Path(trainer.strategy.broadcast(str(_folder_of(trainer))))
+    places = list(_places(trainer))
+    remote = [place for place in places if "://" in place]
+    if remote and ((or_error and places[0] in remote) or len(remote) == len(places)):
+        raise UserError(
+            f"the run's files would lie in {places[0]}, and Descent writes to folders of this machine only: set dirpath"
+            " of the checkpoint callback, or a local default_root_dir or save_dir, and copy the folder afterwards."
+        )
+    return Path(trainer.strategy.broadcast(next(place for place in places if place not in remote)))
 
 
-def _folder_of(trainer: Trainer) -> Path:
+def _places(trainer: Trainer) -> Iterator[str]:
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
     if own := own_folder(trainer):
-        return own
-    for logger in trainer.loggers:
-        if isinstance(logger, CSVLogger | TensorBoardLogger):
-            return Path(logger.log_dir)
-    if not trainer.loggers:
-        return Path(trainer.default_root_dir)
-    first = trainer.loggers[0]  # a number, or an identifier of its service
-    version = first.version if isinstance(first.version, str) else f"version_{first.version}"
-    return Path(first.save_dir or trainer.default_root_dir, str(first.name), version)
+        yield str(own)
+        return
+    yield from (str(log.log_dir) for log in trainer.loggers if isinstance(log, CSVLogger | TensorBoardLogger))
+    for logger in trainer.loggers[:1]:  # its version is a number, or an identifier of its service
+        version = logger.version if isinstance(logger.version, str) else f"version_{logger.version}"
+        yield f"{logger.save_dir or trainer.default_root_dir}/{logger.name}/{version}"
+    yield str(trainer.default_root_dir)
 
 
 _chosen: WeakKeyDictionary[Trainer, dict[Path, Path]] = WeakKeyDictionary()
@@ -84,4 +98,4 @@ def report_path(trainer: Trainer, folder: Path, name: str) -> Path:
 
 def _resumes_in(trainer: Trainer, folder: Path) -> bool:
     resumed = trainer.ckpt_path
-    return resumed is not None and Path(resumed).absolute().is_relative_to(folder.absolute())
+    return resumed is not None and Path(resumed).expanduser().absolute().is_relative_to(folder.absolute())

@@ -28,7 +28,8 @@ from descent.training.parser import Parser, add_run_arguments, explained_constru
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
-from foundation.files import strict_json
+from foundation.errors import UserError
+from foundation.files import local_folder, strict_json
 from foundation.hardware import effective_precision
 from foundation.processes import rank_of_process, say
 
@@ -88,6 +89,11 @@ class DescentCLI(CommandLine):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, claim a run folder, and replace a precision that the device lacks."""
         config = self.config[self.subcommand]
+        try:
+            root = local_folder("trainer.default_root_dir", config.trainer.default_root_dir or ".")
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        config.trainer.default_root_dir = str(root)
         saved = config_run(config)
         if config.get("ckpt_path") == "last" and saved is None and self.subcommand == "fit":
             saved = newest_run_of(config)
@@ -103,7 +109,7 @@ class DescentCLI(CommandLine):
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, saved)
-            self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
+            self.run = claim(root, experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
