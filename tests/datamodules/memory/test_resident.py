@@ -247,7 +247,7 @@ def test_a_dataset_that_makes_its_batches_itself() -> None:
             images, targets, rows = super().__getitems__(positions)
             return images + 1, targets, rows
 
-    own = {"training": Brighter(made_up(4))}
+    own: dict[str, ImageDataset] = {"training": Brighter(made_up(4))}
     assert Residence("auto").copy_of(own["training"], own, GPU) is None
     with pytest.raises(UserError, match="Brighter makes its batches in its own way: set it to auto or false"):
         Residence(True).copy_of(own["training"], own, CPU)
