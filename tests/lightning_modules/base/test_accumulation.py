@@ -148,7 +148,7 @@ def test_each_window_is_one_large_batch(name: str) -> None:
 
 def test_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = network
-    monkeypatch.setattr(f"{__name__}.network", lambda: nn.Sequential(*plain(), nn.Sigmoid()))
+    monkeypatch.setattr(f"{__name__}.network", lambda: nn.Sequential(plain(), nn.Sigmoid()))
     data = batches(UNEVEN, "numbers")
     for found, window in zip(fit(ProbabilityBCELoss(), data, 3), windows_of(data, 3), strict=True):
         torch.testing.assert_close(found, gradient_of(ProbabilityBCELoss(), window), rtol=1e-11, atol=1e-14)
