@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.plugins import MixedPrecision
 
-from callbacks import DurableCheckpoint, ExactResume
+from callbacks import EMA, DurableCheckpoint, ExactResume
 from callbacks.checkpointing.difference import differences, meaningful
 from tests.callbacks.resuming.resume_case import CopyEverySave, fit
 
@@ -22,7 +21,7 @@ def half_precision() -> MixedPrecision:
 
 
 def averaging() -> list[Any]:
-    return [EMAWeightAveraging(decay=0.9)]
+    return [EMA(decay=0.9)]
 
 
 CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
