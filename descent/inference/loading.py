@@ -13,6 +13,7 @@ from callbacks.checkpointing.reading import read_checkpoint
 from descent.runs.folder import Run, resolve_checkpoint, run_of
 from descent.runs.lookup import config_run
 from descent.training.build import build, parse_config
+from descent.training.processes import use_present_devices
 from descent.training.run_command import resolve_presets, with_config_of_checkpoint
 from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
@@ -71,9 +72,10 @@ def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
     path = resolve_checkpoint(str(config.ckpt_path), "best", config_run(config))
     content = read_checkpoint(path, "cpu", config.get("weights_only"))
     _set_class_names(config, content)
+    change = use_present_devices(config.trainer, words)
     _, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
-    if reason:
-        say(reason)
+    for sentence in filter(None, (change, reason)):
+        say(sentence)
     built = build(config, command="predict")
     module, data = built.module, built.data
     if not isinstance(module, SupervisedModule):

@@ -26,7 +26,7 @@ from descent.runs.summary import fit_summary, shown
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
 from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
-from descent.training.processes import as_list
+from descent.training.processes import as_list, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.files import strict_json
@@ -109,6 +109,10 @@ class DescentCLI(CommandLine):
             experiment = config.experiment or experiment_of(config, saved)
             self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
+        if self.subcommand in ("validate", "test", "predict") and (
+            change := use_present_devices(config.trainer, self.words)
+        ):
+            say(change)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
             say(reason)
