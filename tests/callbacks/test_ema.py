@@ -23,6 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 class Walk(LightningModule):
     """One weight that the training step moves by 1; a float buffer that holds it, and a count."""
 
+    copied: Tensor
+    count: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
