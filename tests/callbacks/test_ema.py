@@ -113,7 +113,8 @@ class Save(Callback):
 
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_end", "on_validation_end"])
 def test_a_resume_has_the_same_bits(tmp_path: Path, hook: str) -> None:
-    path, flags = tmp_path / "point.ckpt", {"max_epochs": 3, "val_check_interval": 5}
+    path = tmp_path / "point.ckpt"
+    flags: dict[str, Any] = {"max_epochs": 3, "val_check_interval": 5}
     whole = fit(EMA(0.9), tmp_path, extra=[Save(path, hook, 10 if hook == "on_train_batch_end" else 2)], **flags)
     saved = torch.load(path, weights_only=True)
     assert saved["current_model_state"]["weight"].item() == 10
