@@ -19,6 +19,7 @@ from foundation.compat.lightning import (
     MetricsWriter,
     ScriptLauncher,
     batch_size_settings,
+    closes_window,
     hooks_skipped,
     let_ddp_find_unused_parameters,
     process_timeout,
@@ -200,3 +201,16 @@ def test_a_module_is_still_built_without_a_trainer() -> None:
 def test_the_arguments_of_a_batch_size_finder_can_be_read() -> None:
     finder = BatchSizeFinder("binsearch", 4, 8, 16, "size", 0.5, 64)
     assert batch_size_settings(finder) == BatchSizeSettings("size", "binsearch", 4, 8, 16, 0.5, 64)
+
+
+def test_the_batch_that_closes_an_accumulation_window_is_known(tmp_path: Path) -> None:
+    closed = []
+
+    class Note(Callback):
+        def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            closed.append(closes_window(trainer))
+
+    flags: dict[str, Any] = {"limit_train_batches": 5, "limit_val_batches": 0, "max_epochs": 1}
+    trainer = Trainer(default_root_dir=tmp_path, accumulate_grad_batches=3, callbacks=[Note()], **flags, **QUIET)
+    trainer.fit(BoringModel())
+    assert closed == [False, False, True, False, True], "`_should_accumulate` of the fit loop"
