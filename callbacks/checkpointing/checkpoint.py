@@ -107,7 +107,7 @@ class DurableCheckpoint(CheckpointWithLast):
             remove_leftovers(self.folder)
         self._forget_missing()
         folder = run_folder(trainer)  # a broadcast: every process calls it
-        self.run_metadata = run_metadata(folder) if trainer.is_global_zero else {}
+        self.run_metadata = run_metadata(trainer, folder) if trainer.is_global_zero else {}
         self.ranking.keep = self.save_top_k if self.monitor is not None else 0
         if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0

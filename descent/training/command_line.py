@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
@@ -22,10 +23,11 @@ from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
+from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
 from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
-from descent.training.processes import as_list
+from descent.training.processes import as_list, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
@@ -47,6 +49,7 @@ class DescentCLI(CommandLine):
     claimed: Run | None = None
 
     def __init__(self, args: list[str]) -> None:
+        self.words = args
         try:
             super().__init__(
                 LightningModule,
@@ -94,7 +97,11 @@ class DescentCLI(CommandLine):
         except ValueError as error:
             raise UserError(str(error)) from error
         config.trainer.default_root_dir = str(root)
+        if self.subcommand == "fit":
+            check_that_it_trains(config.trainer)
         saved = config_run(config)
+        if saved is not None and self.subcommand in ("fit", "find_lr"):
+            self._forget_saved_checkpoint(config, saved)
         if config.get("ckpt_path") == "last" and saved is None and self.subcommand == "fit":
             saved = newest_run_of(config)
             if saved is None:
@@ -111,9 +118,23 @@ class DescentCLI(CommandLine):
             experiment = config.experiment or experiment_of(config, saved)
             self.run = claim(root, experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
+        if self.subcommand in ("validate", "test", "predict") and (
+            change := use_present_devices(config.trainer, self.words)
+        ):
+            say(change)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
             say(reason)
+
+    def _forget_saved_checkpoint(self, config: Namespace, saved: Run) -> None:
+        """Remove a `ckpt_path` that stands in a run's saved config: earlier versions wrote it there after a resume.
+
+        With it, a repetition of the run would only continue the run, which is usually finished.
+        """
+        typed = any(word.partition("=")[0] == "--ckpt_path" for word in self.words)
+        if config.get("ckpt_path") and not typed:
+            say(f"{saved.config} names a checkpoint, which is left out: --ckpt_path last resumes that run.")
+            config.ckpt_path = None
 
     def instantiate_classes(self) -> None:
         """Build everything; an error that a constructor raises is a mistake in the config."""
@@ -132,7 +153,8 @@ class DescentCLI(CommandLine):
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.logger)
         configured = as_list(trainer.callbacks)  # a single preset is no list
-        missing = [kind() for kind in (ExactResume, Preemption) if not any(isinstance(c, kind) for c in configured)]
+        kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
+        missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         preflight = [Preflight()] if config.preflight else []
         trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
         built: Any = super().instantiate_trainer(**kwargs)
