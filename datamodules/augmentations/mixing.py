@@ -51,9 +51,8 @@ class Mixing(RandomAugmentation):
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Mix a batch, see :meth:`~datamodules.augmentations.base.Augmentation.mix`."""
         partner = self.partners(rows, seed, epoch)
-        images, share = self.blend(
-            images, images.index_select(0, partner), self.share(rows, seed, epoch), rows, seed, epoch
-        )
+        others, share = images[partner], self.share(rows, seed, epoch)  # index_select would change the memory format
+        images, share = self.blend(images, others, share, rows, seed, epoch)
         return images, torch.lerp(targets.index_select(0, partner), targets, share.to(targets.dtype))
 
     @abstractmethod

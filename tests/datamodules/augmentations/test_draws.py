@@ -10,6 +10,7 @@ from torch import Tensor
 from datamodules import Augmentation, Chain, CropFlip, CutMix, Cutout, MixUp
 from datamodules.augmentations.draws import MOST, EpochDraws
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
+from tests.phantom_gpu import device
 
 ROWS = torch.randperm(200, generator=torch.Generator().manual_seed(2))[:50]
 Prepare = Callable[[Augmentation], Augmentation]
@@ -107,3 +108,27 @@ def test_a_run_uses_a_table() -> None:
     data = MadeUp(train=100, batch_size=10, augmentation=CropFlip(1))
     quiet_trainer(max_epochs=1).fit(Recorder(), data)
     assert data._augmentation.draws.samples == 100  # type: ignore[union-attr]
+
+
+LAUNCHES = {"crop reflect random": 7, "crop zero random": 11, "cutout": 5, "mixup": 12, "cutmix": 20}
+
+
+@pytest.mark.phantom_gpu
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_launches_of_a_batch(name: str) -> None:
+    """The first batch of an epoch makes the tables; a later one costs a handful of launches and never waits."""
+    kind, _, choice = name.partition(" ")
+    augmentation: Augmentation = {"cutout": Cutout(), "mixup": MixUp(1.0), "cutmix": CutMix(1.0)}.get(kind) or CropFlip(
+        2, *choice.split()[:1]
+    )  # type: ignore[arg-type]
+    augmentation = augmentation.for_samples(200)
+    pixels, rows, targets = images(32, 32, 3).cuda(), ROWS.cuda(), torch.rand(50, 10).cuda()
+    normal = pixels.float()
+    for _ in range(2):
+        before = device.counts()
+        augmentation(pixels, rows, 0, 0)
+        if augmentation.mixes:
+            augmentation.mix(normal, targets, rows, 0, 0)
+        asked = {kind: count - before[kind] for kind, count in device.counts().items()}
+    assert 0 < asked["launch"] <= LAUNCHES[name]
+    assert not any(asked[kind] for kind in (*device.SYNCS, *device.COPIES))
