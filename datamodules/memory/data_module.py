@@ -222,7 +222,8 @@ class ImageDataModule(LightningDataModule, ABC):
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
         if self.augmentation is not None:
             batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
-            self._augmentation = self.augmentation.over(math.inf if self.endless else run_length(self.trainer, batches))
+            known = self.augmentation.for_samples(len(dataset.images.targets))
+            self._augmentation = known.over(math.inf if self.endless else run_length(self.trainer, batches))
         return self._train_loader
 
     def val_dataloader(self) -> ImageLoader:

@@ -114,6 +114,11 @@ def _union(mistake: Mistake) -> str:
 
 def _required(mistake: Mistake) -> str:
     name, path = mistake.name, mistake.path
+    if name == "optimizer" and path.endswith(".schedulers"):
+        return (
+            f"{path}: torch's SequentialLR and ChainedScheduler take schedulers that have their optimizer already: use "
+            "lightning_modules.schedulers.Combined with the same schedulers and milestones."
+        )
     if path in ("", "model", "data"):
         return (
             f"{path or 'the config'} lacks {name}: give a config, e.g. -c configs/quickstart.yaml, or the parts, "
