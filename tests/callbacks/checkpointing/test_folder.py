@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 from callbacks import DurableCheckpoint
@@ -56,7 +56,7 @@ def test_a_run_goes_on_in_its_own_folder(tmp_path: Path) -> None:
 
 
 def test_two_callbacks_of_a_trainer_have_two_folders(tmp_path: Path) -> None:
-    def callbacks() -> list[DurableCheckpoint]:
+    def callbacks() -> list[Callback]:
         return [DurableCheckpoint(), DurableCheckpoint(monitor="train/loss")]
 
     for epochs, path in ((1, None), (2, tmp_path / "checkpoints" / "last.ckpt"), (3, "last")):
