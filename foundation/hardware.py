@@ -46,6 +46,15 @@ def _version(name: str) -> str:
         return "not installed"
 
 
+def devices_of(accelerator: str) -> int | None:
+    """Return how many devices this machine has for a trainer's `accelerator`; `None` unless it asks for GPUs."""
+    import torch
+
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = int(torch.backends.mps.is_available())
+    return {"cuda": cuda, "gpu": cuda or mps, "mps": mps}.get(accelerator)
+
+
 # What the CPU needs to multiply bf16 in hardware; without it autocast is slower than float32.
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"}
 
@@ -63,6 +72,13 @@ def cpu_has_bf16() -> bool:
     return bool(cpu_flags() & BF16_FLAGS)
 
 
+def computes_on_cpu(accelerator: Any) -> bool:
+    """Return whether a run with this `accelerator` of Lightning's trainer computes on the CPU."""
+    import torch
+
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+
+
 def effective_precision(precision: str | int | None, accelerator: str) -> tuple[str | int | None, str | None]:
     """Replace a precision that the device cannot compute in; return it and the reason in one line (`None`: unchanged).
 
@@ -73,17 +89,14 @@ def effective_precision(precision: str | int | None, accelerator: str) -> tuple[
         precision: As Lightning's trainer takes it.
         accelerator: As Lightning's trainer takes it; `"auto"` is a CPU where torch sees no accelerator.
     """
-    import torch
-
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if not on_cpu or str(precision) not in ("16-mixed", "16", "16-true"):
+    if not computes_on_cpu(accelerator) or str(precision) not in ("16-mixed", "16", "16-true"):
         return precision, None
     if cpu_has_bf16():
         return (
             "bf16-mixed",
-            f"precision: {precision} needs a GPU; this CPU has bf16 instructions: training in bf16-mixed.",
+            f"precision: {precision} needs a GPU; this CPU has bf16 instructions: using bf16-mixed.",
         )
     return "32-true", (
         f"precision: {precision} needs a GPU, and this CPU ({platform.machine()}) has no bf16 instructions: "
-        "training in 32-bit."
+        "using 32-bit."
     )

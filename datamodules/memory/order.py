@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Sized
 
 import torch
-from torch.utils.data import DistributedSampler
+from lightning.pytorch import Trainer
+from torch import Tensor
+from torch.utils.data import DistributedSampler, SequentialSampler
 
 from foundation.counter_random import mix
+from foundation.errors import UserError
 
 _TRAINING, _EVALUATION = 0, 2  # random streams: one number for each kind of choice
 
@@ -40,19 +43,48 @@ class EpochOrder(DistributedSampler[int]):
         self.num_samples = len(dataset) // num_replicas
         self.resume = resume
 
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch, _TRAINING))
+    @property
+    def shuffled_epoch(self) -> int:
+        """The epoch whose order this is."""
+        return int(self.epoch)
+
+    def positions(self) -> Tensor:
+        """Return what is left of the epoch as one tensor, int64."""
+        generator = torch.Generator().manual_seed(mix(self.seed, self.shuffled_epoch, _TRAINING))
         order = torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
         own = order[self.rank :: self.num_replicas][: self.num_samples]
         epoch, samples = self.resume
-        return iter(own[samples if epoch == self.epoch else 0 :].tolist())
+        return own[samples if epoch == self.epoch else 0 :]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.positions().tolist())
 
 
-class EvaluationOrder(DistributedSampler[int]):
+class RepeatedOrder(EpochOrder, SequentialSampler):
+    """The order of the first epoch in every epoch, for ``overfit_batches``.
+
+    The first batches of a run are a mixed sample. Lightning would replace every sampler that is no
+    ``SequentialSampler`` by one, and the first images of a folder are all of one class.
+
+    Example:
+        >>> order = RepeatedOrder(range(6), seed=1)
+        >>> first = list(order)
+        >>> order.set_epoch(1)
+        >>> first == list(order) == list(EpochOrder(range(6), seed=1))
+        True
+    """
+
+    @property
+    def shuffled_epoch(self) -> int:
+        """The first."""
+        return 0
+
+
+class EvaluationOrder(DistributedSampler[int], SequentialSampler):
     """Each sample once, on exactly one rank; nothing is repeated to make the ranks equal.
 
     The ranks may differ by one batch, so a step must not wait for the other ranks; sums are combined at the end of the
-    epoch.
+    epoch. It is a ``SequentialSampler`` because with ``overfit_batches`` Lightning replaces any other sampler.
 
     Args:
         dataset: The samples; only their number is used.
@@ -71,9 +103,49 @@ class EvaluationOrder(DistributedSampler[int]):
         self.shuffled = shuffled
         self.num_samples = len(range(rank, len(dataset), num_replicas))
 
-    def __iter__(self) -> Iterator[int]:
+    def positions(self) -> Tensor:
+        """Return all positions of this rank as one tensor, int64."""
         count = len(self.dataset)  # type: ignore[arg-type]
         if not self.shuffled:
-            return iter(range(self.rank, count, self.num_replicas))
+            return torch.arange(self.rank, count, self.num_replicas)
         order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(0, _EVALUATION)))
-        return iter(order[self.rank :: self.num_replicas].tolist())
+        return order[self.rank :: self.num_replicas]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.positions().tolist())
+
+
+def training_order(
+    dataset: Sized, seed: int, world: tuple[int, int], resume: tuple[int, int], trainer: Trainer | None
+) -> EpochOrder:
+    """Return the order of the training set: a new one in each epoch, with the trainer's ``overfit_batches`` always one.
+
+    Args:
+        dataset: The samples; only their number is used.
+        seed: See :class:`EpochOrder`.
+        world: Number of processes, and the rank of this one.
+        resume: See :class:`EpochOrder`.
+        trainer: The trainer, if there is one.
+    """
+    repeated = trainer is not None and getattr(trainer, "overfit_batches", 0) > 0
+    return (RepeatedOrder if repeated else EpochOrder)(dataset, seed, *world, resume)
+
+
+def evaluation_order(dataset: Sized, name: str, world: tuple[int, int], shuffled: bool) -> EvaluationOrder:
+    """Return the order of an evaluation set.
+
+    Args:
+        dataset: The samples; only their number is used.
+        name: Of the set, for the message.
+        world: Number of processes, and the rank of this one.
+        shuffled: See :class:`EvaluationOrder`.
+
+    Raises:
+        UserError: If a process would have no sample.
+    """
+    processes, rank = world
+    if len(dataset) < processes:
+        raise UserError(
+            f"{len(dataset)} {name} images cannot be divided among {processes} processes: use fewer devices."
+        )
+    return EvaluationOrder(dataset, processes, rank, shuffled)
