@@ -14,14 +14,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
-from callbacks.checkpointing.ranking import (
-    Ranking,
-    check_is_logged,
-    is_validation_metric,
-    mode_by_module,
-    mode_by_name,
-    sign_of,
-)
+from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric, mode_by_module, mode_by_name
 from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS
 from callbacks.checkpointing.timing import SaveTiming
 from foundation.compat.lightning import CheckpointWithLast
@@ -101,7 +94,7 @@ class DurableCheckpoint(CheckpointWithLast):
         if stage == "fit":
             if self.monitor is not None and self.save_top_k != 0:  # before the scores are restored, by a key with mode
                 self.mode = mode_by_module(self.monitor, self.configured_mode, pl_module)
-                self.ranking.sign = sign_of(self.mode)
+                self.ranking.set_mode(self.mode)
             before, self.has_folder = self.folder, False
             self._set_folder(trainer, self._place(trainer).choose(trainer))
             if self.folder != before:  # another run

@@ -63,11 +63,6 @@ def mode_by_module(monitor: str, mode: Direction | None, module: nn.Module) -> D
     return direction_for(WHO, monitor, mode, directions_of(module), KEY_OF_MODE)
 
 
-def sign_of(mode: str) -> float:
-    """Return the factor that turns a score into a cost."""
-    return 1.0 if mode == "min" else -1.0
-
-
 class Ranking:
     """Keep the names with the best scores.
 
@@ -84,9 +79,13 @@ class Ranking:
     """
 
     def __init__(self, mode: str, keep: int) -> None:
-        self.sign = sign_of(mode)
+        self.set_mode(mode)
         self.keep = keep
         self.scores: dict[str, float] = {}
+
+    def set_mode(self, mode: str) -> None:
+        """Rank by another mode from now on."""
+        self.sign = 1.0 if mode == "min" else -1.0
 
     def admits(self, score: float) -> bool:
         """Return whether a score is good enough; an equal one does not replace an older one, and NaN is the worst."""
