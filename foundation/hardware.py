@@ -46,6 +46,15 @@ def _version(name: str) -> str:
         return "not installed"
 
 
+def devices_of(accelerator: str) -> int | None:
+    """Return how many devices this machine has for a trainer's `accelerator`; `None` unless it asks for GPUs."""
+    import torch
+
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    mps = int(torch.backends.mps.is_available())
+    return {"cuda": cuda, "gpu": cuda or mps, "mps": mps}.get(accelerator)
+
+
 # What the CPU needs to multiply bf16 in hardware; without it autocast is slower than float32.
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"}
 
@@ -81,9 +90,9 @@ def effective_precision(precision: str | int | None, accelerator: str) -> tuple[
     if cpu_has_bf16():
         return (
             "bf16-mixed",
-            f"precision: {precision} needs a GPU; this CPU has bf16 instructions: training in bf16-mixed.",
+            f"precision: {precision} needs a GPU; this CPU has bf16 instructions: using bf16-mixed.",
         )
     return "32-true", (
         f"precision: {precision} needs a GPU, and this CPU ({platform.machine()}) has no bf16 instructions: "
-        "training in 32-bit."
+        "using 32-bit."
     )

@@ -44,14 +44,15 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Restore a state that `random_state` returned."""
+    """Restore a state that `random_state` returned; that of a device that is missing here is left out."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(state["numpy"])  # noqa: NPY002
     torch.set_rng_state(state["torch"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state_all(state["cuda"])
-    if "mps" in state:
+    if torch.cuda.is_available():
+        for device, own in zip(range(torch.cuda.device_count()), state.get("cuda", ()), strict=False):
+            torch.cuda.set_rng_state(own, device)
+    if "mps" in state and torch.backends.mps.is_available():
         torch.mps.set_rng_state(state["mps"])
 
 

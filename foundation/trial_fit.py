@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.plugins import MixedPrecision, Precision
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
 
 from foundation.errors import UserError
@@ -79,13 +80,24 @@ def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
         "strategy": SingleDeviceStrategy(
             device=trainer.strategy.root_device,
             accelerator=type(trainer.accelerator)(),
-            precision_plugin=copy.deepcopy(trainer.precision_plugin),  # so that the scaler keeps its state
+            precision_plugin=_copied_precision(trainer.precision_plugin),  # so that the scaler keeps its state
         ),
         "gradient_clip_val": trainer.gradient_clip_val,
         "gradient_clip_algorithm": trainer.gradient_clip_algorithm,
         "accumulate_grad_batches": trainer.accumulate_grad_batches,
         "limit_train_batches": trainer.limit_train_batches,
     }
+
+
+def _copied_precision(plugin: Precision) -> Precision:
+    """Copy a precision plugin; a scaler refuses to be copied within a step, but gives its state at any time."""
+    scaler = getattr(plugin, "scaler", None)
+    if not isinstance(plugin, MixedPrecision) or scaler is None:
+        return copy.deepcopy(plugin)
+    copied = copy.copy(plugin)
+    copied.scaler = torch.amp.GradScaler(plugin.device)
+    copied.scaler.load_state_dict(scaler.state_dict())
+    return copied
 
 
 def _copied_module(module: LightningModule, logged: bool) -> LightningModule:

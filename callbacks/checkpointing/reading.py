@@ -46,7 +46,8 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
 
     Args:
         path: Of the file.
-        map_location: As in ``torch.load``.
+        map_location: As in ``torch.load``, but None is the CPU: a checkpoint of a GPU can be read without one, and
+            the processes of a run do not all read into the first GPU.
         weights_only: None means True. Use False only for a file whose origin you trust.
 
     Raises:
@@ -72,7 +73,7 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
 def _loaded(file: BinaryIO, path: Path, map_location: Any, weights_only: bool) -> Any:
     file.seek(0)
     try:
-        return torch.load(file, map_location=map_location, weights_only=weights_only)
+        return torch.load(file, map_location=map_location or "cpu", weights_only=weights_only)
     except pickle.UnpicklingError as error:
         raise UserError(_refusal(path, str(error))) from error
     except (RuntimeError, EOFError, KeyError, ValueError) as error:

@@ -56,6 +56,10 @@ class Diagnostics(Callback):
 
     # -- sampling ------------------------------------------------------------------------------------------------------
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Move what a checkpoint held to the device; while it was loaded, the module was not there yet."""
+        self._active = {name: active.to(pl_module.device) for name, active in self._active.items()}
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Register hooks on the layers if this batch belongs to a sampled step."""
         if self._hooks or (trainer.global_step + 1) % self.every_n_steps:
@@ -155,7 +159,7 @@ class Diagnostics(Callback):
         """Restore the samples."""
         state = checkpoint.get("diagnostics", {"rows": [], "active": {}})
         self.rows = [tuple(row) for row in state["rows"]]
-        self._active = {name: active.to(pl_module.device) for name, active in state["active"].items()}
+        self._active = dict(state["active"])
 
 
 def own_parameters(module: LightningModule) -> dict[str, list[nn.Parameter]]:

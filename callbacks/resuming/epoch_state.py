@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -41,13 +42,17 @@ def metric_states(module: LightningModule, trainer: Trainer) -> dict[str, Any]:
 
 
 def restore_metrics(module: LightningModule, saved: dict[str, Any]) -> None:
-    """Restore the metrics from `metric_states`."""
+    """Restore the metrics from `metric_states`, each on its own device."""
     for name, metric in metrics_in(module):
         if name in saved:
             for key, value in saved[name]["state"].items():
-                setattr(metric, key, value)
+                setattr(metric, key, _moved(value, metric.device))
             set_update_count(metric, saved[name]["updates"])
 
 
 def _copy(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else [_copy(item) for item in value]
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else [_moved(item, device) for item in value]

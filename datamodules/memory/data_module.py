@@ -12,9 +12,10 @@ from torch import Tensor
 from datamodules.augmentations.base import Augmentation
 from datamodules.augmentations.mixing import soft_targets
 from datamodules.memory.images import Batch, ImageDataset, Images, require_open
-from datamodules.memory.loading import ImageLoader, image_loader, run_length
+from datamodules.memory.loading import ImageLoader, check_batch_size, image_loader, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, checked, pixel_statistics
-from datamodules.memory.order import EpochOrder, EvaluationOrder
+from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order
+from datamodules.memory.resident import Residence, ResidentLoader, Setting, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
 from foundation.argument_checks import require_between, require_fraction
@@ -59,6 +60,9 @@ class ImageDataModule(LightningDataModule, ABC):
         channels_last: Memory format of the batches.
         mean: Mean of each channel, in [0, 1]. Default: the checkpoint's, else that of the data.
         std: Standard deviation of each channel, > 0, given together with ``mean``.
+        device_resident: Keep the data on the device, where batches are gathered without the host: ``auto`` on a CUDA
+            device, if they take at most a quarter of its free memory; ``true`` on any device; ``false`` never. The
+            batches are the same.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -101,8 +105,10 @@ class ImageDataModule(LightningDataModule, ABC):
         channels_last: bool = True,
         mean: list[float] | None = None,
         std: list[float] | None = None,
+        device_resident: Setting = "auto",
     ) -> None:
         super().__init__()
+        self._residence = Residence(device_resident)
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             require_between(name, size, 1)
         for name, number in (("num_workers", num_workers), ("seed", seed or 0), ("split_seed", split_seed)):
@@ -208,12 +214,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """Load batches in a new order in each epoch, from the position of a resumed checkpoint on."""
         dataset, (processes, rank), position = require_open(self.train_set, "fit"), self._world(), self._run.position
         available = len(dataset) // processes
-        if self.batch_size > available:
-            each = f" for each of {processes} processes" if processes > 1 else ""
-            raise UserError(
-                f"batch_size {self.batch_size} is larger than the training data, {available} images{each}: "
-                f"set it to at most {available}."
-            )
+        check_batch_size(self.batch_size, available, processes)
         if mismatch := position.mismatch(self.batch_size, processes):
             rank_zero_warn(mismatch)
         resume = position.epoch, position.samples(self.batch_size, processes)
@@ -237,17 +238,17 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._evaluation_loader(require_open(self.test_set, "test"), "test", shuffled=False)
 
     def _evaluation_loader(self, dataset: ImageDataset, name: str, shuffled: bool) -> ImageLoader:
-        processes, rank = self._world()
-        if len(dataset) < processes:
-            raise UserError(
-                f"{len(dataset)} {name} images cannot be divided among {processes} processes: use fewer devices."
-            )
-        return self._loader(dataset, EvaluationOrder(dataset, processes, rank, shuffled), self.eval_batch_size)
+        return self._loader(dataset, evaluation_order(dataset, name, self._world(), shuffled), self.eval_batch_size)
 
     def _loader(
         self, dataset: ImageDataset, order: EpochOrder | EvaluationOrder, batch_size: int, drop_last: bool = False
     ) -> ImageLoader:
-        on_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        device = None if self.trainer is None else self.trainer.strategy.root_device
+        sets = sets_in_use(dataset, self.trainer, training=self.train_set, validation=self.val_set, test=self.test_set)
+        resident = self._residence.copy_of(dataset, sets, device, self.num_workers)
+        if resident is not None:
+            return image_loader(resident, order, batch_size, drop_last=drop_last, kind=ResidentLoader)
+        on_cuda = device is not None and device.type == "cuda"
         return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
 
     def _world(self) -> tuple[int, int]:

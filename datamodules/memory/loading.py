@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 
 from datamodules.memory.images import Batch, ImageDataset
 from foundation.compat.lightning_messages import FEW_WORKERS
+from foundation.errors import UserError
 
 
 class ImageLoader(DataLoader[Batch]):
@@ -40,6 +41,7 @@ def image_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
     drop_last: bool = False,
+    kind: type[ImageLoader] = ImageLoader,
 ) -> ImageLoader:
     """Build a loader of ``dataset`` in the order of ``sampler``.
 
@@ -50,10 +52,11 @@ def image_loader(
         num_workers: Processes that fetch batches, ≥ 0; 0 is fastest for small images. The batches do not depend on it.
         pin_memory: Copy batches to pinned memory, from which a CUDA device fetches them asynchronously.
         drop_last: Leave out an incomplete last batch.
+        kind: Class of the loader.
     """
     if num_workers < 2:  # Lightning recommends more; it cannot know that a batch is one copy within memory
         warnings.filterwarnings("ignore", message=FEW_WORKERS)
-    return ImageLoader(
+    return kind(
         dataset,
         batch_size=batch_size,
         sampler=sampler,
@@ -80,3 +83,13 @@ def run_length(trainer: Trainer | None, batches: int) -> float | None:
     if trainer.max_steps != -1:
         limits.append(trainer.max_steps * trainer.accumulate_grad_batches / batches)
     return min(limits, default=None)
+
+
+def check_batch_size(batch_size: int, samples: int, processes: int) -> None:
+    """Raise UserError if a process has fewer training samples than a batch."""
+    if batch_size > samples:
+        each = f" for each of {processes} processes" if processes > 1 else ""
+        raise UserError(
+            f"batch_size {batch_size} is larger than the training data, {samples} images{each}: "
+            f"set it to at most {samples}."
+        )

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sized
 
 import torch
+from torch import Tensor
 from torch.utils.data import DistributedSampler
 
 from foundation.counter_random import mix
+from foundation.errors import UserError
 
 _TRAINING, _EVALUATION = 0, 2  # random streams: one number for each kind of choice
 
@@ -40,12 +42,16 @@ class EpochOrder(DistributedSampler[int]):
         self.num_samples = len(dataset) // num_replicas
         self.resume = resume
 
-    def __iter__(self) -> Iterator[int]:
+    def positions(self) -> Tensor:
+        """Return what is left of the epoch as one tensor, int64."""
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch, _TRAINING))
         order = torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
         own = order[self.rank :: self.num_replicas][: self.num_samples]
         epoch, samples = self.resume
-        return iter(own[samples if epoch == self.epoch else 0 :].tolist())
+        return own[samples if epoch == self.epoch else 0 :]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.positions().tolist())
 
 
 class EvaluationOrder(DistributedSampler[int]):
@@ -71,9 +77,33 @@ class EvaluationOrder(DistributedSampler[int]):
         self.shuffled = shuffled
         self.num_samples = len(range(rank, len(dataset), num_replicas))
 
-    def __iter__(self) -> Iterator[int]:
+    def positions(self) -> Tensor:
+        """Return all positions of this rank as one tensor, int64."""
         count = len(self.dataset)  # type: ignore[arg-type]
         if not self.shuffled:
-            return iter(range(self.rank, count, self.num_replicas))
+            return torch.arange(self.rank, count, self.num_replicas)
         order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(0, _EVALUATION)))
-        return iter(order[self.rank :: self.num_replicas].tolist())
+        return order[self.rank :: self.num_replicas]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.positions().tolist())
+
+
+def evaluation_order(dataset: Sized, name: str, world: tuple[int, int], shuffled: bool) -> EvaluationOrder:
+    """Return the order of an evaluation set.
+
+    Args:
+        dataset: The samples; only their number is used.
+        name: Of the set, for the message.
+        world: Number of processes, and the rank of this one.
+        shuffled: See :class:`EvaluationOrder`.
+
+    Raises:
+        UserError: If a process would have no sample.
+    """
+    processes, rank = world
+    if len(dataset) < processes:
+        raise UserError(
+            f"{len(dataset)} {name} images cannot be divided among {processes} processes: use fewer devices."
+        )
+    return EvaluationOrder(dataset, processes, rank, shuffled)

@@ -44,6 +44,8 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     """
     from callbacks.non_finite.replay import read_black_box, replay
     from descent.training.build import build, parse_config
+    from foundation.hardware import effective_precision
+    from foundation.processes import say
 
     content = read_black_box(path)
     if content["config"] is None:
@@ -51,5 +53,10 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
             f"{path} has no config, because the module was created in Python: use "
             "callbacks.non_finite.replay.replay(path, module)."
         )
-    built = build(parse_config(["--config", content["config"]], "fit"), command="fit")
-    return replay(path, built.module, accelerator=accelerator), content["fault"]
+    precision, reason = effective_precision(content["precision"], accelerator)
+    if reason:
+        say(reason)
+    options = {"accelerator": accelerator, "precision": precision}
+    here = options | {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # the run's may not exist on this machine
+    built = build(parse_config(["--config", content["config"]], "fit"), command="fit", trainer_options=here)
+    return replay(path, built.module, **options), content["fault"]

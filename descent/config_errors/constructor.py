@@ -41,6 +41,11 @@ def _explained(error: Exception, config: Namespace | None) -> str:
     path = _path_of(config.as_dict(), kind, "") if config is not None and kind is not None else None
     start = f"{path}: " if path and path not in ("model", "data") else ""
     text = " ".join(str(cause).split())
+    if _raised_by_jsonargparse(cause):  # a class path whose object is of another kind than its key needs
+        values = [line.strip() for line in str(cause).splitlines() if "Given value" in line]
+        text = (
+            f"the config builds an object of another kind than is needed. {shorten(values[-1], 200) if values else ''}"
+        )
     if isinstance(cause, EXPLAINS_ITSELF) and text:
         return start + text
     named = f"{kind.__module__}.{kind.__qualname__} " if kind is not None else ""

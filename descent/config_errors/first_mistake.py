@@ -79,8 +79,7 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
         return f"unknown key {path}.{_suggestion(path, tree)}{given.suffix}"
     values = Values(tree, links)
     for path, argument in arguments.items():
-        given = tree.values.get(path)
-        if given is not None and (line := values.mistake(path, given, argument)):
+        if path in tree.values and (line := values.mistake(path, tree.values[path], argument)):
             return line
     return next((needs_parts(path, missing) for path in ("model", "data") if (missing := values.missing(path))), "")
 
@@ -97,7 +96,10 @@ def _add_option(option: str, text: str | None, tree: Tree) -> str:
     if option.endswith("+") and (before := tree.values.get(name)) is not None and not fits(given, list):
         items = before.value if isinstance(before.value, list) else [before]
         given = Given([*items, given])
-    tree.set(name, given)
+    try:
+        tree.set(name, given)
+    except UserError as error:  # a file that it names
+        return f"{name}: {error}"
     return ""
 
 

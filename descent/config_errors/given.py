@@ -69,15 +69,26 @@ def read_config(text: str) -> Given:
     return _from_node(root, name, path.parent if path is not None else Path.cwd(), ())
 
 
-def check_files(words: Sequence[str]) -> None:
+def check_files(words: Sequence[str], groups: set[str]) -> None:
     """Read the config files of a command line.
+
+    Args:
+        words: The command line.
+        groups: Keys such as `trainer`, which hold further keys.
 
     Raises:
         UserError: See `read_config`.
     """
     for option, text in options(words):
-        if option in CONFIG_OPTIONS and text is not None and not isinstance((given := read_config(text)).value, dict):
-            raise UserError(f"{given.place} is no mapping: a config holds keys such as trainer, model and data.")
+        if option in CONFIG_OPTIONS and text is not None:
+            given = read_config(text)
+            if not isinstance(given.value, dict):
+                raise UserError(f"{given.place} is no mapping: a config holds keys such as trainer, model and data.")
+            for key in groups & given.value.keys():
+                group = given.value[key]
+                if not isinstance(group.value, dict) and not str(group.value).endswith(presets.SUFFIXES):
+                    found = shorten(group.plain)
+                    raise UserError(f"{key} must hold keys, got {found}: give it keys or remove it.{group.suffix}")
 
 
 def shown(path: Path) -> str:
@@ -120,7 +131,7 @@ def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...])
         return Given(items, place)
     if isinstance(node, yaml.SequenceNode):
         return Given([_from_node(item, name, folder, above) for item in node.value], place)
-    value = node.value if node.style else get_loader("yaml")(node.value)
+    value = node.value if getattr(node, "style", None) else get_loader("yaml")(node.value)
     return Given(str(folder / value) if _is_preset(value, folder) else value, place)
 
 

@@ -38,6 +38,11 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
         return None, f"{path} is no class."
     if bases and inspect.isclass(target) and not issubclass(target, bases):
         return None, f"{path} is not a subclass of {' or '.join(base.__name__ for base in bases)}."
+    if (bases and inspect.isfunction(target)) or inspect.isbuiltin(target):
+        made = getattr(target, "__annotations__", {}).get("return")
+        if not (inspect.isclass(made) and issubclass(made, bases)):
+            kind = " or ".join(base.__name__ for base in bases)
+            return None, f"{path} is a function that is not annotated to return a {kind}."
     return target, ""
 
 
@@ -72,7 +77,7 @@ def raised(error: BaseException) -> str:
 
 def subclasses(base: type) -> list[type]:
     """Return every imported subclass of a class, also indirect ones."""
-    found = list(type.__subclasses__(base))
+    found: list[type] = list(type.__subclasses__(base))
     for each in found:
         found += [inner for inner in type.__subclasses__(each) if inner not in found]
     return found

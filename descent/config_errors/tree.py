@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from descent.config_errors.given import Given, read_config, shorten
+from descent.config_errors.given import Given, read_config
 from descent.config_errors.named_class import arguments_of, find_class
 from descent.config_errors.types import classes_of
 from descent.presets import SUFFIXES
 from foundation.compat.signatures import Argument
-from foundation.errors import UserError
 
 DEFAULT_CLASSES = {"model": "lightning_modules.ImageClassifier"}
 RESERVED = ("class_path", "init_args", "dict_kwargs")
@@ -42,8 +41,6 @@ class Tree:
                 self.set(path, given)
             elif self._is_group(path):
                 content = self._opened(given)
-                if not isinstance(content.value, dict):
-                    raise UserError(f"{path} holds {shorten(content.plain)}: give it keys or remove it.{given.suffix}")
                 self.merge(content, f"{path}.")
             elif self.argument_of(path):
                 self.set(path, given)

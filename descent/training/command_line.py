@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
@@ -26,7 +27,7 @@ from descent.runs.summary import fit_summary, shown
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
 from descent.training.parser import Parser, add_run_arguments
-from descent.training.processes import as_list
+from descent.training.processes import as_list, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.files import strict_json
@@ -47,6 +48,7 @@ class DescentCLI(CommandLine):
     claimed: Run | None = None
 
     def __init__(self, args: list[str]) -> None:
+        self.words = args
         try:
             super().__init__(
                 LightningModule,
@@ -90,6 +92,8 @@ class DescentCLI(CommandLine):
         """Find the checkpoint, claim a run folder, and replace a precision that the device lacks."""
         config = self.config[self.subcommand]
         saved = config_run(config)
+        if saved is not None and self.subcommand in ("fit", "find_lr"):
+            self._forget_saved_checkpoint(config, saved)
         if config.get("ckpt_path") == "last" and saved is None and self.subcommand == "fit":
             saved = newest_run_of(config)
             if saved is None:
@@ -106,9 +110,23 @@ class DescentCLI(CommandLine):
             experiment = config.experiment or experiment_of(config, saved)
             self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
+        if self.subcommand in ("validate", "test", "predict") and (
+            change := use_present_devices(config.trainer, self.words)
+        ):
+            say(change)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
             say(reason)
+
+    def _forget_saved_checkpoint(self, config: Namespace, saved: Run) -> None:
+        """Remove a `ckpt_path` that stands in a run's saved config: earlier versions wrote it there after a resume.
+
+        With it, a repetition of the run would only continue the run, which is usually finished.
+        """
+        typed = any(word.partition("=")[0] == "--ckpt_path" for word in self.words)
+        if config.get("ckpt_path") and not typed:
+            say(f"{saved.config} names a checkpoint, which is left out: --ckpt_path last resumes that run.")
+            config.ckpt_path = None
 
     def instantiate_classes(self) -> None:
         """Build everything; an error that a constructor raises is a mistake in the config."""

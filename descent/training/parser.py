@@ -37,11 +37,11 @@ class Parser(LightningArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
-    def parse_args(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
+    def parse_args(self, args: Any = None, *rest: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Parse a command line, and keep its words for the message about a mistake in them."""
         self.words = list(sys.argv[1:] if args is None else args)
         try:
-            check_files(self.words)
+            check_files(self.words, {"trainer", "checkpoint"})
             return super().parse_args(args, *rest, **kwargs)
         except (UserError, ArgumentError):
             raise

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
 from callbacks.distributed.rank_guard import RankGuard
@@ -13,7 +14,7 @@ from descent.training.connection_errors import timeout_seconds
 from descent.training.launcher import WatchedLauncher
 from foundation.compat.lightning import replace_script_launcher, set_process_timeout, shard_over_all_processes
 from foundation.errors import UserError
-from foundation.hardware import usable_cores
+from foundation.hardware import devices_of, usable_cores
 from foundation.processes import launched_by_torchrun
 
 
@@ -58,6 +59,35 @@ def count_of(devices: Any) -> int | None:
     if isinstance(devices, int):
         return None if devices == -1 else devices
     return len(devices) if isinstance(devices, Sequence) else None
+
+
+def use_present_devices(trainer: Namespace, words: Sequence[str]) -> str | None:
+    """Let a command that only uses a trained network run here, whatever devices the run had; say what was changed.
+
+    The config of a run names the devices of the machine that trained it. Without a GPU the command runs on the CPU, and
+    with fewer GPUs on those that exist.
+
+    Args:
+        trainer: The part `trainer` of the config; it is changed.
+        words: The words of the command line; what is typed there stays.
+
+    Returns:
+        A sentence, or `None` if nothing was changed.
+    """
+    name, present = trainer.accelerator, devices_of(str(trainer.accelerator))
+    typed = {word.partition("=")[0] for word in words}
+    if present is None or "--trainer.accelerator" in typed:
+        return None
+    if present == 0:
+        trainer.update(Namespace(accelerator="cpu", devices=1, num_nodes=1, strategy="auto"))
+        return f"trainer.accelerator: the config asks for {name}, and this machine has no GPU: running on the CPU."
+    devices = trainer.devices
+    indices = [int(i) for i in devices.split(",") if i] if isinstance(devices, str) and "," in devices else devices
+    highest = max(indices) + 1 if isinstance(indices, Sequence) and not isinstance(indices, str) else 0
+    if "--trainer.devices" in typed or max(count_of(devices) or 0, highest) <= present:
+        return None
+    trainer.devices = min(count_of(devices) or 1, present)
+    return f"trainer.devices: the config asks for {devices}, and this machine has {present}: using {trainer.devices}."
 
 
 def prepare_processes(trainer: Trainer) -> None:

@@ -1,6 +1,7 @@
 """Run a training command, and turn a user's mistake into one line and exit code 2."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from descent import presets
@@ -9,6 +10,7 @@ from descent.training.command_line import DescentCLI
 from descent.training.connection_errors import explain_loss
 from descent.training.mistakes import fail, is_mistake, mistakes_in_one_line
 from foundation.compat.lightning_messages import quiet
+from foundation.errors import UserError
 from foundation.processes import process_name
 
 
@@ -39,20 +41,40 @@ def resolve_presets(words: list[str]) -> list[str]:
         key, equals, value = word.partition("=")
         return f"{key}={presets.resolve(value)}" if word.startswith("-") and equals else presets.resolve(word)
 
-    return [resolved(word) for word in words]
+    found: list[str] = []
+    for word, before in zip(words, ["", *words], strict=False):
+        try:
+            found.append(resolved(word))
+        except presets.PresetNotFoundError as error:
+            key = (word.partition("=")[0] if word.startswith("-") else before).lstrip("-")
+            named = "" if key in ("", "c", "config") else f"{key}: "
+            raise UserError(f"{named}{error}") from error
+    return found
 
 
 def with_config_of_checkpoint(words: list[str]) -> list[str]:
-    """Without `-c`, put the config of the checkpoint's run first, so that what is typed overrides it."""
+    """Without `-c`, put the config of the checkpoint's run first, so that what is typed overrides it.
+
+    It is the file in the run's folder, else the text in the checkpoint. Words without either are returned unchanged.
+    """
     if any(word in ("-c", "--config") or word.startswith("--config=") for word in words):
         return words
     path = _value_of("--ckpt_path", words)
     if path is None or path in ("best", "last"):
         return words
-    run = run_of(resolve_checkpoint(path, "last", None))
-    if run is None:
-        return words
-    return [words[0], "--config", str(run.config), *words[1:]]
+    checkpoint = resolve_checkpoint(path, "last", None)
+    run = run_of(checkpoint)
+    config = config_in(checkpoint) if run is None else str(run.config)
+    return words if config is None else [words[0], "--config", config, *words[1:]]
+
+
+def config_in(checkpoint: Path) -> str | None:
+    """Return the text of the config that a checkpoint holds, or None."""
+    from callbacks.checkpointing.metadata import KEY
+    from callbacks.checkpointing.reading import read_checkpoint
+
+    text = (read_checkpoint(checkpoint).get(KEY) or {}).get("config")
+    return text or None
 
 
 def _value_of(option: str, words: list[str]) -> str | None:

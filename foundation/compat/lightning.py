@@ -93,6 +93,17 @@ def replace_script_launcher(strategy: Strategy, kind: type[ScriptLauncher]) -> N
         strategy._launcher = kind(strategy.cluster_environment, strategy.num_processes, strategy.num_nodes)  # type: ignore[attr-defined]
 
 
+# -- gradient accumulation ---------------------------------------------------------------------------------------------
+
+
+def closes_window(trainer: Trainer) -> bool:
+    """Return whether the current batch of training ends an accumulation window, so that the optimizer steps after it.
+
+    Lightning asks this private method itself. `trainer.is_last_batch` is public, but set only where the loader ends.
+    """
+    return not trainer.fit_loop._should_accumulate()
+
+
 # -- hooks of callbacks ------------------------------------------------------------------------------------------------
 
 

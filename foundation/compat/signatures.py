@@ -8,7 +8,7 @@ import argparse
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from jsonargparse import ArgumentParser
 from jsonargparse._link_arguments import get_link_actions
@@ -54,6 +54,9 @@ def parser_arguments(parser: argparse.ArgumentParser) -> dict[str, Argument]:
     }
 
 
-def linked_arguments(parser: ArgumentParser) -> set[str]:
+def linked_arguments(parser: argparse.ArgumentParser) -> set[str]:
     """Return the names, without `init_args`, of arguments that links fill in when the objects are built."""
-    return {link.target[0].replace(".init_args", "") for link in get_link_actions(parser, "instantiate")}
+    return {
+        link.target[0].replace(".init_args", "")
+        for link in get_link_actions(cast(ArgumentParser, parser), "instantiate")
+    }

@@ -32,9 +32,12 @@ def norms_of(tensors: list[Tensor]) -> list[Tensor]:
     return list(torch._foreach_norm(tensors))
 
 
-def multiply_in_place(tensors: list[Tensor], factor: Tensor) -> None:
-    """Multiply every tensor by a factor `()`; all of one device and dtype. See `norms_of` for the public way's cost."""
-    torch._foreach_mul_(tensors, factor)
+def multiply_in_place(tensors: list[Tensor], factor: Tensor | float) -> None:
+    """Multiply every tensor by a number or a tensor `()`; all of one device and dtype.
+
+    See `norms_of` for the public way's cost.
+    """
+    torch._foreach_mul_(tensors, factor)  # type: ignore[call-overload]
 
 
 # -- modules -----------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ class EpochMeans:
     def __init__(self) -> None:
         self.count = 0
         self.sums: dict[str, Tensor] = {}
+        self._loaded = False  # whether the sums come from a checkpoint, which is read into the host's memory
 
     def update(self, count: int, **means: Tensor) -> None:
         """Add a batch.
@@ -43,10 +44,13 @@ class EpochMeans:
         if count == 0:
             return
         self.count += count
+        if self._loaded and means:
+            device = next(iter(means.values())).device
+            self.sums = {name: total.to(sum_dtype(device)).to(device) for name, total in self.sums.items()}
+            self._loaded = False
         for name, mean in means.items():
             if name not in self.sums:
-                dtype = torch.float32 if mean.device.type == "mps" else torch.float64
-                self.sums[name] = torch.zeros((), dtype=dtype, device=mean.device)
+                self.sums[name] = torch.zeros((), dtype=sum_dtype(mean.device), device=mean.device)
             self.sums[name].add_(mean.detach(), alpha=count)
 
     def compute(self, reduce: Reduce | None = None) -> dict[str, Tensor]:
@@ -64,6 +68,7 @@ class EpochMeans:
         """Forget all batches."""
         self.count = 0
         self.sums = {}
+        self._loaded = False
 
     def state_dict(self, reduce: Reduce | None = None) -> dict[str, Any]:
         """Return what a checkpoint needs to resume in the middle of an epoch.
@@ -78,12 +83,18 @@ class EpochMeans:
         return {"count": int(count), "sums": dict(zip(sorted(self.sums), sums, strict=True))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state of `state_dict`."""
+        """Restore a state of `state_dict`, on any device: the next batch moves it to its own."""
         self.count = state["count"]
         self.sums = {name: value.clone() for name, value in state["sums"].items()}
+        self._loaded = True
 
     def _stacked(self, reduce: Reduce | None) -> Tensor:
         """Return the sums in the order of their names, then the number of samples, over all processes."""
         sums = [self.sums[name] for name in sorted(self.sums)]
-        stacked = torch.stack([*sums, sums[0].new_tensor(float(self.count))])
+        stacked = torch.stack([*sums, sums[0].new_full((), float(self.count))])
         return stacked if reduce is None else reduce(stacked)
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """Return the dtype that sums are kept in on a device: float64, or float32 where there is no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64

@@ -13,6 +13,7 @@ from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from foundation.factories import class_of
 from foundation.loggers import is_logging_step
+from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
@@ -72,6 +73,7 @@ class SupervisedModule(EpochModule):
         self.scheduler = scheduler
         self.channels_last = channels_last
         self.parameter_groups = parameter_groups
+        self.accumulation = AccumulationWindow()
         self._steps_taken: int | None = None
         self._flat_shards: tuple[Any] | None = None  # in a tuple: a module in an attribute would be a child
 
@@ -81,6 +83,7 @@ class SupervisedModule(EpochModule):
         """Return the loss of a batch, shape `()`; a task converts its targets here if the loss needs another form."""
         if len(output) == 0:
             return output.float().sum()  # 0 with a gradient; torch's own losses give NaN
+        self.accumulation.weigh(self.loss, output, target)
         loss: Tensor = self.loss(output, target)
         return loss
 
@@ -126,6 +129,7 @@ class SupervisedModule(EpochModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch; add it to the epoch's mean, and log it every `log_every_n_steps`."""
         inputs, target = batch
+        self.accumulation.begin_batch(self.trainer, batch_idx, len(inputs))
         output = self(inputs)
         loss = self.criterion(output, target)
         self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
@@ -150,6 +154,7 @@ class SupervisedModule(EpochModule):
     def on_train_start(self) -> None:
         """Check what a plateau schedule monitors; find out whether FSDP has sharded the weights."""
         super().on_train_start()
+        self.accumulation.forget_open_window(self.trainer.optimizers)
         root = flat_shards_of(self)
         self._flat_shards = None if root is None else (root,)
 
@@ -185,6 +190,11 @@ class SupervisedModule(EpochModule):
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": cast(LRSchedulerConfigType, schedule)}
 
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute the gradients of a batch; see `AccumulationWindow` for its weight among several."""
+        super().backward(self.accumulation.scaled(loss), *args, **kwargs)
+        self.accumulation.close_after(self.trainer, self.trainer.optimizers)
+
     def configure_gradient_clipping(
         self,
         optimizer: Optimizer,
@@ -211,6 +221,8 @@ class SupervisedModule(EpochModule):
         """Save the sums of an unfinished epoch, over all processes, and the number of optimizer steps taken."""
         if self.taken_steps is not None:
             checkpoint["steps_taken"] = self.taken_steps.taken
+        if state := self.accumulation.state_dict(self.trainer):
+            checkpoint["accumulation"] = state
         super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -222,3 +234,4 @@ class SupervisedModule(EpochModule):
         super().on_load_checkpoint(checkpoint)
         if self._continues_a_fit:
             self._steps_taken = checkpoint.get("steps_taken")
+            self.accumulation.load_state_dict(checkpoint.get("accumulation", {}), self.trainer)

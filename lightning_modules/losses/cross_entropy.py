@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.argument_checks import require_between
-from lightning_modules.losses.reduction import ReducedLoss, Reduction, logits_as_float32, reduce
+from lightning_modules.losses.reduction import ReducedLoss, Reduction, labelled_samples, logits_as_float32, reduce
 from lightning_modules.losses.tensor_checks import (
     along_classes,
     register_weights,
@@ -143,3 +143,9 @@ class WeightedCrossEntropyLoss(ReducedLoss):
         return cross_entropy(
             output, target, self.class_weights, self.label_smoothing, self.ignore_index, self.reduction
         )
+
+    def mean_weight(self, output: Tensor, target: Tensor) -> Tensor | float:
+        """Return the sum of the weights of the labelled targets, per target of a sample; see `ReducedLoss`."""
+        if target.is_floating_point():
+            return super().mean_weight(output, target)
+        return labelled_samples(target, self.ignore_index, self.class_weights)

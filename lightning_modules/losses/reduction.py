@@ -28,6 +28,29 @@ class ReducedLoss(nn.Module):
         require_choice("reduction", reduction, REDUCTIONS)
         self.reduction: Reduction = reduction
 
+    def mean_weight(self, output: Tensor, target: Tensor) -> Tensor | float:
+        """Return what the mean over a batch divides by, in samples; gradient accumulation weighs batches with it."""
+        return float(len(output))
+
+
+def labelled_samples(target: Tensor, ignore_index: int | None, weights: Tensor | None = None) -> Tensor | float:
+    """Return the number of labelled targets, divided by the number of targets that a sample has.
+
+    Args:
+        target: Class numbers `(B, …)`, or targets of another kind if there are no weights.
+        ignore_index: Target that means "not labelled"; None if there is none.
+        weights: Weight of each class `(C,)`, with which its targets count.
+
+    Example:
+        >>> labelled_samples(torch.tensor([[1, 0], [0, 255]]), 255)
+        tensor(1.5000)
+    """
+    if len(target) == 0 or (ignore_index is None and weights is None):
+        return float(len(target))
+    valid = torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
+    counted = valid if weights is None else weights.flatten()[target.where(valid, 0).long()] * valid
+    return counted.sum() / target[0].numel()
+
 
 def reduce(values: Tensor, reduction: Reduction, count: Tensor | int | None = None) -> Tensor:
     """Return the mean, the sum, or the values unchanged.

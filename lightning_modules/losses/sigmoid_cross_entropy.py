@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.argument_checks import require_between
-from lightning_modules.losses.reduction import ReducedLoss, Reduction, reduce
+from lightning_modules.losses.reduction import ReducedLoss, Reduction, labelled_samples, reduce
 from lightning_modules.losses.sigmoid_targets import sigmoid_inputs
 from lightning_modules.losses.tensor_checks import along_classes, register_weights
 
@@ -85,3 +85,7 @@ class SigmoidCrossEntropyLoss(ReducedLoss):
         return sigmoid_cross_entropy(
             output, target, self.pos_weight, self.label_smoothing, self.ignore_index, self.reduction
         )
+
+    def mean_weight(self, output: Tensor, target: Tensor) -> Tensor | float:
+        """Return the number of labelled targets, per target of a sample; see `ReducedLoss`."""
+        return labelled_samples(target, self.ignore_index)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from foundation.argument_checks import require_between
-from lightning_modules.losses.reduction import ReducedLoss, Reduction, reduce
+from lightning_modules.losses.reduction import ReducedLoss, Reduction, labelled_samples, reduce
 from lightning_modules.losses.sigmoid_targets import sigmoid_inputs
 from lightning_modules.losses.tensor_checks import along_classes, register_weights
 
@@ -114,3 +114,7 @@ class SigmoidFocalLoss(ReducedLoss):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of a batch."""
         return sigmoid_focal_loss(output, target, self.gamma, self.alpha, self.ignore_index, self.reduction)
+
+    def mean_weight(self, output: Tensor, target: Tensor) -> Tensor | float:
+        """Return the number of labelled targets, per target of a sample; see `ReducedLoss`."""
+        return labelled_samples(target, self.ignore_index)

@@ -19,7 +19,7 @@ def main(count: int, seed: int) -> int:
         if found := faults(case, code, said, left):
             wrong += 1
             print(
-                f"{' '.join(case.words)} {case.file or ''}\n    {'; '.join(found)}\n    {said.strip()[-300:]}",
+                f"{' '.join(case.words)} {case.file or ''!r}\n    {'; '.join(found)}\n    {said.strip()[-300:]}",
                 flush=True,
             )
     print(f"{wrong} of {count} cases with a fault; exit codes {dict(codes)}")

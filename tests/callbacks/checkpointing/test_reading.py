@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from callbacks import BackgroundCheckpointIO, DurableCheckpointIO
-from callbacks.checkpointing.reading import newest_valid
+from callbacks.checkpointing.reading import newest_valid, read_checkpoint, step_of
 from callbacks.checkpointing.seal import SEAL_SIZE, damage
 from foundation.errors import UserError
 from lightning_modules.base.epoch_module import describe_mismatch
@@ -28,6 +28,20 @@ def test_round_trip_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert torch.equal(load(path)["state_dict"]["w"], torch.ones(1000))
     assert torch.equal(torch.load(path, weights_only=True)["state_dict"]["w"], torch.ones(1000))
     assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_checkpoint_of_a_gpu_is_read_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.ckpt"
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")  # as if the tensor lay there
+        DurableCheckpointIO().save_checkpoint({"state_dict": {"w": torch.ones(3)}, "global_step": 7}, path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RuntimeError, match="Attempting to deserialize object on a CUDA device"):
+        torch.load(path, weights_only=True)
+    assert step_of(path) == 7
+    for content in (read_checkpoint(path), load(path), load(path, map_location="cpu")):
+        assert content["state_dict"]["w"].equal(torch.ones(3))
+        assert content["state_dict"]["w"].is_cpu
 
 
 def test_every_flipped_bit_and_every_cut_is_found(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -131,6 +132,19 @@ def test_sentences_of_findings() -> None:
     assert text[2].startswith("a: frozen, its weights do not move")
     assert text[3].startswith("Gradients vanish in a: below 0.0001")
     assert text[4].startswith("tanh: 80% of its outputs lie at a bound")
+
+
+def test_loaded_samples_follow_the_module_to_its_device() -> None:
+    """A checkpoint is read onto the CPU, before the module moves to a GPU; the meta device stands for one."""
+    module, resumed = classifier(), Diagnostics()
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    resumed.on_load_checkpoint(
+        trainer, module, {"diagnostics": {"rows": [], "active": {"relu": torch.ones(3, dtype=torch.bool)}}}
+    )
+    module.to("meta")
+    resumed.on_train_start(trainer, module)
+    resumed._hook("relu")(nn.ReLU(), (), torch.zeros(2, 3, device="meta"))
+    assert resumed._active["relu"].device.type == "meta"
 
 
 def test_bad_argument() -> None:

@@ -147,6 +147,15 @@ def test_exploding_weights_are_not_saved(tmp_path: Path) -> None:
         assert all(value.isfinite().all() for value in weights.values())
 
 
+def test_a_fault_under_a_scaler_is_traced(tmp_path: Path) -> None:
+    """A gradient scaler refuses to be copied between unscaling and the step, which is when gradients are checked."""
+    trained, plugin = module("forward"), half_precision(1.0)
+    with pytest.raises(NonFiniteError, match=r"step 7, epoch 1: NaN first in the output of network.15 \(Layer\)"):
+        fit(tmp_path, trained, [ExactResume(), BlackBox()], plugins=plugin)
+    assert plugin.scaler is not None
+    assert plugin.scaler.get_scale() == 1.0, "the trace changed the scaler of the run"
+
+
 def test_an_overflow_under_a_scaler_is_not_reported(tmp_path: Path) -> None:
     box = BlackBox()
     fit(tmp_path, callbacks=[box], plugins=half_precision())

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
+from torchmetrics import CatMetric, MeanMetric
 
-from callbacks import DurableCheckpoint, ExactResume
+from callbacks import EMA, DurableCheckpoint, ExactResume
 from callbacks.checkpointing.difference import differences, meaningful
+from callbacks.resuming.epoch_state import metric_states, restore_metrics
 from tests.callbacks.resuming.resume_case import CopyEverySave, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -22,7 +24,7 @@ def half_precision() -> MixedPrecision:
 
 
 def averaging() -> list[Any]:
-    return [EMAWeightAveraging(decay=0.9)]
+    return [EMA(decay=0.9)]
 
 
 CASES: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -106,3 +108,17 @@ def test_a_resume_takes_the_seed_of_the_checkpoint(tmp_path: Path) -> None:
     assert callback.seed == 7
     with pytest.raises(ValueError, match="seed must be ≥ 0, got -1"):
         ExactResume(seed=-1)
+
+
+def test_metrics_are_restored_on_their_device() -> None:
+    """Sharded strategies load a checkpoint, read onto the CPU, once the module is on its GPU; meta stands for it."""
+    module: Any = LightningModule()
+    module.mean = MeanMetric()
+    module.seen = CatMetric()
+    for metric in (module.mean, module.seen):
+        metric.update(torch.ones(3))
+    saved = metric_states(module, Trainer(accelerator="cpu", logger=False, enable_checkpointing=False))
+    module.to("meta")
+    restore_metrics(module, saved)
+    assert module.mean.mean_value.device.type == module.mean.weight.device.type == "meta"
+    assert [value.device.type for value in module.seen.value] == ["meta"]

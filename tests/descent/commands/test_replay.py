@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import cli
 
@@ -27,7 +28,9 @@ class Breaks(nn.Module):
 """
 
 
-def test_run_and_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_and_replay_also_of_a_gpu_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "breaking_network.py").write_text(NETWORK)
@@ -46,6 +49,15 @@ def test_run_and_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         "saved     NaN first in the output of network.drop (Dropout)",
         "replayed  NaN first in the output of network.drop (Dropout)",
     ]
+    on_the_gpu = torch.load(file, weights_only=True)
+    on_the_gpu["config"] = on_the_gpu["config"].replace("accelerator: cpu", "accelerator: gpu")
+    on_the_gpu["config"] = on_the_gpu["config"].replace("devices: auto", "devices: 4")
+    on_the_gpu["random"] = [{**state, "cuda": 4 * [state["torch"]]} for state in on_the_gpu["random"]]
+    torch.save(on_the_gpu | {"precision": "16-mixed"}, file)
+    cli.main(["replay", str(file), "--accelerator", "cpu"])
+    shown = capsys.readouterr()
+    assert "precision: 16-mixed needs a GPU" in shown.err + shown.out
+    assert shown.out.splitlines()[-1] == "replayed  NaN first in the output of network.drop (Dropout)"
 
 
 def test_a_missing_file_gives_a_one_line_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from descent import presets
 from descent.config_errors.given import read_config, shorten
 from descent.config_errors.types import in_words
 from descent.training.build import build, parse_config
 from foundation.errors import UserError
 
-QUICKSTART = ("-c", "configs/quickstart.yaml")
+QUICKSTART = ("-c", str(presets.SHIPPED / "quickstart.yaml"))
 
 
 def said(words: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+import cli
 from datamodules import BreastCancerDataModule, DigitsDataModule
 from datamodules.folder.decoding import ImageFormat
 from descent.inference.classifiers import (
@@ -107,3 +109,20 @@ def test_a_worker_that_is_killed(tmp_path: Path) -> None:
     with pytest.raises(ChildProcessError, match="a process that decoded images was killed; is the memory full"):
         list(decoded_batches(["blocks.png", "b.png"], ImageFormat(8, 8, "L", "crop"), 1, workers=2))
     killer.join()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "test"])
+def test_a_run_of_a_gpu_is_used_without_one(
+    colours: TrainedRun, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    shutil.copytree(colours.run, "run/0")
+    config = Path("run/0/config.yaml")
+    text = config.read_text().replace("accelerator: cpu", "accelerator: gpu").replace("devices: auto", "devices: 4")
+    config.write_text(text)
+    cli.main([command, "--ckpt_path", "run/0"])
+    said = capsys.readouterr()
+    sentence = "trainer.accelerator: the config asks for gpu, and this machine has no GPU: running on the CPU."
+    assert (said.out + said.err).count(sentence) == 1
+    assert "gpu" in refused([command, "--ckpt_path", "run/0", "--trainer.accelerator", "gpu"], capsys)

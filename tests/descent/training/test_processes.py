@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 import torch
+from jsonargparse import Namespace
 
 from callbacks.checkpointing.reading import last_valid
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.learning_rate.scaling import ScaledRate
 from descent.runs.folder import claim
 from descent.training.connection_errors import explain_loss
-from descent.training.processes import count_of, with_launched_processes
+from descent.training.processes import count_of, use_present_devices, with_launched_processes
 from descent.training.trainer import Trainer
 from foundation.errors import UserError
 from foundation.hardware import usable_cores
@@ -169,3 +170,37 @@ def test_guard_and_scaled_rate_are_added_once(monkeypatch: pytest.MonkeyPatch) -
     assert trainer.strategy._timeout == timedelta(seconds=77)
     alone: Any = Trainer(accelerator="cpu", devices=1, logger=False)
     assert not any(isinstance(callback, RankGuard | ScaledRate) for callback in alone.callbacks)
+
+
+@pytest.mark.parametrize(
+    ("present", "flags", "words", "expected", "sentence"),
+    [
+        (
+            0,
+            ("gpu", 4, "ddp"),
+            [],
+            ("cpu", 1, "auto"),
+            "asks for gpu, and this machine has no GPU: running on the CPU.",
+        ),
+        (0, ("mps", "auto", "auto"), [], ("cpu", 1, "auto"), "asks for mps, and this machine has no GPU"),
+        (0, ("gpu", 4, "ddp"), ["--trainer.accelerator=gpu"], ("gpu", 4, "ddp"), None),
+        (0, ("auto", 4, "ddp"), [], ("auto", 4, "ddp"), None),
+        (0, ("cpu", 2, "ddp"), [], ("cpu", 2, "ddp"), None),
+        (2, ("gpu", 4, "ddp"), [], ("gpu", 2, "ddp"), "asks for 4, and this machine has 2: using 2."),
+        (2, ("gpu", [2, 3], "ddp"), [], ("gpu", 2, "ddp"), "asks for [2, 3], and this machine has 2: using 2."),
+        (1, ("cuda", "3,", "auto"), [], ("cuda", 1, "auto"), "asks for 3,, and this machine has 1: using 1."),
+        (2, ("gpu", 4, "ddp"), ["--trainer.devices", "4"], ("gpu", 4, "ddp"), None),
+        (4, ("gpu", "0,3", "ddp"), [], ("gpu", "0,3", "ddp"), None),
+        (4, ("gpu", -1, "ddp"), [], ("gpu", -1, "ddp"), None),
+    ],
+)
+def test_devices_of_a_run_that_this_machine_lacks(
+    present: int, flags: Any, words: list[str], expected: Any, sentence: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: present > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: present)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    trainer = Namespace(**dict(zip(("accelerator", "devices", "strategy"), flags, strict=True)), num_nodes=1)
+    said = use_present_devices(trainer, ["test", *words])
+    assert (trainer.accelerator, trainer.devices, trainer.strategy) == expected
+    assert said is None if sentence is None else sentence in (said or "")

@@ -16,6 +16,7 @@ from foundation.compat.lightning import (
     CSVLoggerWithWriter,
     MetricsWriter,
     ScriptLauncher,
+    closes_window,
     hooks_skipped,
     let_ddp_find_unused_parameters,
     process_timeout,
@@ -192,3 +193,16 @@ def test_a_module_is_still_built_without_a_trainer() -> None:
     assert isinstance(BoringModel(), LightningModule)
     with pytest.raises(RuntimeError, match="is not attached to a `Trainer`"):
         _ = BoringModel().trainer
+
+
+def test_the_batch_that_closes_an_accumulation_window_is_known(tmp_path: Path) -> None:
+    closed = []
+
+    class Note(Callback):
+        def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            closed.append(closes_window(trainer))
+
+    flags: dict[str, Any] = {"limit_train_batches": 5, "limit_val_batches": 0, "max_epochs": 1}
+    trainer = Trainer(default_root_dir=tmp_path, accumulate_grad_batches=3, callbacks=[Note()], **flags, **QUIET)
+    trainer.fit(BoringModel())
+    assert closed == [False, False, True, False, True], "`_should_accumulate` of the fit loop"

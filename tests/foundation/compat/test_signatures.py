@@ -1,5 +1,7 @@
 """jsonargparse still tells what a class takes, as `foundation.compat.signatures` asks it."""
 
+from typing import Any
+
 from jsonargparse import ArgumentParser
 
 from foundation.compat.argument_parsers import subcommand_parser
@@ -16,7 +18,7 @@ class Base:
 class Child(Base):
     """A class that passes arguments on."""
 
-    def __init__(self, first: object, share: float | None = None, **kwargs: "int") -> None:
+    def __init__(self, first: object, share: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
 
 

@@ -1,8 +1,9 @@
 """Means over samples, not over batches."""
 
+import pytest
 import torch
 
-from lightning_modules.base.epoch_means import EpochMeans
+from lightning_modules.base.epoch_means import EpochMeans, sum_dtype
 
 
 def test_equal_to_the_mean_over_all_samples() -> None:
@@ -47,3 +48,17 @@ def test_sums_do_not_hold_the_graph() -> None:
     means = EpochMeans()
     means.update(1, loss=torch.ones((), requires_grad=True) * 2)
     assert not means.sums["loss"].requires_grad
+
+
+def test_loaded_sums_follow_the_next_batch_to_its_device() -> None:
+    saved = EpochMeans()
+    saved.update(2, loss=torch.tensor(1.0), accuracy=torch.tensor(0.5))
+    resumed = EpochMeans()
+    resumed.load_state_dict(saved.state_dict())
+    resumed.update(2, loss=torch.tensor(3.0, device="meta"))  # stands for a GPU: a checkpoint is read onto the CPU
+    assert {name: total.device.type for name, total in resumed.sums.items()} == {"loss": "meta", "accuracy": "meta"}
+
+
+@pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float64), ("cuda", torch.float64), ("mps", torch.float32)])
+def test_dtype_of_the_sums(device: str, dtype: torch.dtype) -> None:
+    assert sum_dtype(torch.device(device)) == dtype
