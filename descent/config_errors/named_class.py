@@ -78,8 +78,8 @@ def raised(error: BaseException) -> str:
 def subclasses(base: type) -> list[type]:
     """Return every imported subclass of a class, also indirect ones."""
     found: list[type] = list(type.__subclasses__(base))
-    for each in found:
-        found += [inner for inner in type.__subclasses__(each) if inner not in found]
+    for each in found:  # the list grows while it is read
+        found += [inner for inner in type.__subclasses__(each) if inner not in found]  # type: ignore[var-annotated]
     return found
 
 

@@ -89,19 +89,25 @@ class Tree:
         """Whether a node holds arguments directly, without class path: they belong to the class that is the default."""
         return bool(node.value) and not any(key in node.value for key in RESERVED)
 
-    @staticmethod
-    def _merged(before: Given | None, given: Given) -> Given:
-        """Return a class with the arguments that were given before, if it is the same class."""
-        if before is None or not isinstance(before.value, dict) or not isinstance(given.value, dict):
+    def _merged(self, before: Given | None, given: Given) -> Given:
+        """Return what two values give together: keys of the second are added, arguments go to the first's class."""
+        if before is None or not isinstance(given.value, dict):
             return given
+        before = self._opened(before)
+        if not isinstance(before.value, dict):
+            if not isinstance(before.value, str) or "class_path" in given.value:
+                return given
+            before = Given({"class_path": before}, before.place)
         old, new = before.value.get("class_path"), given.value.get("class_path")
         if old is not None and new is not None and old.plain != new.plain:
             return given
-        merged = {**before.value, **given.value}
-        for key in ("init_args",):
-            inside = [each.value.get(key) for each in (before, given)]
-            if all(each is not None and isinstance(each.value, dict) for each in inside):
-                merged[key] = Given({**inside[0].value, **inside[1].value}, given.place)  # type: ignore[union-attr]
+        merged = dict(before.value)
+        for key, value in given.value.items():
+            inside = merged
+            if "class_path" in before.value and key not in RESERVED:
+                arguments = merged.get("init_args", Given({}))
+                merged["init_args"] = Given(inside := dict(arguments.value), arguments.place)
+            inside[key] = self._merged(inside.get(key), value)
         return Given(merged, given.place)
 
     @staticmethod

@@ -1,6 +1,8 @@
 """Check one value of a config against its type: numbers, texts and lists; classes with their arguments."""
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from descent import presets
@@ -87,9 +89,16 @@ class Values:
 def needs_parts(path: str, missing: Iterable[str]) -> str:
     """Say what a command needs that got neither network nor optimizer."""
     return (
-        f"{path} lacks {', '.join(missing)}: give a config, e.g. -c configs/quickstart.yaml, or the parts, e.g. "
+        f"{path} lacks {', '.join(missing)}: give a config, e.g. -c {_a_config()}, or the parts, e.g. "
         "--model.network networks/small_cnn.yaml --model.optimizer optimizers/adamw.yaml --data data/digits.yaml."
     )
+
+
+def _a_config() -> str:
+    """Return the newest config of the working folder, else the shipped one that needs no data of the user's."""
+    files = list(Path.cwd().glob("*.y*ml"))
+    here = [path for path in files if re.search(r"^(model|trainer):", path.read_text(errors="replace"), re.MULTILINE)]
+    return max(here, key=lambda path: path.stat().st_mtime).name if here else "configs/quickstart.yaml"
 
 
 def _may_be_class(given: Given, kind: Any) -> bool:

@@ -129,7 +129,7 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
         return _of_run(config_run, text)
     path = Path(text)
     if path.is_dir():
-        run = newest_run(path)
+        run = newest_run(path.parent if path.name == CHECKPOINTS else path)
         if run is None:
             raise FileNotFoundError(f"--ckpt_path {text}: no run with checkpoints in this folder.")
         return _of_run(run, name if run.checkpoint(name).exists() else "last")

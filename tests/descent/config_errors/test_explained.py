@@ -82,7 +82,8 @@ def test_several_words(words: Sequence[str], line: str) -> None:
             r"^unknown key trainer\.callbacks\[0\]\.by_layr: GradientNorm has no argument by_layr\. Did you mean "
             r"trainer\.callbacks\[0\]\.by_layer\?.*\(mistake\.yaml, line 5\)",
         ),
-        (b"model:\n  init_args:\n    optimizer:\n      lr: 3\n", r"^model\.optimizer lacks class_path.*line 4"),
+        (b"model:\n  init_args:\n    optimizer:\n      lrr: 3\n", r"^unknown key model\.optimizer\.lrr: AdamW .*line 4"),
+        (b"model:\n  init_args:\n    parameter_groups:\n      class: 3\n", r"^unknown key model\.parameter_groups\.class: "),
     ],
 )  # fmt: skip
 def test_a_config_file(content: bytes, line: str) -> None:
