@@ -24,6 +24,7 @@ from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
+from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
 from descent.training.parser import Parser, add_run_arguments
@@ -91,6 +92,8 @@ class DescentCLI(CommandLine):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, claim a run folder, and replace a precision that the device lacks."""
         config = self.config[self.subcommand]
+        if self.subcommand == "fit":
+            check_that_it_trains(config.trainer)
         saved = config_run(config)
         if saved is not None and self.subcommand in ("fit", "find_lr"):
             self._forget_saved_checkpoint(config, saved)
@@ -145,7 +148,8 @@ class DescentCLI(CommandLine):
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.logger)
         configured = as_list(trainer.callbacks)  # a single preset is no list
-        missing = [kind() for kind in (ExactResume, Preemption) if not any(isinstance(c, kind) for c in configured)]
+        kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
+        missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         preflight = [Preflight()] if config.preflight else []
         trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
         built: Any = super().instantiate_trainer(**kwargs)

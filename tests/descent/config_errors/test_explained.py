@@ -71,7 +71,7 @@ def test_several_words(words: Sequence[str], line: str) -> None:
     [
         (b"", r"^mistake\.yaml is empty"),
         (b"trainer: [\n", r"^mistake\.yaml, line 2 is not valid YAML"),
-        (b"trainer:\n", r"^trainer holds null: give it keys or remove it\. \(mistake\.yaml, line 1\)"),
+        (b"trainer:\n", r"^trainer must hold keys, got null: give it keys or remove it\. \(mistake\.yaml, line 1\)"),
         (b"- 1\n", r"^mistake\.yaml, line 1 is no mapping"),
         (b"a: \xe9\n", r"^mistake\.yaml is no text in UTF-8"),
         (b"trainer: {}\nmodel: {}\ntrainer: {}\n", r"^mistake\.yaml, line 3: the key trainer stands twice"),
@@ -83,7 +83,7 @@ def test_several_words(words: Sequence[str], line: str) -> None:
             r"trainer\.callbacks\[0\]\.by_layer\?.*\(mistake\.yaml, line 5\)",
         ),
         (b"model:\n  init_args:\n    optimizer:\n      lrr: 3\n", r"^unknown key model\.optimizer\.lrr: AdamW .*line 4"),
-        (b"model:\n  init_args:\n    parameter_groups:\n      class: 3\n", r"^unknown key model\.parameter_groups\.class: "),
+        (b"model:\n  init_args:\n    parameter_groups:\n      class: 3\n", r"^model\.parameter_groups lacks class_path"),
     ],
 )  # fmt: skip
 def test_a_config_file(content: bytes, line: str) -> None:
