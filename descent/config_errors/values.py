@@ -67,6 +67,11 @@ class Values:
             return ""
         if path in ("model", "data") and len(self.tree.values) < 2:
             return needs_parts(path, missing)
+        if "optimizer" in missing and "schedulers[" in path:
+            return (
+                f"{path.partition('[')[0]}: torch's SequentialLR and ChainedScheduler take schedulers that have their "
+                "optimizer already: use lightning_modules.schedulers.Combined with the same schedulers and milestones."
+            )
         how = (
             f"give it as --{path}.{missing[0]} VALUE or in the config" if "[" not in path else "add it to its init_args"
         )
