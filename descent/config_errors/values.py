@@ -7,7 +7,7 @@ from typing import Any
 
 from descent import presets
 from descent.config_errors.given import Given, shorten
-from descent.config_errors.named_class import arguments_of, find_class, name_of
+from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
 from descent.config_errors.tree import Tree
 from descent.config_errors.types import WORDS, classes_of, fits, in_words, item_type, members
 from foundation.compat.signatures import Argument
@@ -43,7 +43,8 @@ class Values:
         if given.value in ({}, None) and given.text is None and type(None) not in members(kind):
             return f"{path} is empty: give it a value or remove it.{given.suffix}"
         found = given.text if given.text is not None else given.plain
-        return f"{path} must be {in_words(kind)}, got {shorten(found)}{_digits(found, kind)}.{given.suffix}"
+        hint = _digits(found, kind) or _classes(str(found), classes)
+        return f"{path} must be {in_words(kind)}, got {shorten(found)}{hint}.{given.suffix}"
 
     def _of_class(self, path: str, given: Given, classes: list[tuple[type, int]]) -> str:
         """Return what is wrong with a class path and its arguments."""
@@ -122,6 +123,16 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _classes(found: str, classes: list[tuple[type, int]]) -> str:
+    """Suggest a class of the kind that is needed, or list those that there are."""
+    known = [each.__name__ for base, _ in classes for each in subclasses(base) if not each.__name__.startswith("_")]
+    similar = [name for name in known if found.lower() and found.lower() in name.lower()]
+    text = f"did you mean {similar[0]}?" if similar else did_you_mean(found, known)
+    if text:
+        return f": {text.removesuffix('?')}"
+    return f"; there are {shorten(', '.join(sorted(set(known))), 160)}" if known else ""
 
 
 def _digits(found: object, kind: Any) -> str:

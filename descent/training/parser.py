@@ -37,6 +37,11 @@ class Parser(LightningArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Let the process that gets a copy, one of `ddp_spawn`, know the presets too: the copy writes the config."""
+        presets.register()
+        self.__dict__.update(state)
+
     def parse_args(self, args: Any = None, *rest: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Parse a command line, and keep its words for the message about a mistake in them."""
         self.words = list(sys.argv[1:] if args is None else args)
