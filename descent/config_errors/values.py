@@ -127,7 +127,8 @@ def _is_number(text: str) -> bool:
 
 def _classes(found: str, classes: list[tuple[type, int]]) -> str:
     """Suggest a class of the kind that is needed, or list those that there are."""
-    known = [each.__name__ for base, _ in classes for each in subclasses(base) if not each.__name__.startswith("_")]
+    public = [each for base, _ in classes for each in subclasses(base) if not each.__name__.startswith(("_", "Dummy"))]
+    known = [each.__name__ for each in public if each.__module__.partition(".")[0] not in ("foundation", "descent")]
     similar = [name for name in known if found.lower() and found.lower() in name.lower()]
     text = f"did you mean {similar[0]}?" if similar else did_you_mean(found, known)
     if text:
