@@ -21,8 +21,6 @@ from datamodules.memory.split import stratified_split
 from foundation.argument_checks import require_between, require_fraction
 from foundation.errors import UserError
 
-MOST_WORKERS = 512  # a mistyped number would start so many processes that the machine stands still
-
 
 class ImageDataModule(LightningDataModule, ABC):
     """Base class of data sources whose images are held in memory as one uint8 tensor.
@@ -113,7 +111,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self._residence = Residence(device_resident)
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
             require_between(name, size, 1)
-        require_between("num_workers", num_workers, 0, MOST_WORKERS)
+        require_between("num_workers", num_workers, 0, 512)  # a mistyped number would bring the machine to a halt
         for name, number in (("seed", seed or 0), ("split_seed", split_seed)):
             require_between(name, number, 0)
         require_fraction("val_share", val_share)
