@@ -10,8 +10,8 @@ from lightning import seed_everything
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
 from descent.config_errors.constructor import explained_constructor_errors
-from descent.training.monitored import settle_modes
-from descent.training.numbers import check_numbers
+from descent.config_errors.monitored import settle_modes
+from descent.config_errors.numbers import check_numbers
 from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer

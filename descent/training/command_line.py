@@ -20,6 +20,8 @@ from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
 from descent.config_errors.constructor import explained_constructor_errors
+from descent.config_errors.monitored import settle_modes
+from descent.config_errors.numbers import check_numbers
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
@@ -28,8 +30,6 @@ from descent.runs.summary import fit_summary, shown
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
-from descent.training.monitored import settle_modes
-from descent.training.numbers import check_numbers
 from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list, use_present_devices
 from descent.training.trainer import Trainer

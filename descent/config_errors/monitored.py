@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from descent.training.numbers import nodes, typed_key
+from descent.config_errors.numbers import nodes, typed_key
 from foundation.metrics.direction import direction_for, known_direction
 
 PASSED = ("lightning.pytorch.callbacks.", "lightning.pytorch.cli.", "pytorch_lightning.callbacks.")
