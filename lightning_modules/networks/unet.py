@@ -39,6 +39,7 @@ class UNet(nn.Module):
         self, num_classes: int = 2, in_channels: int = 3, width: int = 16, depth: int = 3, outputs: int | None = None
     ) -> None:
         super().__init__()
+        require_at_least_one(outputs=1 if outputs is None else outputs)
         num_classes = num_classes if outputs is None else outputs
         require_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width, depth=depth)
         widths = [width * 2**level for level in range(depth + 1)]
