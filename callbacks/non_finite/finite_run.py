@@ -6,6 +6,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
+from callbacks.non_finite.black_box import BlackBox
 from foundation.errors import UserError
 from foundation.metrics.freshness import MeasuredIn
 from lightning_modules.base.finite_weights import not_finite
@@ -18,7 +19,7 @@ class FiniteRun(Callback):
     """End a run at the end of the epoch in which a weight became NaN or infinite, before that is saved.
 
     A run whose last epoch has a loss that is not finite ends with an error too, as with a gradient scaler that skips
-    every step. The weights are read once an epoch.
+    every step; not where `BlackBox` passes over such steps. The weights are read once an epoch.
 
     Raises:
         UserError: The run has diverged; the message names the first parameter and what to try.
@@ -45,7 +46,7 @@ class FiniteRun(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the losses of the last epoch."""
-        if trainer.interrupted:
+        if trainer.interrupted or skips_steps(trainer):
             return
         values = {name: float(trainer.callback_metrics[name]) for name in self.measured.new(trainer.callback_metrics)}
         wrong = [f"{name} is {values[name]}" for name in LOSSES if not math.isfinite(values.get(name, 0.0))]
@@ -57,6 +58,11 @@ class FiniteRun(Callback):
                 f"The run is over, but the losses of its last epoch are not finite: {' and '.join(wrong)}."
                 f"{only_validation} {advice(trainer)}"
             )
+
+
+def skips_steps(trainer: Any) -> bool:
+    """Return whether a `BlackBox` was told to pass over steps with such values; the epoch's mean still has them."""
+    return any(isinstance(each, BlackBox) and each.action == "skip" for each in trainer.callbacks)
 
 
 def advice(trainer: Any) -> str:
