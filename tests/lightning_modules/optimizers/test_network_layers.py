@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 import torchvision
-from timm.optim import param_groups_layer_decay
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import nn
 
 from lightning_modules.networks import TimmNetwork
