@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from callbacks.checkpointing.io import DurableCheckpointIO
 from callbacks.checkpointing.reading import step_of
+from callbacks.compilation import Compile
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
@@ -149,8 +150,8 @@ class DescentCLI(CommandLine):
         configured = as_list(trainer.callbacks)  # a single preset is no list
         kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
-        preflight = [Preflight()] if config.preflight else []
-        trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
+        asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
+        trainer.callbacks = [*configured, *missing, *asked, LearningCurves(), FirstImages(), PredictionTable()]
         built: Any = super().instantiate_trainer(**kwargs)
         for guard in built.callbacks:
             if isinstance(guard, RankGuard):
