@@ -18,6 +18,8 @@ def fit_summary(run: Run, trainer: Any) -> str:
     score = getattr(saver, "best_model_score", None)
     best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
     lines = ["", f"validation  {validation_results(trainer) or 'none'}{best}", f"run folder  {shown(run.folder)}"]
+    if (reason := early_stop(trainer)) is not None:
+        lines.append(f"stopped     early: {reason}")
     checkpoints = saved_checkpoints(run, saver)
     if not checkpoints:
         return "\n".join([*lines, "checkpoint  none was saved"])
@@ -42,14 +44,20 @@ def validation_results(trainer: Any) -> str:
     return "; ".join(", ".join(values) + when for when, values in parts.items())
 
 
+def early_stop(trainer: Any) -> str | None:
+    """Return why early stopping ended the run; `None` if it did not."""
+    for stopper in trainer.callbacks:
+        if isinstance(stopper, EarlyStopping) and stopper.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
+            return (stopper.stopping_reason_message or "").removesuffix(" Signaling Trainer to stop.")
+    return None
+
+
 def more_training(trainer: Any) -> str | None:
     """Return the options that make a resumed run train twice as long; `None` if it would stop again.
 
     Each limit that ended the run is doubled: epochs, steps, time.
     """
-    if any(
-        isinstance(c, EarlyStopping) and c.stopping_reason != EarlyStoppingReason.NOT_STOPPED for c in trainer.callbacks
-    ):
+    if early_stop(trainer) is not None:
         return None
     options = ""
     if trainer.max_epochs not in (None, -1) and trainer.fit_loop.epoch_progress.current.completed >= trainer.max_epochs:

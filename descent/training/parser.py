@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentError
@@ -14,6 +15,7 @@ from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from descent import presets
 from descent.config_errors.first_mistake import explain
 from descent.config_errors.given import check_files
+from descent.config_errors.own_packages import find_beside_ours
 from descent.training.mistakes import TRACEBACK_SWITCH
 from foundation.compat.argument_parsers import argument_names, subcommand_parser
 from foundation.compat.signatures import linked_arguments, parser_arguments
@@ -33,6 +35,7 @@ class Parser(LightningArgumentParser):
     """The command line that is being parsed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        find_beside_ours(Path.cwd())
         kwargs.setdefault("parser_mode", presets.register())
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
@@ -98,7 +101,7 @@ for _name in callbacks.__all__:  # a config may name one without its package onc
 
 
 def add_run_arguments(parser: LightningArgumentParser) -> None:
-    """Add `--experiment`, `--preflight`, `--checkpoint`, and the links from the data to the networks."""
+    """Add `--experiment`, `--preflight`, `--compile`, `--checkpoint`, and the links from the data to the networks."""
     parser.add_argument(
         "--experiment",
         type=str | None,
@@ -110,6 +113,12 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
         type=bool,
         default=True,
         help="Check the first batch for mistakes: probabilities for logits, targets that broadcast, …",
+    )
+    parser.add_argument(
+        "--compile",
+        type=bool,
+        default=False,
+        help="Compile network and loss with torch.compile while fit runs.",
     )
     for name in callbacks.__all__:  # jsonargparse accepts a class by its bare name only if it is imported
         getattr(callbacks, name)

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from PIL import Image
 
-from descent.runs.summary import as_duration, more_training, validation_results
+from descent.runs.summary import as_duration, early_stop, more_training, validation_results
 from tests.descent.helpers import run
 
 FIT = [
@@ -76,7 +76,9 @@ def test_a_run_that_early_stopping_ended_is_not_resumed() -> None:
     stopper = EarlyStopping("val/loss")
     assert more_training(trainer(callbacks=[stopper])) is not None
     stopper.stopping_reason = EarlyStoppingReason.PATIENCE_EXHAUSTED
+    stopper.stopping_reason_message = "val/loss = nan is not finite. Signaling Trainer to stop."
     assert more_training(trainer(callbacks=[stopper])) is None
+    assert early_stop(trainer(callbacks=[stopper])) == "val/loss = nan is not finite."
 
 
 def test_results_of_an_earlier_epoch_say_so() -> None:

@@ -37,6 +37,19 @@ def test_norms_and_products_of_many_tensors() -> None:
     assert [norm.item() for norm in compat.norms_of(tensors)] == [5, 2]
     compat.multiply_in_place(tensors, torch.tensor(0.5))
     assert torch.equal(tensors[0], torch.tensor([1.5, 2.0]))
+    compat.multiply_in_place(tensors, [2.0, 4.0])
+    compat.multiply_in_place(tensors, [torch.tensor(1.0), torch.tensor(2.0)])
+    assert torch.equal(tensors[0], torch.tensor([3.0, 4.0]))
+    assert torch.equal(tensors[1], torch.full((2, 2), 4.0))
+
+
+def test_sums_of_many_tensors() -> None:
+    tensors = [torch.zeros(2), torch.ones(3)]
+    compat.add_in_place(tensors, [torch.ones(2), torch.ones(3)])
+    assert [tensor.tolist() for tensor in tensors] == [[1.0] * 2, [2.0] * 3]
+    sums = compat.sums_of(tensors, [torch.ones(2), torch.ones(3)], alpha=0.5)
+    assert [tensor.tolist() for tensor in sums] == [[1.5] * 2, [2.5] * 3]
+    assert [tensor.tolist() for tensor in compat.reciprocals_of(tensors)] == [[1.0] * 2, [0.5] * 3]
 
 
 def test_a_buffer_that_is_none_is_there() -> None:
@@ -120,3 +133,16 @@ def test_torch_words_a_missing_process_as_known() -> None:
         assert re.search(compat.PORT_IN_USE, refused(port=port, world_size=2, is_master=True))
     assert re.search(compat.NO_ANSWER_FROM_MASTER, refused(port=port, world_size=2, is_master=False))
     assert re.search(compat.PROCESSES_MISSING, refused(port=0, world_size=2, is_master=True))
+
+
+def test_a_transform_is_known_to_be_active() -> None:
+    seen: list[bool] = []
+
+    def note(x: torch.Tensor) -> torch.Tensor:
+        seen.append(compat.transforms_active())
+        return x.sum()
+
+    note(torch.ones(2))
+    torch.func.grad(note)(torch.ones(2))
+    torch.vmap(note)(torch.ones(2, 2))
+    assert seen == [False, True, True], "`_are_functorch_transforms_active`"
