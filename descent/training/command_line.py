@@ -10,7 +10,6 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from callbacks.checkpointing.io import DurableCheckpointIO
-from callbacks.checkpointing.reading import step_of
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
@@ -18,6 +17,7 @@ from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
+from callbacks.resuming.unlogged_row import next_logged_step
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
@@ -172,7 +172,7 @@ class DescentCLI(CommandLine):
         if self.run is None or self.subcommand != "fit":
             return added or False
         checkpoint = self.config[self.subcommand].get("ckpt_path")
-        return [*run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None), *added]
+        return [*run_loggers(self.run.folder, next_logged_step(Path(checkpoint)) if checkpoint else None), *added]
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:

@@ -105,6 +105,15 @@ def closes_window(trainer: Trainer) -> bool:
     return not trainer.fit_loop._should_accumulate()
 
 
+def logged_step(trainer: Trainer) -> int:
+    """Return the step that Lightning gives to a row of metrics which it logs now.
+
+    It counts batches that closed an accumulation window; `trainer.global_step` counts steps of optimizers, which are
+    more where a module steps several, and fewer where it accumulates by hand. The number has no public name.
+    """
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+
 # -- hooks of callbacks ------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from foundation.compat.lightning import (
     closes_window,
     hooks_skipped,
     let_ddp_find_unused_parameters,
+    logged_step,
     process_timeout,
     replace_script_launcher,
     set_process_timeout,
@@ -214,3 +215,13 @@ def test_the_batch_that_closes_an_accumulation_window_is_known(tmp_path: Path) -
     trainer = Trainer(default_root_dir=tmp_path, accumulate_grad_batches=3, callbacks=[Note()], **flags, **QUIET)
     trainer.fit(BoringModel())
     assert closed == [False, False, True, False, True], "`_should_accumulate` of the fit loop"
+
+
+def test_rows_of_metrics_are_numbered_by_batches_and_not_by_steps_of_optimizers(tmp_path: Path) -> None:
+    trainer = Trainer(
+        default_root_dir=tmp_path, accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=1,
+        limit_train_batches=3, limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    assert logged_step(trainer) == 0
+    trainer.fit(BoringModel())
+    assert logged_step(trainer) == 3
