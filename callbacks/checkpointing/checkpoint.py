@@ -1,5 +1,6 @@
 """Save `best.ckpt`, `last.ckpt` and `previous.ckpt`, only where a run can resume exactly."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +16,19 @@ from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
 from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric
-from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS
+from callbacks.checkpointing.reading import BEST, EXCEPTION, LAST, PREVIOUS
 from callbacks.checkpointing.timing import SaveTiming
 from foundation.argument_checks import require_choice
 from foundation.compat.lightning import CheckpointWithLast
+from foundation.errors import UserError
 from foundation.files import local_folder, remove_leftovers
 from foundation.loggers import run_folder
+
+POSITION: dict[str | None, Callable[[Trainer], int]] = {
+    "epoch": lambda trainer: trainer.current_epoch,
+    "step": lambda trainer: trainer.global_step,
+}
+"""What can be monitored without being logged."""
 
 
 class DurableCheckpoint(CheckpointWithLast):
@@ -39,11 +47,15 @@ class DurableCheckpoint(CheckpointWithLast):
             no ``val…`` value: a warning, and no best.
         mode: ``"min"``, lower is better, or ``"max"``.
         save_top_k: ≥ -1. 1: ``best.ckpt``. k > 1: also the k best, named by epoch and step. 0: no best. -1: every one.
+            Without a monitor k > 1 keeps the k newest, and -1 every one.
         every_n_epochs: ≥ 1, in epochs; the last epoch is always saved.
         every_n_train_steps: ≥ 1, in optimizer steps; None: not by steps.
         train_time_interval: Least time between two saves, as ``"00:15:00"``; None: not by time.
         dirpath: Folder of this machine; None: ``checkpoints`` in the run's folder. Where another run has saved
             checkpoints, this run saves in ``1``, ``2``, … below it.
+        save_weights_only: Save no optimizers, schedules, positions and callbacks: such a file cannot be resumed.
+        save_on_exception: When an error ends the fit, also save ``exception.ckpt``, with the weights of that moment, from
+            which no exact resume can start. Only in a run of one process: the others of several may never answer.
         background: Write in a thread while training goes on, at the cost of a copy of everything in memory.
 
     Raises:
@@ -65,17 +77,21 @@ class DurableCheckpoint(CheckpointWithLast):
         train_time_interval: timedelta | None = None,
         dirpath: str | Path | None = None,
         background: bool = False,
+        save_weights_only: bool = False,
+        save_on_exception: bool = False,
     ) -> None:
         require_choice("mode", mode, ("min", "max"))
-        if save_top_k < -1 or (save_top_k not in (0, 1) and monitor is None):
-            raise ValueError(f"save_top_k must be ≥ -1, and 0 or 1 without a monitor, got {save_top_k}.")
-        super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True)
+        if save_top_k < -1:
+            raise ValueError(f"save_top_k must be ≥ -1, got {save_top_k}.")
+        options = {"save_weights_only": save_weights_only, "save_on_exception": save_on_exception}
+        super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True, **options)
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
         self.configured_dirpath = None if dirpath is None else local_folder("dirpath", dirpath)
         self.background = background
         self.folder = Path()
         self.has_folder = False  # whether the folder is this run's own: from the first save on
-        self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
+        self.ranks_newest = monitor is None and save_top_k not in (0, 1)
+        self.ranking = Ranking("max" if self.ranks_newest else mode, self._number_kept())
         self.validated = self.unflushed = False
         self.run_metadata: dict[str, Any] = {}
         self.metrics: dict[str, float] = {}
@@ -84,6 +100,9 @@ class DurableCheckpoint(CheckpointWithLast):
     def state_key(self) -> str:
         """Name the monitored value only: how often to save may change when a run is resumed."""
         return f"{type(self).__qualname__}{{'monitor': {self.monitor!r}, 'mode': {self.mode!r}}}"
+
+    def _number_kept(self) -> int:
+        return self.save_top_k if self.monitor is not None or self.ranks_newest else 0
 
     # -- start of a run ------------------------------------------------------------------------------------------------
 
@@ -95,7 +114,10 @@ class DurableCheckpoint(CheckpointWithLast):
             if self.folder != before:  # another run
                 self.metrics, self.ranking.scores = {}, {}
         replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
-        if type(trainer.strategy.checkpoint_io) in replaceable:
+        io = trainer.strategy.checkpoint_io
+        if isinstance(io, BackgroundCheckpointIO):
+            io.in_background = True  # the end of the fit before has ended it
+        elif type(io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -108,7 +130,7 @@ class DurableCheckpoint(CheckpointWithLast):
         self._forget_missing()
         folder = run_folder(trainer)  # a broadcast: every process calls it
         self.run_metadata = run_metadata(trainer, folder) if trainer.is_global_zero else {}
-        self.ranking.keep = self.save_top_k if self.monitor is not None else 0
+        self.ranking.keep = self._number_kept()
         if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0
             rank_zero_warn(
@@ -145,7 +167,7 @@ class DurableCheckpoint(CheckpointWithLast):
         self._check_monitor(trainer, of_validation=True)
         if self.timing.stopping:
             return  # a validation that Lightning adds where a fit is stopped; an uninterrupted run has none here
-        if not trainer.is_last_batch and self._new_score(trainer) is not None:
+        if not (trainer.is_last_batch or self.ranks_newest) and self._new_score(trainer) is not None:
             self.save(trainer, only_if_best=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -155,7 +177,18 @@ class DurableCheckpoint(CheckpointWithLast):
             self.save(trainer, rank=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save nothing: in the middle of a step no exact resume can start, and the checkpoint before is on the disk."""
+        """Save nothing, unless it was asked for: the checkpoint before is on the disk, and an exact resume starts there.
+
+        Where that fails too, the exception that ended the fit stays the one that is raised.
+        """
+        if not (self.save_on_exception and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1):
+            return
+        if self.has_folder or not getattr(trainer, "fast_dev_run", False):
+            try:
+                self._take_folder(trainer)
+                trainer.save_checkpoint(self.folder / EXCEPTION, self.save_weights_only)
+            except Exception as error:
+                rank_zero_warn(f"{self.folder / EXCEPTION} could not be saved: {error}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save nothing: the end of the last epoch was saved."""
@@ -170,7 +203,7 @@ class DurableCheckpoint(CheckpointWithLast):
             rank: Also add the model to the best ones, if its score is good enough.
             only_if_best: Write nothing unless it is.
         """
-        score = self._new_score(trainer) if rank or only_if_best else None
+        score = self._new_score(trainer) if rank or only_if_best or self.ranks_newest else None
         self.validated = self.validated and score is None
         enters = bool(trainer.strategy.broadcast(score is not None and self.ranking.admits(score)))
         if getattr(trainer, "fast_dev_run", False) or (only_if_best and not enters):
@@ -196,7 +229,7 @@ class DurableCheckpoint(CheckpointWithLast):
             return [BEST], self.ranking.add(BEST, score)
         name = f"epoch{trainer.current_epoch:03d}-step{trainer.global_step:06d}.ckpt"
         dropped = self.ranking.add(name, score)
-        return ([name, BEST] if self.ranking.best == name else [name]), dropped
+        return ([name, BEST] if self.ranking.best == name and not self.ranks_newest else [name]), dropped
 
     def _write(self, trainer: Trainer, files: list[Path], dropped: list[str]) -> None:
         """Write the best before the last: after a crash between them the resumed run finds the same best again."""
@@ -205,23 +238,31 @@ class DurableCheckpoint(CheckpointWithLast):
         if not sharded and isinstance(strategy.checkpoint_io, DurableCheckpointIO):
             keep = ((self.folder / LAST, self.folder / PREVIOUS),)
             remove = tuple(self.folder / name for name in dropped)
-            trainer.save_checkpoint(files[0], False, storage_options=NameChanges(tuple(files[1:]), keep, remove))
+            trainer.save_checkpoint(
+                files[0], self.save_weights_only, storage_options=NameChanges(tuple(files[1:]), keep, remove)
+            )
             return
         for file in files:
-            trainer.save_checkpoint(file, False)
+            trainer.save_checkpoint(file, self.save_weights_only)
         for name in dropped:
             trainer.strategy.remove_checkpoint(self.folder / name)
 
     # -- the monitored value -------------------------------------------------------------------------------------------
 
     def _new_score(self, trainer: Trainer) -> float | None:
-        """Return the monitored value if it was measured since the last save."""
+        """Return the monitored value if it was measured since the last save; the step where the newest are kept."""
+        if self.ranks_newest:
+            return float(trainer.global_step)
+        if self.monitor in POSITION:
+            return float(POSITION[self.monitor](trainer))
         if self.monitor is None or (is_validation_metric(self.monitor) and not self.validated):
             return None
         value = trainer.callback_metrics.get(self.monitor)
         return None if value is None else float(value)
 
     def _check_monitor(self, trainer: Trainer, of_validation: bool) -> None:
+        if self.monitor in POSITION:
+            return
         if self.monitor and self.ranking.keep != 0 and is_validation_metric(self.monitor) == of_validation:
             check_is_logged(self.monitor, trainer.callback_metrics)
 
@@ -237,7 +278,7 @@ class DurableCheckpoint(CheckpointWithLast):
 
     def _publish(self, saved: bool = False) -> None:
         """Set the attributes that ``trainer.test(ckpt_path="best")`` and loggers read."""
-        best = self.ranking.best
+        best = None if self.ranks_newest else self.ranking.best
         self.best_k_models = {str(self.folder / n): torch.tensor(score) for n, score in self.ranking.scores.items()}
         self.best_model_score = None if best is None else torch.tensor(self.ranking.scores[best])
         self.best_model_path = "" if best is None else str(self.folder / BEST)
@@ -254,7 +295,12 @@ class DurableCheckpoint(CheckpointWithLast):
         checkpoint[KEY] = self.run_metadata | save_metadata(trainer) | monitored | {"metrics": dict(self.metrics)}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Restore the metrics."""
+        """Restore the metrics; refuse to resume from a file that holds the weights only."""
+        if trainer.state.fn == TrainerFn.FITTING and "optimizer_states" not in checkpoint:
+            raise UserError(
+                f"{trainer.ckpt_path} holds weights only (save_weights_only), so no run can resume from it: load the "
+                "weights into the module, and start a new fit."
+            )
         self.metrics = dict(checkpoint.get(KEY, {}).get("metrics", {}))
 
     def state_dict(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.utilities.argparse import _parse_env_variables
 
 
 def trainer_of(module: LightningModule) -> Trainer | None:
@@ -27,6 +28,14 @@ def trainer_of(module: LightningModule) -> Trainer | None:
     with suppress(RuntimeError):
         return module.trainer
     return None
+
+
+def trainer_variables() -> dict[str, Any]:
+    """Return the arguments of a Trainer that the environment sets, as `PL_TRAINER_MAX_EPOCHS`.
+
+    Lightning reads them by the signature of the class that is made, so that a subclass with `**kwargs` gets none.
+    """
+    return dict(vars(_parse_env_variables(Trainer)))
 
 
 # -- strategies and processes ------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from foundation.compat.lightning import (
     set_process_timeout,
     shard_over_all_processes,
     trainer_of,
+    trainer_variables,
 )
 
 QUIET: dict[str, Any] = {
@@ -225,3 +226,9 @@ def test_rows_of_metrics_are_numbered_by_batches_and_not_by_steps_of_optimizers(
     assert logged_step(trainer) == 0
     trainer.fit(BoringModel())
     assert logged_step(trainer) == 3
+
+
+def test_the_environment_sets_arguments_of_a_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PL_TRAINER_MAX_EPOCHS", "3")
+    monkeypatch.setenv("PL_TRAINER_OTHER", "3")
+    assert trainer_variables() == {"max_epochs": 3}
