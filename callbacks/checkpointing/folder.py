@@ -109,11 +109,12 @@ def shared_folder(root: Path, labels: Sequence[str], index: int) -> CheckpointFo
         index: Of the one that asks.
 
     Example:
-        >>> folder = shared_folder(Path("checkpoints"), ["val/loss_min", "val/accuracy_max"], 1)
+        >>> folder = shared_folder(Path("checkpoints"), ["val/loss", "val/accuracy", "val/accuracy"], 1)
         >>> folder.name
-        'val_accuracy_max'
+        'val_accuracy'
     """
-    names = ["", *(re.sub(r"[^\w.-]+", "_", label) for label in labels[1:])]
+    slugs = [re.sub(r"[^\w.-]+", "_", label) for label in labels]
+    names = ["", *(f"{s}_{n}" if s in slugs[1:n] else s for n, s in enumerate(slugs) if n)]
     return CheckpointFolder(root, names[index], frozenset(names[1:]))
 
 

@@ -189,6 +189,14 @@ class CheckpointWithLast(ModelCheckpoint):
         return self.last_checkpoints(trainer)
 
 
+def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
+    """Return the checkpoint that a fit resumes from, in `on_fit_start`; empty at another time.
+
+    Lightning calls no hook of a callback with a checkpoint that holds weights only, and then fails with a `KeyError`.
+    """
+    return dict(trainer._checkpoint_connector._loaded_checkpoint)
+
+
 # -- loggers -----------------------------------------------------------------------------------------------------------
 
 

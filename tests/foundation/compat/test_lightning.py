@@ -22,6 +22,7 @@ from foundation.compat.lightning import (
     closes_window,
     hooks_skipped,
     let_ddp_find_unused_parameters,
+    loaded_checkpoint,
     logged_step,
     process_timeout,
     replace_script_launcher,
@@ -232,3 +233,22 @@ def test_the_environment_sets_arguments_of_a_trainer(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PL_TRAINER_MAX_EPOCHS", "3")
     monkeypatch.setenv("PL_TRAINER_OTHER", "3")
     assert trainer_variables() == {"max_epochs": 3}
+
+
+def test_the_checkpoint_that_a_fit_resumes_from_is_known_at_its_start(tmp_path: Path) -> None:
+    class Looks(Callback):
+        def __init__(self) -> None:
+            self.found: dict[str, Any] = {}
+
+        def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.found = loaded_checkpoint(trainer)
+
+    options: dict[str, Any] = {"accelerator": "cpu", "max_steps": 1, "limit_val_batches": 0, "logger": False}
+    options |= {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    first = Trainer(default_root_dir=tmp_path, **options)
+    first.fit(BoringModel())
+    first.save_checkpoint(tmp_path / "saved.ckpt")
+    looks = Looks()
+    Trainer(default_root_dir=tmp_path, callbacks=looks, **options).fit(BoringModel(), ckpt_path=tmp_path / "saved.ckpt")
+    assert looks.found["global_step"] == 1
+    assert "optimizer_states" in looks.found
