@@ -76,7 +76,6 @@ class DurableCheckpoint(MonitoredCheckpoint):
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
         self.configured_dirpath = None if dirpath is None else local_folder("dirpath", dirpath)
         self.background = background
-        self.folder = Path()
         self.has_folder = False  # whether the folder is this run's own: from the first save on
         self.unflushed = False
 

@@ -1,6 +1,7 @@
 """The part of the checkpoint callback that knows the best models: the monitored value, the ranking, their state."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ class MonitoredCheckpoint(CheckpointWithLast):
         super().__init__(monitor=monitor, mode=self.configured_mode or "min", save_top_k=-1, save_last=True, **options)
         self.save_top_k = save_top_k  # Lightning's own refuses k > 1 without a monitor
         self.ranking = Ranking("max" if self.ranks_newest else self.mode, self._number_kept())
+        self.folder = Path()
         self.validated = False
         self.run_metadata: dict[str, Any] = {}
         self.measured = MeasuredIn()
