@@ -122,7 +122,11 @@ class GAN(EpochModule):
         from lightning_modules.adversarial.sample_grid import SampleGrid
 
         check_trainer_flags(self.trainer)
-        return [SampleGrid()]
+        return [*super().configure_callbacks(), SampleGrid()]
+
+    def configured_schedules(self) -> list[Any]:
+        """Return the schedule of each optimizer as it was configured, or None for a constant rate."""
+        return [network.make_schedule for network in self.optimized_networks]
 
     def setup(self, stage: str) -> None:
         """Set the memory format, check the networks, and tell DDP that each step leaves one network unused."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
@@ -74,6 +74,12 @@ class EpochModule(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.means = {"train": EpochMeans(), "val": EpochMeans(), "test": EpochMeans()}
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Add the callback that compares a resumed run's settings with those of its checkpoint."""
+        from lightning_modules.resuming.settings import ResumedSettings
+
+        return [ResumedSettings()]
 
     # -- overridden by a task ------------------------------------------------------------------------------------------
 

@@ -175,10 +175,15 @@ class SupervisedModule(EpochModule):
     # -- optimization --------------------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
-        """Add the callback that a schedule-free optimizer needs."""
+        """Add also the callback that a schedule-free optimizer needs."""
         from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights, schedule_free
 
-        return [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        needed = [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        return [*super().configure_callbacks(), *needed]
+
+    def configured_schedules(self) -> list[Any]:
+        """Return the schedule of each optimizer as it was configured, or None for a constant rate."""
+        return [self.scheduler]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Create the optimizer of all trainable parameters, and its schedule over the actual length of the run."""
