@@ -7,7 +7,9 @@ from typing import Any
 import yaml
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.utilities import rank_zero_warn
 
+from descent.runs.config_text import config_text
 from descent.runs.folder import CONFIG
 from descent.runs.loggers import RunTensorBoardLogger
 from foundation.files import replace_text
@@ -60,7 +62,10 @@ class SaveConfig(SaveConfigCallback):
             earlier = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
             comments = [line for line in earlier if line.startswith(RESUMED)]
             comments.append(f"{RESUMED}{trainer.global_step} from {trainer.ckpt_path}.")
-        return "".join(f"{line}\n" for line in comments) + str(self.parser.dump(config, skip_none=False))
+        text, sentences = config_text(self.parser, config)
+        for sentence in sentences:
+            rank_zero_warn(sentence)
+        return "".join(f"{line}\n" for line in comments) + text
 
     def _write(self, trainer: Any) -> None:
         """Replace the file atomically: Lightning truncates it first, and a kill then leaves no config."""

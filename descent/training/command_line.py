@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from callbacks.checkpointing.io import DurableCheckpointIO
-from callbacks.checkpointing.reading import step_of
+from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
@@ -18,9 +18,11 @@ from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
+from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
-from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
+from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of, resolve_weights, starting_weights
+from descent.runs.resumed_config import changes
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
 from descent.training.find_lr import write_search
@@ -31,6 +33,7 @@ from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.files import strict_json
 from foundation.hardware import effective_precision
+from foundation.initial_weights import weights_from_checkpoint
 from foundation.processes import rank_of_process, say
 
 
@@ -45,9 +48,11 @@ class DescentCLI(CommandLine):
 
     run: Run | None = None
     claimed: Run | None = None
+    resumed_step: int | None = None
 
     def __init__(self, args: list[str]) -> None:
         self.words = args
+        self.parsers: dict[str, Parser] = {}
         try:
             super().__init__(
                 LightningModule,
@@ -78,12 +83,14 @@ class DescentCLI(CommandLine):
     def prepare_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
         """Give the subcommand its short help, and `--help_all`."""
         assert isinstance(parser, Parser)
+        self.parsers[subcommand] = parser
         parser.show_all_options()
         parser.short_help = HELP.get(subcommand)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that both `args` and `sys.argv` are given, which is always so here."""
         self.config = parser.parse_args(args)
+        self.drawn_seed = self.config[self.config.subcommand].get("seed_everything") is True
 
     # -- from config to run --------------------------------------------------------------------------------------------
 
@@ -102,8 +109,9 @@ class DescentCLI(CommandLine):
             checkpoint = resolve_checkpoint(str(config.ckpt_path), name, saved)
             config.ckpt_path = str(checkpoint)
             self.run = run_of(checkpoint)
-        elif self.subcommand in ("validate", "test", "predict"):
+        elif self.subcommand in ("validate", "test", "predict") and not starting_weights(config):
             say(f"{self.subcommand}: no --ckpt_path is given, so the network has its initial, untrained weights.")
+        resolve_weights(config)
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, saved)
@@ -116,6 +124,17 @@ class DescentCLI(CommandLine):
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
             say(reason)
+        if self.subcommand == "fit" and config.get("ckpt_path"):
+            self._compare_with_checkpoint(config)
+
+    def _compare_with_checkpoint(self, config: Namespace) -> None:
+        """Print in what the config differs from the checkpoint's, or refuse to resume with it."""
+        path = Path(config.ckpt_path)
+        checkpoint = read_checkpoint(path, weights_only=config.get("weights_only"))
+        self.resumed_step = int(checkpoint["global_step"])
+        text, _ = config_text(self.parsers["fit"], config)
+        for line in changes(checkpoint, text, path, self.drawn_seed):
+            say(line)
 
     def _forget_saved_checkpoint(self, config: Namespace, saved: Run) -> None:
         """Remove a `ckpt_path` that stands in a run's saved config: earlier versions wrote it there after a resume.
@@ -129,7 +148,8 @@ class DescentCLI(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build everything; an error that a constructor raises is a mistake in the config."""
-        with explained_constructor_errors():
+        from_checkpoint = bool(self.config[self.subcommand].get("ckpt_path"))
+        with explained_constructor_errors(), weights_from_checkpoint(from_checkpoint):
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
@@ -158,8 +178,7 @@ class DescentCLI(CommandLine):
             return configured
         if self.run is None or self.subcommand != "fit":
             return False
-        checkpoint = self.config[self.subcommand].get("ckpt_path")
-        return run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None)
+        return run_loggers(self.run.folder, self.resumed_step)
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:

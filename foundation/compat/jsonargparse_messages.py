@@ -28,3 +28,6 @@ PROSE_OF_UNION = r"Expected |Problem with given|does not correspond|Errors:|Subt
 """Lines of a message about a union of types that are jsonargparse's own; the others are what a constructor said."""
 FIRST_ERROR_OF_UNION = r"Subtypes: .*? Errors: - (.*?)(?: - Expected| Given value|$)"
 """The first error in such a message, written as one line."""
+
+NOT_SERIALIZED = "Unable to serialize instance "
+"""Begins the value that `dump` writes for an object that it cannot serialize, beside a warning."""

@@ -61,6 +61,8 @@ class GAN(EpochModule):
         generator_parameter_groups: Weight decay and learning-rate factors per parameter of the generator.
         discriminator_parameter_groups: The same for the discriminator.
         channels_last: See `SupervisedModule`.
+        weights: File with weights of both networks that a new run starts from, see `SupervisedModule`.
+        weights_strict: See `SupervisedModule`.
 
     Raises:
         ValueError: An argument is outside its range.
@@ -87,6 +89,8 @@ class GAN(EpochModule):
         generator_parameter_groups: ParameterGroups | None = None,
         discriminator_parameter_groups: ParameterGroups | None = None,
         channels_last: bool = True,
+        weights: str | None = None,
+        weights_strict: bool = True,
     ) -> None:
         super().__init__()
         check_arguments(generator, gradient_clip_val, gradient_clip_algorithm, accumulate)
@@ -96,6 +100,7 @@ class GAN(EpochModule):
         self.loss = loss or NonSaturatingLoss()
         self.clip_val, self.clip_algorithm, self.accumulate = gradient_clip_val, gradient_clip_algorithm, accumulate
         self.channels_last = channels_last
+        self.start_from(weights, weights_strict)
         self.optimized_networks = (
             OptimizedNetwork(
                 "generator", generator, generator_optimizer, generator_scheduler, generator_parameter_groups
@@ -130,6 +135,7 @@ class GAN(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Set the memory format, check the networks, and tell DDP that each step leaves one network unused."""
+        self.load_initial_weights()
         trainer = trainer_of(self)
         let_ddp_find_unused_parameters(getattr(trainer, "strategy", None))
         if self.channels_last:

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import BaseFinetuning, Callback
+from lightning.pytorch.callbacks import BaseFinetuning, Callback, EarlyStopping
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
@@ -47,6 +47,7 @@ class ResumedSettings(Callback):
         self.changes: list[Change] = []
         self.old_schedules: dict[int, Any] = {}
         self.done: dict[int, int] = {}
+        self.patience: list[tuple[EarlyStopping, int]] = []  # which Lightning restores with the callback's counts
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Forget an earlier fit."""
@@ -57,6 +58,8 @@ class ResumedSettings(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Remember the checkpoint; a strategy that shards has built the optimizers already."""
         if trainer.state.fn == TrainerFn.FITTING:
+            stopping = (callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping))  # type: ignore[attr-defined]
+            self.patience = [(callback, callback.patience) for callback in stopping]
             self.checkpoint = checkpoint
             if self.records:
                 self._compare(trainer, pl_module)
@@ -112,6 +115,10 @@ class ResumedSettings(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Apply the changes to the restored optimizers and schedules, and print them."""
+        for stopping, patience in self.patience:
+            if stopping.patience != patience:
+                rank_zero_info(f"Resumed with EarlyStopping.patience {stopping.patience} → {patience}.")
+                stopping.patience = patience
         changes, self.changes = self.changes, []
         for index, change in enumerate(changes):
             optimizer = trainer.optimizers[index]
