@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from callbacks.checkpointing.checkpoint import DurableCheckpoint
     from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO
     from callbacks.class_weights import ClassWeights
+    from callbacks.compilation import Compile
     from callbacks.diagnostics.diagnostics import Diagnostics
     from callbacks.distributed.rank_guard import RankGuard
+    from callbacks.ema import EMA
     from callbacks.gradients.gradient_norm import GradientNorm
     from callbacks.learning_rate.finder import LRFinder, find_lr
     from callbacks.learning_rate.scaling import ScaledRate
@@ -28,9 +30,11 @@ if TYPE_CHECKING:
     from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
 
 __all__ = [
+    "EMA",
     "BackgroundCheckpointIO",
     "BlackBox",
     "ClassWeights",
+    "Compile",
     "Diagnostics",
     "DurableCheckpoint",
     "DurableCheckpointIO",
@@ -57,8 +61,10 @@ _MODULES = {
     "callbacks.checkpointing.checkpoint": ("DurableCheckpoint",),
     "callbacks.checkpointing.io": ("BackgroundCheckpointIO", "DurableCheckpointIO"),
     "callbacks.class_weights": ("ClassWeights",),
+    "callbacks.compilation": ("Compile",),
     "callbacks.diagnostics.diagnostics": ("Diagnostics",),
     "callbacks.distributed.rank_guard": ("RankGuard",),
+    "callbacks.ema": ("EMA",),
     "callbacks.gradients.gradient_norm": ("GradientNorm",),
     "callbacks.learning_rate.finder": ("LRFinder", "find_lr"),
     "callbacks.learning_rate.scaling": ("ScaledRate",),

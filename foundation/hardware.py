@@ -12,6 +12,9 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+DISTRIBUTIONS = {"descent": "descent-lightning"}
+"""Names under which packages are installed, where they differ: `descent` on PyPI is another project."""
+
 PACKAGES = ("descent", "torch", "lightning", "torchmetrics", "timm", "torchvision", "numpy", "scipy", "optuna")
 
 
@@ -26,7 +29,7 @@ def describe_machine() -> dict[str, Any]:
         "cores": usable_cores(),
         "accelerator": gpu or "none",
         "python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
+        **{name: version_of(name) for name in PACKAGES},
     }
 
 
@@ -39,9 +42,17 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
-def _version(name: str) -> str:
+def versions() -> str:
+    """Return the versions of Descent and of what it stands on, in one line."""
+    found = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "lightning"))
+    own = version_of("descent").replace("not installed", "from a folder of sources")
+    return f"descent {own} (Python {platform.python_version()}, {found})"
+
+
+def version_of(name: str) -> str:
+    """Return the version of an installed package, or `not installed`."""
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(DISTRIBUTIONS.get(name, name))
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 
@@ -72,6 +83,13 @@ def cpu_has_bf16() -> bool:
     return bool(cpu_flags() & BF16_FLAGS)
 
 
+def computes_on_cpu(accelerator: Any) -> bool:
+    """Return whether a run with this `accelerator` of Lightning's trainer computes on the CPU."""
+    import torch
+
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+
+
 def effective_precision(precision: str | int | None, accelerator: str) -> tuple[str | int | None, str | None]:
     """Replace a precision that the device cannot compute in; return it and the reason in one line (`None`: unchanged).
 
@@ -82,10 +100,7 @@ def effective_precision(precision: str | int | None, accelerator: str) -> tuple[
         precision: As Lightning's trainer takes it.
         accelerator: As Lightning's trainer takes it; `"auto"` is a CPU where torch sees no accelerator.
     """
-    import torch
-
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if not on_cpu or str(precision) not in ("16-mixed", "16", "16-true"):
+    if not computes_on_cpu(accelerator) or str(precision) not in ("16-mixed", "16", "16-true"):
         return precision, None
     if cpu_has_bf16():
         return (

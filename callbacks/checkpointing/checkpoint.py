@@ -11,14 +11,16 @@ from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
+from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
-from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric
-from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS, last_valid
+from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric, mode_by_module, mode_by_name
+from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS
 from callbacks.checkpointing.timing import SaveTiming
-from foundation.argument_checks import require_choice
 from foundation.compat.lightning import CheckpointWithLast
-from foundation.files import remove_leftovers
+from foundation.files import local_folder, remove_leftovers
+from foundation.loggers import run_folder
+from foundation.metrics.freshness import MeasuredIn
 
 
 class DurableCheckpoint(CheckpointWithLast):
@@ -35,27 +37,30 @@ class DurableCheckpoint(CheckpointWithLast):
     Args:
         monitor: Logged value that decides which model is the best; None: no best. In a run without validation there is
             no ``val…`` value: a warning, and no best.
-        mode: ``"min"``, lower is better, or ``"max"``.
+        mode: ``"min"``, lower is better, or ``"max"``; None: what is known of the metric by its name, or by the
+            module's torchmetrics object of that name.
         save_top_k: ≥ -1. 1: ``best.ckpt``. k > 1: also the k best, named by epoch and step. 0: no best. -1: every one.
         every_n_epochs: ≥ 1, in epochs; the last epoch is always saved.
         every_n_train_steps: ≥ 1, in optimizer steps; None: not by steps.
         train_time_interval: Least time between two saves, as ``"00:15:00"``; None: not by time.
-        dirpath: Folder; None: ``checkpoints`` in the run's folder.
+        dirpath: Folder of this machine; None: ``checkpoints`` in the run's folder. Where another run has saved
+            checkpoints, this run saves in ``1``, ``2``, … below it.
         background: Write in a thread while training goes on, at the cost of a copy of everything in memory.
 
     Raises:
         ValueError: An argument is out of its range.
-        UserError: Nothing logs ``monitor``; raised as soon as that is certain.
+        UserError: Nothing logs ``monitor``, ``mode`` contradicts what is known of it, or neither is known; raised as
+            soon as that is certain.
 
     Example:
-        >>> DurableCheckpoint(monitor="val/accuracy", mode="max").monitor
-        'val/accuracy'
+        >>> DurableCheckpoint(monitor="val/accuracy").mode
+        'max'
     """
 
     def __init__(
         self,
         monitor: str | None = "val/loss",
-        mode: Literal["min", "max"] = "min",
+        mode: Literal["min", "max"] | None = None,
         save_top_k: int = 1,
         every_n_epochs: int = 1,
         every_n_train_steps: int | None = None,
@@ -63,17 +68,19 @@ class DurableCheckpoint(CheckpointWithLast):
         dirpath: str | Path | None = None,
         background: bool = False,
     ) -> None:
-        require_choice("mode", mode, ("min", "max"))
         if save_top_k < -1 or (save_top_k not in (0, 1) and monitor is None):
             raise ValueError(f"save_top_k must be ≥ -1, and 0 or 1 without a monitor, got {save_top_k}.")
-        super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True)
+        self.configured_mode = mode_by_name(monitor, mode)
+        super().__init__(monitor=monitor, mode=self.configured_mode or "min", save_top_k=save_top_k, save_last=True)
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
-        self.configured_dirpath, self.background = dirpath, background
+        self.configured_dirpath = None if dirpath is None else local_folder("dirpath", dirpath)
+        self.background = background
         self.folder = Path()
-        self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
+        self.has_folder = False  # whether the folder is this run's own: from the first save on
+        self.ranking = Ranking(self.mode, save_top_k if monitor is not None else 0)
         self.validated = self.unflushed = False
         self.run_metadata: dict[str, Any] = {}
-        self.metrics: dict[str, float] = {}
+        self.measured = MeasuredIn()
 
     @property
     def state_key(self) -> str:
@@ -83,22 +90,29 @@ class DurableCheckpoint(CheckpointWithLast):
     # -- start of a run ------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the run's folder and install the checkpoint IO."""
-        self.dirpath = str(trainer.strategy.broadcast(str(self._folder_of(trainer))))
-        if self.folder != Path(self.dirpath):  # another run
-            self.folder, self.metrics, self.ranking.scores = Path(self.dirpath), {}, {}
+        """Find the run's folder and install the checkpoint IO; find out which values of ``monitor`` are better."""
+        if stage == "fit":
+            if self.monitor is not None and self.save_top_k != 0:  # before the scores are restored, by a key with mode
+                self.mode = mode_by_module(self.monitor, self.configured_mode, pl_module)
+                self.ranking.set_mode(self.mode)
+            before, self.has_folder = self.folder, False
+            self._set_folder(trainer, self._place(trainer).choose(trainer))
+            if self.folder != before:  # another run
+                self.measured, self.ranking.scores = MeasuredIn(), {}
         replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
         if type(trainer.strategy.checkpoint_io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
-        if stage == "fit" and trainer.is_global_zero:
-            remove_leftovers(self.folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the timing; warn if the run has no validation but ``monitor`` needs one."""
         self.timing.start()
         self.validated = False
+        self._set_folder(trainer, self._place(trainer).choose(trainer))  # `setup` does not know what is resumed
+        if trainer.is_global_zero:
+            remove_leftovers(self.folder)
         self._forget_missing()
-        self.run_metadata = run_metadata(trainer, self.folder.parent) if trainer.is_global_zero else {}
+        folder = run_folder(trainer)  # a broadcast: every process calls it
+        self.run_metadata = run_metadata(trainer, folder) if trainer.is_global_zero else {}
         self.ranking.keep = self.save_top_k if self.monitor is not None else 0
         if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0
@@ -133,6 +147,7 @@ class DurableCheckpoint(CheckpointWithLast):
         if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
             return
         self.validated = True
+        self.measured.note(trainer.callback_metrics, trainer.current_epoch)
         self._check_monitor(trainer, of_validation=True)
         if self.timing.stopping:
             return  # a validation that Lightning adds where a fit is stopped; an uninterrupted run has none here
@@ -141,6 +156,7 @@ class DurableCheckpoint(CheckpointWithLast):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, after the module's own hook."""
+        self.measured.note(trainer.callback_metrics, trainer.current_epoch)
         self._check_monitor(trainer, of_validation=False)
         if self.timing.save_after_epoch(trainer):
             self.save(trainer, rank=True)
@@ -166,6 +182,7 @@ class DurableCheckpoint(CheckpointWithLast):
         enters = bool(trainer.strategy.broadcast(score is not None and self.ranking.admits(score)))
         if getattr(trainer, "fast_dev_run", False) or (only_if_best and not enters):
             return
+        self._take_folder(trainer)
         names, dropped = self._add_to_ranking(trainer, score) if enters and score is not None else ([], [])
         self._publish(saved=True)
         self._flush_logs(trainer)  # so that a resume after a crash finds every row from before this checkpoint
@@ -216,13 +233,11 @@ class DurableCheckpoint(CheckpointWithLast):
             check_is_logged(self.monitor, trainer.callback_metrics)
 
     def _forget_missing(self) -> None:
-        scores = self.ranking.scores
-        if missing := sorted(name for name in scores if not (self.folder / name).is_file()):
+        if missing := self.ranking.forget_missing(self.folder):
             rank_zero_warn(
                 f"The checkpoint has scores of files that are not in {self.folder}: {', '.join(missing)}. It forgets"
                 " them."
             )
-            self.ranking.scores = {name: score for name, score in scores.items() if name not in missing}
         self._publish()
 
     def _publish(self, saved: bool = False) -> None:
@@ -240,12 +255,12 @@ class DurableCheckpoint(CheckpointWithLast):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add metadata: config, versions, metrics, scores."""
         monitored = {"monitor": self.monitor, "mode": self.mode, "scores": dict(self.ranking.scores)}
-        self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        checkpoint[KEY] = self.run_metadata | save_metadata(trainer) | monitored | {"metrics": dict(self.metrics)}
+        self.measured.note(trainer.callback_metrics, trainer.current_epoch)
+        checkpoint[KEY] = self.run_metadata | save_metadata(trainer) | monitored | self.measured.metadata()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore the metrics."""
-        self.metrics = dict(checkpoint.get(KEY, {}).get("metrics", {}))
+        self.measured.load(checkpoint.get(KEY, {}))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scores of the kept checkpoints by file name, so that a run's folder can be moved."""
@@ -257,12 +272,28 @@ class DurableCheckpoint(CheckpointWithLast):
 
     # -- folder --------------------------------------------------------------------------------------------------------
 
-    def _folder_of(self, trainer: Trainer) -> Path:
-        return Path(self.configured_dirpath or Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints")
+    def _place(self, trainer: Trainer) -> CheckpointFolder:
+        root = self.configured_dirpath or run_folder(trainer, or_error=True) / "checkpoints"
+        ours = [each for each in trainer.checkpoint_callbacks if isinstance(each, DurableCheckpoint)]  # type: ignore[attr-defined]
+        same = [each for each in ours if each.configured_dirpath == self.configured_dirpath]
+        return shared_folder(
+            root, [f"{each.monitor}_{each.mode}" for each in same], same.index(self) if self in same else 0
+        )
+
+    def _set_folder(self, trainer: Trainer, folder: Path) -> None:
+        self.dirpath = str(trainer.strategy.broadcast(str(folder)))
+        self.folder = Path(self.dirpath)
+
+    def _take_folder(self, trainer: Trainer) -> None:
+        """Make the folder this run's own before the first save."""
+        if not self.has_folder:
+            place = self._place(trainer)
+            self._set_folder(trainer, place.take(trainer) if trainer.is_global_zero else self.folder)
+            self.has_folder = True
 
     def last_checkpoints(self, trainer: Trainer) -> set[str]:
         """Return the file for ``ckpt_path="last"``: the newest one that is not damaged."""
-        found, remark = last_valid(self._folder_of(trainer))
+        found, remark = self._place(trainer).newest()
         if found is not None and remark:
             rank_zero_warn(remark)
         return set() if found is None else {str(found)}

@@ -14,11 +14,11 @@ from datamodules.augmentations.mixing import soft_targets
 from datamodules.memory.images import Batch, ImageDataset, Images, require_open
 from datamodules.memory.loading import ImageLoader, check_batch_size, image_loader, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, checked, pixel_statistics
-from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order
+from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order, training_order
 from datamodules.memory.resident import Residence, ResidentLoader, Setting, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
-from foundation.argument_checks import require_between, require_fraction
+from foundation.argument_checks import require_at_least_one, require_between, require_fraction
 from foundation.errors import UserError
 
 
@@ -50,7 +50,7 @@ class ImageDataModule(LightningDataModule, ABC):
     Args:
         batch_size: Images per batch and process, ≥ 1.
         eval_batch_size: The same for validation, test and prediction, ≥ 1; results do not depend on it.
-        num_workers: Processes that fetch batches, ≥ 0; for images in memory 0 is fastest.
+        num_workers: Processes that fetch batches, in [0, 512]; for images in memory 0 is fastest.
         val_share: Share of each class of the training images that is used for validation, in (0, 1).
         augmentation: Augmentation of the training batches; default: none.
         seed: Seed of order and augmentation, ≥ 0. Default: the run's (``seed_everything``), else 0.
@@ -109,10 +109,10 @@ class ImageDataModule(LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         self._residence = Residence(device_resident)
-        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            require_between(name, size, 1)
-        for name, number in (("num_workers", num_workers), ("seed", seed or 0), ("split_seed", split_seed)):
-            require_between(name, number, 0)
+        require_at_least_one(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        require_between("num_workers", num_workers, 0, 512)  # a mistyped number would bring the machine to a halt
+        require_between("seed", seed or 0, 0)
+        require_between("split_seed", split_seed, 0)
         require_fraction("val_share", val_share)
         if (mean is None) != (std is None):
             raise ValueError(f"mean and std must be given together, got {mean} and {std}.")
@@ -218,11 +218,12 @@ class ImageDataModule(LightningDataModule, ABC):
         if mismatch := position.mismatch(self.batch_size, processes):
             rank_zero_warn(mismatch)
         resume = position.epoch, position.samples(self.batch_size, processes)
-        order = EpochOrder(dataset, self.seed, processes, rank, resume)
+        order = training_order(dataset, self.seed, (processes, rank), resume, self.trainer)
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
         if self.augmentation is not None:
             batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
-            self._augmentation = self.augmentation.over(math.inf if self.endless else run_length(self.trainer, batches))
+            known = self.augmentation.for_samples(len(dataset.images.targets))
+            self._augmentation = known.over(math.inf if self.endless else run_length(self.trainer, batches))
         return self._train_loader
 
     def val_dataloader(self) -> ImageLoader:

@@ -9,7 +9,7 @@ import torch
 import yaml
 from jsonargparse import Namespace
 
-from foundation.compat.jsonargparse_messages import NOT_SERIALIZED
+from foundation.compat.argument_parsers import NOT_SERIALIZED
 from foundation.errors import UserError
 
 

@@ -11,13 +11,18 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from callbacks.checkpointing.io import DurableCheckpointIO
 from callbacks.checkpointing.reading import read_checkpoint
+from callbacks.compilation import Compile
 from callbacks.distributed.rank_guard import RankGuard
+from callbacks.monitored_values import MonitoredValues
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
+from descent.config_errors.constructor import explained_constructor_errors
+from descent.config_errors.monitored import settle_modes
+from descent.config_errors.numbers import check_numbers
 from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
@@ -25,13 +30,15 @@ from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of, 
 from descent.runs.resumed_config import changes
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
+from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
-from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
+from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
-from foundation.files import strict_json
+from foundation.errors import UserError
+from foundation.files import local_folder, strict_json
 from foundation.hardware import effective_precision
 from foundation.initial_weights import weights_from_checkpoint
 from foundation.processes import rank_of_process, say
@@ -49,6 +56,7 @@ class DescentCLI(CommandLine):
     run: Run | None = None
     claimed: Run | None = None
     resumed_step: int | None = None
+    drawn_seed = False
 
     def __init__(self, args: list[str]) -> None:
         self.words = args
@@ -90,13 +98,24 @@ class DescentCLI(CommandLine):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that both `args` and `sys.argv` are given, which is always so here."""
         self.config = parser.parse_args(args)
-        self.drawn_seed = self.config[self.config.subcommand].get("seed_everything") is True
+        command = self.config.get("subcommand")
+        if command is not None:
+            self.drawn_seed = self.config[command].get("seed_everything") is True
+            settle_modes(self.config[command], lambda: parser.parse_args(args, defaults=False)[command])
+            check_numbers(self.config[command], command)
 
     # -- from config to run --------------------------------------------------------------------------------------------
 
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, claim a run folder, and replace a precision that the device lacks."""
         config = self.config[self.subcommand]
+        try:
+            root = local_folder("trainer.default_root_dir", config.trainer.default_root_dir or ".")
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        config.trainer.default_root_dir = str(root)
+        if self.subcommand == "fit":
+            check_that_it_trains(config.trainer)
         saved = config_run(config)
         if saved is not None and self.subcommand in ("fit", "find_lr"):
             self._forget_saved_checkpoint(config, saved)
@@ -115,7 +134,7 @@ class DescentCLI(CommandLine):
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, saved)
-            self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
+            self.run = claim(root, experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
         if self.subcommand in ("validate", "test", "predict") and (
             change := use_present_devices(config.trainer, self.words)
@@ -148,8 +167,9 @@ class DescentCLI(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build everything; an error that a constructor raises is a mistake in the config."""
-        from_checkpoint = bool(self.config[self.subcommand].get("ckpt_path"))
-        with explained_constructor_errors(), weights_from_checkpoint(from_checkpoint):
+        config = self.config[self.subcommand]
+        from_checkpoint = bool(config.get("ckpt_path"))
+        with explained_constructor_errors(config), weights_from_checkpoint(from_checkpoint):
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
@@ -164,21 +184,26 @@ class DescentCLI(CommandLine):
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.logger)
         configured = as_list(trainer.callbacks)  # a single preset is no list
-        missing = [kind() for kind in (ExactResume, Preemption) if not any(isinstance(c, kind) for c in configured)]
-        preflight = [Preflight()] if config.preflight else []
-        trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
+        kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
+        missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
+        asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
+        reports = [LearningCurves(), FirstImages(), PredictionTable()]
+        trainer.callbacks = [MonitoredValues(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
+        built.run_folder = None if self.run is None else self.run.folder
         for guard in built.callbacks:
             if isinstance(guard, RankGuard):
                 guard.config = flat(self.config[self.subcommand])
         return built
 
-    def _loggers(self, configured: Any) -> list[Logger] | Logger | bool:
-        if configured not in (None, True):
-            return configured
-        if self.run is None or self.subcommand != "fit":
+    def _loggers(self, configured: Any) -> list[Logger] | bool:
+        """Return the loggers of the run's folder, then those of the config; `false` means none at all."""
+        if configured is False:
             return False
-        return run_loggers(self.run.folder, self.resumed_step)
+        added = [] if configured in (None, True) else as_list(configured)
+        if self.run is None or self.subcommand != "fit":
+            return added or False
+        return [*run_loggers(self.run.folder, self.resumed_step), *added]
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -204,8 +229,7 @@ class DescentCLI(CommandLine):
         """Print the results, the run's folder, and the commands that use it."""
         if self.run is None or not self.trainer.is_global_zero:
             return
-        best = self.run.checkpoint("best")
-        print(fit_summary(self.run, self.trainer, best if best.exists() else self.run.checkpoint("last")))
+        print(fit_summary(self.run, self.trainer))
 
     def after_find_lr(self) -> None:
         """Write the results, and print how to use them."""
