@@ -45,8 +45,8 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     from callbacks.non_finite.replay import read_black_box, replay
     from descent.training.build import build, parse_config
     from foundation.hardware import effective_precision
-    from foundation.initial_weights import weights_from_checkpoint
     from foundation.processes import say
+    from lightning_modules.weights.needed import weights_from_checkpoint
 
     content = read_black_box(path)
     if content["config"] is None:

@@ -18,9 +18,9 @@ from descent.training.run_command import resolve_presets, with_config_of_checkpo
 from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
 from foundation.hardware import effective_precision
-from foundation.initial_weights import weights_from_checkpoint
 from foundation.processes import say
 from lightning_modules.base.supervised import SupervisedModule
+from lightning_modules.weights.needed import weights_from_checkpoint
 
 ONE_PROCESS = ["--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto", "--trainer.logger=false"]
 

@@ -40,8 +40,8 @@ from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
 from foundation.files import local_folder, strict_json
 from foundation.hardware import effective_precision
-from foundation.initial_weights import weights_from_checkpoint
 from foundation.processes import rank_of_process, say
+from lightning_modules.weights.needed import weights_from_checkpoint
 
 
 class DescentCLI(CommandLine):

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
-from foundation.initial_weights import initial_weights_are_needed
 from lightning_modules.base.epoch_means import EpochMeans
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
 from lightning_modules.weights.mismatch import COMPILED, describe_mismatch, named_alike
+from lightning_modules.weights.needed import initial_weights_are_needed
 
 
 class EpochModule(LightningModule):

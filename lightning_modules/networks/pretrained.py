@@ -9,8 +9,8 @@ from torch import nn
 from torchvision import models
 
 from foundation.argument_checks import require_at_least_one
-from foundation.initial_weights import initial_weights_are_needed
 from foundation.suggestions import did_you_mean
+from lightning_modules.weights.needed import initial_weights_are_needed
 
 
 class NamedNetwork(nn.Module):

@@ -10,10 +10,10 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from foundation.errors import UserError
-from foundation.initial_weights import initial_weights_are_needed, weights_from_checkpoint
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import TimmNetwork, TorchvisionNetwork
 from lightning_modules.weights.initial import load_initial_weights
+from lightning_modules.weights.needed import initial_weights_are_needed, weights_from_checkpoint
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
