@@ -20,6 +20,7 @@ from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
+from callbacks.resuming.unlogged_row import next_step_in
 from descent.config_errors.constructor import explained_constructor_errors
 from descent.config_errors.monitored import settle_modes
 from descent.config_errors.numbers import check_numbers
@@ -150,7 +151,7 @@ class DescentCLI(CommandLine):
         """Print in what the config differs from the checkpoint's, or refuse to resume with it."""
         path = Path(config.ckpt_path)
         checkpoint = read_checkpoint(path, weights_only=config.get("weights_only"))
-        self.resumed_step = int(checkpoint["global_step"])
+        self.resumed_step = next_step_in(checkpoint)
         text, _ = config_text(self.parsers["fit"], config)
         for line in changes(checkpoint, text, path, self.drawn_seed):
             say(line)
