@@ -11,9 +11,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from foundation.compat.torch import LAST_LR, STEP_COUNT
 from foundation.factories import arguments_of, class_of
 
-RUNTIME = {"optimizer", "base_lrs", "last_epoch", "targets", "_last_lr", "_step_count"}
+RUNTIME = {"optimizer", "base_lrs", "last_epoch", "targets", LAST_LR, STEP_COUNT}
 """Attributes of a scheduler that follow from the optimizer or the step, and not from its arguments."""
 SCHEDULED = {"lr", "initial_lr", "max_lr", "min_lr", "momentum", "betas", "base_momentum", "max_momentum"}
 """Options of a parameter group that a schedule may set."""
