@@ -136,7 +136,7 @@ def leave_sigterm_to_callback(trainer: Trainer) -> None:
 
 def ask_for_sigterm_again(trainer: Trainer) -> None:
     """Undo `leave_sigterm_to_callback`, for a fit without that callback."""
-    vars(trainer.fit_loop.epoch_loop).pop("_broadcast_sigterm_tensor", None)
+    trainer.fit_loop.epoch_loop.__dict__.pop("_broadcast_sigterm_tensor", None)
 
 
 def _nothing() -> None:
