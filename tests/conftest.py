@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from tests.nodes.cable import namespaces_work
+from tests.phantom_gpu import build, forwarding
+from tests.phantom_gpu.forwarding import pytest_runtest_protocol, pytest_unconfigure  # noqa: F401
 
 # The processes that tests start share the cores with the other tests: with a thread a core they'd wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -69,12 +71,18 @@ NEEDS = {
 _absent: set[str] = set()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", forwarding.MARK)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for mark, (program, pattern, package) in NEEDS.items():
         if not shutil.which(program) and not glob.glob(pattern):  # noqa: PTH207
             deselect(mark, f"no {program} (apt-get install {package})", config, items)
     if any(item.get_closest_marker("netns") for item in items) and not namespaces_work():
         deselect("netns", "no network namespaces (as root, apt-get install iproute2)", config, items)
+    if any(item.get_closest_marker("phantom_gpu") for item in items) and build.missing():
+        deselect("phantom_gpu", build.missing(), config, items)
 
 
 def deselect(mark: str, reason: str, config: pytest.Config, items: list[pytest.Item]) -> None:

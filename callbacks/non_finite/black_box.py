@@ -10,11 +10,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from callbacks.checkpointing.metadata import config_of_run
 from callbacks.gradients.measure import scaler_of, total_norm
 from callbacks.non_finite.replay import write_black_box
 from callbacks.non_finite.trace import NonFiniteOrigin, non_finite, tensors_in, trace_step
 from foundation.argument_checks import require_choice
 from foundation.errors import UserError
+from foundation.loggers import report_path, run_folder
 from foundation.random_streams import random_state
 from foundation.trial_fit import trainer_options
 from lightning_modules.optimizers.taken_steps import drop_step, keep_steps
@@ -150,12 +152,11 @@ class BlackBox(Callback):
         self.on_train_start(trainer, module)
 
     def _path(self, trainer: Trainer) -> Path:
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder = run_folder(trainer)
         rank = f"-rank{trainer.global_rank}" if trainer.world_size > 1 else ""
-        return Path(self.path) if self.path else folder / f"black_box{rank}.pt"
+        return Path(self.path) if self.path else report_path(trainer, folder, f"black_box{rank}.pt")
 
     def _write(self, path: Path, trainer: Trainer, module: LightningModule, origin: NonFiniteOrigin | None) -> None:
-        config = Path(trainer.log_dir or trainer.default_root_dir) / "config.yaml"
         scaler = scaler_of(trainer)
         write_black_box(
             path,
@@ -171,7 +172,7 @@ class BlackBox(Callback):
                 "scale": None if scaler is None else scaler.get_scale(),
                 "accumulate_grad_batches": trainer.accumulate_grad_batches,
                 "num_classes": getattr(module, "num_classes", None),
-                "config": config.read_text() if config.is_file() else None,
+                "config": config_of_run(trainer, run_folder(trainer)),
             },
         )
 
