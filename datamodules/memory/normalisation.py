@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from foundation.device_copies import on_device
+from foundation.hardware import on_device
 
 
 class Statistics(NamedTuple):

@@ -14,8 +14,8 @@ from torch.utils.data import BatchSampler
 from datamodules.memory.images import Batch, ImageDataset
 from datamodules.memory.loading import ImageLoader
 from datamodules.memory.order import EpochOrder, EvaluationOrder
-from foundation.device_copies import on_device
 from foundation.errors import UserError
+from foundation.hardware import on_device
 
 Setting = bool | Literal["auto"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from foundation.device_copies import on_device
+from foundation.hardware import on_device
 
 
 class Centring:

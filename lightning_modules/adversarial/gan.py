@@ -13,7 +13,7 @@ from torchmetrics import Metric
 
 from foundation.compat.lightning import let_ddp_find_unused_parameters, trainer_of
 from foundation.counter_random import mix
-from foundation.device_copies import on_device
+from foundation.hardware import on_device
 from foundation.images import as_bytes
 from foundation.loggers import is_logging_step
 from lightning_modules.adversarial.centring import Centring
@@ -145,7 +145,8 @@ class GAN(EpochModule):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return generated images in [−1, 1]."""
-        images: Tensor = self.generator(noise)
+        weights = next(self.generator.parameters(), noise)
+        images: Tensor = self.generator(noise.to(weights.dtype))
         return images
 
     def real(self, batch: Any) -> Tensor:
