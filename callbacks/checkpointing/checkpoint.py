@@ -31,8 +31,7 @@ class DurableCheckpoint(CheckpointWithLast):
     validation follows, not on an epoch's last batch. A save that is due there waits for the next batch or the epoch's
     end. A best model found by a validation in mid-epoch is saved right after that validation.
 
-    The files are written by `DurableCheckpointIO`, which replaces Lightning's default (another checkpoint plugin that
-    you gave to the Trainer stays).
+    `DurableCheckpointIO` writes the files, in place of Lightning's default; another plugin of the Trainer stays.
 
     Args:
         monitor: Logged value that decides which model is the best; None: no best. In a run without validation there is

@@ -38,7 +38,10 @@ class SoftmaxInputs(NamedTuple):
 
     def nll(self) -> Tensor:
         """−log p of each target, without weights or smoothing, 0 where it is ignored: `(B, ...)`."""
-        return F.nll_loss(self.log_p, self.target, ignore_index=self.ignore_index, reduction="none")
+        # As rows: for pixels (B, C, H, W) torch calls other code, which has no deterministic form on a GPU.
+        rows = self.log_p.movedim(1, -1).flatten(0, -2)
+        cost = F.nll_loss(rows, self.target.flatten(), ignore_index=self.ignore_index, reduction="none")
+        return cost.view(self.target.shape)
 
     def smoothed(self, cost: Tensor, label_smoothing: float) -> Tensor:
         """Mix the cost with the cross-entropy against a uniform target: both `(B, ...)`, or the cost `(B, C, ...)`."""
