@@ -249,15 +249,16 @@ class ImageDataModule(LightningDataModule, ABC):
         resident = self._residence.copy_of(dataset, sets, device, self.num_workers)
         if resident is not None:
             return image_loader(resident, order, batch_size, drop_last=drop_last, kind=ResidentLoader)
-        on_cuda = device is not None and device.type == "cuda"
-        return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
+        return image_loader(
+            dataset, order, batch_size, self.num_workers, getattr(device, "type", "") == "cuda", drop_last
+        )
 
     def _world(self) -> tuple[int, int]:
         """Return the number of processes, and the rank of this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Augment in training, always normalise, convert inputs (not targets) to the precision; a whole batch at once."""
+        """Augment in training, always normalise, convert the inputs to the precision; on the device, a whole batch."""
         trainer, training = self.trainer, self.trainer is not None and self.trainer.training
         inputs, targets = self.prepare_batch(batch, training, trainer.current_epoch if training and trainer else 0)
         return trainer.precision_plugin.convert_input(inputs) if trainer else inputs, targets

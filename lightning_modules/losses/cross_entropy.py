@@ -38,10 +38,9 @@ class SoftmaxInputs(NamedTuple):
 
     def nll(self) -> Tensor:
         """−log p of each target, without weights or smoothing, 0 where it is ignored: `(B, ...)`."""
-        # As rows: for pixels (B, C, H, W) torch calls other code, which has no deterministic form on a GPU.
-        rows = self.log_p.movedim(1, -1).flatten(0, -2)
-        cost = F.nll_loss(rows, self.target.flatten(), ignore_index=self.ignore_index, reduction="none")
-        return cost.view(self.target.shape)
+        if self.log_p.ndim == 2 or self.log_p.is_cpu:
+            return F.nll_loss(self.log_p, self.target, ignore_index=self.ignore_index, reduction="none")
+        return nll_of_rows(self.log_p, self.target, self.ignore_index)
 
     def smoothed(self, cost: Tensor, label_smoothing: float) -> Tensor:
         """Mix the cost with the cross-entropy against a uniform target: both `(B, ...)`, or the cost `(B, C, ...)`."""
@@ -59,6 +58,20 @@ class SoftmaxInputs(NamedTuple):
         if self.valid is None:
             return self.log_p.numel() // max(self.log_p.shape[1], 1)
         return self.valid.sum() if self.weights is None else self.of_target(self.weights).sum()
+
+
+def nll_of_rows(log_p: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Return `F.nll_loss` of pixels, `(B, C, ...)` and `(B, ...)` → `(B, ...)`, as of one long batch.
+
+    For pixels torch has other code, which on a GPU is not deterministic; on a CPU it is faster.
+
+    Example:
+        >>> import torch
+        >>> nll_of_rows(torch.tensor([[[-1.0, -2.0], [-3.0, -4.0]]]), torch.tensor([[1, -100]]), -100)
+        tensor([[3., -0.]])
+    """
+    rows = log_p.movedim(1, -1).flatten(0, -2)
+    return F.nll_loss(rows, target.flatten(), ignore_index=ignore_index, reduction="none").view(target.shape)
 
 
 def softmax_inputs(output: Tensor, target: Tensor, class_weights: Tensor | None, ignore_index: int) -> SoftmaxInputs:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
@@ -71,6 +72,9 @@ class Segmenter(Task):
 
     def criterion(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss; torch's own binary losses need floating-point targets."""
+        if type(self.loss) is nn.CrossEntropyLoss and torch.are_deterministic_algorithms_enabled():
+            # For pixels torch's has no deterministic code on a GPU; as rows it has the same mean.
+            return super().criterion(output.movedim(1, -1).flatten(0, -2), target.flatten())
         return super().criterion(output, target.to(output.dtype) if self.binary else target)
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
