@@ -173,8 +173,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def __copy__(self) -> Self:
         """Copy all that changes and share the images, so that a copy may be trained (to search a learning rate)."""
         copied = self.__class__.__new__(self.__class__)
-        copied.__dict__.update(self.__dict__)
-        copied._run = copy.copy(self._run)
+        copied.__dict__.update(self.__dict__, _run=copy.copy(self._run))
         return copied
 
     def setup(self, stage: str) -> None:

@@ -311,12 +311,17 @@ def test_pixels_as_rows_have_the_same_loss(loss: nn.Module | None, monkeypatch: 
     target[0] = 255
     expected = module.criterion(output, target)
     seen: list[int] = []
-    nll = torch.nn.functional.nll_loss
-    entropy = torch.nn.functional.cross_entropy
-    monkeypatch.setattr("torch.nn.functional.nll_loss", lambda x, *a, **k: (seen.append(x.ndim), nll(x, *a, **k))[1])
-    monkeypatch.setattr(
-        "torch.nn.functional.cross_entropy", lambda x, *a, **k: (seen.append(x.ndim), entropy(x, *a, **k))[1]
-    )
+
+    def spied(function: Any) -> Any:
+        def call(output: Tensor, *args: Any, **options: Any) -> Tensor:
+            seen.append(output.ndim)
+            loss: Tensor = function(output, *args, **options)
+            return loss
+
+        return call
+
+    for name in ("nll_loss", "cross_entropy"):
+        monkeypatch.setattr(torch.nn.functional, name, spied(getattr(torch.nn.functional, name)))
     monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
     if loss is None:  # ours takes rows on every device but the CPU
         rows = nll_of_rows(output.log_softmax(1), target, 255)
