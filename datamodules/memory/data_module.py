@@ -248,9 +248,8 @@ class ImageDataModule(LightningDataModule, ABC):
         resident = self._residence.copy_of(dataset, sets, device, self.num_workers)
         if resident is not None:
             return image_loader(resident, order, batch_size, drop_last=drop_last, kind=ResidentLoader)
-        return image_loader(
-            dataset, order, batch_size, self.num_workers, getattr(device, "type", "") == "cuda", drop_last
-        )
+        on_cuda = device is not None and device.type == "cuda"
+        return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
 
     def _world(self) -> tuple[int, int]:
         """Return the number of processes, and the rank of this one."""
@@ -258,9 +257,9 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Augment in training, always normalise, convert the inputs to the precision; on the device, a whole batch."""
-        trainer, training = self.trainer, self.trainer is not None and self.trainer.training
-        inputs, targets = self.prepare_batch(batch, training, trainer.current_epoch if training and trainer else 0)
-        return trainer.precision_plugin.convert_input(inputs) if trainer else inputs, targets
+        training = self.trainer is not None and self.trainer.training
+        made = self.prepare_batch(batch, training, self.trainer.current_epoch if training and self.trainer else 0)
+        return (self.trainer.precision_plugin.convert_input(made[0]), made[1]) if self.trainer else made
 
     def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
         """Turn a loaded batch into what the LightningModule gets; call it yourself in a loop of your own.
