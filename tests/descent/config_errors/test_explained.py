@@ -36,7 +36,7 @@ def said(words: Sequence[str]) -> str:
         ("--trainer.max_epochs=1e1", r"^trainer\.max_epochs must be an integer or null, got 1e1: write 10\.$"),
         ("--model.optimizer.betas=3", r"^model\.optimizer\.betas must be a list of numbers, got 3\.$"),
         ("--model.optimizer.lr={a: 1}", r"^model\.optimizer\.lr must be a number, got \{a: 1\}\.$"),
-        ("--checkpoint.mode=up", r"^checkpoint\.mode must be min or max, got up\.$"),
+        ("--checkpoint.mode=up", r"^checkpoint\.mode must be min, max or null, got up\.$"),
         ("--model.optimizer={class_path: torch.optim.SGD, init_args: {lrr: 3}}", r"Did you mean --model\.optimizer\.lr\?"),
         ("--model.network=null", r"^model\.network must be a class of kind Module, got null\.$"),
         ("--model.loss=losses", r"model\.loss: losses is neither a file nor a class path"),
