@@ -178,4 +178,4 @@ def existing(path: Path) -> Path:
         return path
     beside = sorted(file.name for file in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
     found = f"in {path.parent} there is {', '.join(beside[:5])}" if beside else f"{path.parent} holds no checkpoint"
-    raise FileNotFoundError(f"checkpoint not found: {path}; {found}.")
+    raise FileNotFoundError(f"checkpoint not found: {path}; {found} (--ckpt_path).")
