@@ -56,7 +56,8 @@ class BinaryClassifier(SigmoidTask):
                 "accuracy": BinaryAccuracy(self.threshold, validate_args=False),
                 "f1": F1(self.threshold, validate_args=False),
                 "auroc": AUROC(thresholds=200, validate_args=False),
-            }
+            },
+            compute_groups=[["accuracy", "f1"], ["auroc"]],  # else torchmetrics compares their states on the host
         )
 
     def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:

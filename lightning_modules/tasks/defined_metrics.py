@@ -7,14 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric, R2Score
-from torchmetrics.classification import (
-    BinaryAUROC,
-    BinaryF1Score,
-    MulticlassAccuracy,
-    MulticlassF1Score,
-    MulticlassJaccardIndex,
-    MultilabelF1Score,
-)
+from torchmetrics.classification import BinaryF1Score, MulticlassAccuracy, MultilabelF1Score
+
+from lightning_modules.tasks.metrics import MeanDice, MeanIoU, PixelAccuracy, ThresholdAUROC
 
 NEARLY_CONSTANT = 1e-12  # variance of the targets as a share of their mean square
 
@@ -40,7 +35,7 @@ class Defined(Metric):
         return super().compute()  # type: ignore[safe-super]
 
 
-class AUROC(Defined, BinaryAUROC):
+class AUROC(Defined, ThresholdAUROC):
     """Area under the ROC curve at fixed thresholds; NaN if all targets are of one class."""
 
     confmat: Tensor
@@ -75,31 +70,36 @@ class LabelF1(Defined, MultilabelF1Score):
         return None if int((self.tp + self.fn).sum()) else "no label has a positive target"
 
 
-class _PerClass(Defined):
+class ClassAccuracy(Defined, MulticlassAccuracy):
+    """Accuracy over all samples; NaN without a sample."""
+
     tp: Any
     fn: Any
 
     def undefined(self) -> str | None:
-        """Require a labelled target."""
-        return None if int((self.tp + self.fn).sum()) else "no target is labelled"
+        """Require a sample."""
+        return None if int((self.tp + self.fn).sum()) else "there are no targets"
 
 
-class ClassAccuracy(_PerClass, MulticlassAccuracy):
-    """Accuracy over all samples or pixels; NaN if none is labelled."""
-
-
-class Dice(_PerClass, MulticlassF1Score):
-    """Dice as the mean over classes; NaN if no pixel is labelled."""
-
-
-class IoU(Defined, MulticlassJaccardIndex):
-    """Intersection over union as the mean over classes; NaN if no pixel is labelled."""
-
+class _Labelled(Defined):
+    higher_is_better = True
     confmat: Tensor
 
     def undefined(self) -> str | None:
         """Require a labelled target."""
         return None if int(self.confmat.sum()) else "no target is labelled"
+
+
+class LabelledAccuracy(_Labelled, PixelAccuracy):  # type: ignore[misc]  # torchmetrics has None
+    """Accuracy over the labelled pixels; NaN if none is labelled."""
+
+
+class Dice(_Labelled, MeanDice):  # type: ignore[misc]
+    """Dice as the mean over classes; NaN if no pixel is labelled."""
+
+
+class IoU(_Labelled, MeanIoU):  # type: ignore[misc]
+    """Intersection over union as the mean over classes; NaN if no pixel is labelled."""
 
 
 class R2(Defined, R2Score):

@@ -53,6 +53,8 @@ def test_an_option(word: str, line: str) -> None:
         (("configs/quickstart.yaml",), r"a config is given as -c configs/quickstart\.yaml"),
         (("trainer.max_epochs=3",), r"so --trainer\.max_epochs=3"),
         (("--trainer.max_epochs",), r"--trainer\.max_epochs needs a value: an integer or null"),
+        (("--trainer.callbacks=callbacks/ema.yaml", "--trainer.callbacks.update_starting_at_step=null"), r"^trainer\.callbacks\.update_starting_at_step must be an integer, got null\.$"),
+        (("--model.optimizer.differentiable=true",), r"AdamW: differentiable must be false"),
         (("-c",), r"-c needs the path of a config"),
         (("--trainer.callbacks=callbacks/early_stopping.yaml", "--trainer.callbacks.patience=many"), r"^trainer\.callbacks\.patience must be an integer, got many"),
         (("--trainer.callbacks=callbacks/early_stopping.yaml", "--trainer.callbacks.patiance=3"), r"EarlyStopping has no argument patiance\. Did you mean --trainer\.callbacks\.patience\?"),

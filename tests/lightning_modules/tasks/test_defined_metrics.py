@@ -21,7 +21,7 @@ from torchmetrics.classification import (
 )
 
 from lightning_modules import BinaryClassifier
-from lightning_modules.tasks.defined_metrics import AUROC, F1, R2, ClassAccuracy, Dice, IoU, LabelF1
+from lightning_modules.tasks.defined_metrics import AUROC, F1, R2, Dice, IoU, LabelF1, LabelledAccuracy
 
 NO_LABEL = torch.full((4,), 255)
 CASES: list[tuple[Metric, Metric, Tensor, Tensor, Tensor, str]] = [
@@ -30,7 +30,7 @@ CASES: list[tuple[Metric, Metric, Tensor, Tensor, Tensor, str]] = [
     (F1(), BinaryF1Score(), torch.rand(20), torch.arange(20) % 2, torch.zeros(20).long(), "no positive targets"),
     (LabelF1(3), MultilabelF1Score(3), torch.rand(8, 3), torch.rand(8, 3).round().long(), torch.zeros(8, 3).long(), "label"),
     (R2(), R2Score(), torch.rand(9), torch.rand(9), torch.full((9,), 3.7), "all targets are equal"),
-    (ClassAccuracy(3, average="micro", ignore_index=255), MulticlassAccuracy(3, average="micro", ignore_index=255),
+    (LabelledAccuracy(3, ignore_index=255), MulticlassAccuracy(3, average="micro", ignore_index=255),
      torch.tensor([0, 1, 2, 1]), torch.tensor([0, 2, 2, 255]), NO_LABEL, "no target is labelled"),
     (Dice(3, ignore_index=255), MulticlassF1Score(3, ignore_index=255),
      torch.tensor([0, 1, 2, 1]), torch.tensor([0, 2, 2, 255]), NO_LABEL, "no target is labelled"),
