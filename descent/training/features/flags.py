@@ -19,7 +19,7 @@ def check_flags(flags: Mapping[str, Any]) -> None:
         flags: Keyword arguments of the Trainer.
 
     Raises:
-        UserError: A least length is above the greatest, or further nodes could never be reached.
+        UserError: A least length is above the greatest, further nodes could never be reached, or a flag has no effect.
     """
     for unit in ("epochs", "steps"):
         least, most = flags.get(f"min_{unit}"), flags.get(f"max_{unit}")
@@ -28,6 +28,11 @@ def check_flags(flags: Mapping[str, Any]) -> None:
                 f"trainer.min_{unit} {least} is above trainer.max_{unit} {most}, where training ends in any case: "
                 "change one of the two."
             )
+    if flags.get("model_registry"):
+        raise UserError(
+            "trainer.model_registry uploads what a checkpoint callback of the package litmodels saves, which a run of "
+            "Descent does not have: upload checkpoints/best.ckpt when the run has ended."
+        )
     check_nodes(flags.get("num_nodes") or 1, flags.get("plugins"))
 
 

@@ -58,3 +58,8 @@ def test_without_checkpoints_a_run_ends_as_with_them(capsys: pytest.CaptureFixtu
     assert not list(done.run.folder.rglob("*.ckpt"))
     assert (done.run.folder / "config.yaml").is_file()
     assert "nothing to save with" not in capsys.readouterr().err
+
+
+def test_a_model_registry_is_refused() -> None:
+    with pytest.raises(UserError, match=r"upload checkpoints/best\.ckpt"):
+        Trainer(model_registry="name", accelerator="cpu", logger=False)
