@@ -1,7 +1,7 @@
 """A run's folder `<root>/<experiment>/<n>/`: its number, which never collides, and its checkpoints."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundation.errors import UserError
@@ -14,9 +14,15 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder."""
+    """A run's folder.
+
+    Args:
+        folder: Its path.
+        made: Folders above it that were made for it, the innermost first.
+    """
 
     folder: Path
+    made: tuple[Path, ...] = field(default=(), compare=False)
 
     @property
     def root(self) -> Path:
@@ -40,6 +46,10 @@ class Run:
             for file in files:
                 file.unlink()
             self.folder.rmdir()
+            for above in self.made:
+                if any(above.iterdir()):
+                    break
+                above.rmdir()
 
     def checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint, `best` or `last`."""
@@ -64,6 +74,7 @@ def claim(root: Path, experiment: str) -> Run:
         inherited = os.environ.get(RUN_VARIABLE)
         return Run(Path(inherited) if inherited else root / experiment / f".rank{rank}")
     parent = root / experiment
+    made = tuple(folder for folder in (parent, *parent.parents) if not folder.exists())
     parent.mkdir(parents=True, exist_ok=True)
     number = (numbers(parent) or [-1])[-1] + 1
     while True:
@@ -74,17 +85,28 @@ def claim(root: Path, experiment: str) -> Run:
             number += 1
             continue
         os.environ[RUN_VARIABLE] = str(folder.absolute())
-        return Run(folder)
+        return Run(folder, made)
 
 
 def run_of(path: Path) -> Run | None:
     """Return the run that a checkpoint or a saved config belongs to, if it lies in a run's folder."""
     path = path.absolute()
-    if path.name == CONFIG and (path.parent / CHECKPOINTS).is_dir():
+    if path.name == CONFIG and (path.parent / CHECKPOINTS).is_dir() and is_of_run(path):
         return Run(path.parent)
-    if path.parent.name == CHECKPOINTS and (path.parent.parent / CONFIG).is_file():
+    if path.parent.name == CHECKPOINTS and is_of_run(path.parent.parent / CONFIG):
         return Run(path.parent.parent)
     return None
+
+
+def is_of_run(config: Path) -> bool:
+    """Return whether a `config.yaml` is a run's, which a resume replaces, and not one that the user wrote.
+
+    A run's folder has a number, and its config begins with a comment that `LightningCLI` writes.
+    """
+    if not config.is_file():
+        return False
+    with config.open(encoding="utf-8", errors="replace") as file:
+        return config.parent.name.isdigit() or file.readline().startswith("# lightning.pytorch==")
 
 
 def newest_run(folder: Path) -> Run | None:
@@ -116,9 +138,9 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
                 f"--ckpt_path {text} needs a run: give its config, -c RUN/config.yaml, or the folder, --ckpt_path RUN."
             )
         return _of_run(config_run, text)
-    path = Path(text)
+    path = Path(text).expanduser()
     if path.is_dir():
-        run = newest_run(path)
+        run = newest_run(path.parent if path.name == CHECKPOINTS else path)
         if run is None:
             raise FileNotFoundError(f"--ckpt_path {text}: no run with checkpoints in this folder.")
         return _of_run(run, name if run.checkpoint(name).exists() else "last")

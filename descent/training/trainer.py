@@ -52,6 +52,7 @@ class Trainer(LightningTrainer):
     ) -> None:
         self.search: LRSearch | None = None  # result of `find_lr`
         self.profiled: StepProfile | None = None  # result of `profile`
+        self.run_folder: Path | None = None  # `runs/<experiment>/<n>`, where the command line has claimed one
         check_flags(kwargs)
         kwargs = with_launched_processes(kwargs)
         if kwargs.get("sync_batchnorm"):
@@ -82,6 +83,13 @@ class Trainer(LightningTrainer):
         """The checkpoint callback whose best and last files count: Descent's own, if there is one."""
         ours = (each for each in self.checkpoint_callbacks if isinstance(each, DurableCheckpoint))
         return next(ours, super().checkpoint_callback)
+
+    @property
+    def log_dir(self) -> str | None:
+        """The run's folder, whatever loggers there are. It is a broadcast: every process asks for it."""
+        if self.run_folder is None:
+            return super().log_dir
+        return str(self.strategy.broadcast(str(self.run_folder)))
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Train as Lightning does, without the calls of empty hooks."""
