@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import (
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS
+from callbacks.ema import EMA
 from foundation.errors import UserError
 
 ABSTRACT = {
@@ -48,7 +49,7 @@ def check_callbacks(callbacks: Sequence[Callback]) -> None:
         if isinstance(callback, StochasticWeightAveraging):
             raise UserError(
                 "StochasticWeightAveraging replaces the schedule, and hands over the average only after the last "
-                "checkpoint is saved: use callbacks/ema.yaml, whose average is validated and saved."
+                "checkpoint is saved: use callbacks/swa.yaml, whose average is validated and saved."
             )
         if isinstance(callback, OnExceptionCheckpoint):
             raise UserError(
@@ -85,14 +86,14 @@ def check_pairs(callbacks: Sequence[Callback]) -> None:
     Raises:
         UserError: Two of them do.
     """
-    averages = [type(callback).__name__ for callback in callbacks if isinstance(callback, WeightAveraging)]
+    averages = [type(callback).__name__ for callback in callbacks if isinstance(callback, (WeightAveraging, EMA))]
     if len(averages) > 1:
         raise UserError(
             f"{' and '.join(averages)} would both replace the weights during validation and in checkpoints: keep one."
         )
     if averages and any(isinstance(callback, ModelPruning) for callback in callbacks):
         raise UserError(
-            f"{averages[0]} averages parameters by their order, which ModelPruning changes: keep one of the two."
+            f"{averages[0]} averages parameters by name and order, which ModelPruning changes: keep one of the two."
         )
 
 

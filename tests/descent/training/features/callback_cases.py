@@ -110,7 +110,14 @@ CALLBACKS: dict[str, list[Case]] = {
     "RichProgressBar": [
         added("RichProgressBar", "takes the place of the lines per epoch", lambda o: "epoch 1/1" not in o.said)
     ],
-    "StochasticWeightAveraging": [added("StochasticWeightAveraging", swa_lrs="0.01")],
+    "StochasticWeightAveraging": [
+        added("StochasticWeightAveraging", swa_lrs="0.01"),
+        Case(
+            "--trainer.callbacks+ callbacks/swa.yaml",
+            "validates and saves the mean of the weights over the last quarter of the run",
+            has_average,
+        ),
+    ],
     "SpikeDetection": [
         added("SpikeDetection", "ends a run whose loss jumps; `callbacks/black_box.yaml` also repeats the step")
     ],

@@ -132,8 +132,9 @@ def outcome_of(case: Case) -> Outcome:
     """Run a case in a folder of its own."""
     said, cli, error = io.StringIO(), None, ""
     words = [case.command, *shlex.split(BASE), *shlex.split(case.words)]
-    patches = [mock.patch.object(run_command, "DescentCLI", WarmCLI), mock.patch.object(LearningCurves, "on_fit_end")]
-    with everything_kept(), tempfile.TemporaryDirectory() as folder, patches[0], patches[1], warnings.catch_warnings():
+    warm = mock.patch.object(run_command, "DescentCLI", WarmCLI)
+    without_figure = mock.patch.object(LearningCurves, "on_fit_end")
+    with everything_kept(), tempfile.TemporaryDirectory() as folder, warm, without_figure, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.chdir(folder)
         with redirect_stdout(said), redirect_stderr(said):

@@ -21,7 +21,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.demos.boring_classes import BoringModel
 
-from callbacks import DurableCheckpoint
+from callbacks import EMA, SWA, DurableCheckpoint
 from descent.training.features.callbacks import check_callbacks, check_module
 from descent.training.trainer import Trainer
 from foundation.errors import UserError
@@ -37,7 +37,8 @@ REFUSED: list[tuple[list[Any], str]] = [
     ([ModelCheckpoint(filename="best"), DurableCheckpoint()], "would write best.ckpt over that of the run.*filename"),
     ([StochasticWeightAveraging(0.1)], "only after the last checkpoint is saved"),
     ([WeightAveraging(), EMAWeightAveraging()], "WeightAveraging and EMAWeightAveraging would both replace"),
-    ([PRUNING(), EMAWeightAveraging()], "EMAWeightAveraging averages parameters by their order"),
+    ([EMA(), SWA()], "EMA and SWA would both replace"),
+    ([PRUNING(), EMAWeightAveraging()], "EMAWeightAveraging averages parameters by name and order"),
 ]
 
 
@@ -71,7 +72,7 @@ def test_a_rate_is_found_only_where_the_module_has_one() -> None:
     module = BoringModel()
     with pytest.raises(UserError, match=r"use callbacks/lr_finder.yaml"):
         check_module([LearningRateFinder()], module, resumed=False)
-    module.lr = 0.1
+    module.lr = torch.tensor(0.1)
     check_module([LearningRateFinder()], module, resumed=False)
 
 
