@@ -66,11 +66,12 @@ CALLBACKS: dict[str, list[Case]] = {
         )
     ],
     "LambdaCallback": [
-        added(
-            "LambdaCallback",
+        Case(
+            "--trainer.callbacks+ LambdaCallback --trainer.callbacks.on_fit_end "
+            "tests.descent.training.features.networks.hook",
             "calls functions, which a config names by their path",
             lambda o: "the hook was called" in o.said,
-            on_fit_end="tests.descent.training.features.networks.hook",
+            shown="--trainer.callbacks+ LambdaCallback --trainer.callbacks.on_fit_end mine.hook",
         )
     ],
     "LearningRateFinder": [added("LearningRateFinder")],
