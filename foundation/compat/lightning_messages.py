@@ -98,8 +98,7 @@ ADVICE = (
     ),
     (
         r"Requirement 'torch_xla.*' not met",
-        "TPUs and their profiler need the package torch_xla, which is not installed: choose another accelerator or "
-        "profiler.",
+        "trainer.accelerator tpu needs the package torch_xla, which is not installed: choose another accelerator.",
     ),
     (
         r"You selected an invalid strategy name: `strategy='(?P<name>[^']*)'`",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -32,6 +33,11 @@ def check_flags(flags: Mapping[str, Any]) -> None:
         raise UserError(
             "trainer.model_registry uploads what a checkpoint callback of the package litmodels saves, which a run of "
             "Descent does not have: upload checkpoints/best.ckpt when the run has ended."
+        )
+    if flags.get("profiler") == "xla" and find_spec("torch_xla") is None:
+        raise UserError(
+            "trainer.profiler xla needs the package torch_xla, which is not installed: use simple, advanced or pytorch, "
+            "or descent profile."
         )
     check_nodes(flags.get("num_nodes") or 1, flags.get("plugins"))
 

@@ -137,7 +137,7 @@ LIGHTNING_SAYS = {
     "You requested to check 0.1 of the `val_dataloader` but 0.1 * 1 < 1. Please increase": "0.1 of the 1 validation b",
     "`Timer(duration='10min')` is not a valid duration. Expected": "10min is not a duration (trainer.max_time",
     "Requirement 'transformer_engine>=0.11.0' not met. HINT": "use bf16-mixed",
-    "Requirement 'torch_xla>=1.13' not met. HINT": "another accelerator or profiler",
+    "Requirement 'torch_xla>=1.13' not met. HINT": "choose another accelerator",
     "You selected an invalid strategy name: `strategy='dp'`. It must be": "unknown trainer.strategy dp: use auto",
 }
 

@@ -1,5 +1,7 @@
 """Flags of the Trainer that contradict each other are refused before anything is built."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from descent.training.features.flags import check_flags, check_that_it_trains
@@ -63,3 +65,9 @@ def test_without_checkpoints_a_run_ends_as_with_them(capsys: pytest.CaptureFixtu
 def test_a_model_registry_is_refused() -> None:
     with pytest.raises(UserError, match=r"upload checkpoints/best\.ckpt"):
         Trainer(model_registry="name", accelerator="cpu", logger=False)
+
+
+@pytest.mark.skipif(find_spec("torch_xla") is not None, reason="torch_xla is installed")
+def test_the_profiler_of_a_missing_package_is_refused() -> None:
+    with pytest.raises(UserError, match="needs the package torch_xla"):
+        Trainer(profiler="xla", accelerator="cpu", logger=False)
