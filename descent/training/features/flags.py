@@ -36,8 +36,8 @@ def check_flags(flags: Mapping[str, Any]) -> None:
         )
     if flags.get("profiler") == "xla" and find_spec("torch_xla") is None:
         raise UserError(
-            "trainer.profiler xla needs the package torch_xla, which is not installed: use simple, advanced or pytorch, "
-            "or descent profile."
+            "trainer.profiler xla needs the package torch_xla, which is not installed: use simple, advanced or "
+            "pytorch, or descent profile."
         )
     check_nodes(flags.get("num_nodes") or 1, flags.get("plugins"))
 

@@ -1,7 +1,5 @@
 """Flags of the Trainer that contradict each other are refused before anything is built."""
 
-from importlib.util import find_spec
-
 import pytest
 
 from descent.training.features.flags import check_flags, check_that_it_trains
@@ -67,7 +65,7 @@ def test_a_model_registry_is_refused() -> None:
         Trainer(model_registry="name", accelerator="cpu", logger=False)
 
 
-@pytest.mark.skipif(find_spec("torch_xla") is not None, reason="torch_xla is installed")
-def test_the_profiler_of_a_missing_package_is_refused() -> None:
+def test_the_profiler_of_a_missing_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descent.training.features.flags.find_spec", lambda name: None)
     with pytest.raises(UserError, match="needs the package torch_xla"):
         Trainer(profiler="xla", accelerator="cpu", logger=False)
