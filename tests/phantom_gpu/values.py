@@ -134,7 +134,7 @@ class RealValues(TorchDispatchMode):
 
     def compute(self, func: Any, name: str, flat: list[Any], spec: Any) -> Outcome:
         args, kwargs = pytree.tree_unflatten(flat, spec)
-        by_value = name in BY_VALUE or (name.startswith(("index", "_index")) and any(map(_is_mask, flat)))
+        by_value = name in BY_VALUE or (name.startswith(("index", "_index")) and any(map(_is_mask, flat[1:])))
         before = _random_state(flat) if torch.Tag.nondeterministic_seeded in func.tags else None
         try:
             host = _host_result(func, flat, spec, before)
@@ -163,7 +163,7 @@ def _is_cuda(word: Any) -> bool:
 
 
 def _is_mask(word: Any) -> bool:
-    return isinstance(word, Tensor) and word.dtype in (torch.bool, torch.uint8)
+    return isinstance(word, Tensor) and word.dtype == torch.bool
 
 
 def _within_device(func: Any, args: Any, kwargs: Any) -> bool:
