@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from callbacks.class_weights import ClassWeights
     from callbacks.diagnostics.diagnostics import Diagnostics
     from callbacks.distributed.rank_guard import RankGuard
+    from callbacks.ema import EMA
     from callbacks.gradients.gradient_norm import GradientNorm
     from callbacks.learning_rate.finder import LRFinder, find_lr
     from callbacks.learning_rate.scaling import ScaledRate
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
 
 __all__ = [
+    "EMA",
     "BackgroundCheckpointIO",
     "BlackBox",
     "ClassWeights",
@@ -59,6 +61,7 @@ _MODULES = {
     "callbacks.class_weights": ("ClassWeights",),
     "callbacks.diagnostics.diagnostics": ("Diagnostics",),
     "callbacks.distributed.rank_guard": ("RankGuard",),
+    "callbacks.ema": ("EMA",),
     "callbacks.gradients.gradient_norm": ("GradientNorm",),
     "callbacks.learning_rate.finder": ("LRFinder", "find_lr"),
     "callbacks.learning_rate.scaling": ("ScaledRate",),

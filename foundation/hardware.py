@@ -72,6 +72,13 @@ def cpu_has_bf16() -> bool:
     return bool(cpu_flags() & BF16_FLAGS)
 
 
+def computes_on_cpu(accelerator: Any) -> bool:
+    """Return whether a run with this `accelerator` of Lightning's trainer computes on the CPU."""
+    import torch
+
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+
+
 def effective_precision(precision: str | int | None, accelerator: str) -> tuple[str | int | None, str | None]:
     """Replace a precision that the device cannot compute in; return it and the reason in one line (`None`: unchanged).
 
@@ -82,10 +89,7 @@ def effective_precision(precision: str | int | None, accelerator: str) -> tuple[
         precision: As Lightning's trainer takes it.
         accelerator: As Lightning's trainer takes it; `"auto"` is a CPU where torch sees no accelerator.
     """
-    import torch
-
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if not on_cpu or str(precision) not in ("16-mixed", "16", "16-true"):
+    if not computes_on_cpu(accelerator) or str(precision) not in ("16-mixed", "16", "16-true"):
         return precision, None
     if cpu_has_bf16():
         return (

@@ -98,7 +98,7 @@ class DurableCheckpoint(CheckpointWithLast):
         self.timing.start()
         self.validated = False
         self._forget_missing()
-        self.run_metadata = run_metadata(self.folder.parent) if trainer.is_global_zero else {}
+        self.run_metadata = run_metadata(trainer, self.folder.parent) if trainer.is_global_zero else {}
         self.ranking.keep = self.save_top_k if self.monitor is not None else 0
         if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0

@@ -15,15 +15,31 @@ KEY = "descent"
 PACKAGES = ("descent", "torch", "lightning", "torchvision", "torchmetrics", "numpy")
 
 
-def run_metadata(folder: Path) -> dict[str, Any]:
+def config_of_run(trainer: Trainer, folder: Path) -> str | None:
+    """Return the text of the config that this run trains with, or None if there is none.
+
+    The ``config.yaml`` of a resumed run is replaced once a step was taken, so until then it may be another config: the
+    callback that writes it has the text in its attribute ``config_text``.
+
+    Args:
+        trainer: The running trainer.
+        folder: Of the run, whose ``config.yaml`` is read if no callback knows the text.
+    """
+    texts = (getattr(callback, "config_text", None) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    known = next((text for text in texts if isinstance(text, str)), None)
+    config = folder / "config.yaml"
+    return known if known is not None or not config.is_file() else config.read_text(encoding="utf-8")
+
+
+def run_metadata(trainer: Trainer, folder: Path) -> dict[str, Any]:
     """Collect what stays the same during a run.
 
     Args:
-        folder: Of the run; its ``config.yaml`` is copied as text.
+        trainer: The running trainer.
+        folder: Of the run.
     """
-    config = folder / "config.yaml"
     return {
-        "config": config.read_text(encoding="utf-8") if config.is_file() else None,
+        "config": config_of_run(trainer, folder),
         "versions": {"python": platform.python_version()} | versions(),
         "git": git_state(Path.cwd()),
         "host": socket.gethostname(),

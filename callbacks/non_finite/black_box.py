@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from callbacks.checkpointing.metadata import config_of_run
 from callbacks.gradients.measure import scaler_of, total_norm
 from callbacks.non_finite.replay import write_black_box
 from callbacks.non_finite.trace import NonFiniteOrigin, non_finite, tensors_in, trace_step
@@ -155,7 +156,6 @@ class BlackBox(Callback):
         return Path(self.path) if self.path else folder / f"black_box{rank}.pt"
 
     def _write(self, path: Path, trainer: Trainer, module: LightningModule, origin: NonFiniteOrigin | None) -> None:
-        config = Path(trainer.log_dir or trainer.default_root_dir) / "config.yaml"
         scaler = scaler_of(trainer)
         write_black_box(
             path,
@@ -171,7 +171,7 @@ class BlackBox(Callback):
                 "scale": None if scaler is None else scaler.get_scale(),
                 "accumulate_grad_batches": trainer.accumulate_grad_batches,
                 "num_classes": getattr(module, "num_classes", None),
-                "config": config.read_text() if config.is_file() else None,
+                "config": config_of_run(trainer, Path(trainer.log_dir or trainer.default_root_dir)),
             },
         )
 

@@ -4,9 +4,13 @@ Every random choice is a function of (seed, epoch, image), see `foundation/count
 repeats it. Each kind of choice uses a random stream of its own number, so that no two choices are correlated.
 """
 
+import copy
 from abc import ABC, abstractmethod
+from typing import Self
 
 from torch import Tensor
+
+from datamodules.augmentations.draws import EpochDraws
 
 
 class Augmentation(ABC):
@@ -45,6 +49,13 @@ class Augmentation(ABC):
         """
         return self
 
+    def for_samples(self, samples: int) -> "Augmentation":
+        """Return the augmentation for images whose row numbers are below ``samples``; by default itself.
+
+        One that chooses at random returns a copy that draws for all images at once (`draws.py`).
+        """
+        return self
+
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Mix images of a batch after they were normalised; by default does nothing.
 
@@ -70,6 +81,19 @@ class Augmentation(ABC):
         Shape:
             images ``(B, C, H, W)`` uint8, rows ``(B,)`` int64 → ``(B, C, H', W')`` uint8.
         """
+
+
+class RandomAugmentation(Augmentation):
+    """Base class of augmentations with random choices, which `draws` looks up."""
+
+    draws = EpochDraws()
+    """Draws for each batch, until the number of images is known."""
+
+    def for_samples(self, samples: int) -> Self:
+        """Return a copy that draws for all images at once."""
+        known = copy.copy(self)
+        known.draws = EpochDraws(samples)
+        return known
 
 
 class Chain(Augmentation):
@@ -108,6 +132,10 @@ class Chain(Augmentation):
     def over(self, epochs: float | None) -> "Chain":
         """Return the chain of the steps for a run of this length."""
         return Chain([step.over(epochs) for step in self.steps])
+
+    def for_samples(self, samples: int) -> "Chain":
+        """Return the chain of the steps for so many images."""
+        return Chain([step.for_samples(samples) for step in self.steps])
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Let each step mix, in order."""

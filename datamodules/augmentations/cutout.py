@@ -1,16 +1,18 @@
 """Cutout: a square at a random place of every training image is painted over."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from datamodules.augmentations.base import Augmentation
+from datamodules.augmentations.base import RandomAugmentation
 from foundation.argument_checks import require_between
 from foundation.counter_random import mix, random_below
 
 _PLACE_Y, _PLACE_X = 5, 6  # random streams, after those of CropFlip
 
 
-class Cutout(Augmentation):
+class Cutout(RandomAugmentation):
     """Paint over a square whose centre lies anywhere in the image, so that a part of it may lie outside.
 
     Args:
@@ -34,16 +36,27 @@ class Cutout(Augmentation):
         require_between("size", size, 1)
         require_between("fill", fill, 0, 255)
         self.size, self.fill = size, fill
+        self._masks: dict[tuple[int, torch.device], Tensor] = {}
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Paint over a square of each image."""
         height, width = images.shape[-2:]
-        inside_y = self._covered(random_below(height, mix(seed, epoch, _PLACE_Y), rows), height)
-        inside_x = self._covered(random_below(width, mix(seed, epoch, _PLACE_X), rows), width)
+        draw = partial(self.centres, height=height, width=width, seed=seed, epoch=epoch)
+        down, across = self.draws("centres", draw, (seed, epoch, height, width), rows)
+        inside_y = self._covered(height, rows.device).index_select(0, down)
+        inside_x = self._covered(width, rows.device).index_select(0, across)
         square = (inside_y.unsqueeze(2) & inside_x.unsqueeze(1)).unsqueeze(3)
         return images.permute(0, 2, 3, 1).masked_fill(square, self.fill).permute(0, 3, 1, 2)
 
-    def _covered(self, centres: Tensor, length: int) -> Tensor:
-        """Mark the ``size`` places along a side that the square covers, from ``centre − size // 2`` on."""
-        distance = torch.arange(length, device=centres.device) - (centres - self.size // 2).unsqueeze(1)
-        return (distance >= 0) & (distance < self.size)
+    def centres(self, rows: Tensor, height: int, width: int, seed: int, epoch: int) -> Tensor:
+        """Return the centre of each square, down and across, int64 ``(2, B)``."""
+        down = random_below(height, mix(seed, epoch, _PLACE_Y), rows)
+        return torch.stack([down, random_below(width, mix(seed, epoch, _PLACE_X), rows)])
+
+    def _covered(self, length: int, device: torch.device) -> Tensor:
+        """Mark for each centre the ``size`` places along a side that the square covers: from centre − size // 2 on."""
+        if (length, device) not in self._masks:
+            places = torch.arange(length, device=device)
+            distance = places - (places - self.size // 2).unsqueeze(1)
+            self._masks[length, device] = (distance >= 0) & (distance < self.size)
+        return self._masks[length, device]

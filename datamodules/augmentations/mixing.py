@@ -2,12 +2,13 @@
 
 import math
 from abc import abstractmethod
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datamodules.augmentations.base import Augmentation
+from datamodules.augmentations.base import RandomAugmentation
 from foundation.argument_checks import require_between
 from foundation.counter_random import mix, random_below, random_bits
 
@@ -15,7 +16,7 @@ _PAIRS, _SHARE, _WHETHER, _BOX_Y, _BOX_X = 7, 8, 9, 10, 11  # random streams, af
 _STEPS = 1 << 16  # quantiles in the table of the share's distribution
 
 
-class Mixing(Augmentation):
+class Mixing(RandomAugmentation):
     r"""Base class of MixUp and CutMix: image $i$ of a batch is mixed with image $\pi(i)$, all with the same share.
 
     The share $\lambda \sim \text{Beta}(\alpha, \alpha)$ is that of image $i$. The share, the permutation $\pi$ and
@@ -50,8 +51,9 @@ class Mixing(Augmentation):
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Mix a batch, see :meth:`~datamodules.augmentations.base.Augmentation.mix`."""
         partner = self.partners(rows, seed, epoch)
-        images, share = self.blend(images, images[partner], self.share(rows, seed, epoch), rows, seed, epoch)
-        return images, torch.lerp(targets[partner], targets, share.to(targets.dtype))
+        others, share = images[partner], self.share(rows, seed, epoch)  # index_select would change the memory format
+        images, share = self.blend(images, others, share, rows, seed, epoch)
+        return images, torch.lerp(targets.index_select(0, partner), targets, share.to(targets.dtype))
 
     @abstractmethod
     def blend(
@@ -61,16 +63,20 @@ class Mixing(Augmentation):
 
     def partners(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Return the permutation `(B,)`: the partner of each image."""
-        return random_bits(mix(seed, epoch, _PAIRS), rows).argsort()
+        draw = partial(random_bits, mix(seed, epoch, _PAIRS))
+        return self.draws("partners", draw, (seed, epoch), rows).argsort()
 
     def share(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Return λ of the batch, `()`, float32; 1 if it is not mixed."""
         first = rows[:1]  # identifies the batch within the epoch and over the processes
-        drawn = random_below(_STEPS, mix(seed, epoch, _SHARE), first)
-        share = self._table(rows.device)[drawn].squeeze(0)
+        return self.draws("share", partial(self.shares, seed=seed, epoch=epoch), (seed, epoch), first).squeeze(0)
+
+    def shares(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Return λ of the batches that begin with each of these rows, `(B,)`."""
+        share = self._table(rows.device)[random_below(_STEPS, mix(seed, epoch, _SHARE), rows)]
         if self.probability == 1:
             return share
-        chance = random_below(1 << 24, mix(seed, epoch, _WHETHER), first).squeeze(0)
+        chance = random_below(1 << 24, mix(seed, epoch, _WHETHER), rows)
         return torch.where(chance < self.probability * (1 << 24), share, 1.0)
 
     def _table(self, device: torch.device) -> Tensor:
@@ -143,20 +149,38 @@ class CutMix(Mixing):
         self, images: Tensor, others: Tensor, share: Tensor, rows: Tensor, seed: int, epoch: int
     ) -> tuple[Tensor, Tensor]:
         """Return the images with the boxes pasted in."""
-        inside_y, inside_x = (
-            covered(length, random_below(length, mix(seed, epoch, stream), rows[:1]), share)
-            for length, stream in zip(images.shape[-2:], (_BOX_Y, _BOX_X), strict=True)
-        )
-        mixed = torch.where(inside_y.unsqueeze(1) & inside_x, others, images)
-        replaced = inside_y.sum() * inside_x.sum() / (len(inside_y) * len(inside_x))
-        return mixed, 1 - replaced
+        height, width = images.shape[-2:]
+        draw = partial(self.boxes, height=height, width=width, seed=seed, epoch=epoch)
+        box = self.draws("boxes", draw, (seed, epoch, height, width), rows[:1])
+        top, bottom, left, right, own = box.unbind()
+        inside = covered(height, top, bottom).unsqueeze(1) & covered(width, left, right)
+        return torch.where(inside, others, images), own.squeeze(0)
+
+    def boxes(self, rows: Tensor, height: int, width: int, seed: int, epoch: int) -> Tensor:
+        """Return the box of the batches that begin with each of these rows, float64 `(5, B)`.
+
+        Top, bottom, left and right side, and the share that the images keep.
+        """
+        half = 0.5 * (1 - self.shares(rows, seed, epoch).double()).sqrt()
+        sides = []
+        replaced = torch.ones_like(rows)
+        for length, stream in ((height, _BOX_Y), (width, _BOX_X)):
+            low, high = interval(length, random_below(length, mix(seed, epoch, stream), rows), half)
+            sides += [low, high]
+            replaced = replaced * (high - low).long()
+        return torch.stack([*sides, 1 - replaced / (height * width)])
 
 
-def covered(length: int, centre: Tensor, share: Tensor) -> Tensor:
-    """Mark the places `(length,)` along a side in the box: `⌊length · ½√(1 − share)⌋` each way from the centre."""
-    half = (length * (0.5 * (1 - share.double()).sqrt())).floor()
-    places = torch.arange(length, device=centre.device)
-    return (places >= centre - half) & (places < centre + half)
+def interval(length: int, centre: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where a box begins and ends along a side: `⌊length · half⌋` each way from the centre, cut at the edge."""
+    reach = (length * half).floor()
+    return (centre - reach).clamp_min(0), (centre + reach).clamp_max(length)
+
+
+def covered(length: int, low: Tensor, high: Tensor) -> Tensor:
+    """Mark the places `(length,)` from `low` on and below `high`."""
+    places = torch.arange(length, device=low.device)
+    return (places >= low) & (places < high)
 
 
 def soft_targets(targets: Tensor, num_classes: int) -> Tensor:

@@ -14,7 +14,7 @@ from datamodules.augmentations.mixing import soft_targets
 from datamodules.memory.images import Batch, ImageDataset, Images, require_open
 from datamodules.memory.loading import ImageLoader, check_batch_size, image_loader, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, checked, pixel_statistics
-from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order
+from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order, training_order
 from datamodules.memory.resident import Residence, ResidentLoader, Setting, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
@@ -218,11 +218,12 @@ class ImageDataModule(LightningDataModule, ABC):
         if mismatch := position.mismatch(self.batch_size, processes):
             rank_zero_warn(mismatch)
         resume = position.epoch, position.samples(self.batch_size, processes)
-        order = EpochOrder(dataset, self.seed, processes, rank, resume)
+        order = training_order(dataset, self.seed, (processes, rank), resume, self.trainer)
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
         if self.augmentation is not None:
             batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
-            self._augmentation = self.augmentation.over(math.inf if self.endless else run_length(self.trainer, batches))
+            known = self.augmentation.for_samples(len(dataset.images.targets))
+            self._augmentation = known.over(math.inf if self.endless else run_length(self.trainer, batches))
         return self._train_loader
 
     def val_dataloader(self) -> ImageLoader:

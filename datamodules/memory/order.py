@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sized
 
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, SequentialSampler
 
 from foundation.counter_random import mix
 from foundation.errors import UserError
@@ -42,9 +43,14 @@ class EpochOrder(DistributedSampler[int]):
         self.num_samples = len(dataset) // num_replicas
         self.resume = resume
 
+    @property
+    def shuffled_epoch(self) -> int:
+        """The epoch whose order this is."""
+        return int(self.epoch)
+
     def positions(self) -> Tensor:
         """Return what is left of the epoch as one tensor, int64."""
-        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch, _TRAINING))
+        generator = torch.Generator().manual_seed(mix(self.seed, self.shuffled_epoch, _TRAINING))
         order = torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
         own = order[self.rank :: self.num_replicas][: self.num_samples]
         epoch, samples = self.resume
@@ -54,11 +60,31 @@ class EpochOrder(DistributedSampler[int]):
         return iter(self.positions().tolist())
 
 
-class EvaluationOrder(DistributedSampler[int]):
+class RepeatedOrder(EpochOrder, SequentialSampler):
+    """The order of the first epoch in every epoch, for ``overfit_batches``.
+
+    The first batches of a run are a mixed sample. Lightning would replace every sampler that is no
+    ``SequentialSampler`` by one, and the first images of a folder are all of one class.
+
+    Example:
+        >>> order = RepeatedOrder(range(6), seed=1)
+        >>> first = list(order)
+        >>> order.set_epoch(1)
+        >>> first == list(order) == list(EpochOrder(range(6), seed=1))
+        True
+    """
+
+    @property
+    def shuffled_epoch(self) -> int:
+        """The first."""
+        return 0
+
+
+class EvaluationOrder(DistributedSampler[int], SequentialSampler):
     """Each sample once, on exactly one rank; nothing is repeated to make the ranks equal.
 
     The ranks may differ by one batch, so a step must not wait for the other ranks; sums are combined at the end of the
-    epoch.
+    epoch. It is a ``SequentialSampler`` because with ``overfit_batches`` Lightning replaces any other sampler.
 
     Args:
         dataset: The samples; only their number is used.
@@ -87,6 +113,22 @@ class EvaluationOrder(DistributedSampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.positions().tolist())
+
+
+def training_order(
+    dataset: Sized, seed: int, world: tuple[int, int], resume: tuple[int, int], trainer: Trainer | None
+) -> EpochOrder:
+    """Return the order of the training set: a new one in each epoch, with the trainer's ``overfit_batches`` always one.
+
+    Args:
+        dataset: The samples; only their number is used.
+        seed: See :class:`EpochOrder`.
+        world: Number of processes, and the rank of this one.
+        resume: See :class:`EpochOrder`.
+        trainer: The trainer, if there is one.
+    """
+    repeated = trainer is not None and getattr(trainer, "overfit_batches", 0) > 0
+    return (RepeatedOrder if repeated else EpochOrder)(dataset, seed, *world, resume)
 
 
 def evaluation_order(dataset: Sized, name: str, world: tuple[int, int], shuffled: bool) -> EvaluationOrder:

@@ -34,6 +34,7 @@ AREAS = {
     "state_dict": "weights",
     "current_model_state": "weights",
     "averaging_state": "averaged weights",
+    "accumulation": "accumulated gradients",
     "optimizer_states": "optimizer",
     "lr_schedulers": "schedule",
     "MixedPrecision": "gradient scaler",

@@ -68,7 +68,7 @@ def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
     quiet()
     # The checkpoint comes last: a saved config that is given with -c has a ckpt_path too.
     words = with_config_of_checkpoint(resolve_presets(["predict", *words, "--ckpt_path", checkpoint]))
-    config = parse_config(_with_own_config(words[1:], checkpoint), "predict")
+    config = parse_config(_on_one_device(words[1:], checkpoint), "predict")
     path = resolve_checkpoint(str(config.ckpt_path), "best", config_run(config))
     content = read_checkpoint(path, "cpu", config.get("weights_only"))
     _set_class_names(config, content)
@@ -98,13 +98,10 @@ def _set_class_names(config: Namespace, content: dict[str, Any]) -> None:
         arguments.class_names = names
 
 
-def _with_own_config(words: list[str], checkpoint: str) -> list[str]:
-    """Put first the config, which is the one inside the checkpoint where none is named; then ONE_PROCESS."""
+def _on_one_device(words: list[str], checkpoint: str) -> list[str]:
+    """Add ONE_PROCESS after the config, so that it overrides the config's devices."""
     if "--config" in words[:1]:
         return [*words[:2], *ONE_PROCESS, *words[2:]]
     if any(word in ("-c", "--config") or word.startswith("--config=") for word in words):
         return [*words[:-2], *ONE_PROCESS, *words[-2:]]
-    inside = read_checkpoint(resolve_checkpoint(checkpoint, "best", None), "cpu").get(KEY, {}).get("config")
-    if not inside:
-        raise UserError(f"{checkpoint} is not in a run's folder and holds no config: give the config with -c.")
-    return ["--config", inside, *ONE_PROCESS, *words]
+    raise UserError(f"{checkpoint} is not in a run's folder and holds no config: give the config with -c.")

@@ -16,23 +16,61 @@ PARTS = ("network", "loss", "optimizer", "scheduler")
 TRAINER_KEYS = ("max_epochs", "precision", "gradient_clip_val")
 
 
+RESUMED = "# Resumed at step "
+
+
 class SaveConfig(SaveConfigCallback):
-    """Save the run's config when training starts, and show it in TensorBoard."""
+    """Save the run's config, so that it can be run again, and show it in TensorBoard.
+
+    A new run saves it when training starts. A resumed run replaces the file once it has taken a step: until then the
+    file is that of the run that made the checkpoint. The file holds no ``ckpt_path``, with which a run of it would only
+    continue the run that is finished; a comment for each resume says where it began.
+    """
+
+    config_text: str | None = None
+    """What the file of this run holds, or will hold after the first step; None before training starts."""
+
+    _written = False
 
     def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
         """Do nothing: the config of a resumed run is replaced only after its checkpoint is known to fit."""
 
     def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
-        """Replace the file atomically: Lightning truncates it first, and a kill then leaves no config."""
+        """Save the config of a new run."""
         folder = Path(trainer.log_dir)  # a collective call: all processes must make it
         if not trainer.is_global_zero:
             return
-        text = self.parser.dump(self.config, skip_none=False)
-        replace_text(folder / CONFIG, text)
+        self._file, self._first_step = folder / CONFIG, trainer.global_step
+        self.config_text = self._text(trainer)
+        if not self._file.exists():
+            self._write(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Replace the config of a resumed run after its first optimizer step."""
+        if not self._written and self.config_text is not None and trainer.global_step > self._first_step:
+            self._write(trainer)
+
+    def _text(self, trainer: Any) -> str:
+        config = self.config.clone()
+        config["ckpt_path"] = None
+        comments = []
+        if trainer.ckpt_path is not None:
+            earlier = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
+            comments = [line for line in earlier if line.startswith(RESUMED)]
+            comments.append(f"{RESUMED}{trainer.global_step} from {trainer.ckpt_path}.")
+        return "".join(f"{line}\n" for line in comments) + str(self.parser.dump(config, skip_none=False))
+
+    def _write(self, trainer: Any) -> None:
+        """Replace the file atomically: Lightning truncates it first, and a kill then leaves no config."""
+        assert self.config_text is not None
+        self._written = True
+        replace_text(self._file, self.config_text)
         for logger in trainer.loggers:  # into TensorBoard as text, and as the run's row in its table
             if isinstance(logger, RunTensorBoardLogger):
-                logger.log_text("config", text)
-                logger.log_settings(settings(yaml.safe_load(text)))
+                logger.log_text("config", self.config_text)
+                logger.log_settings(settings(yaml.safe_load(self.config_text)))
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:

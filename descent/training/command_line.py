@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
@@ -22,6 +23,7 @@ from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
+from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
 from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
@@ -89,7 +91,11 @@ class DescentCLI(CommandLine):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, claim a run folder, and replace a precision that the device lacks."""
         config = self.config[self.subcommand]
+        if self.subcommand == "fit":
+            check_that_it_trains(config.trainer)
         saved = config_run(config)
+        if saved is not None and self.subcommand in ("fit", "find_lr"):
+            self._forget_saved_checkpoint(config, saved)
         if config.get("ckpt_path") == "last" and saved is None and self.subcommand == "fit":
             saved = newest_run_of(config)
             if saved is None:
@@ -114,6 +120,16 @@ class DescentCLI(CommandLine):
         if reason:
             say(reason)
 
+    def _forget_saved_checkpoint(self, config: Namespace, saved: Run) -> None:
+        """Remove a `ckpt_path` that stands in a run's saved config: earlier versions wrote it there after a resume.
+
+        With it, a repetition of the run would only continue the run, which is usually finished.
+        """
+        typed = any(word.partition("=")[0] == "--ckpt_path" for word in self.words)
+        if config.get("ckpt_path") and not typed:
+            say(f"{saved.config} names a checkpoint, which is left out: --ckpt_path last resumes that run.")
+            config.ckpt_path = None
+
     def instantiate_classes(self) -> None:
         """Build everything; an error that a constructor raises is a mistake in the config."""
         with explained_constructor_errors():
@@ -131,7 +147,8 @@ class DescentCLI(CommandLine):
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.logger)
         configured = as_list(trainer.callbacks)  # a single preset is no list
-        missing = [kind() for kind in (ExactResume, Preemption) if not any(isinstance(c, kind) for c in configured)]
+        kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
+        missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         preflight = [Preflight()] if config.preflight else []
         trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
         built: Any = super().instantiate_trainer(**kwargs)

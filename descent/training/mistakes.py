@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from foundation.compat.lightning_messages import reworded
 from foundation.errors import UserError
 from foundation.processes import is_first_to_say, process_name
 
@@ -54,7 +55,7 @@ def fail(error: BaseException, text: str | None = None) -> NoReturn:
     """
     if os.environ.get(TRACEBACK_SWITCH):
         raise error
-    text = text or " ".join(str(error).split()) or type(error).__name__
+    text = text or reworded(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, OSError) and error.filename and str(error.filename) not in text:
         text = f"{text}: {error.filename}"
     if is_first_to_say(text):

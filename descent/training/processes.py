@@ -14,7 +14,7 @@ from descent.training.connection_errors import timeout_seconds
 from descent.training.launcher import WatchedLauncher
 from foundation.compat.lightning import replace_script_launcher, set_process_timeout, shard_over_all_processes
 from foundation.errors import UserError
-from foundation.hardware import devices_of, usable_cores
+from foundation.hardware import computes_on_cpu, devices_of, usable_cores
 from foundation.processes import launched_by_torchrun
 
 
@@ -41,13 +41,28 @@ def with_launched_processes(flags: dict[str, Any]) -> dict[str, Any]:
                 f"{devices} and num_nodes {nodes}: remove both, torchrun sets them."
             )
         return flags | {"devices": local, "num_nodes": all_nodes}
-    count, cores = count_of(devices), usable_cores()
-    if flags.get("accelerator") == "cpu" and count is not None and count > cores:
+    if computes_on_cpu(flags.get("accelerator", "auto")) and devices != "auto":
+        check_cpu_processes(devices)
+    return flags
+
+
+def check_cpu_processes(devices: Any) -> None:
+    """Check that the number of processes on the CPU is between 1 and the number of its cores.
+
+    Raises:
+        UserError: It is not, or it is -1 or a list, which choose among GPUs.
+    """
+    cores = usable_cores()
+    count = int(devices) if str(devices).isdigit() else None
+    if count is None or count < 1:
+        raise UserError(
+            f"trainer.devices on the CPU is a number of processes between 1 and the {cores} cores, got {devices}."
+        )
+    if count > cores:
         raise UserError(
             f"trainer.devices asks for {count} processes on the CPU, but this machine has {cores} cores: use at most "
             f"{cores}."
         )
-    return flags
 
 
 def count_of(devices: Any) -> int | None:

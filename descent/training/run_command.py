@@ -1,6 +1,7 @@
 """Run a training command, and turn a user's mistake into one line and exit code 2."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from descent import presets
@@ -43,16 +44,28 @@ def resolve_presets(words: list[str]) -> list[str]:
 
 
 def with_config_of_checkpoint(words: list[str]) -> list[str]:
-    """Without `-c`, put the config of the checkpoint's run first, so that what is typed overrides it."""
+    """Without `-c`, put the config of the checkpoint's run first, so that what is typed overrides it.
+
+    It is the file in the run's folder, else the text in the checkpoint. Words without either are returned unchanged.
+    """
     if any(word in ("-c", "--config") or word.startswith("--config=") for word in words):
         return words
     path = _value_of("--ckpt_path", words)
     if path is None or path in ("best", "last"):
         return words
-    run = run_of(resolve_checkpoint(path, "last", None))
-    if run is None:
-        return words
-    return [words[0], "--config", str(run.config), *words[1:]]
+    checkpoint = resolve_checkpoint(path, "last", None)
+    run = run_of(checkpoint)
+    config = config_in(checkpoint) if run is None else str(run.config)
+    return words if config is None else [words[0], "--config", config, *words[1:]]
+
+
+def config_in(checkpoint: Path) -> str | None:
+    """Return the text of the config that a checkpoint holds, or None."""
+    from callbacks.checkpointing.metadata import KEY
+    from callbacks.checkpointing.reading import read_checkpoint
+
+    text = (read_checkpoint(checkpoint).get(KEY) or {}).get("config")
+    return text or None
 
 
 def _value_of(option: str, words: list[str]) -> str | None:

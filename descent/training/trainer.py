@@ -9,10 +9,14 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import ProgressBar
 
+from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
 from callbacks.reporting.progress import EpochBar, EpochLines
+from descent.training.features.batch_size import search_batch_size, split_finder
+from descent.training.features.callbacks import check_callbacks, check_module
+from descent.training.features.flags import check_flags
 from descent.training.processes import as_list, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
 from foundation.errors import UserError
@@ -28,10 +32,14 @@ class Trainer(LightningTrainer):
     Args:
         *args: As for Lightning's Trainer.
         callbacks: As for Lightning's Trainer; unless one is a progress bar, a line per epoch is printed, and on a
-            terminal a bar below.
+            terminal a bar below. `enable_checkpointing=False` removes a `DurableCheckpoint`.
         enable_progress_bar: As for Lightning's Trainer.
         enable_model_summary: As for Lightning's Trainer, but off by default.
         **kwargs: As for Lightning's Trainer.
+
+    Raises:
+        UserError: Flags or callbacks contradict each other, or cannot do what they say; docs/lightning_features.md
+            lists them all.
     """
 
     def __init__(
@@ -44,13 +52,20 @@ class Trainer(LightningTrainer):
     ) -> None:
         self.search: LRSearch | None = None  # result of `find_lr`
         self.profiled: StepProfile | None = None  # result of `profile`
+        check_flags(kwargs)
         kwargs = with_launched_processes(kwargs)
         if kwargs.get("sync_batchnorm"):
             kwargs["plugins"] = [*as_list(kwargs.get("plugins")), BatchNormSync()]
-        if kwargs.get("profiler") is None:
-            kwargs["profiler"] = NoProfiler()
         callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or [])
-        if enable_progress_bar is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+        check_callbacks(callbacks)
+        self.batch_size_finder, callbacks = split_finder(callbacks)
+        if kwargs.get("enable_checkpointing") is False:
+            callbacks = [callback for callback in callbacks if not isinstance(callback, DurableCheckpoint)]
+        bare = bool(kwargs.get("barebones"))  # Lightning then refuses a profiler and a progress bar
+        if kwargs.get("profiler") is None and not bare:
+            kwargs["profiler"] = NoProfiler()
+        shows_progress = enable_progress_bar is not False and not bare
+        if shows_progress and not any(isinstance(c, ProgressBar) for c in callbacks):
             callbacks.append(default_progress_bar())
         super().__init__(
             *args,
@@ -64,6 +79,12 @@ class Trainer(LightningTrainer):
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Train as Lightning does, without the calls of empty hooks."""
+        module = kwargs.get("model", args[0] if args else None)
+        if module is not None:
+            resumed = kwargs.get("ckpt_path") is not None
+            check_module(self.callbacks, module, resumed)  # type: ignore[attr-defined]
+            if self.batch_size_finder is not None:
+                search_batch_size(self.batch_size_finder, self, module, kwargs.get("datamodule"), resumed)
         with idle_hooks_skipped(self.callbacks), gpu_checked_once():  # type: ignore[attr-defined]
             super().fit(*args, **kwargs)
 

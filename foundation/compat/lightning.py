@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import BatchSizeFinder, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
@@ -122,6 +123,35 @@ def hooks_skipped(hooks: Iterable[tuple[Callback, str]]) -> Iterator[None]:
     finally:
         for callback, name in hooks:
             vars(callback).pop(name, None)
+
+
+# -- batch size --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BatchSizeSettings:
+    """Arguments of a `BatchSizeFinder`: attribute to set, mode, steps of a trial, first size, trials, margin, most."""
+
+    name: str
+    mode: str
+    steps: int
+    start: int
+    trials: int
+    margin: float
+    most: int
+
+
+def batch_size_settings(finder: BatchSizeFinder) -> BatchSizeSettings:
+    """Return the arguments of a `BatchSizeFinder`, which has no public attribute for them."""
+    return BatchSizeSettings(
+        finder._batch_arg_name,
+        finder._mode,
+        finder._steps_per_trial,
+        finder._init_val,
+        finder._max_trials,
+        finder._margin,
+        finder._max_val,
+    )
 
 
 # -- checkpoints -------------------------------------------------------------------------------------------------------

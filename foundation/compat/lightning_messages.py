@@ -4,6 +4,7 @@ None of them is part of Lightning's public API, and it has no switch to turn off
 """
 
 import logging
+import re
 import warnings
 
 LOGGERS = (
@@ -45,6 +46,52 @@ WARNINGS = (
     ".*Experiment logs directory .* exists and is not empty.*",
 )
 """Patterns of warnings that Lightning gives in every run and that help nobody here."""
+
+ADVICE = (
+    (
+        r"No supported gpu backend found!|No supported devices found",
+        "trainer.accelerator asks for a GPU, but torch finds none on this machine: use cpu or auto.",
+    ),
+    (
+        r"requires a GPU accelerator",
+        "trainer.strategy fsdp shards over GPUs, and this run has none: strategies/fsdp2.yaml also shards over "
+        "processes on the CPU.",
+    ),
+    (
+        r"You requested to check (?P<share>[\d.]+) of the `val_dataloader` but (?P=share) \* (?P<batches>\d+) < 1",
+        "{share} of the {batches} validation batches is less than one batch: give trainer.limit_val_batches, or "
+        "trainer.overfit_batches if that is what you set, as a number of batches.",
+    ),
+    (
+        r"Requirement 'transformer_engine.*' not met",
+        "trainer.precision transformer-engine needs NVIDIA's package transformer_engine, which is not installed: use "
+        "bf16-mixed.",
+    ),
+    (
+        r"Requirement 'torch_xla.*' not met",
+        "TPUs and their profiler need the package torch_xla, which is not installed: choose another accelerator or "
+        "profiler.",
+    ),
+    (
+        r"You selected an invalid strategy name: `strategy='(?P<name>[^']*)'`",
+        "unknown trainer.strategy {name}: use auto, ddp, strategies/fsdp.yaml or strategies/fsdp2.yaml.",
+    ),
+)
+"""Errors of Lightning whose advice does not help in a config, by pattern, and what to say instead."""
+
+
+def reworded(message: str) -> str:
+    """Return an error of Lightning with advice for a config, where `ADVICE` has any; else the message itself.
+
+    Example:
+        >>> reworded("No supported gpu backend found!")
+        'trainer.accelerator asks for a GPU, but torch finds none on this machine: use cpu or auto.'
+    """
+    for pattern, advice in ADVICE:
+        if found := re.search(pattern, message):
+            return advice.format(**found.groupdict())
+    return message
+
 
 PROFILED_STEPS = {
     "train_dataloader_next": "next batch",

@@ -43,6 +43,26 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
 
 
+COMPILED = "_orig_mod."  # torch.compile puts it into the names of the module that it wraps
+
+
+def named_alike(state: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a state by the names of `own`, whichever of the two is of a network that `torch.compile` wraps.
+
+    Args:
+        state: A ``state_dict``.
+        own: The ``state_dict`` of the module that it shall be loaded into.
+
+    Example:
+        >>> named_alike({"network._orig_mod.0.bias": 1}, {"network.0.bias": 2})
+        {'network.0.bias': 1}
+    """
+    if not any(COMPILED in name for name in (*state, *own)):
+        return state
+    names = {name.replace(COMPILED, ""): name for name in own}
+    return {names.get(name.replace(COMPILED, ""), name): value for name, value in state.items()}
+
+
 def _capped(names: list[str]) -> str:
     more = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
@@ -123,17 +143,41 @@ class EpochModule(LightningModule):
         Raises:
             UserError: The checkpoint is of another network; the message names the layers that differ.
         """
-        mismatch = describe_mismatch(checkpoint["state_dict"], self.state_dict())
-        if mismatch:
-            network = getattr(self, "network", self)
-            assert isinstance(network, nn.Module)
-            raise UserError(
-                f"The checkpoint is of another network than {type(network).__name__} as configured: {mismatch}. "
-                "Give the config that it was made with (config.yaml in the folder of its run)."
-            )
+        checkpoint["state_dict"] = named_alike(checkpoint["state_dict"], self.state_dict())
+        if self.strict_loading and trainer_of(self) is not None:  # else load_state_dict is told how strict to be
+            self._check_state(checkpoint["state_dict"])
         if self.global_rank == 0:  # the sums are over all processes: only one may restore them
             for stage, state in checkpoint.get("epoch_means", {}).items():
                 self.means[stage].load_state_dict(state)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load weights as torch does, also those of a network that was, or is, wrapped by `torch.compile`.
+
+        Args:
+            state_dict: The weights.
+            strict: Whether a weight that is missing or left over is an error.
+            assign: Keep the tensors of `state_dict` instead of copying them.
+
+        Raises:
+            UserError: The weights are of another network; the message names the layers that differ.
+        """
+        compiled = any(COMPILED in f"{name}." for name, _ in self.named_modules())
+        if compiled or any(COMPILED in name for name in state_dict):
+            state_dict = named_alike(state_dict, self.state_dict())
+        if strict and trainer_of(self) is None:  # with a trainer on_load_checkpoint did it; state_dict is collective
+            self._check_state(state_dict)
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    def _check_state(self, state: Mapping[str, Any]) -> None:
+        mismatch = describe_mismatch(state, self.state_dict())
+        if not mismatch:
+            return
+        network = getattr(self, "network", self)
+        assert isinstance(network, nn.Module)
+        raise UserError(
+            f"The checkpoint is of another network than {type(network).__name__} as configured: {mismatch}. "
+            "Give the config that it was made with (config.yaml in the folder of its run)."
+        )
 
     @property
     def _continues_a_fit(self) -> bool:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.plugins import MixedPrecision
 from torchmetrics import CatMetric, MeanMetric
 
-from callbacks import DurableCheckpoint, ExactResume
+from callbacks import EMA, DurableCheckpoint, ExactResume
 from callbacks.checkpointing.difference import differences, meaningful
 from callbacks.resuming.epoch_state import metric_states, restore_metrics
 from tests.callbacks.resuming.resume_case import CopyEverySave, fit
@@ -25,7 +24,7 @@ def half_precision() -> MixedPrecision:
 
 
 def averaging() -> list[Any]:
-    return [EMAWeightAveraging(decay=0.9)]
+    return [EMA(decay=0.9)]
 
 
 CASES: dict[str, tuple[dict[str, Any], set[str]]] = {

@@ -26,7 +26,7 @@ from datamodules import (
     ShapeLabelsDataModule,
     ShapeMasksDataModule,
 )
-from datamodules.augmentations.mixing import Mixing, covered
+from datamodules.augmentations.mixing import Mixing, covered, interval
 from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 from lightning_modules.losses import SigmoidFocalLoss, SoftmaxFocalLoss, WeightedCrossEntropyLoss
@@ -93,11 +93,12 @@ def inside(x1: int, y1: int, x2: int, y2: int) -> Tensor:
 
 
 def test_a_box_has_the_size_of_its_share_and_is_cut_at_the_edge() -> None:
-    share = torch.tensor(0.75)  # half of each side
-    assert covered(8, torch.tensor([4]), share).tolist() == [False, False, True, True, True, True, False, False]
-    assert covered(8, torch.tensor([0]), share).tolist() == [True, True] + 6 * [False]
-    assert not covered(8, torch.tensor([4]), torch.tensor(1.0)).any()
-    assert covered(8, torch.tensor([4]), torch.tensor(0.0)).all()
+    half = torch.tensor(0.25)  # of the side, each way
+    assert covered(8, *interval(8, torch.tensor([4]), half)).tolist() == [False] * 2 + [True] * 4 + [False] * 2
+    assert covered(8, *interval(8, torch.tensor([0]), half)).tolist() == [True] * 2 + [False] * 6
+    assert not covered(8, *interval(8, torch.tensor([4]), torch.tensor(0.0))).any()
+    assert covered(8, *interval(8, torch.tensor([4]), torch.tensor(0.5))).all()
+    assert interval(8, torch.tensor([7]), half)[1] == 8
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules import CropFlip, ImageDataModule
 from datamodules.memory.normalisation import Normaliser, pixel_statistics
-from datamodules.memory.order import EpochOrder, EvaluationOrder
+from datamodules.memory.order import EpochOrder, EvaluationOrder, RepeatedOrder
 from foundation.errors import UserError
 from tests.datamodules.support import MadeUp, Recorder, made_up, quiet_trainer
 
@@ -163,7 +163,7 @@ def test_overfit_batches_uses_training_images_only() -> None:
     data, model = MadeUp(batch_size=10), Recorder()
     quiet_trainer(max_epochs=1, overfit_batches=2, num_sanity_val_steps=0).fit(model, data)
     assert data.train_set is not None
-    rows = data.train_set.rows[:20]
+    rows = data.train_set.rows[list(RepeatedOrder(data.train_set, data.seed))[:20]]
     trained = torch.cat([images for stage, _, images, _ in model.seen if stage == "train"])
     expected = Normaliser(data.statistics)(made_up(100).pixels[rows].permute(0, 3, 1, 2))
     assert torch.equal(trained, expected)

@@ -1,9 +1,16 @@
 """Order of an epoch: a permutation by seed and epoch, divided among the ranks, resumed by skipping."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
 from scipy import stats
 
+from datamodules import DigitsDataModule
+from datamodules.memory.images import Images
 from datamodules.memory.order import EpochOrder, EvaluationOrder
 
 
@@ -73,3 +80,36 @@ def test_shuffled_evaluation_has_each_sample_once_and_a_representative_beginning
     assert orders == [list(EvaluationOrder(range(count), processes, rank, shuffled=True)) for rank in range(processes)]
     first = [row * 10 // count for row in orders[0][:100]]  # of ten classes in sequence
     assert all(2 <= first.count(label) <= 20 for label in range(10))
+
+
+def test_overfit_batches_repeats_a_mixed_sample_in_the_same_order(tmp_path: Path) -> None:
+    """Lightning would replace other samplers by the order of the data, in which a folder's classes follow each other."""
+
+    class Sorted(DigitsDataModule):
+        def training_images(self) -> Images:
+            pixels, targets = super().training_images()
+            order = targets.sort().indices
+            return Images(pixels[order], targets[order])
+
+    class Seen(BoringModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: dict[str, list[torch.Tensor]] = {"train": [], "val": []}
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:  # type: ignore[override]
+            self.seen["train"].append(batch[1])
+            return super().training_step(batch[0].new_zeros(len(batch[0]), 32), batch_idx)
+
+        def validation_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            self.seen["val"].append(batch[1])
+
+    module, data = Seen(), Sorted(batch_size=32, eval_batch_size=32)
+    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=2, overfit_batches=1, num_sanity_val_steps=0, default_root_dir=tmp_path, **quiet
+    )
+    trainer.fit(module, datamodule=data)
+    for first, second in module.seen.values():
+        assert torch.equal(first, second)
+        assert len(first.unique()) > 5
+    assert data.state_dict()["position"]["epoch"] == 1, "the position is that of the loader in use"

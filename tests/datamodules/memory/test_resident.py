@@ -26,6 +26,8 @@ from datamodules.memory.resident import (
 from foundation.errors import UserError
 from tests.datamodules.memory.test_resume import SaveEverywhere
 from tests.datamodules.support import MadeUp, Recorder, made_up, quiet_trainer, save_image
+from tests.phantom_gpu import device
+from tests.phantom_gpu.counting import counted
 from tests.ranks.processes import ddp, in_processes
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -283,3 +285,35 @@ def test_rows_of_the_originals_and_memory() -> None:
     assert torch.equal(images, held.pixels[rows].permute(0, 3, 1, 2))
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert as_size(154_000_000) == "154.0 MB"
+
+
+# -- on a device -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.phantom_gpu(values=True, deferred=True)
+def test_every_stage_on_a_device_gets_the_batches_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as Lightning sets it
+    seen: list[Seen] = []
+    for accelerator, resident in (("cpu", False), ("gpu", "auto"), ("gpu", False)):
+        module, model = data(device_resident=resident, drop_last=False), Loaders()
+        trainer = quiet_trainer(max_epochs=2, accelerator=accelerator, devices=1)
+        trainer.fit(model, module)
+        trainer.test(model, module)
+        assert (model.loaders == {ResidentLoader}) == (resident == "auto")
+        seen.append([(stage, epoch, images.cpu(), targets.cpu()) for stage, epoch, images, targets in model.seen])
+    assert_same(seen[0], seen[1])
+    assert_same(seen[0], seen[2])
+
+
+@pytest.mark.phantom_gpu
+def test_a_step_copies_nothing_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    with counted() as found:
+        trainer = quiet_trainer(max_epochs=2, accelerator="gpu", devices=1, num_sanity_val_steps=0)
+        trainer.fit(Recorder(), data(device_resident="auto"))
+    first_of_epoch = {0, 5}
+    for number, step in enumerate(found.steps):
+        copies = sum(step[kind] for kind in device.COPIES)
+        assert copies == 0 or number in first_of_epoch
+    assert found.waits() == [0] * len(found.waits())
+    assert found.waits("validation") == [0] * len(found.waits("validation"))

@@ -8,14 +8,17 @@ import pytest
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import BatchSizeFinder
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
 
 from foundation.compat.lightning import (
+    BatchSizeSettings,
     CheckpointWithLast,
     CSVLoggerWithWriter,
     MetricsWriter,
     ScriptLauncher,
+    batch_size_settings,
     closes_window,
     hooks_skipped,
     let_ddp_find_unused_parameters,
@@ -193,6 +196,11 @@ def test_a_module_is_still_built_without_a_trainer() -> None:
     assert isinstance(BoringModel(), LightningModule)
     with pytest.raises(RuntimeError, match="is not attached to a `Trainer`"):
         _ = BoringModel().trainer
+
+
+def test_the_arguments_of_a_batch_size_finder_can_be_read() -> None:
+    finder = BatchSizeFinder("binsearch", 4, 8, 16, "size", 0.5, 64)
+    assert batch_size_settings(finder) == BatchSizeSettings("size", "binsearch", 4, 8, 16, 0.5, 64)
 
 
 def test_the_batch_that_closes_an_accumulation_window_is_known(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import lightning
 import lightning_utilities.core.rank_zero
 import pytest
 import torch.utils
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.profilers import Profiler
@@ -23,6 +24,7 @@ from foundation.compat.lightning_messages import (
     WARNINGS,
     profiled_callback,
     profiled_step,
+    reworded,
 )
 
 IN_PIECES = {
@@ -127,3 +129,36 @@ def test_a_fit_says_and_profiles_what_is_known(tmp_path: Path, lines: list[str])
     assert "Watching" in {profiled_callback(name) for name in actions.names}, "Lightning names callbacks differently"
     said = {line for line in LOG_LINES for text in lines if text.startswith(line)}
     assert {"GPU available", "TPU available", "`Trainer.fit` stopped"} <= said, f"Lightning said {lines}"
+
+
+LIGHTNING_SAYS = {
+    "No supported gpu backend found!": "use cpu or auto",
+    "The strategy `fsdp` requires a GPU accelerator, but received": "strategies/fsdp2.yaml",
+    "You requested to check 0.1 of the `val_dataloader` but 0.1 * 1 < 1. Please increase": "0.1 of the 1 validation b",
+    "Requirement 'transformer_engine>=0.11.0' not met. HINT": "use bf16-mixed",
+    "Requirement 'torch_xla>=1.13' not met. HINT": "another accelerator or profiler",
+    "You selected an invalid strategy name: `strategy='dp'`. It must be": "unknown trainer.strategy dp: use auto",
+}
+
+
+@pytest.mark.parametrize(("message", "advice"), LIGHTNING_SAYS.items())
+def test_an_error_is_reworded(message: str, advice: str) -> None:
+    assert advice in reworded(message)
+
+
+def test_an_error_without_other_advice_stays() -> None:
+    assert reworded("Another error.") == "Another error."
+
+
+@pytest.mark.parametrize(
+    ("flags", "advice"),
+    [
+        ({"accelerator": "cpu", "strategy": "fsdp"}, "strategies/fsdp2.yaml"),
+        ({"accelerator": "cpu", "strategy": "dp"}, "unknown trainer.strategy dp"),
+        ({"accelerator": "cpu", "overfit_batches": 0.01, "max_epochs": 1}, "0.01 of the 64 validation batches"),
+    ],
+)
+def test_lightning_still_says_it(flags: dict[str, Any], advice: str) -> None:
+    with pytest.raises((MisconfigurationException, ValueError)) as error:
+        Trainer(logger=False, enable_progress_bar=False, enable_model_summary=False, **flags).fit(BoringModel())
+    assert advice in reworded(" ".join(str(error.value).split()))

@@ -1,0 +1,52 @@
+"""Random choices of all images, drawn once an epoch and looked up for each batch.
+
+On a GPU a lookup is one launch, where drawing three integers takes more than fifty.
+"""
+
+from collections.abc import Callable, Hashable
+
+import torch
+from torch import Tensor
+
+MOST = 1 << 22
+"""Images for which a table is kept; for more, every batch draws its own, so that no device memory is spent on it."""
+
+
+class EpochDraws:
+    """Look up what is a function of (seed, epoch, image) in tables of all images, which are computed once an epoch.
+
+    The values are the same with and without a table.
+
+    Args:
+        samples: Number of images, whose row numbers are below it; None if it is not known: then there is no table.
+
+    Example:
+        >>> double = lambda rows: torch.stack([2 * rows, rows])
+        >>> EpochDraws(samples=10)("double", double, (0, 0), torch.tensor([3, 4]))
+        tensor([[6, 8],
+                [3, 4]])
+    """
+
+    def __init__(self, samples: int | None = None) -> None:
+        self.samples = samples if samples is not None and samples <= MOST else None
+        self._tables: dict[str, tuple[Hashable, Tensor]] = {}
+
+    def __call__(self, name: str, draw: Callable[[Tensor], Tensor], key: Hashable, rows: Tensor) -> Tensor:
+        """Return ``draw(rows)``.
+
+        Args:
+            name: Of the choice; each has a table.
+            draw: Maps row numbers ``(B,)`` to values ``(…, B)``, those of each row independent of the other rows.
+            key: What the values depend on besides the rows; a new one makes a new table.
+            rows: Row numbers.
+
+        Shape:
+            rows ``(B,)`` → ``(…, B)``.
+        """
+        if self.samples is None:
+            return draw(rows)
+        known, table = self._tables.get(name, (None, rows))
+        if known != (key, rows.device):
+            table = draw(torch.arange(self.samples, device=rows.device))
+            self._tables[name] = (key, rows.device), table
+        return table.index_select(-1, rows)
