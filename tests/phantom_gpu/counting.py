@@ -18,6 +18,13 @@ from tests.phantom_gpu.device import COPIES, PAGEABLE, SYNCS, counts, watching
 
 WARM = 3  # the first steps allocate, choose algorithms and build what later ones use
 WARM_VALIDATION = 1
+BELOW = (
+    "phantom_gpu/values.py",
+    "phantom_gpu/counting.py",
+    "phantom_gpu/device.py",
+    "_python_dispatch.py",
+    "torch/_ops.py",
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def _place() -> tuple[str, str]:
     frames = [
         (frame.f_code.co_filename, number)
         for frame, number in traceback.walk_stack(sys._getframe(2))
-        if "/phantom_gpu/" not in frame.f_code.co_filename and "_python_dispatch" not in frame.f_code.co_filename
+        if not frame.f_code.co_filename.endswith(BELOW)
     ]
     ours = next((one for one in frames if one[0].startswith(f"{ROOT}/") and "site-packages" not in one[0]), None)
     return _name(ours), _name(frames[0] if frames else None)

@@ -153,7 +153,7 @@ class RealValues(TorchDispatchMode):
             return host
         given = {word.untyped_storage().data_ptr() for word in flat if isinstance(word, Tensor)}
         for real, right in zip(pytree.tree_leaves(out), pytree.tree_leaves(host), strict=True):
-            if isinstance(right, Tensor) and real.numel() and real.untyped_storage().data_ptr() not in given:
+            if isinstance(right, Tensor) and right.numel() and real.untyped_storage().data_ptr() not in given:
                 (on_host(real) if real.is_cuda else real).copy_(right)
         return out
 

@@ -55,7 +55,7 @@ def of_losses() -> dict[str, list[str]]:
 
 def of_callbacks() -> dict[str, list[str]]:
     fits = {name: task("quickstart", f"--trainer.callbacks+=callbacks/{name}.yaml") for name in presets("callbacks")}
-    fits["lr_finder"] += ["--trainer.callbacks.steps=20", "--trainer.callbacks.repeats=1"]
+    fits["lr_finder"] += ["--trainer.callbacks.steps=40", "--trainer.callbacks.repeats=1", "--trainer.callbacks.low=1e-4"]
     fits["class_weights"] += ["--model.loss=losses/cross_entropy_weighted.yaml"]
     return fits
 
@@ -82,7 +82,7 @@ def of_others() -> dict[str, list[str]]:
         precision: task("quickstart", f"--trainer.precision={precision}")
         for precision in ("16-mixed", "bf16-mixed", "bf16-true")
     }
-    fits["16-mixed gan"] = task("gan", "--trainer.precision=16-mixed")
+    fits["16-mixed gan"] = task("gan", "--trainer.precision=16-mixed", "--data.batch_size=2")
     fits["16-mixed gradient norm"] = [*fits["16-mixed"], "--trainer.callbacks+=callbacks/gradient_norm.yaml"]
     fits["16-mixed black box"] = [*fits["16-mixed"], "--trainer.callbacks+=callbacks/black_box.yaml"]
     fits["16-mixed fused, clipped by value"] = [*fits["16-mixed"], "--trainer.gradient_clip_algorithm=value"]
@@ -111,7 +111,7 @@ FITS: dict[str, list[str]] = {
 def fit(words: list[str], accelerator: str = "gpu", *more: str, status: int = 0) -> Any:
     """Run a fit in the working folder; return its `LightningCLI` object. What it prints comes with an error."""
     own = [f"--trainer.accelerator={accelerator}", "--trainer.devices=1", "--trainer.enable_progress_bar=false"]
-    return quietly("fit", *words, *SHORT, *own, *more, status=status)
+    return quietly("fit", *words[:2], *SHORT, *own, *words[2:], *more, status=status)
 
 
 def quietly(*words: str, status: int = 0) -> Any:
