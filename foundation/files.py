@@ -105,6 +105,41 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 
+def local_folder(name: str, path: str | os.PathLike[str]) -> Path:
+    """Return a folder of this machine, with `~` replaced by the home folder.
+
+    Raises:
+        ValueError: It is a URL, such as `s3://…` or `memory://…`.
+
+    Example:
+        >>> local_folder("dirpath", "s3://bucket/run")
+        Traceback (most recent call last):
+        ValueError: dirpath must be a folder of this machine, got s3://bucket/run: files are replaced atomically by ...
+    """
+    if "://" in str(path):
+        raise ValueError(
+            f"{name} must be a folder of this machine, got {path}: files are replaced atomically by a rename, which "
+            "such a store lacks. Save locally and copy the folder, or use Lightning's ModelCheckpoint."
+        )
+    return Path(path).expanduser()
+
+
+def unused_name(path: Path) -> Path:
+    """Return `path`, or `NAME-1`, `NAME-2`, … with the same suffix, whichever is first not to exist.
+
+    Example:
+        >>> folder = getfixture("tmp_path")
+        >>> (folder / "report.txt").touch()
+        >>> unused_name(folder / "report.txt").name, unused_name(folder / "other.txt").name
+        ('report-1.txt', 'other.txt')
+    """
+    found, number = path, 0
+    while found.exists() or found.is_symlink():
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files of processes of this machine that were killed while they wrote."""
     ours = re.compile(rf"\..+\.{re.escape(socket.gethostname())}\.(\d+)\.[0-9a-f]{{8}}\.tmp")

@@ -11,14 +11,16 @@ from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
+from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
 from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric
-from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS, last_valid
+from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS
 from callbacks.checkpointing.timing import SaveTiming
 from foundation.argument_checks import require_choice
 from foundation.compat.lightning import CheckpointWithLast
-from foundation.files import remove_leftovers
+from foundation.files import local_folder, remove_leftovers
+from foundation.loggers import run_folder
 
 
 class DurableCheckpoint(CheckpointWithLast):
@@ -40,7 +42,8 @@ class DurableCheckpoint(CheckpointWithLast):
         every_n_epochs: ≥ 1, in epochs; the last epoch is always saved.
         every_n_train_steps: ≥ 1, in optimizer steps; None: not by steps.
         train_time_interval: Least time between two saves, as ``"00:15:00"``; None: not by time.
-        dirpath: Folder; None: ``checkpoints`` in the run's folder.
+        dirpath: Folder of this machine; None: ``checkpoints`` in the run's folder. Where another run has saved
+            checkpoints, this run saves in ``1``, ``2``, … below it.
         background: Write in a thread while training goes on, at the cost of a copy of everything in memory.
 
     Raises:
@@ -68,8 +71,10 @@ class DurableCheckpoint(CheckpointWithLast):
             raise ValueError(f"save_top_k must be ≥ -1, and 0 or 1 without a monitor, got {save_top_k}.")
         super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True)
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
-        self.configured_dirpath, self.background = dirpath, background
+        self.configured_dirpath = None if dirpath is None else local_folder("dirpath", dirpath)
+        self.background = background
         self.folder = Path()
+        self.has_folder = False  # whether the folder is this run's own: from the first save on
         self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
         self.validated = self.unflushed = False
         self.run_metadata: dict[str, Any] = {}
@@ -84,21 +89,25 @@ class DurableCheckpoint(CheckpointWithLast):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the run's folder and install the checkpoint IO."""
-        self.dirpath = str(trainer.strategy.broadcast(str(self._folder_of(trainer))))
-        if self.folder != Path(self.dirpath):  # another run
-            self.folder, self.metrics, self.ranking.scores = Path(self.dirpath), {}, {}
+        if stage == "fit":
+            before, self.has_folder = self.folder, False
+            self._set_folder(trainer, self._place(trainer).choose(trainer))
+            if self.folder != before:  # another run
+                self.metrics, self.ranking.scores = {}, {}
         replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
         if type(trainer.strategy.checkpoint_io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
-        if stage == "fit" and trainer.is_global_zero:
-            remove_leftovers(self.folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the timing; warn if the run has no validation but ``monitor`` needs one."""
         self.timing.start()
         self.validated = False
+        self._set_folder(trainer, self._place(trainer).choose(trainer))  # `setup` does not know what is resumed
+        if trainer.is_global_zero:
+            remove_leftovers(self.folder)
         self._forget_missing()
-        self.run_metadata = run_metadata(trainer, self.folder.parent) if trainer.is_global_zero else {}
+        folder = run_folder(trainer)  # a broadcast: every process calls it
+        self.run_metadata = run_metadata(trainer, folder) if trainer.is_global_zero else {}
         self.ranking.keep = self.save_top_k if self.monitor is not None else 0
         if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
             self.ranking.keep = 0
@@ -166,6 +175,7 @@ class DurableCheckpoint(CheckpointWithLast):
         enters = bool(trainer.strategy.broadcast(score is not None and self.ranking.admits(score)))
         if getattr(trainer, "fast_dev_run", False) or (only_if_best and not enters):
             return
+        self._take_folder(trainer)
         names, dropped = self._add_to_ranking(trainer, score) if enters and score is not None else ([], [])
         self._publish(saved=True)
         self._flush_logs(trainer)  # so that a resume after a crash finds every row from before this checkpoint
@@ -257,12 +267,28 @@ class DurableCheckpoint(CheckpointWithLast):
 
     # -- folder --------------------------------------------------------------------------------------------------------
 
-    def _folder_of(self, trainer: Trainer) -> Path:
-        return Path(self.configured_dirpath or Path(trainer.log_dir or trainer.default_root_dir) / "checkpoints")
+    def _place(self, trainer: Trainer) -> CheckpointFolder:
+        root = self.configured_dirpath or run_folder(trainer, or_error=True) / "checkpoints"
+        ours = [each for each in trainer.checkpoint_callbacks if isinstance(each, DurableCheckpoint)]  # type: ignore[attr-defined]
+        same = [each for each in ours if each.configured_dirpath == self.configured_dirpath]
+        return shared_folder(
+            root, [f"{each.monitor}_{each.mode}" for each in same], same.index(self) if self in same else 0
+        )
+
+    def _set_folder(self, trainer: Trainer, folder: Path) -> None:
+        self.dirpath = str(trainer.strategy.broadcast(str(folder)))
+        self.folder = Path(self.dirpath)
+
+    def _take_folder(self, trainer: Trainer) -> None:
+        """Make the folder this run's own before the first save."""
+        if not self.has_folder:
+            place = self._place(trainer)
+            self._set_folder(trainer, place.take(trainer) if trainer.is_global_zero else self.folder)
+            self.has_folder = True
 
     def last_checkpoints(self, trainer: Trainer) -> set[str]:
         """Return the file for ``ckpt_path="last"``: the newest one that is not damaged."""
-        found, remark = last_valid(self._folder_of(trainer))
+        found, remark = self._place(trainer).newest()
         if found is not None and remark:
             rank_zero_warn(remark)
         return set() if found is None else {str(found)}

@@ -51,7 +51,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
         if is_remote(path):
             super().save_checkpoint(checkpoint, path)
             return
-        target, changes = Path(path), storage_options or NameChanges()
+        target, changes = Path(path).expanduser(), storage_options or NameChanges()
         target.parent.mkdir(parents=True, exist_ok=True)
         keep = dict(changes.keep)
         replace_durably(target, lambda stream: torch.save(checkpoint, cast(IO[bytes], stream)), keep=keep.get(target))
@@ -66,7 +66,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
         """Read a verified checkpoint onto the CPU; ``weights_only=None`` means True."""
         if is_remote(path):
             return super().load_checkpoint(path, map_location or keep_on_cpu, weights_only is not False)
-        return read_checkpoint(Path(path), map_location or keep_on_cpu, weights_only)
+        return read_checkpoint(Path(path).expanduser(), map_location or keep_on_cpu, weights_only, any_sealed=True)
 
 
 def keep_on_cpu(storage: Any, location: str) -> Any:
@@ -110,6 +110,9 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
     ) -> None:
         """Copy the tensors now and write them in the background."""
         self.wait()
+        if "state_dict" not in checkpoint:  # bare weights, which another process is waiting for
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         copy: dict[str, Any] = snapshot(checkpoint, self._buffers)

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from callbacks.checkpointing.seal import damage, damage_of, saved_ns
+from callbacks.checkpointing.seal import damage, damage_of, saved_ns, seal_of
 from foundation.errors import UserError
 
 PATTERN = "*.ckpt"
@@ -41,7 +41,9 @@ def last_valid(folder: Path) -> tuple[Path | None, str]:
     return found, f"{last}: {wrong}. Using {found.name}, the newest valid checkpoint beside it."
 
 
-def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+def read_checkpoint(
+    path: Path, map_location: Any = None, weights_only: bool | None = None, any_sealed: bool = False
+) -> dict[str, Any]:
     """Verify the bytes of a checkpoint and load it; pickled code in it does not run.
 
     Args:
@@ -49,6 +51,8 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
         map_location: As in ``torch.load``, but None is the CPU: a checkpoint of a GPU can be read without one, and
             the processes of a run do not all read into the first GPU.
         weights_only: None means True. Use False only for a file whose origin you trust.
+        any_sealed: Whether a file that Descent has written may hold anything: Lightning's launchers of processes pass
+            bare weights through the checkpoint IO.
 
     Raises:
         FileNotFoundError: No such file; the message names the newest valid one in the same folder.
@@ -60,6 +64,8 @@ def read_checkpoint(path: Path, map_location: Any = None, weights_only: bool | N
         if wrong := damage_of(file):
             raise UserError(f"checkpoint {path} is damaged: {wrong}.{_alternative(path)}")
         checkpoint = _loaded(file, path, map_location, weights_only is not False)
+        if any_sealed and seal_of(file) is not None:
+            return dict(checkpoint)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         found = type(checkpoint).__name__
         if isinstance(checkpoint, dict):

@@ -1,6 +1,5 @@
 """Sample statistics of every layer during training, and write a page with the problems found."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from callbacks.diagnostics.page import diagnostics_page
 from callbacks.gradients.measure import current_scale, layer_norms
 from foundation.argument_checks import require_at_least_one
 from foundation.compat.torch import unscales_in_its_step
-from foundation.loggers import tensorboards
+from foundation.loggers import report_path, run_folder, tensorboards
 
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
 
@@ -133,7 +132,7 @@ class Diagnostics(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the page and the table."""
         self._remove_hooks()
-        folder = Path(trainer.log_dir or trainer.default_root_dir)  # a broadcast: every process calls it
+        folder = run_folder(trainer)  # a broadcast: every process calls it
         if not self.rows or not trainer.is_global_zero:
             return
         import pandas as pd  # imports as slowly as all of Descent's own modules
@@ -141,11 +140,11 @@ class Diagnostics(Callback):
         table = pd.DataFrame(self.rows, columns=list(COLUMNS))
         trainable = {name: any(p.requires_grad for p in own) for name, own in own_parameters(pl_module).items()}
         self.findings = findings(table, trainable)
-        folder.mkdir(parents=True, exist_ok=True)
-        table.to_csv(folder / "diagnostics.csv", index=False)
+        table.to_csv(report_path(trainer, folder, "diagnostics.csv"), index=False)
         title = f"Inside {folder.parent.name} {folder.name}"
-        (folder / "diagnostics.html").write_text(diagnostics_page(table, self.findings, title), encoding="utf-8")
-        print("\n".join([*self.findings, f"diagnostics  {folder / 'diagnostics.html'}"]))
+        page = report_path(trainer, folder, "diagnostics.html")
+        page.write_text(diagnostics_page(table, self.findings, title), encoding="utf-8")
+        print("\n".join([*self.findings, f"diagnostics  {page}"]))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Remove the hooks."""

@@ -1,7 +1,6 @@
 """Log gradient norms before and after clipping, and report on the clipping at the end."""
 
 from math import isnan
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -20,7 +19,7 @@ from callbacks.gradients.measure import (
 )
 from callbacks.gradients.record import NormRecord, Step, means
 from foundation.compat.torch import unscales_in_its_step
-from foundation.loggers import is_logging_step
+from foundation.loggers import is_logging_step, report_path, run_folder
 from lightning_modules.optimizers.clipping import Norms
 from lightning_modules.optimizers.taken_steps import dropped_norm, inner
 
@@ -168,7 +167,7 @@ class GradientNorm(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print and write the report."""
-        folder = trainer.log_dir  # a broadcast: every process calls it
+        folder = run_folder(trainer)  # a broadcast: every process calls it
         self._remove_hooks()
         self._read(trainer, pl_module)
         if not (self.report and trainer.is_global_zero):
@@ -176,9 +175,7 @@ class GradientNorm(Callback):
         lines = [line for report in self.reports(trainer, pl_module) if report.steps for line in report.lines()]
         if lines:
             print("\n".join(lines))
-        if lines and folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            Path(folder, "clipping.txt").write_text("\n".join(lines) + "\n")
+            report_path(trainer, folder, "clipping.txt").write_text("\n".join(lines) + "\n")
 
     def reports(self, trainer: Trainer, pl_module: LightningModule) -> list[ClippingReport]:
         """Return a report on the clipping for each optimizer."""

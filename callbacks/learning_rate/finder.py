@@ -16,6 +16,7 @@ from callbacks.learning_rate.suggestions import Floats, Method, divergence, spac
 from callbacks.learning_rate.sweep import LRSweep, is_distributed
 from foundation.argument_checks import require_between
 from foundation.errors import UserError
+from foundation.loggers import report_path, run_folder
 from foundation.trial_fit import trainer_options, trial_fit
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side
@@ -182,11 +183,10 @@ class LRFinder(Callback):
             rank_zero_info("LRFinder: no search in a fast_dev_run.")
             return
         self.search = find_lr(pl_module, training_data(trainer), trainer=trainer, **self.arguments)
-        folder = trainer.log_dir  # a broadcast: every process calls it
+        folder = run_folder(trainer)  # a broadcast: every process calls it
         if trainer.is_global_zero:
             print(self.search.summary())
-            if folder is not None:
-                self.search.save(Path(folder))
+            self.search.save(folder, report_path(trainer, folder, "lr_finder.json").stem)
         if self.apply:
             scale_rates(trainer, self.search.pick)
 

@@ -77,13 +77,13 @@ class LRSearch:
         """Draw loss against learning rate, with the suggestions."""
         return lr_figure(self)
 
-    def save(self, folder: Path) -> None:
-        """Write `lr_finder.png`, `lr_finder.csv` and `lr_finder.json`."""
+    def save(self, folder: Path, name: str = "lr_finder") -> None:
+        """Write `NAME.png`, `NAME.csv` and `NAME.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.plot().savefig(folder / "lr_finder.png", dpi=130)
-        (folder / "lr_finder.json").write_text(strict_json(self.as_dict(), indent=1) + "\n")
+        self.plot().savefig(folder / f"{name}.png", dpi=130)
+        (folder / f"{name}.json").write_text(strict_json(self.as_dict(), indent=1) + "\n")
         repeats = [f"loss_{number}" for number in range(len(self.losses))]
-        with (folder / "lr_finder.csv").open("w", newline="") as file:
+        with (folder / f"{name}.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["lr", *repeats, "smoothed"])
             for index, rate in enumerate(self.rates):

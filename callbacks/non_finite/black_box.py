@@ -16,6 +16,7 @@ from callbacks.non_finite.replay import write_black_box
 from callbacks.non_finite.trace import NonFiniteOrigin, non_finite, tensors_in, trace_step
 from foundation.argument_checks import require_choice
 from foundation.errors import UserError
+from foundation.loggers import report_path, run_folder
 from foundation.random_streams import random_state
 from foundation.trial_fit import trainer_options
 from lightning_modules.optimizers.taken_steps import drop_step, keep_steps
@@ -151,9 +152,9 @@ class BlackBox(Callback):
         self.on_train_start(trainer, module)
 
     def _path(self, trainer: Trainer) -> Path:
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        folder = run_folder(trainer)
         rank = f"-rank{trainer.global_rank}" if trainer.world_size > 1 else ""
-        return Path(self.path) if self.path else folder / f"black_box{rank}.pt"
+        return Path(self.path) if self.path else report_path(trainer, folder, f"black_box{rank}.pt")
 
     def _write(self, path: Path, trainer: Trainer, module: LightningModule, origin: NonFiniteOrigin | None) -> None:
         scaler = scaler_of(trainer)
@@ -171,7 +172,7 @@ class BlackBox(Callback):
                 "scale": None if scaler is None else scaler.get_scale(),
                 "accumulate_grad_batches": trainer.accumulate_grad_batches,
                 "num_classes": getattr(module, "num_classes", None),
-                "config": config_of_run(trainer, Path(trainer.log_dir or trainer.default_root_dir)),
+                "config": config_of_run(trainer, run_folder(trainer)),
             },
         )
 

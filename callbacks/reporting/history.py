@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+
+from foundation.loggers import report_path, run_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,13 +120,12 @@ class LearningCurves(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the curves."""
-        folder = trainer.log_dir  # a broadcast: every process calls it
-        if not trainer.is_global_zero or folder is None:
+        folder = run_folder(trainer)  # a broadcast: every process calls it
+        if not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
             logger.save()
-        source = Path(folder) / METRICS_FILE
-        if source.is_file():
-            target = Path(folder) / "figures" / "learning_curves.png"
-            target.parent.mkdir(exist_ok=True)
-            plot_history(source).savefig(target, dpi=130)
+        tables = [Path(logger.log_dir, METRICS_FILE) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+        if tables and tables[0].is_file():
+            target = report_path(trainer, folder, "figures/learning_curves.png")
+            plot_history(tables[0]).savefig(target, dpi=130)

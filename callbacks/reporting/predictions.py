@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from foundation.images import save_image, save_masks
+from foundation.loggers import report_path, run_folder
 
 
 class PredictionTable(BasePredictionWriter):
@@ -38,7 +39,7 @@ class PredictionTable(BasePredictionWriter):
         self, trainer: Trainer, pl_module: LightningModule, predictions: Any, batch_indices: Any
     ) -> None:
         """Write the table; rank 0 writes the rows of all ranks."""
-        folder = trainer.log_dir or trainer.default_root_dir  # a broadcast: every process calls it
+        folder = run_folder(trainer)  # a broadcast: every process calls it
         tensors, order = in_data_order(
             [batch for batch in predictions if isinstance(batch, dict)],
             [index for loader in batch_indices for batch in loader for index in batch],
@@ -46,7 +47,7 @@ class PredictionTable(BasePredictionWriter):
         )
         if not tensors or not trainer.is_global_zero:
             return
-        self.path = Path(folder) / "predictions.csv"
+        self.path = report_path(trainer, folder, "predictions.csv")
         classes = getattr(pl_module, "class_names", None)
         columns: dict[str, list[Any]] = {}
         for name, values in tensors.items():

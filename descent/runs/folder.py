@@ -80,11 +80,22 @@ def claim(root: Path, experiment: str) -> Run:
 def run_of(path: Path) -> Run | None:
     """Return the run that a checkpoint or a saved config belongs to, if it lies in a run's folder."""
     path = path.absolute()
-    if path.name == CONFIG and (path.parent / CHECKPOINTS).is_dir():
+    if path.name == CONFIG and (path.parent / CHECKPOINTS).is_dir() and is_of_run(path):
         return Run(path.parent)
-    if path.parent.name == CHECKPOINTS and (path.parent.parent / CONFIG).is_file():
+    if path.parent.name == CHECKPOINTS and is_of_run(path.parent.parent / CONFIG):
         return Run(path.parent.parent)
     return None
+
+
+def is_of_run(config: Path) -> bool:
+    """Return whether a `config.yaml` is a run's, which a resume replaces, and not one that the user wrote.
+
+    A run's folder has a number, and its config begins with a comment that `LightningCLI` writes.
+    """
+    if not config.is_file():
+        return False
+    with config.open(encoding="utf-8", errors="replace") as file:
+        return config.parent.name.isdigit() or file.readline().startswith("# lightning.pytorch==")
 
 
 def newest_run(folder: Path) -> Run | None:
@@ -116,7 +127,7 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
                 f"--ckpt_path {text} needs a run: give its config, -c RUN/config.yaml, or the folder, --ckpt_path RUN."
             )
         return _of_run(config_run, text)
-    path = Path(text)
+    path = Path(text).expanduser()
     if path.is_dir():
         run = newest_run(path)
         if run is None:

@@ -1,10 +1,12 @@
 """Save a run's config in its folder and in TensorBoard, and its main settings as a row of TensorBoard's table."""
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import SaveConfigCallback
 
@@ -53,7 +55,7 @@ class SaveConfig(SaveConfigCallback):
             self._write(trainer)
 
     def _text(self, trainer: Any) -> str:
-        config = self.config.clone()
+        config = without_enums(self.config.clone())
         config["ckpt_path"] = None
         comments = []
         if trainer.ckpt_path is not None:
@@ -71,6 +73,20 @@ class SaveConfig(SaveConfigCallback):
             if isinstance(logger, RunTensorBoardLogger):
                 logger.log_text("config", self.config_text)
                 logger.log_settings(settings(yaml.safe_load(self.config_text)))
+
+
+def without_enums(value: Any) -> Any:
+    """Replace members of enumerations by their values, within a config: the default of `Timer.interval` is one."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Namespace):
+        for key, part in vars(value).items():
+            setattr(value, key, without_enums(part))
+    if isinstance(value, list):
+        return [without_enums(part) for part in value]
+    if isinstance(value, dict):
+        return {key: without_enums(part) for key, part in value.items()}
+    return value
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:

@@ -30,7 +30,8 @@ from descent.training.parser import Parser, add_run_arguments, explained_constru
 from descent.training.processes import as_list, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
-from foundation.files import strict_json
+from foundation.errors import UserError
+from foundation.files import local_folder, strict_json
 from foundation.hardware import effective_precision
 from foundation.processes import rank_of_process, say
 
@@ -91,6 +92,11 @@ class DescentCLI(CommandLine):
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, claim a run folder, and replace a precision that the device lacks."""
         config = self.config[self.subcommand]
+        try:
+            root = local_folder("trainer.default_root_dir", config.trainer.default_root_dir or ".")
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        config.trainer.default_root_dir = str(root)
         if self.subcommand == "fit":
             check_that_it_trains(config.trainer)
         saved = config_run(config)
@@ -110,7 +116,7 @@ class DescentCLI(CommandLine):
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, saved)
-            self.run = claim(Path(config.trainer.default_root_dir or "."), experiment)
+            self.run = claim(root, experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
         if self.subcommand in ("validate", "test", "predict") and (
             change := use_present_devices(config.trainer, self.words)
@@ -152,18 +158,21 @@ class DescentCLI(CommandLine):
         preflight = [Preflight()] if config.preflight else []
         trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
         built: Any = super().instantiate_trainer(**kwargs)
+        built.run_folder = None if self.run is None else self.run.folder
         for guard in built.callbacks:
             if isinstance(guard, RankGuard):
                 guard.config = flat(self.config[self.subcommand])
         return built
 
-    def _loggers(self, configured: Any) -> list[Logger] | Logger | bool:
-        if configured not in (None, True):
-            return configured
-        if self.run is None or self.subcommand != "fit":
+    def _loggers(self, configured: Any) -> list[Logger] | bool:
+        """Return the loggers of the run's folder, then those of the config; `false` means none at all."""
+        if configured is False:
             return False
+        added = [] if configured in (None, True) else as_list(configured)
+        if self.run is None or self.subcommand != "fit":
+            return added or False
         checkpoint = self.config[self.subcommand].get("ckpt_path")
-        return run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None)
+        return [*run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None), *added]
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -189,8 +198,7 @@ class DescentCLI(CommandLine):
         """Print the results, the run's folder, and the commands that use it."""
         if self.run is None or not self.trainer.is_global_zero:
             return
-        best = self.run.checkpoint("best")
-        print(fit_summary(self.run, self.trainer, best if best.exists() else self.run.checkpoint("last")))
+        print(fit_summary(self.run, self.trainer))
 
     def after_find_lr(self) -> None:
         """Write the results, and print how to use them."""

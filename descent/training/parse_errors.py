@@ -11,6 +11,10 @@ from foundation.compat import jsonargparse_messages as patterns
 from foundation.suggestions import suggest
 
 LIMIT = 600
+LOGGERS = (
+    "true, false, or one or a list of CSVLogger, TensorBoardLogger, WandbLogger (which needs the package wandb), "
+    "MLFlowLogger (mlflow), CometLogger (comet-ml), LitLogger (litlogger) and classes of your own"
+)
 
 
 def explain(message: str, keys: Iterable[str]) -> str:
@@ -110,6 +114,11 @@ def _union(mistake: Mistake) -> str:
 
 def _required(mistake: Mistake) -> str:
     name, path = mistake.name, mistake.path
+    if name == "optimizer" and path.endswith(".schedulers"):
+        return (
+            f"{path}: torch's SequentialLR and ChainedScheduler take schedulers that have their optimizer already: use "
+            "lightning_modules.schedulers.Combined with the same schedulers and milestones."
+        )
     if path in ("", "model", "data"):
         return (
             f"{path or 'the config'} lacks {name}: give a config, e.g. -c configs/quickstart.yaml, or the parts, "
@@ -130,6 +139,8 @@ def _wrong_type(mistake: Mistake) -> str:
     types = re.findall(patterns.EXPECTED_TYPE, mistake.text)
     names = ["null" if name == "NoneType" else name for name in types if not name.startswith("lightning")]
     given = re.sub(r"\. Got value:.*", "", mistake.given)
+    if mistake.path == "trainer.logger":
+        return f"trainer.logger must be {LOGGERS}; got {given}."
     return f"{mistake.path} must be {' or '.join(dict.fromkeys(names)) or 'of another type'}, got {given}."
 
 

@@ -33,6 +33,11 @@ class Parser(LightningArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Let the process that gets a copy, one of `ddp_spawn`, know the presets too: the copy writes the config."""
+        presets.register()
+        self.__dict__.update(state)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the mistake in one line and exit with code 2."""
         parser = getattr(ex, "subcommand_parser", None) or self

@@ -52,6 +52,7 @@ class Trainer(LightningTrainer):
     ) -> None:
         self.search: LRSearch | None = None  # result of `find_lr`
         self.profiled: StepProfile | None = None  # result of `profile`
+        self.run_folder: Path | None = None  # `runs/<experiment>/<n>`, where the command line has claimed one
         check_flags(kwargs)
         kwargs = with_launched_processes(kwargs)
         if kwargs.get("sync_batchnorm"):
@@ -76,6 +77,13 @@ class Trainer(LightningTrainer):
         )
         if self.world_size > 1:
             prepare_processes(self)
+
+    @property
+    def log_dir(self) -> str | None:
+        """The run's folder, whatever loggers there are. It is a broadcast: every process asks for it."""
+        if self.run_folder is None:
+            return super().log_dir
+        return str(self.strategy.broadcast(str(self.run_folder)))
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Train as Lightning does, without the calls of empty hooks."""

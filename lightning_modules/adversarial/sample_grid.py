@@ -1,6 +1,5 @@
 """A callback that draws generated images at every validation."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 
 from foundation.argument_checks import require_between
 from foundation.images import grid, save_image
-from foundation.loggers import tensorboards
+from foundation.loggers import own_folder, report_path, run_folder, tensorboards
 
 
 class SampleGrid(Callback):
@@ -37,12 +36,13 @@ class SampleGrid(Callback):
         last = batch_idx + 1 == trainer.num_val_batches[dataloader_idx]
         if not last or trainer.sanity_checking:
             return
-        folder = trainer.log_dir  # a broadcast, so every process must call it
+        folder = run_folder(trainer)  # a broadcast, so every process must call it
         if not trainer.is_global_zero:
             return
         with torch.no_grad():
             image = grid(pl_module(pl_module.fixed_noise(self.columns**2, -1)), self.columns)  # type: ignore[operator]
         for board in tensorboards(trainer):
             board.add_image("samples", image, trainer.global_step)
-        if folder is not None and trainer.loggers:
-            save_image(image, Path(folder) / "figures" / "samples" / f"step_{trainer.global_step:06d}.png")
+        if trainer.loggers or own_folder(trainer):
+            name = f"figures/samples/step_{trainer.global_step:06d}.png"
+            save_image(image, report_path(trainer, folder, name))

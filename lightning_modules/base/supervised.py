@@ -20,6 +20,7 @@ from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.networks.amx_convolution import use_amx_in_bf16
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
+from lightning_modules.optimizers.closures import check_closure
 from lightning_modules.optimizers.group_table import rates_of
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -105,6 +106,7 @@ class SupervisedModule(EpochModule):
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if stage == "fit" and trainer is not None:
+            check_closure(self.optimizer, self.network, trainer.accumulate_grad_batches)
             use_amx_in_bf16(self.network, trainer.strategy.root_device, str(trainer.precision))
 
     def _check_soft_targets(self, augmentation: str) -> None:

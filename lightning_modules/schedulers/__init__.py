@@ -1,6 +1,7 @@
 """Learning-rate schedules, whose lengths come from the trainer; open `decays.py` first, then `step_schedule.py`."""
 
 from lightning_modules.schedulers.build import build_schedule
+from lightning_modules.schedulers.combined import Combined
 from lightning_modules.schedulers.cycles import Cyclic, OneCycle, WarmRestarts
 from lightning_modules.schedulers.decays import (
     Constant,
@@ -19,6 +20,7 @@ from lightning_modules.schedulers.torch_class import TorchSchedule
 from lightning_modules.schedulers.warmup import Warmup
 
 __all__ = [
+    "Combined",
     "Constant",
     "Cosine",
     "Cyclic",

@@ -74,6 +74,10 @@ def given_length(scheduler: LRScheduler) -> tuple[float | None, str]:
 
 BY_STEP = (OneCycleLR, CyclicLR)
 DEFAULT_MONITOR = "val/loss"
+NEEDS_OPTIMIZER = (
+    "takes schedulers that have their optimizer already, which a config cannot give: use "
+    "lightning_modules.schedulers.Combined with the same schedulers and milestones."
+)
 
 
 def build_torch_class(
@@ -93,8 +97,13 @@ def build_torch_class(
 
     Returns:
         Lightning's `lr_scheduler` config.
+
+    Raises:
+        UserError: It is a SequentialLR or ChainedScheduler, or a length does not fit the run.
     """
     kind, given = class_of(scheduler), arguments_of(scheduler)
+    if kind in (lr_scheduler.ChainedScheduler, lr_scheduler.SequentialLR):
+        raise UserError(f"{name_of(scheduler)} {NEEDS_OPTIMIZER}")
     if isinstance(kind, type) and issubclass(kind, ReduceLROnPlateau):
         return plateau_config(optimizer, scheduler(optimizer), given.get("monitor", DEFAULT_MONITOR))
     if lacks_total_steps(kind, given):

@@ -1,6 +1,7 @@
 """The preflight names each mistake and what to change, is silent where nothing is wrong, and leaves no hook behind."""
 
 import warnings
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -248,3 +249,26 @@ def test_a_batch_without_a_label_is_refused_where_the_loss_would_be_nan() -> Non
     assert finding.certain
     assert "no target of the first batch is labelled (all are 255)" in finding.text
     assert all(not f.certain for f in examine(WeightedCrossEntropyLoss(ignore_index=255), logits, unlabelled))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "drop_last", "norm", "refused"),
+    [
+        (4, False, True, True),  # 9 = 2 · 4 + 1
+        (4, True, True, False),
+        (3, False, True, False),
+        (4, False, False, False),
+    ],
+)
+def test_a_last_batch_of_one_sample_before_batch_norm(
+    batch_size: int, drop_last: bool, norm: bool, refused: bool, tmp_path: Path
+) -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4) if norm else nn.Identity(), nn.Linear(4, 3))
+    module = ImageClassifier(network, partial(torch.optim.SGD, lr=0.1), num_classes=3)
+    data = TensorDataset(torch.randn(9, 3), torch.arange(9) % 3)
+    loader = DataLoader(data, batch_size, drop_last=drop_last, shuffle=True)
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(accelerator="cpu", max_epochs=1, callbacks=[Preflight()], default_root_dir=tmp_path, **quiet)
+    with pytest.raises(UserError, match="The last batch of an epoch has one sample") if refused else nullcontext():
+        trainer.fit(module, loader)
+    assert trainer.global_step == (0 if refused else len(loader))

@@ -20,6 +20,7 @@ from torch.optim import Optimizer, lr_scheduler
 
 from lightning_modules import schedulers
 from lightning_modules.schedulers import (
+    Combined,
     Constant,
     Cosine,
     Cyclic,
@@ -78,7 +79,20 @@ def partial(kind: Any, **arguments: Any) -> Any:
     return functools.partial(kind, **arguments)
 
 
+LINEAR = partial(lr_scheduler.LinearLR, start_factor=0.1, total_iters=6)
+FALLING = partial(lr_scheduler.ExponentialLR, gamma=0.9)
+
 SCHEDULES: dict[str, tuple[Any, Rates]] = {
+    "one after the other": (
+        Combined([LINEAR, FALLING], "step", milestones=[6]),
+        torch_rates(
+            lambda optimizer: lr_scheduler.SequentialLR(optimizer, [LINEAR(optimizer), FALLING(optimizer)], [6])
+        ),
+    ),
+    "all at once, by epoch": (
+        Combined([LINEAR, FALLING], "epoch"),
+        torch_rates(lambda optimizer: lr_scheduler.ChainedScheduler([LINEAR(optimizer), FALLING(optimizer)]), every=10),
+    ),
     "constant": (Constant(), lambda step: 1.0),
     "cosine": (Cosine(), torch_rates(partial(lr_scheduler.CosineAnnealingLR, T_max=60))),
     "cosine to a tenth": (

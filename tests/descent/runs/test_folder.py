@@ -82,6 +82,21 @@ def test_the_run_that_a_file_belongs_to() -> None:
     assert newest_run(Path("runs/digits")) == run
 
 
+def test_a_config_that_the_user_wrote_makes_no_run(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "config.yaml").write_text("trainer: {}\n")
+    assert run_of(tmp_path / "checkpoints" / "last.ckpt") is None
+    assert run_of(tmp_path / "config.yaml") is None
+    (tmp_path / "config.yaml").write_text("# lightning.pytorch==2.6.5\ntrainer: {}\n")
+    assert run_of(tmp_path / "checkpoints" / "last.ckpt") == Run(tmp_path)
+
+
+def test_a_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = finished(0)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve_checkpoint("~/runs/digits", "last", None).resolve() == run.checkpoint("last").resolve()
+
+
 def test_an_unused_folder_is_deleted() -> None:
     run = claim(Path("runs"), "digits")
     run.config.write_text("trainer: {}\n")

@@ -67,3 +67,11 @@ def test_a_checkpoint_without_its_run(capsys: pytest.CaptureFixture[str]) -> Non
     assert resumed.trainer.global_step == 9
     assert resumed.run.folder == Path("runs/default/0")
     assert "# Resumed at step 6 from alone.ckpt" in (resumed.run.folder / "config.yaml").read_text()
+
+
+def test_a_default_that_is_an_enumeration_is_saved_by_its_value() -> None:
+    timed = ["--trainer.callbacks+=Timer", "--trainer.callbacks.duration=00:01:00:00", "--experiment=timed"]
+    done = run([*SHORT, *timed])
+    saved = yaml.safe_load((done.run.folder / "config.yaml").read_text())
+    assert saved["trainer"]["callbacks"][0]["init_args"]["interval"] == "step"
+    assert run(["fit", "-c", f"{done.run.folder}/config.yaml"]).trainer.global_step == 6

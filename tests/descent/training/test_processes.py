@@ -1,6 +1,7 @@
 """`--trainer.devices 2` as a user types it, and what is said when processes cannot find or have lost each other."""
 
 import os
+import pickle
 import re
 import socket
 import subprocess
@@ -16,8 +17,10 @@ from jsonargparse import Namespace
 from callbacks.checkpointing.reading import last_valid
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.learning_rate.scaling import ScaledRate
+from descent import presets
 from descent.runs.folder import claim
 from descent.training.connection_errors import explain_loss
+from descent.training.parser import Parser
 from descent.training.processes import count_of, use_present_devices, with_launched_processes
 from descent.training.trainer import Trainer
 from foundation.errors import UserError
@@ -170,6 +173,15 @@ def test_guard_and_scaled_rate_are_added_once(monkeypatch: pytest.MonkeyPatch) -
     assert trainer.strategy._timeout == timedelta(seconds=77)
     alone: Any = Trainer(accelerator="cpu", devices=1, logger=False)
     assert not any(isinstance(callback, RankGuard | ScaledRate) for callback in alone.callbacks)
+
+
+def test_a_parser_that_is_sent_to_another_process_knows_the_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ddp_spawn` sends the callback that writes `config.yaml`, whose parser reads YAML with names of presets."""
+    sent = pickle.dumps(Parser())
+    registered: list[bool] = []
+    monkeypatch.setattr(presets, "register", lambda: registered.append(True))
+    assert pickle.loads(sent).parser_mode == "descent"
+    assert registered == [True]
 
 
 @pytest.mark.parametrize(
