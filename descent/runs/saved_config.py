@@ -76,9 +76,12 @@ class SaveConfig(SaveConfigCallback):
 
 
 def without_enums(value: Any) -> Any:
-    """Replace members of enumerations by their values, within a config: the default of `Timer.interval` is one."""
+    """Replace members of enumerations by their texts, or else their names, within a config.
+
+    The default of `Timer.interval` is one, and `sharding_strategy` of FSDP becomes one; a config names it.
+    """
     if isinstance(value, Enum):
-        return value.value
+        return value.value if isinstance(value.value, str) else value.name
     if isinstance(value, Namespace):
         for key, part in vars(value).items():
             setattr(value, key, without_enums(part))

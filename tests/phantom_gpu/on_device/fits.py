@@ -55,7 +55,11 @@ def of_losses() -> dict[str, list[str]]:
 
 def of_callbacks() -> dict[str, list[str]]:
     fits = {name: task("quickstart", f"--trainer.callbacks+=callbacks/{name}.yaml") for name in presets("callbacks")}
-    fits["lr_finder"] += ["--trainer.callbacks.steps=40", "--trainer.callbacks.repeats=1", "--trainer.callbacks.low=1e-4"]
+    fits["lr_finder"] += [
+        "--trainer.callbacks.steps=40",
+        "--trainer.callbacks.repeats=1",
+        "--trainer.callbacks.low=1e-4",
+    ]
     fits["class_weights"] += ["--model.loss=losses/cross_entropy_weighted.yaml"]
     return fits
 
