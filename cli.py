@@ -24,10 +24,8 @@ def main(args: list[str] | None = None) -> Any:
         SystemExit: With 2 after a mistake in the arguments, the config or the data; the error is one line.
     """
     words = list(sys.argv[1:] if args is None else args)
-    if not words or words[0] in ("-h", "--help"):
-        from descent.training.help import USAGE
-
-        print(USAGE, end="")
+    if (text := _static_answer(words)) is not None:
+        print(text)
         return None
     try:
         tune_allocator()  # before torch is imported
@@ -48,6 +46,24 @@ def main(args: list[str] | None = None) -> Any:
     from descent.training.run_command import run_command
 
     return run_command([command, *words[1:]])
+
+
+def _static_answer(words: list[str]) -> str | None:
+    """Return the answer of a command that needs no library: help and version."""
+    from descent.training.help import HELP, USAGE
+
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if not words or words[0] in ("-h", "--help"):
+        return USAGE.rstrip()
+    if words[0] in ("-V", "--version", "version"):
+        from foundation.hardware import versions
+
+        return versions()
+    command = "show_schedule" if words[:2] == ["show", "schedule"] else words[0].replace("-", "_")
+    asks = any(word in ("-h", "--help") for word in words)
+    images = any(word.partition("=")[0] == "--images" for word in words)
+    return HELP[command].rstrip() if asks and command in HELP and command in TRAINING and not images else None
 
 
 def _unknown_command(word: str) -> None:

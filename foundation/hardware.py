@@ -12,6 +12,9 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+DISTRIBUTIONS = {"descent": "descent-lightning"}
+"""Names under which packages are installed, where they differ: `descent` on PyPI is another project."""
+
 PACKAGES = ("descent", "torch", "lightning", "torchmetrics", "timm", "torchvision", "numpy", "scipy", "optuna")
 
 
@@ -26,7 +29,7 @@ def describe_machine() -> dict[str, Any]:
         "cores": usable_cores(),
         "accelerator": gpu or "none",
         "python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
+        **{name: version_of(name) for name in PACKAGES},
     }
 
 
@@ -39,9 +42,17 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
-def _version(name: str) -> str:
+def versions() -> str:
+    """Return the versions of Descent and of what it stands on, in one line."""
+    found = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "lightning"))
+    own = version_of("descent").replace("not installed", "from a folder of sources")
+    return f"descent {own} (Python {platform.python_version()}, {found})"
+
+
+def version_of(name: str) -> str:
+    """Return the version of an installed package, or `not installed`."""
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(DISTRIBUTIONS.get(name, name))
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
 

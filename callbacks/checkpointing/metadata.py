@@ -4,12 +4,13 @@ import platform
 import socket
 import subprocess
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+
+from foundation.hardware import version_of
 
 KEY = "descent"
 PACKAGES = ("descent", "torch", "lightning", "torchvision", "torchmetrics", "numpy")
@@ -63,13 +64,8 @@ def save_metadata(trainer: Trainer) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of the main packages that are installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: version_of(name) for name in PACKAGES}
+    return {name: version for name, version in found.items() if version != "not installed"}
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

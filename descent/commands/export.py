@@ -19,7 +19,7 @@ written.
   --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
                           folder (its newest run)
   --to onnx               model.onnx, opset 18, for onnxruntime and many others
-                          (pip install 'descent[export]')
+                          (pip install onnx onnxruntime onnxscript)
   --to torch              model.pt2, for torch.export.load and AOTInductor
   --out FILE              where to write (default: in the run's folder)
   --images PATH...        compare on these images too, not only on synthetic ones

@@ -1,7 +1,7 @@
 """A run's folder `<root>/<experiment>/<n>/`: its number, which never collides, and its checkpoints."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundation.errors import UserError
@@ -14,9 +14,15 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder."""
+    """A run's folder.
+
+    Args:
+        folder: Its path.
+        made: Folders above it that were made for it, the innermost first.
+    """
 
     folder: Path
+    made: tuple[Path, ...] = field(default=(), compare=False)
 
     @property
     def root(self) -> Path:
@@ -40,6 +46,10 @@ class Run:
             for file in files:
                 file.unlink()
             self.folder.rmdir()
+            for above in self.made:
+                if any(above.iterdir()):
+                    break
+                above.rmdir()
 
     def checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint, `best` or `last`."""
@@ -64,6 +74,7 @@ def claim(root: Path, experiment: str) -> Run:
         inherited = os.environ.get(RUN_VARIABLE)
         return Run(Path(inherited) if inherited else root / experiment / f".rank{rank}")
     parent = root / experiment
+    made = tuple(folder for folder in (parent, *parent.parents) if not folder.exists())
     parent.mkdir(parents=True, exist_ok=True)
     number = (numbers(parent) or [-1])[-1] + 1
     while True:
@@ -74,7 +85,7 @@ def claim(root: Path, experiment: str) -> Run:
             number += 1
             continue
         os.environ[RUN_VARIABLE] = str(folder.absolute())
-        return Run(folder)
+        return Run(folder, made)
 
 
 def run_of(path: Path) -> Run | None:
@@ -129,7 +140,7 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
         return _of_run(config_run, text)
     path = Path(text).expanduser()
     if path.is_dir():
-        run = newest_run(path)
+        run = newest_run(path.parent if path.name == CHECKPOINTS else path)
         if run is None:
             raise FileNotFoundError(f"--ckpt_path {text}: no run with checkpoints in this folder.")
         return _of_run(run, name if run.checkpoint(name).exists() else "last")

@@ -9,7 +9,8 @@ from jsonargparse import Namespace
 from lightning import seed_everything
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
-from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
+from descent.config_errors.constructor import explained_constructor_errors
+from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
 from foundation.hardware import effective_precision
@@ -85,7 +86,7 @@ def build(
     if config.seed_everything is not False:
         seed = None if config.seed_everything is True else config.seed_everything
         seed_everything(seed, workers=True, verbose=False)
-    with explained_constructor_errors():
+    with explained_constructor_errors(config):
         objects = config_parser(command).instantiate(config)
         options = {**objects.trainer, "logger": False, **(trainer_options or {})}
         options["callbacks"] = [*as_list(options["callbacks"]), *callbacks]

@@ -18,6 +18,7 @@ from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
+from descent.config_errors.constructor import explained_constructor_errors
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
@@ -26,7 +27,7 @@ from descent.runs.summary import fit_summary, shown
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
-from descent.training.parser import Parser, add_run_arguments, explained_constructor_errors
+from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
@@ -138,7 +139,7 @@ class DescentCLI(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build everything; an error that a constructor raises is a mistake in the config."""
-        with explained_constructor_errors():
+        with explained_constructor_errors(self.config[self.subcommand]):
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:

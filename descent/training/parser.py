@@ -3,19 +3,20 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser
 
 import callbacks
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from descent import presets
+from descent.config_errors.first_mistake import explain
+from descent.config_errors.given import check_files
 from descent.training.mistakes import TRACEBACK_SWITCH
-from descent.training.parse_errors import explain
-from foundation.compat.argument_parsers import argument_names
+from foundation.compat.argument_parsers import argument_names, subcommand_parser
+from foundation.compat.signatures import linked_arguments, parser_arguments
 from foundation.errors import UserError
 
 
@@ -28,6 +29,9 @@ class Parser(LightningArgumentParser):
     raises = False
     """Whether a mistake raises `UserError` instead of being printed and ending the process."""
 
+    words: Sequence[str] = ()
+    """The command line that is being parsed."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("parser_mode", presets.register())
         kwargs.setdefault("allow_abbrev", False)
@@ -38,14 +42,27 @@ class Parser(LightningArgumentParser):
         presets.register()
         self.__dict__.update(state)
 
+    def parse_args(self, args: Any = None, *rest: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Parse a command line, and keep its words for the message about a mistake in them."""
+        self.words = list(sys.argv[1:] if args is None else args)
+        try:
+            check_files(self.words, {"trainer", "checkpoint"})
+            return super().parse_args(args, *rest, **kwargs)
+        except (UserError, ArgumentError):
+            raise
+        except Exception as error:  # jsonargparse lets some errors of values and files pass
+            self.error(str(error), error)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the mistake in one line and exit with code 2."""
-        parser = getattr(ex, "subcommand_parser", None) or self
+        parser = subcommand_parser(self, self.words[0]) if self.words else self
         if not self.exit_on_error:
             super().error(message, ex)
         if os.environ.get(TRACEBACK_SWITCH):
             sys.stderr.write(message + "\n")
-        text = explain(message, sorted(argument_names(parser)))
+        words = self.words[1:] if parser is not self else self.words
+        others = argument_names(parser)
+        text = explain(message, words, parser_arguments(parser), others, linked_arguments(parser))
         if self.raises:
             raise UserError(text) from ex
         sys.stderr.write(f"error: {text}\n")
@@ -72,18 +89,6 @@ class HelpAll(argparse.Action):
         """Print and exit."""
         sys.stdout.write(LightningArgumentParser.format_help(parser))  # type: ignore[arg-type]
         parser.exit()
-
-
-@contextmanager
-def explained_constructor_errors() -> Iterator[None]:
-    """Turn an error that a constructor raises into a `UserError`: the config gave it a wrong value."""
-    try:
-        yield
-    except (OSError, UserError, MisconfigurationException):
-        raise
-    except Exception as error:
-        text = explain(str(error), [])
-        raise UserError(text or f"{type(error).__name__} while building the classes of the config") from error
 
 
 DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}

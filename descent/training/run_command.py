@@ -10,6 +10,7 @@ from descent.training.command_line import DescentCLI
 from descent.training.connection_errors import explain_loss
 from descent.training.mistakes import fail, is_mistake, mistakes_in_one_line
 from foundation.compat.lightning_messages import quiet
+from foundation.errors import UserError
 from foundation.processes import process_name
 
 
@@ -40,7 +41,15 @@ def resolve_presets(words: list[str]) -> list[str]:
         key, equals, value = word.partition("=")
         return f"{key}={presets.resolve(value)}" if word.startswith("-") and equals else presets.resolve(word)
 
-    return [resolved(word) for word in words]
+    found: list[str] = []
+    for word, before in zip(words, ["", *words], strict=False):
+        try:
+            found.append(resolved(word))
+        except presets.PresetNotFoundError as error:
+            key = (word.partition("=")[0] if word.startswith("-") else before).lstrip("-")
+            named = "" if key in ("", "c", "config") else f"{key}: "
+            raise UserError(f"{named}{error}") from error
+    return found
 
 
 def with_config_of_checkpoint(words: list[str]) -> list[str]:

@@ -15,7 +15,6 @@ LIGHT = [f"foundation.{name}" for name in NAMES if name not in MAY_LOAD] + [
     "foundation.html",
     "foundation.compat",
     "foundation.compat.argument_parsers",
-    "foundation.compat.jsonargparse_messages",
     "foundation.compat.lightning_messages",
     "foundation.compat.torchvision",
 ]

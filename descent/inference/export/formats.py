@@ -71,8 +71,8 @@ def check_onnx_packages() -> None:
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if missing:
         raise UserError(
-            f"--to onnx needs {', '.join(missing)}, not installed here: pip install 'descent[export]' "
-            f"(or pip install {' '.join(missing)}). --to torch needs no further package."
+            f"--to onnx needs {', '.join(missing)}, not installed here: pip install {' '.join(missing)}. "
+            "--to torch needs no further package."
         )
 
 

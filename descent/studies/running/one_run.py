@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import re
 import time
 import warnings
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from descent.studies.config_overlay import Config
 from descent.studies.running.recorder import Recorder, StudyError
 from descent.training.build import Built, build, parse_config
-from foundation.compat.jsonargparse_messages import FIRST_ERROR_OF_UNION
 from foundation.files import finite
 from foundation.machine_load import ALONE, MachineLoad
 
@@ -139,10 +137,8 @@ def _silent() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return an error's message in one line; from jsonargparse's list only what the constructor said."""
-    text = " ".join(str(error).split())
-    said = re.search(FIRST_ERROR_OF_UNION, text)
-    return (said[1] if said else text)[:300]
+    """Return an error's message in one line."""
+    return " ".join(str(error).split())[:300]
 
 
 @contextlib.contextmanager

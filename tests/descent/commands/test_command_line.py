@@ -96,3 +96,18 @@ def test_json_output(capsys: pytest.CaptureFixture[str]) -> None:
     main(["find-lr", *words, "--json=true"])
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads(Path("runs/quickstart/0/lr_finder.json").read_text())
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["version"]])
+def test_the_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main(words)
+    assert capsys.readouterr().out.startswith("descent ")
+
+
+def test_help_is_a_command_too_and_loads_no_library(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["help", "fit"])
+    said = capsys.readouterr().out
+    main(["fit", "--help"])
+    assert capsys.readouterr().out == said
+    check = "import sys; from cli import main; main(['fit', '--help']); sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True).returncode == 0

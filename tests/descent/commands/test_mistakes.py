@@ -14,15 +14,15 @@ from tests.descent.helpers import SHORT, refused, run
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--model.network.widht=3"], r"unknown key model\.network\.widht: .*SmallCNN has no such argument\. Did you mean width"),
-        (["--trainer.max_epoch=3"], r"unknown argument --trainer\.max_epoch=3\. Did you mean trainer\.max_epochs\?"),
-        (["--trainer.max_epochs=three"], r"trainer\.max_epochs must be int or null, got three"),
-        (["--model.optimizer.lr=fast"], r"model\.optimizer\.lr must be float.*got fast"),
+        (["--model.network.widht=3"], r"unknown argument --model\.network\.widht: SmallCNN has no argument widht\. Did you mean --model\.network\.width\?"),
+        (["--trainer.max_epoch=3"], r"unknown argument --trainer\.max_epoch\. Did you mean --trainer\.max_epochs\?"),
+        (["--trainer.max_epochs=three"], r"trainer\.max_epochs must be an integer or null, got three"),
+        (["--model.optimizer.lr=fast"], r"model\.optimizer\.lr must be a number, got fast"),
         (["--model.network=NoSuch"], r"model\.network: NoSuch is neither a file nor a class path"),
         (["--model.network=torch.nn.Convv2d"], r"model\.network: torch\.nn has no Convv2d\. Did you mean Conv2d\?"),
         (["--model.network=nowhere.Net"], r"model\.network: no module named nowhere\. A class of your own is looked up in"),
         (["--model.network=torch.optim.SGD"], r"model\.network: torch\.optim\.SGD is not a subclass of Module"),
-        (["--model.optimizer=SGDD"], r"model\.optimizer: SGDD is neither .* Did you mean optimizers/sgd\.yaml\?"),
+        (["--model.optimizer=SGDD"], r"model\.optimizer: SGDD is neither .* Did you mean SGD\?"),
         (["--model.loss=losses/focl.yaml"], r"preset not found: losses/focl\.yaml\. Did you mean losses/focal\.yaml\?"),
         (["--model.scheduler=torch.optim.lr_scheduler.StepLR"], r"StepLR needs step_size; give it as --model\.scheduler\.step_s"),
         (["--model.optimizer.lr=-1"], r"AdamW: lr must be ≥ 0, got -1"),
@@ -35,7 +35,7 @@ from tests.descent.helpers import SHORT, refused, run
         (["--data=data/image_folder.yaml", "--data.root=nowhere"], r"nowhere"),
         (["--data=NoData"], r"data: NoData is neither a file nor a class path"),
         (["--model.network=torch.nn.Flatten"], r"Flatten gives \(2, 64\) for 2 images; the data has 10 classes"),
-        (["--model.network=networks/resnet18_cifar.yaml", "--model.network.depth=3"], r"unknown key model\.network\.depth"),
+        (["--model.network=networks/resnet18_cifar.yaml", "--model.network.depth=3"], r"unknown argument --model\.network\.depth"),
         (["--ckpt_path=nowhere.ckpt"], r"checkpoint not found: nowhere\.ckpt; .* holds no checkpoint"),
         (["--ckpt_path=best"], r"--ckpt_path best needs a run: give its config, -c RUN/config\.yaml"),
         (["--trainer.accelerator=gpu"], r"(?i)gpu"),
@@ -66,9 +66,12 @@ def test_a_mistake_in_the_command(words: list[str], said: str, capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("trainer: [\n", r"the config is not valid YAML: .* line 2"),
-        ("trainer: {max_epochs: many}\n", r"trainer\.max_epochs must be int or null, got many"),
-        ("trainer: {max_epoch: 3}\n", r"unknown key trainer\.max_epoch\. Did you mean trainer\.max_epochs\?"),
+        ("trainer: [\n", r"mine\.yaml, line 2 is not valid YAML"),
+        ("trainer: {max_epochs: many}\n", r"trainer\.max_epochs must be an integer or null, got many"),
+        (
+            "trainer: {max_epoch: 3}\n",
+            r"unknown key trainer\.max_epoch\. Did you mean trainer\.max_epochs\? \(mine\.yaml, line 1\)",
+        ),
     ],
 )
 def test_a_mistake_in_the_config(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,8 +61,8 @@ def test_the_parser_is_built_once() -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("--trainer.max_epoch=3", r"^unknown argument --trainer\.max_epoch=3\. Did you mean trainer\.max_epochs\?"),
-        ("--trainer.max_epochs=many", r"^trainer\.max_epochs must be int or null, got many"),
+        ("--trainer.max_epoch=3", r"^unknown argument --trainer\.max_epoch\. Did you mean --trainer\.max_epochs\?"),
+        ("--trainer.max_epochs=many", r"^trainer\.max_epochs must be an integer or null, got many"),
         ("--data.batch_size=-1", "batch_size must be"),
     ],
 )

@@ -1,0 +1,98 @@
+"""An error that a constructor raises: which key of the config names its class, and what it says."""
+
+import inspect
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from descent.config_errors.given import shorten
+from descent.config_errors.named_class import raised
+from foundation.errors import UserError
+
+LIMIT = 400
+EXPLAINS_ITSELF = (ValueError, TypeError, RuntimeError, AssertionError, ImportError, NotImplementedError)
+"""Errors that constructors raise about a wrong argument; any other kind is a bug in the class."""
+
+
+@contextmanager
+def explained_constructor_errors(config: Namespace | None = None) -> Iterator[None]:
+    """Turn an error that a constructor raises into a `UserError`: the config gave it a wrong value.
+
+    Args:
+        config: Names the classes, for the key in the message.
+    """
+    try:
+        yield
+    except (OSError, UserError, MisconfigurationException):
+        raise
+    except Exception as error:
+        raise UserError(shorten(_explained(error, config), LIMIT)) from error
+
+
+def _explained(error: Exception, config: Namespace | None) -> str:
+    cause = original(error)
+    kind = constructed_class(cause.__traceback__)
+    path = _path_of(config.as_dict(), kind, "") if config is not None and kind is not None else None
+    start = f"{path}: " if path and path not in ("model", "data") else ""
+    text = " ".join(str(cause).split())
+    if _raised_by_jsonargparse(cause):  # a class path whose object is of another kind than its key needs
+        values = [line.strip() for line in str(cause).splitlines() if "Given value" in line]
+        text = (
+            f"the config builds an object of another kind than is needed. {shorten(values[-1], 200) if values else ''}"
+        )
+    if isinstance(cause, EXPLAINS_ITSELF) and text:
+        return start + text
+    named = f"{kind.__module__}.{kind.__qualname__} " if kind is not None else ""
+    return f"{start or (path or 'the config') + ': '}{named}{raised(cause)}"
+
+
+def original(error: BaseException) -> BaseException:
+    """Return the error that a class raised, below those that jsonargparse made of it."""
+    found = error
+    while found.__cause__ is not None or (found.__context__ is not None and not found.__suppress_context__):
+        below = found.__cause__ or found.__context__
+        if below is None or not _raised_by_jsonargparse(found):
+            break
+        found = below
+    return found
+
+
+def _raised_by_jsonargparse(error: BaseException) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and "jsonargparse" in Path(frames[-1].filename).parts
+
+
+def constructed_class(frames: TracebackType | None) -> type | None:
+    """Return the class whose object jsonargparse was making: the first `__init__` below its last frame."""
+    found: type | None = None
+    searching = False
+    while frames is not None:
+        code = frames.tb_frame.f_code
+        if "jsonargparse" in Path(code.co_filename).parts:
+            found, searching = None, True
+        elif searching and code.co_name == "__init__" and "self" in frames.tb_frame.f_locals:
+            found, searching = type(frames.tb_frame.f_locals["self"]), False
+        frames = frames.tb_next
+    return found
+
+
+def _path_of(value: Any, kind: type, path: str) -> str | None:
+    """Return the dotted key whose class path names a class, without `init_args`."""
+    if isinstance(value, (list, tuple)):
+        parts = (_path_of(item, kind, f"{path}[{index}]") for index, item in enumerate(value))
+        return next(filter(None, parts), None)
+    if not isinstance(value, dict):
+        return None
+    if str(value.get("class_path", "")).rpartition(".")[2] == kind.__name__ and inspect.isclass(kind):
+        return path
+    for key, item in value.items():
+        inside = path if key == "init_args" else f"{path}.{key}" if path else str(key)
+        if (found := _path_of(item, kind, inside)) is not None:
+            return found
+    return None

@@ -1,0 +1,204 @@
+"""What a user gave: the config files and options of a command line as one tree that knows where each value stands."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader
+
+from descent import presets
+from foundation.errors import UserError
+from foundation.suggestions import did_you_mean
+
+CONFIG_OPTIONS = ("-c", "--config")
+
+
+@dataclass
+class Given:
+    """A value and where it stands.
+
+    Args:
+        value: A number, text, truth value or `None`; or a dictionary or list of `Given`.
+        place: "configs/mine.yaml, line 3", or empty for the command line.
+        text: The characters that an option gave, which its type reads; `None` for a value from a file.
+    """
+
+    value: Any
+    place: str = ""
+    text: str | None = None
+
+    @property
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.value, dict):
+            return {key: item.plain for key, item in self.value.items()}
+        return [item.plain for item in self.value] if isinstance(self.value, list) else self.value
+
+    @property
+    def suffix(self) -> str:
+        """` (FILE, line N)`, to stand after a sentence; empty for the command line."""
+        return f" ({self.place})" if self.place else ""
+
+
+def read_config(text: str) -> Given:
+    """Read a config file, or the text of a config.
+
+    Raises:
+        UserError: It is no text, no valid YAML or no mapping, a key stands twice, or an anchor contains itself.
+    """
+    path = Path(presets.resolve(text)) if "\n" not in text and len(text) < 1000 else None
+    if path is not None and path.is_file():
+        name = shown(path)
+        content = _text_of(path, name)
+    elif path is not None and text.endswith(presets.SUFFIXES):
+        hint = did_you_mean(text.removeprefix("configs/"), presets.names(), cutoff=0.8)
+        raise UserError(f"config not found: {text}.{f' D{hint[1:]}' if hint else ''}")
+    else:
+        content, name = text, "the config"
+    try:
+        root = yaml.compose(content, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+        raise UserError(f"{name}{line} is not valid YAML: {' '.join(str(problem).split())}.") from error
+    if root is None:
+        raise UserError(f"{name} is empty: a config holds keys such as trainer, model and data.")
+    return _from_node(root, name, path.parent if path is not None else Path.cwd(), ())
+
+
+def check_files(words: Sequence[str], groups: set[str]) -> None:
+    """Read the config files of a command line.
+
+    Args:
+        words: The command line.
+        groups: Keys such as `trainer`, which hold further keys.
+
+    Raises:
+        UserError: See `read_config`.
+    """
+    for option, text in options(words):
+        if option in CONFIG_OPTIONS and text is not None:
+            given = read_config(text)
+            if not isinstance(given.value, dict):
+                raise UserError(f"{given.place} is no mapping: a config holds keys such as trainer, model and data.")
+            for key in groups & given.value.keys():
+                group = given.value[key]
+                if not isinstance(group.value, dict) and not str(group.value).endswith(presets.SUFFIXES):
+                    found = shorten(group.plain)
+                    raise UserError(f"{key} must hold keys, got {found}: give it keys or remove it.{group.suffix}")
+
+
+def shown(path: Path) -> str:
+    """Return a path as a user writes it: of a shipped config `configs/…`, else relative to the working folder."""
+    whole = path.resolve()
+    for folder, start in ((presets.SHIPPED, "configs/"), (Path.cwd(), "")):
+        if whole.is_relative_to(folder):
+            return start + whole.relative_to(folder).as_posix()
+    return str(path)
+
+
+def _text_of(path: Path, name: str) -> str:
+    try:
+        content = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise UserError(f"{name} is no text in UTF-8: a config is a YAML file.") from None
+    if "\0" in content:
+        raise UserError(f"{name} is no text: a config is a YAML file.")
+    return content
+
+
+def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...]) -> Given:
+    place = f"{name}, line {node.start_mark.line + 1}"
+    if id(node) in above:
+        raise UserError(f"{place}: an anchor contains itself.")
+    above = (*above, id(node))
+    if isinstance(node, yaml.MappingNode):
+        items: dict[str, Given] = {}
+        for key_node, value_node in node.value:
+            key = str(getattr(key_node, "value", key_node))
+            if key in items and key != "<<":
+                line = key_node.start_mark.line + 1
+                raise UserError(f"{name}, line {line}: the key {key} stands twice; the second would hide the first.")
+            item = _from_node(value_node, name, folder, above)
+            if key == "<<" and isinstance(item.value, dict):
+                items = {**item.value, **items}
+                continue
+            item.place = f"{name}, line {key_node.start_mark.line + 1}" if not item.place else item.place
+            items[key] = item
+        return Given(items, place)
+    if isinstance(node, yaml.SequenceNode):
+        return Given([_from_node(item, name, folder, above) for item in node.value], place)
+    value = node.value if getattr(node, "style", None) else get_loader("yaml")(node.value)
+    return Given(str(folder / value) if _is_preset(value, folder) else value, place)
+
+
+def _is_preset(value: Any, folder: Path) -> bool:
+    return isinstance(value, str) and value.endswith(presets.SUFFIXES) and (folder / value).is_file()
+
+
+def given_as_option(text: str) -> Given:
+    """Return the value of an option; a mapping or a list is written as in YAML."""
+    if text[:1] in "{[" and text:
+        try:
+            read = read_config(text)
+        except UserError:
+            return Given(text, text=text)
+        return _without_places(read)
+    return Given(text, text=text)
+
+
+def _without_places(given: Given) -> Given:
+    if isinstance(given.value, dict):
+        return Given({key: _without_places(item) for key, item in given.value.items()})
+    if isinstance(given.value, list):
+        return Given([_without_places(item) for item in given.value])
+    return Given(given.value)
+
+
+def options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the options of a command line with their values; a word that no option takes comes as `("", word)`."""
+    waiting: str | None = None
+    for word in words:
+        if word.startswith("-") and not _is_number(word):
+            if waiting is not None:
+                yield waiting, None
+            waiting = None
+            option, equals, value = word.partition("=")
+            if equals:
+                yield option, value
+            else:
+                waiting = option
+        else:
+            yield waiting or "", word
+            waiting = None
+    if waiting is not None:
+        yield waiting, None
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def shorten(value: Any, limit: int = 60) -> str:
+    """Return a value as one writes it in a config, in at most `limit` characters.
+
+    Example:
+        >>> shorten({"lr": None, "betas": [0.9, True]})
+        '{lr: null, betas: [0.9, true]}'
+    """
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, dict):
+        text = "{" + ", ".join(f"{key}: {shorten(item)}" for key, item in value.items()) + "}"
+    elif isinstance(value, (list, tuple)):
+        text = "[" + ", ".join(map(shorten, value)) + "]"
+    else:
+        text = " ".join(str(value).split()) or "an empty text"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

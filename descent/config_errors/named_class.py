@@ -1,0 +1,103 @@
+"""Find the class that a class path names, and its arguments."""
+
+import importlib
+import inspect
+import traceback
+from pathlib import Path
+from typing import Any
+
+from foundation.compat.signatures import Argument, signature_of
+from foundation.suggestions import did_you_mean, suggest
+
+
+def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
+    """Import what a class path names.
+
+    Args:
+        path: `package.module.Class`, or the bare name of a class that is already imported.
+        classes: The classes of which it must be a subclass.
+
+    Returns:
+        The class or function, or `None` and what is wrong; `{preset}` stands where a similar preset belongs.
+    """
+    if "." not in path:
+        known = {each.__name__: each for base, _ in classes for each in (base, *subclasses(base))}
+        if path in known:
+            return known[path], ""
+        hint = did_you_mean(path, known)
+        similar = f" D{hint[1:]}" if hint else "{preset}"
+        return None, (
+            f"{path or 'an empty text'} is neither a file nor a class path (such as torch.optim.SGD, or mine.Network "
+            f"for a class in mine.py in the working folder).{similar}"
+        )
+    target, line = _import(path)
+    if target is None:
+        return None, line
+    bases = tuple(base for base, _ in classes)
+    if not callable(target):
+        return None, f"{path} is no class."
+    if bases and inspect.isclass(target) and not issubclass(target, bases):
+        return None, f"{path} is not a subclass of {' or '.join(base.__name__ for base in bases)}."
+    if (bases and inspect.isfunction(target)) or inspect.isbuiltin(target):
+        made = getattr(target, "__annotations__", {}).get("return")
+        if not (inspect.isclass(made) and issubclass(made, bases)):
+            kind = " or ".join(base.__name__ for base in bases)
+            return None, f"{path} is a function that is not annotated to return a {kind}."
+    return target, ""
+
+
+def _import(path: str) -> tuple[Any, str]:
+    module_name, _, name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or module_name
+        if module_name == missing or module_name.startswith(f"{missing}."):
+            return None, f"no module named {missing}. A class of your own is looked up in the working folder."
+        return None, f"{module_name} imports {missing}, which is not installed."
+    except (ValueError, TypeError):
+        return None, f"{path} is no class path."
+    except Exception as error:  # whatever the user's own module raises
+        return None, f"{module_name} {raised(error)}"
+    if not hasattr(module, name):
+        return None, f"{module_name} has no {name or 'class without a name'}.{suggest(name, dir(module))}"
+    return getattr(module, name), ""
+
+
+def raised(error: BaseException) -> str:
+    """Return `raises KeyError: 'x' (mine.py, line 12).`, with the innermost line of the user's own code."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
+    frames = [frame for frame in frames if not frame.filename.startswith("<")]
+    here = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    if isinstance(error, SyntaxError):
+        here = f" ({Path(error.filename or '').name}, line {error.lineno})"
+    message = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
+    return f"raises {type(error).__name__}: {message}{here}. DESCENT_TRACEBACK=1 shows the traceback."
+
+
+def subclasses(base: type) -> list[type]:
+    """Return every imported subclass of a class, also indirect ones."""
+    found: list[type] = list(type.__subclasses__(base))
+    for each in found:  # the list grows while it is read
+        found += [inner for inner in type.__subclasses__(each) if inner not in found]  # type: ignore[var-annotated]
+    return found
+
+
+def arguments_of(target: Any, classes: list[tuple[type, int]]) -> dict[str, Argument]:
+    """Return the arguments of a class that a config may give.
+
+    Args:
+        target: The class or function.
+        classes: See `find_class`; its second numbers say how many first arguments code gives.
+    """
+    given_by_code = max((count for base, count in classes if _belongs(target, base)), default=0)
+    return signature_of(target, given_by_code)
+
+
+def _belongs(target: Any, base: type) -> bool:
+    return not inspect.isclass(target) or issubclass(target, base)
+
+
+def name_of(target: Any) -> str:
+    """Return a class's name."""
+    return str(getattr(target, "__name__", target))

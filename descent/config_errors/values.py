@@ -1,0 +1,165 @@
+"""Check one value of a config against its type: numbers, texts and lists; classes with their arguments."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from descent import presets
+from descent.config_errors.given import Given, shorten
+from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
+from descent.config_errors.tree import Tree
+from descent.config_errors.types import WORDS, classes_of, fits, in_words, item_type, members
+from foundation.compat.signatures import Argument
+from foundation.suggestions import did_you_mean
+
+
+class Values:
+    """Checks values.
+
+    Args:
+        tree: Everything that was given.
+        links: Arguments that are filled in when the objects are built, as dotted names.
+    """
+
+    def __init__(self, tree: Tree, links: set[str]) -> None:
+        self.tree = tree
+        self.links = links
+
+    def mistake(self, path: str, given: Given, argument: Argument) -> str:
+        """Return what is wrong with a value; empty if nothing is."""
+        kind = argument.type
+        if fits(given, kind):
+            return ""
+        classes, item = classes_of(kind), item_type(kind)
+        if isinstance(given.value, list) and item is not None:
+            lines = (self.mistake(f"{path}[{i}]", each, Argument(item)) for i, each in enumerate(given.value))
+            if line := next(filter(None, lines), ""):
+                return line
+        if not classes and item is not None and not isinstance(given.value, list):
+            classes = classes_of(item)
+        if classes and _may_be_class(given, kind):
+            return self._of_class(path, given, classes)
+        if given.value in ({}, None) and given.text is None and type(None) not in members(kind):
+            return f"{path} is empty: give it a value or remove it.{given.suffix}"
+        found = given.text if given.text is not None else given.plain
+        hint = _digits(found, kind) or _classes(str(found), classes)
+        return f"{path} must be {in_words(kind)}, got {shorten(found)}{hint}.{given.suffix}"
+
+    def _of_class(self, path: str, given: Given, classes: list[tuple[type, int]]) -> str:
+        """Return what is wrong with a class path and its arguments."""
+        named = given.value.get("class_path") if isinstance(given.value, dict) else given
+        class_path = self.tree.default_class(path) if named is None else str(named.plain)
+        if class_path is None:
+            kind = " or ".join(base.__name__ for base, _ in classes)
+            return f"{path} lacks class_path, the class of kind {kind} that it configures.{given.suffix}"
+        target, line = find_class(class_path, classes)
+        if target is None:
+            suffix = named.suffix if named is not None else given.suffix
+            return f"{path}: {line.replace('{preset}', _preset(path, class_path))}{suffix}"
+        taken = arguments_of(target, classes)
+        for name, value in self.tree.arguments_given(given).items():
+            if name not in taken:
+                return _unknown_argument(path, name, value, name_of(target), taken)
+            if line := self.mistake(f"{path}.{name}", value, taken[name]):
+                return line
+        missing = self._missing(path, given, taken)
+        if not missing:
+            return ""
+        if path in ("model", "data") and len(self.tree.values) < 2:
+            return needs_parts(path, missing)
+        if "optimizer" in missing and "schedulers[" in path:
+            return (
+                f"{path.partition('[')[0]}: torch's SequentialLR and ChainedScheduler take schedulers that have their "
+                "optimizer already: use lightning_modules.schedulers.Combined with the same schedulers and milestones."
+            )
+        how = (
+            f"give it as --{path}.{missing[0]} VALUE or in the config" if "[" not in path else "add it to its init_args"
+        )
+        return f"{path}: {name_of(target)} needs {', '.join(missing)}; {how}.{given.suffix}"
+
+    def _missing(self, path: str, given: Given, taken: dict[str, Argument]) -> list[str]:
+        present = self.tree.arguments_given(given)
+        needed = [name for name, argument in taken.items() if argument.required and name not in present]
+        return [name for name in needed if f"{path}.{name}" not in self.links]
+
+    def missing(self, path: str) -> list[str]:
+        """Return the arguments without default of a class that was not configured at all."""
+        default = self.tree.default_class(path)
+        if path not in self.tree.arguments or path in self.tree.values or default is None:
+            return []
+        target, _ = find_class(default, [])
+        return self._missing(path, Given({}), arguments_of(target, []))
+
+
+def needs_parts(path: str, missing: Iterable[str]) -> str:
+    """Say what a command needs that got neither network nor optimizer."""
+    return (
+        f"{path} lacks {', '.join(missing)}: give a config, e.g. -c {_a_config()}, or the parts, e.g. "
+        "--model.network networks/small_cnn.yaml --model.optimizer optimizers/adamw.yaml --data data/digits.yaml."
+    )
+
+
+def _a_config() -> str:
+    """Return the newest config of the working folder, else the shipped one that needs no data of the user's."""
+    files = list(Path.cwd().glob("*.y*ml"))
+    here = [path for path in files if re.search(r"^(model|trainer):", path.read_text(errors="replace"), re.MULTILINE)]
+    return max(here, key=lambda path: path.stat().st_mtime).name if here else "configs/quickstart.yaml"
+
+
+def _may_be_class(given: Given, kind: Any) -> bool:
+    """Whether a value is meant as a class: where a number or a text would do too, only a path with dots."""
+    if isinstance(given.value, dict):
+        return "class_path" in given.value or not set(members(kind)) & {int, float, bool, str}
+    simple = set(members(kind)) & (set(WORDS) - {type(None)})
+    if given.value in (None, "null"):
+        return False
+    return isinstance(given.value, str) and ("." in given.value or not simple) and not _is_number(given.value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _classes(found: str, classes: list[tuple[type, int]]) -> str:
+    """Suggest a class of the kind that is needed, or list those that there are."""
+    public = [each for base, _ in classes for each in subclasses(base) if not each.__name__.startswith(("_", "Dummy"))]
+    known = [each.__name__ for each in public if each.__module__.partition(".")[0] not in ("foundation", "descent")]
+    similar = [name for name in known if found.lower() and found.lower() in name.lower()]
+    text = f"did you mean {similar[0]}?" if similar else did_you_mean(found, known)
+    if text:
+        return f": {text.removesuffix('?')}"
+    return f"; there are {shorten(', '.join(sorted(set(known))), 160)}" if known else ""
+
+
+def _digits(found: object, kind: Any) -> str:
+    """Suggest the digits of a whole number in scientific notation, where an integer is expected."""
+    text = str(found)
+    if int not in members(kind) or not _is_number(text):
+        return ""
+    number = float(text)
+    return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 else ""
+
+
+def _preset(path: str, name: str) -> str:
+    """Suggest a preset of the same kind."""
+    last = path.rpartition(".")[2].partition("[")[0]
+    kind = next((kind for kind in presets.kinds() if kind in (last, f"{last}s")), None)
+    known = [each for each in presets.names() if kind is not None and each.startswith(f"{kind}/")]
+    text = did_you_mean(f"{kind}/{name}.yaml", known, cutoff=0.8)
+    if text:
+        return f" D{text[1:]}"
+    return f" `descent presets {kind}` lists the shipped ones." if known else ""
+
+
+def _unknown_argument(path: str, name: str, value: Given, owner: str, taken: dict[str, Argument]) -> str:
+    dashes = "" if value.place or "[" in path else "--"
+    similar = did_you_mean(name, taken)
+    hint = similar.replace("did you mean ", f" Did you mean {dashes}{path}.") if similar else ""
+    takes = f" It takes {shorten(', '.join(taken), 160)}." if taken else " It takes no arguments."
+    kind = "unknown argument" if dashes else "unknown key"
+    return f"{kind} {dashes}{path}.{name}: {owner} has no argument {name}.{hint}{takes}{value.suffix}"

@@ -1,0 +1,123 @@
+"""A mistake in a config: the key, what was found and expected, the nearest right key, the file and line."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from descent import presets
+from descent.config_errors.given import read_config, shorten
+from descent.config_errors.types import in_words
+from descent.training.build import build, parse_config
+from foundation.errors import UserError
+
+QUICKSTART = ("-c", str(presets.SHIPPED / "quickstart.yaml"))
+
+
+def said(words: Sequence[str]) -> str:
+    with pytest.raises(UserError) as refused:
+        build(parse_config([*QUICKSTART, *words], "fit"), command="fit")
+    assert len(str(refused.value)) <= 400
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("--model.optimizer.lrr=3", r"^unknown argument --model\.optimizer\.lrr: AdamW has no argument lrr\. Did you mean --model\.optimizer\.lr\? It takes lr, betas"),
+        ("--data.batchsize=3", r"DigitsDataModule has no argument batchsize\. Did you mean --data\.batch_size\?"),
+        ("--model.network.init_args.widt=3", r"Did you mean --model\.network\.width\?"),
+        ("--model.optimzer=optimizers/sgd.yaml", r"ImageClassifier has no argument optimzer\. Did you mean --model\.optimizer\?"),
+        ("--lr=3", r"unknown argument --lr\. Did you mean --model\.optimizer\.lr\?"),
+        ("--batch_size=3", r"Did you mean --data\.batch_size\?"),
+        ("--optimizer=sgd", r"Did you mean --model\.optimizer\?"),
+        ("--epochs=3", r"Did you mean --trainer\.max_epochs\?"),
+        ("--trainer.max_epochs=1e1", r"^trainer\.max_epochs must be an integer or null, got 1e1: write 10\.$"),
+        ("--model.optimizer.betas=3", r"^model\.optimizer\.betas must be a list of numbers, got 3\.$"),
+        ("--model.optimizer.lr={a: 1}", r"^model\.optimizer\.lr must be a number, got \{a: 1\}\.$"),
+        ("--checkpoint.mode=up", r"^checkpoint\.mode must be min or max, got up\.$"),
+        ("--model.optimizer={class_path: torch.optim.SGD, init_args: {lrr: 3}}", r"Did you mean --model\.optimizer\.lr\?"),
+        ("--model.network=null", r"^model\.network must be a class of kind Module, got null\.$"),
+        ("--model.loss=losses", r"model\.loss: losses is neither a file nor a class path"),
+    ],
+)  # fmt: skip
+def test_an_option(word: str, line: str) -> None:
+    assert re.search(line, said([word]))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("configs/quickstart.yaml",), r"a config is given as -c configs/quickstart\.yaml"),
+        (("trainer.max_epochs=3",), r"so --trainer\.max_epochs=3"),
+        (("--trainer.max_epochs",), r"--trainer\.max_epochs needs a value: an integer or null"),
+        (("-c",), r"-c needs the path of a config"),
+        (("--trainer.callbacks=callbacks/early_stopping.yaml", "--trainer.callbacks.patience=many"), r"^trainer\.callbacks\.patience must be an integer, got many"),
+        (("--trainer.callbacks=callbacks/early_stopping.yaml", "--trainer.callbacks.patiance=3"), r"EarlyStopping has no argument patiance\. Did you mean --trainer\.callbacks\.patience\?"),
+        (
+            ("--trainer.callbacks=callbacks/ema.yaml", "--trainer.callbacks+=callbacks/early_stopping.yaml", "--trainer.callbacks.patience=a"),
+            r"^trainer\.callbacks\[1\]\.patience must be an integer, got a\.$",
+        ),
+        (("--data=datamodules.ImageFolderDataModule",), r"^data: ImageFolderDataModule needs root; give it as --data\.root VALUE"),
+    ],
+)  # fmt: skip
+def test_several_words(words: Sequence[str], line: str) -> None:
+    assert re.search(line, said(words))
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", r"^mistake\.yaml is empty"),
+        (b"trainer: [\n", r"^mistake\.yaml, line 2 is not valid YAML"),
+        (b"trainer:\n", r"^trainer must hold keys, got null: give it keys or remove it\. \(mistake\.yaml, line 1\)"),
+        (b"- 1\n", r"^mistake\.yaml, line 1 is no mapping"),
+        (b"a: \xe9\n", r"^mistake\.yaml is no text in UTF-8"),
+        (b"trainer: {}\nmodel: {}\ntrainer: {}\n", r"^mistake\.yaml, line 3: the key trainer stands twice"),
+        (b"a: &x [*x]\n", r"^mistake\.yaml, line 1: an anchor contains itself"),
+        (b"trainer:\n  max_epoch: 3\n", r"^unknown key trainer\.max_epoch\. Did you mean trainer\.max_epochs\? \(mistake\.yaml, line 2\)"),
+        (
+            b"trainer:\n  callbacks:\n  - class_path: callbacks.GradientNorm\n    init_args:\n      by_layr: true\n",
+            r"^unknown key trainer\.callbacks\[0\]\.by_layr: GradientNorm has no argument by_layr\. Did you mean "
+            r"trainer\.callbacks\[0\]\.by_layer\?.*\(mistake\.yaml, line 5\)",
+        ),
+        (b"model:\n  init_args:\n    optimizer:\n      lrr: 3\n", r"^unknown key model\.optimizer\.lrr: AdamW .*line 4"),
+        (b"model:\n  init_args:\n    parameter_groups:\n      class: 3\n", r"^model\.parameter_groups lacks class_path"),
+    ],
+)  # fmt: skip
+def test_a_config_file(content: bytes, line: str) -> None:
+    Path("mistake.yaml").write_bytes(content)
+    assert re.search(line, said(["-c", "mistake.yaml"]))
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("import nothing_here\n", r"model\.network: mine imports nothing_here, which is not installed"),
+        ("class Net(\n", r"model\.network: mine raises SyntaxError: .* \(mine\.py, line 1\)"),
+        ("x = 1 / 0\n", r"model\.network: mine raises ZeroDivisionError: division by zero \(mine\.py, line 1\)"),
+        ("from torch import nn\nclass Net(nn.Module):\n    def __init__(self, num_classes):\n        {}['a']\n", r"^model\.network: mine\.Net raises KeyError: 'a' \(mine\.py, line 4\)\. DESCENT_TRACEBACK=1 shows"),
+        ("from torch import nn\nclass Net(nn.Module):\n    def __init__(self, num_classes):\n        raise ValueError('no width')\n", r"^model\.network: no width$"),
+        ("Net = 3\n", r"model\.network: mine\.Net is no class"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_users_own_class(code: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.py").write_text(code)
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.delitem(__import__("sys").modules, "mine", raising=False)
+    assert re.search(line, said(["--model.network=mine.Net"]))
+    __import__("sys").modules.pop("mine", None)
+
+
+def test_a_place_is_kept_for_each_value() -> None:
+    Path("mine.yaml").write_text("trainer:\n  max_epochs: 1e-3\n  callbacks: [a, {b: '2'}]\n")
+    read = read_config("mine.yaml")
+    assert read.plain == {"trainer": {"max_epochs": 1e-3, "callbacks": ["a", {"b": "2"}]}}
+    assert read.value["trainer"].value["max_epochs"].place == "mine.yaml, line 2"
+
+
+def test_values_and_types_in_words() -> None:
+    assert shorten("x" * 100, 10) == "xxxxxxxxx…"
+    assert in_words(int | float | None) == "a number or null"
+    assert in_words(list[str] | bool) == "a list of texts or true or false"
