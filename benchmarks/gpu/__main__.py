@@ -10,6 +10,7 @@ starts after `--seconds`. Exit code 0: all that ran are right; 1: at least one i
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -74,7 +75,7 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("error: there is no NVIDIA GPU that torch can use (torch.cuda.is_available() is false).", file=sys.stderr)
         return 2
-    os.chdir(ROOT)
+    logging.disable(logging.INFO)
     print(
         f"{torch.cuda.get_device_name(0)} × {torch.cuda.device_count()}, CUDA {torch.version.cuda}; {machine_line()}\n"
     )

@@ -56,12 +56,12 @@ class Counted:
         kinds = (*SYNCS, *PAGEABLE)
         return [one for one in self.events if one.phase == phase and one.step >= first and one.kind in kinds]
 
-    def waits(self, phase: str = "step") -> list[int]:
+    def waits(self, phase: str = "step", kinds: tuple[str, ...] = SYNCS) -> list[int]:
         """Return how often the host waits for the device in each warm step (or "validation" batch).
 
         A copy of pageable memory counts as a wait, with or without the synchronisation that torch adds to most of them.
         """
-        return [max(sum(one[kind] for kind in kinds) for kinds in (SYNCS, PAGEABLE)) for one in self.warm(phase)]
+        return [max(sum(one[kind] for kind in each) for each in (kinds, PAGEABLE)) for one in self.warm(phase)]
 
     def warm(self, phase: str) -> list[dict[str, int]]:
         return self.steps[WARM:] if phase == "step" else self.validation[WARM_VALIDATION:]

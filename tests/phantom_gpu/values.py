@@ -98,10 +98,21 @@ def softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
     return torch._softmax(x.float() if half_to_float else x, dim, False)
 
 
+def log_sigmoid(x: Tensor) -> Outcome:
+    return aten.log_sigmoid_forward(x)[0], None  # CUDA keeps no buffer
+
+
+def log_sigmoid_backward(slope: Tensor, x: Tensor, buffer: Tensor) -> Tensor:
+    result: Tensor = aten.log_sigmoid_backward(slope, x, x.abs().neg().exp())
+    return result
+
+
 ELSEWHERE: dict[str, Callable[..., Outcome]] = {
     "aten::cudnn_batch_norm": batch_norm,
     "aten::cudnn_batch_norm_backward": batch_norm_backward,
     "aten::native_batch_norm_backward": native_batch_norm_backward,
+    "aten::log_sigmoid_forward": log_sigmoid,
+    "aten::log_sigmoid_backward": log_sigmoid_backward,
     "aten::_log_softmax": log_softmax,
     "aten::_softmax": softmax,
 }
