@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 
 def require_between(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Raise ValueError unless `low` ≤ `value` ≤ `high`, which NaN is not."""
-    if not low <= value <= high:
+    """Raise ValueError unless `value` is finite and `low` ≤ `value` ≤ `high`, which NaN is not."""
+    if not low <= value <= high or value == float("inf"):
         bounds = f"≥ {low:g}" if high == float("inf") else f"in [{low:g}, {high:g}]"
+        bounds = f"finite and {bounds}" if value == high else bounds
         raise ValueError(f"{name} must be {bounds}, got {value}.")
 
 
@@ -47,6 +48,6 @@ def require_fraction(name: str, value: float) -> None:
 
 
 def require_positive(name: str, value: float) -> None:
-    """Raise ValueError unless `value` > 0."""
-    if not value > 0:
-        raise ValueError(f"{name} must be > 0, got {value}.")
+    """Raise ValueError unless `value` is finite and > 0."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be {'finite and ' if value == float('inf') else ''}> 0, got {value}.")

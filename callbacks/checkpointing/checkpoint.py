@@ -14,13 +14,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
-from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric
+from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric, mode_by_module, mode_by_name
 from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS
 from callbacks.checkpointing.timing import SaveTiming
-from foundation.argument_checks import require_choice
 from foundation.compat.lightning import CheckpointWithLast
 from foundation.files import local_folder, remove_leftovers
 from foundation.loggers import run_folder
+from foundation.metrics.freshness import MeasuredIn
 
 
 class DurableCheckpoint(CheckpointWithLast):
@@ -37,7 +37,8 @@ class DurableCheckpoint(CheckpointWithLast):
     Args:
         monitor: Logged value that decides which model is the best; None: no best. In a run without validation there is
             no ``val…`` value: a warning, and no best.
-        mode: ``"min"``, lower is better, or ``"max"``.
+        mode: ``"min"``, lower is better, or ``"max"``; None: what is known of the metric by its name, or by the
+            module's torchmetrics object of that name.
         save_top_k: ≥ -1. 1: ``best.ckpt``. k > 1: also the k best, named by epoch and step. 0: no best. -1: every one.
         every_n_epochs: ≥ 1, in epochs; the last epoch is always saved.
         every_n_train_steps: ≥ 1, in optimizer steps; None: not by steps.
@@ -48,17 +49,18 @@ class DurableCheckpoint(CheckpointWithLast):
 
     Raises:
         ValueError: An argument is out of its range.
-        UserError: Nothing logs ``monitor``; raised as soon as that is certain.
+        UserError: Nothing logs ``monitor``, ``mode`` contradicts what is known of it, or neither is known; raised as
+            soon as that is certain.
 
     Example:
-        >>> DurableCheckpoint(monitor="val/accuracy", mode="max").monitor
-        'val/accuracy'
+        >>> DurableCheckpoint(monitor="val/accuracy").mode
+        'max'
     """
 
     def __init__(
         self,
         monitor: str | None = "val/loss",
-        mode: Literal["min", "max"] = "min",
+        mode: Literal["min", "max"] | None = None,
         save_top_k: int = 1,
         every_n_epochs: int = 1,
         every_n_train_steps: int | None = None,
@@ -66,19 +68,19 @@ class DurableCheckpoint(CheckpointWithLast):
         dirpath: str | Path | None = None,
         background: bool = False,
     ) -> None:
-        require_choice("mode", mode, ("min", "max"))
         if save_top_k < -1 or (save_top_k not in (0, 1) and monitor is None):
             raise ValueError(f"save_top_k must be ≥ -1, and 0 or 1 without a monitor, got {save_top_k}.")
-        super().__init__(monitor=monitor, mode=mode, save_top_k=save_top_k, save_last=True)
+        self.configured_mode = mode_by_name(monitor, mode)
+        super().__init__(monitor=monitor, mode=self.configured_mode or "min", save_top_k=save_top_k, save_last=True)
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
         self.configured_dirpath = None if dirpath is None else local_folder("dirpath", dirpath)
         self.background = background
         self.folder = Path()
         self.has_folder = False  # whether the folder is this run's own: from the first save on
-        self.ranking = Ranking(mode, save_top_k if monitor is not None else 0)
+        self.ranking = Ranking(self.mode, save_top_k if monitor is not None else 0)
         self.validated = self.unflushed = False
         self.run_metadata: dict[str, Any] = {}
-        self.metrics: dict[str, float] = {}
+        self.measured = MeasuredIn()
 
     @property
     def state_key(self) -> str:
@@ -88,12 +90,15 @@ class DurableCheckpoint(CheckpointWithLast):
     # -- start of a run ------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the run's folder and install the checkpoint IO."""
+        """Find the run's folder and install the checkpoint IO; find out which values of ``monitor`` are better."""
         if stage == "fit":
+            if self.monitor is not None and self.save_top_k != 0:  # before the scores are restored, by a key with mode
+                self.mode = mode_by_module(self.monitor, self.configured_mode, pl_module)
+                self.ranking.set_mode(self.mode)
             before, self.has_folder = self.folder, False
             self._set_folder(trainer, self._place(trainer).choose(trainer))
             if self.folder != before:  # another run
-                self.metrics, self.ranking.scores = {}, {}
+                self.measured, self.ranking.scores = MeasuredIn(), {}
         replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
         if type(trainer.strategy.checkpoint_io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
@@ -142,6 +147,7 @@ class DurableCheckpoint(CheckpointWithLast):
         if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
             return
         self.validated = True
+        self.measured.note(trainer.callback_metrics, trainer.current_epoch)
         self._check_monitor(trainer, of_validation=True)
         if self.timing.stopping:
             return  # a validation that Lightning adds where a fit is stopped; an uninterrupted run has none here
@@ -150,6 +156,7 @@ class DurableCheckpoint(CheckpointWithLast):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, after the module's own hook."""
+        self.measured.note(trainer.callback_metrics, trainer.current_epoch)
         self._check_monitor(trainer, of_validation=False)
         if self.timing.save_after_epoch(trainer):
             self.save(trainer, rank=True)
@@ -226,13 +233,11 @@ class DurableCheckpoint(CheckpointWithLast):
             check_is_logged(self.monitor, trainer.callback_metrics)
 
     def _forget_missing(self) -> None:
-        scores = self.ranking.scores
-        if missing := sorted(name for name in scores if not (self.folder / name).is_file()):
+        if missing := self.ranking.forget_missing(self.folder):
             rank_zero_warn(
                 f"The checkpoint has scores of files that are not in {self.folder}: {', '.join(missing)}. It forgets"
                 " them."
             )
-            self.ranking.scores = {name: score for name, score in scores.items() if name not in missing}
         self._publish()
 
     def _publish(self, saved: bool = False) -> None:
@@ -250,12 +255,12 @@ class DurableCheckpoint(CheckpointWithLast):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add metadata: config, versions, metrics, scores."""
         monitored = {"monitor": self.monitor, "mode": self.mode, "scores": dict(self.ranking.scores)}
-        self.metrics |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        checkpoint[KEY] = self.run_metadata | save_metadata(trainer) | monitored | {"metrics": dict(self.metrics)}
+        self.measured.note(trainer.callback_metrics, trainer.current_epoch)
+        checkpoint[KEY] = self.run_metadata | save_metadata(trainer) | monitored | self.measured.metadata()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore the metrics."""
-        self.metrics = dict(checkpoint.get(KEY, {}).get("metrics", {}))
+        self.measured.load(checkpoint.get(KEY, {}))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scores of the kept checkpoints by file name, so that a run's folder can be moved."""

@@ -3,10 +3,16 @@
 import math
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
+from torch import nn
+
+from foundation.argument_checks import require_choice
 from foundation.errors import UserError
+from foundation.metrics.direction import Direction, direction_for, directions_of, known_direction
 from foundation.suggestions import did_you_mean
 
+WHO, KEY_OF_MODE = "The checkpoint", "checkpoint.mode"
 VALIDATION = re.compile(r"val(id|idation)?[/_.]")
 
 
@@ -34,6 +40,29 @@ def check_is_logged(monitor: str, logged: Iterable[str]) -> None:
     raise UserError(f"the checkpoint monitors {monitor!r}, which is not logged; {hint}")
 
 
+def mode_by_name(monitor: str | None, mode: Direction | None) -> Direction | None:
+    """Return the mode that follows from the name of the monitored value, or else the one given.
+
+    Raises:
+        ValueError: The mode is none.
+        UserError: The mode contradicts the name.
+    """
+    if mode is not None:
+        require_choice("mode", mode, ("min", "max"))
+    if monitor is None or known_direction(monitor) is None:
+        return mode
+    return direction_for(WHO, monitor, mode, key=KEY_OF_MODE)
+
+
+def mode_by_module(monitor: str, mode: Direction | None, module: nn.Module) -> Direction:
+    """Return the mode, which the module's own metrics may decide.
+
+    Raises:
+        UserError: The mode contradicts the module's metric, or neither is known.
+    """
+    return direction_for(WHO, monitor, mode, directions_of(module), KEY_OF_MODE)
+
+
 class Ranking:
     """Keep the names with the best scores.
 
@@ -50,9 +79,13 @@ class Ranking:
     """
 
     def __init__(self, mode: str, keep: int) -> None:
-        self.sign = 1.0 if mode == "min" else -1.0
+        self.set_mode(mode)
         self.keep = keep
         self.scores: dict[str, float] = {}
+
+    def set_mode(self, mode: str) -> None:
+        """Rank by another mode from now on."""
+        self.sign = 1.0 if mode == "min" else -1.0
 
     def admits(self, score: float) -> bool:
         """Return whether a score is good enough; an equal one does not replace an older one, and NaN is the worst."""
@@ -69,6 +102,13 @@ class Ranking:
         for old in dropped:
             del self.scores[old]
         return dropped
+
+    def forget_missing(self, folder: Path) -> list[str]:
+        """Forget the files that are not in the folder, and return their names."""
+        missing = sorted(name for name in self.scores if not (folder / name).is_file())
+        for name in missing:
+            del self.scores[name]
+        return missing
 
     @property
     def best(self) -> str | None:

@@ -18,7 +18,7 @@ from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_ord
 from datamodules.memory.resident import Residence, ResidentLoader, Setting, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
-from foundation.argument_checks import require_between, require_fraction
+from foundation.argument_checks import require_at_least_one, require_between, require_fraction
 from foundation.errors import UserError
 
 
@@ -50,7 +50,7 @@ class ImageDataModule(LightningDataModule, ABC):
     Args:
         batch_size: Images per batch and process, ≥ 1.
         eval_batch_size: The same for validation, test and prediction, ≥ 1; results do not depend on it.
-        num_workers: Processes that fetch batches, ≥ 0; for images in memory 0 is fastest.
+        num_workers: Processes that fetch batches, in [0, 512]; for images in memory 0 is fastest.
         val_share: Share of each class of the training images that is used for validation, in (0, 1).
         augmentation: Augmentation of the training batches; default: none.
         seed: Seed of order and augmentation, ≥ 0. Default: the run's (``seed_everything``), else 0.
@@ -109,10 +109,10 @@ class ImageDataModule(LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         self._residence = Residence(device_resident)
-        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            require_between(name, size, 1)
-        for name, number in (("num_workers", num_workers), ("seed", seed or 0), ("split_seed", split_seed)):
-            require_between(name, number, 0)
+        require_at_least_one(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        require_between("num_workers", num_workers, 0, 512)  # a mistyped number would bring the machine to a halt
+        require_between("seed", seed or 0, 0)
+        require_between("split_seed", split_seed, 0)
         require_fraction("val_share", val_share)
         if (mean is None) != (std is None):
             raise ValueError(f"mean and std must be given together, got {mean} and {std}.")

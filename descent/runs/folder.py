@@ -80,7 +80,7 @@ def claim(root: Path, experiment: str) -> Run:
     while True:
         folder = parent / str(number)
         try:
-            folder.mkdir()
+            folder.mkdir(parents=True)
         except FileExistsError:
             number += 1
             continue

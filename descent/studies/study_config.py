@@ -1,13 +1,14 @@
 """The config of a study: candidates, metric, search range, trials and seeds; read and checked before anything runs."""
 
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from descent import presets
 from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, read_mapping, set_key
 from foundation.errors import UserError
+from foundation.metrics.direction import direction_for
 from foundation.suggestions import did_you_mean
 
 
@@ -25,7 +26,7 @@ class StudyConfig:
             the baseline.
         overrides: Keys set for all candidates.
         metric: The validation metric by which candidates are tuned and judged, e.g. `val/accuracy`.
-        mode: `max` if the metric should be large, `min` if it should be small.
+        mode: `max` if the metric should be large, `min` if it should be small; by default what is known of the metric.
         search: Tuned keys, each with a factor f > 1: the range is default/f to default·f, log-uniform.
         trials: Tuning trials per candidate, ≥ 1; with 1 the defaults are used.
         seeds: Final runs per candidate, each with a new seed, the same seeds for all; ≥ 2.
@@ -45,7 +46,7 @@ class StudyConfig:
     metric: str
     targets: tuple[str, ...] = ()
     overrides: Config = field(default_factory=dict)
-    mode: str = "max"
+    mode: str | None = None
     search: dict[str, float] = field(default_factory=lambda: {"model.optimizer.lr": 10.0})
     trials: int = 5
     seeds: int = 8
@@ -141,7 +142,7 @@ def _check(content: Config, folder: Path) -> StudyConfig:
     config = StudyConfig(**portable(content, folder))
     _check_numbers(config)
     _check_metric(config)
-    return config
+    return replace(config, mode=direction_for("The study", config.metric, config.mode))
 
 
 def portable(value: Any, folder: Path) -> Any:
@@ -192,7 +193,7 @@ def _check_numbers(config: StudyConfig) -> None:
     if config.threads is not None and config.threads < 1:
         raise UserError(f"threads must be ≥ 1 or null, got {config.threads}.")
     for name, given, known in (
-        ("mode", config.mode, ("max", "min")),
+        ("mode", config.mode or "max", ("max", "min")),
         ("interval", config.interval, ("t", "bootstrap")),
     ):
         if given not in known:

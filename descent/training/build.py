@@ -10,6 +10,8 @@ from lightning import seed_everything
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
 from descent.config_errors.constructor import explained_constructor_errors
+from descent.config_errors.monitored import settle_modes
+from descent.config_errors.numbers import check_numbers
 from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
@@ -57,7 +59,10 @@ def parse_config(words: Sequence[str], command: str | None = None) -> Namespace:
     Raises:
         UserError: A key or a value is wrong; the message is that of the command line.
     """
-    config: Namespace = config_parser(command).parse_args(list(words))
+    parser = config_parser(command)
+    config: Namespace = parser.parse_args(list(words))
+    settle_modes(config, lambda: parser.parse_args(list(words), defaults=False))
+    check_numbers(config)
     return config
 
 

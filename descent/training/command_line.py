@@ -12,6 +12,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from callbacks.checkpointing.io import DurableCheckpointIO
 from callbacks.checkpointing.reading import step_of
 from callbacks.distributed.rank_guard import RankGuard
+from callbacks.monitored_values import MonitoredValues
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
@@ -19,6 +20,8 @@ from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
 from descent.config_errors.constructor import explained_constructor_errors
+from descent.config_errors.monitored import settle_modes
+from descent.config_errors.numbers import check_numbers
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
 from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
@@ -87,6 +90,10 @@ class DescentCLI(CommandLine):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that both `args` and `sys.argv` are given, which is always so here."""
         self.config = parser.parse_args(args)
+        command = self.config.get("subcommand")
+        if command is not None:
+            settle_modes(self.config[command], lambda: parser.parse_args(args, defaults=False)[command])
+            check_numbers(self.config[command], command)
 
     # -- from config to run --------------------------------------------------------------------------------------------
 
@@ -157,7 +164,8 @@ class DescentCLI(CommandLine):
         kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         preflight = [Preflight()] if config.preflight else []
-        trainer.callbacks = [*configured, *missing, *preflight, LearningCurves(), FirstImages(), PredictionTable()]
+        reports = [LearningCurves(), FirstImages(), PredictionTable()]
+        trainer.callbacks = [MonitoredValues(), *configured, *missing, *preflight, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         built.run_folder = None if self.run is None else self.run.folder
         for guard in built.callbacks:

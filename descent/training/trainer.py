@@ -1,6 +1,8 @@
 """Lightning's Trainer with a method for each command that needs model, data and trainer."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +21,7 @@ from descent.training.features.callbacks import check_callbacks, check_module
 from descent.training.features.flags import check_flags
 from descent.training.processes import as_list, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
+from foundation.compat.lightning_messages import mistake_in
 from foundation.errors import UserError
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
 
@@ -93,7 +96,7 @@ class Trainer(LightningTrainer):
             check_module(self.callbacks, module, resumed)  # type: ignore[attr-defined]
             if self.batch_size_finder is not None:
                 search_batch_size(self.batch_size_finder, self, module, kwargs.get("datamodule"), resumed)
-        with idle_hooks_skipped(self.callbacks), gpu_checked_once():  # type: ignore[attr-defined]
+        with mistakes_reworded(), idle_hooks_skipped(self.callbacks), gpu_checked_once():  # type: ignore[attr-defined]
             super().fit(*args, **kwargs)
 
     def show_schedule(
@@ -197,6 +200,17 @@ class Trainer(LightningTrainer):
             raise UserError(f"seconds must be > 0, got {seconds:g}.")
         self.profiled = profile_step(ProfiledRun(model, datamodule, self, steps, seconds), tries)
         return self.profiled
+
+
+@contextmanager
+def mistakes_reworded() -> Iterator[None]:
+    """Turn the errors that Lightning raises for a mistake in a config into `UserError`."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if (text := mistake_in(str(error))) is None:
+            raise
+        raise UserError(text) from error
 
 
 def default_progress_bar() -> ProgressBar:

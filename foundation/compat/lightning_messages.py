@@ -47,6 +47,30 @@ WARNINGS = (
 )
 """Patterns of warnings that Lightning gives in every run and that help nobody here."""
 
+MISTAKES = {
+    r"`val_check_interval` \((\d+)\) must be less than or equal to the number of the training batches \((\d+)\)": (
+        "trainer.val_check_interval is {0}, but an epoch has {1} training batches: set it to at most {1}, or set"
+        " trainer.check_val_every_n_epoch to null to count batches over the whole run."
+    ),
+    r"Early stopping conditioned on metric `(.*?)` which is not available.*?: (.*)": (
+        "EarlyStopping monitors {0!r}, which is not logged. Logged: {1}."
+    ),
+}
+"""Patterns of errors that Lightning raises as `ValueError` or `RuntimeError` for a mistake in a config, reworded."""
+
+
+def mistake_in(message: str) -> str | None:
+    """Return what a user has to change, if an error's message is one of `MISTAKES`.
+
+    Example:
+        >>> mistake_in("some other error")
+    """
+    for pattern, text in MISTAKES.items():
+        if found := re.search(pattern, " ".join(message.split())):
+            return text.format(*(group.replace("`", "") for group in found.groups()))
+    return None
+
+
 ADVICE = (
     (
         r"No supported gpu backend found!|No supported devices found",

@@ -9,6 +9,7 @@ from torchmetrics import MetricCollection
 
 from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
+from foundation.metrics.direction import Direction, directions_of_metrics
 from lightning_modules.base.supervised import SupervisedModule
 
 
@@ -104,6 +105,10 @@ class Task(SupervisedModule):
     def metric_names(self) -> set[str]:
         """Return the names of the loss and the metrics."""
         return {"loss", *self.make_metrics()}
+
+    def metric_directions(self) -> dict[str, Direction]:
+        """Return for each metric whether a larger or a smaller value is better, as torchmetrics states it."""
+        return directions_of_metrics({str(name): metric for name, metric in self.make_metrics().items()})
 
     def logged_metrics(self) -> set[str]:
         """Return the names of everything logged per epoch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -10,29 +10,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from foundation.errors import UserError
+from foundation.metrics.direction import direction_for, directions_of
 from foundation.ranks import check_equal_on_ranks
 from foundation.suggestions import suggest
 from lightning_modules.schedulers.plateau import PlateauSchedule
 from lightning_modules.schedulers.validations import validations_of
 from lightning_modules.schedulers.warmup import WarmedSchedule
 
-SMALLER_IS_BETTER = {"loss", "error", "mse", "mae", "rmse", "msle", "perplexity", "calibration_error"}
-LARGER_IS_BETTER = {"accuracy", "accuracy_top5", "f1", "auroc", "iou", "jaccard", "dice", "precision", "recall", "r2"}
-
-
-def check_mode(monitor: str, mode: str) -> None:
-    """Check that the mode is `min` for a loss and `max` for an accuracy, as far as the name is a known one.
-
-    Raises:
-        UserError: The mode is the wrong one.
-    """
-    name = monitor.rpartition("/")[2]
-    right = "min" if name in SMALLER_IS_BETTER else "max" if name in LARGER_IS_BETTER else mode
-    if mode != right:
-        way = "smaller" if right == "min" else "larger"
-        raise UserError(
-            f"The schedule monitors {monitor!r} with mode {mode}, but a {way} {name} is better: set mode: {right}."
-        )
+SCHEDULE = "The schedule"
 
 
 def check_frequency(monitor: str, plateau: ReduceLROnPlateau, trainer: Trainer) -> None:
@@ -100,15 +85,15 @@ def check_monitor(trainer: Trainer, logged: set[str] | None = None) -> None:
     for monitor, scheduler in plateaus(trainer):
         if logged is not None and monitor not in logged:
             raise UserError(unlogged(monitor, logged))
-        check_mode(monitor, scheduler.plateau.mode)
+        direction_for(SCHEDULE, monitor, scheduler.plateau.mode, directions_of(trainer.lightning_module))
         check_frequency(monitor, scheduler.plateau, trainer)
 
 
-def unlogged(monitor: str, logged: set[str] | dict[str, torch.Tensor]) -> str:
+def unlogged(monitor: str, logged: Collection[str], who: str = SCHEDULE) -> str:
     """Return the message that `monitor` is not logged, with the most similar name."""
     hint = suggest(repr(monitor), map(repr, logged))
     names = ", ".join(sorted(logged)) or "nothing"
-    return f"The schedule monitors {monitor!r}, which is not logged.{hint} Logged: {names}."
+    return f"{who} monitors {monitor!r}, which is not logged.{hint} Logged: {names}."
 
 
 def same_on_all_ranks(module: LightningModule, monitor: str, value: torch.Tensor) -> float:

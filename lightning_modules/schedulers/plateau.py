@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from foundation.argument_checks import require_between, require_fraction
+from foundation.metrics.direction import direction_for
 from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.step_schedule import ScheduleFactory
 
@@ -76,7 +77,7 @@ class Plateau(ScheduleFactory):
 
     Args:
         monitor: Name of the logged value.
-        mode: `min` if smaller is better, `max` if larger is.
+        mode: `min` if smaller is better, `max` if larger is; by default what is known of the metric.
         factor: $f$ in (0, 1).
         patience: Number of validations without improvement to tolerate, ≥ 0.
         threshold: Smallest improvement that counts, ≥ 0.
@@ -86,6 +87,7 @@ class Plateau(ScheduleFactory):
 
     Raises:
         ValueError: An argument is outside its range.
+        UserError: The mode contradicts the metric, or it is not given and the metric is not a known one.
 
     Example:
         >>> import torch
@@ -100,7 +102,7 @@ class Plateau(ScheduleFactory):
     def __init__(
         self,
         monitor: str = "val/loss",
-        mode: Literal["min", "max"] = "min",
+        mode: Literal["min", "max"] | None = None,
         factor: float = 0.5,
         patience: int = 10,
         threshold: float = 1e-4,
@@ -110,7 +112,7 @@ class Plateau(ScheduleFactory):
     ) -> None:
         if not monitor:
             raise ValueError("monitor must name a logged value such as val/loss, got an empty name.")
-        if mode not in ("min", "max"):
+        if mode not in ("min", "max", None):
             raise ValueError(f"mode must be min or max, got {mode!r}.")
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f"threshold_mode must be rel or abs, got {threshold_mode!r}.")
@@ -119,7 +121,13 @@ class Plateau(ScheduleFactory):
         for name, value in numbers.items():
             require_between(name, value, 0)
         self.monitor = monitor
-        self.options: dict[str, Any] = {"mode": mode, "factor": factor, "threshold_mode": threshold_mode, **numbers}
+        direction = direction_for("The schedule", monitor, mode)
+        self.options: dict[str, Any] = {
+            "mode": direction,
+            "factor": factor,
+            "threshold_mode": threshold_mode,
+            **numbers,
+        }
 
     def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's config of the plateau; `observe_plateaus` passes values to it."""

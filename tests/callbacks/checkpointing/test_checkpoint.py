@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchmetrics
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
@@ -137,13 +138,40 @@ def test_a_run_without_validation_warns(tmp_path: Path) -> None:
 def test_validation_monitor_that_is_not_logged(tmp_path: Path, sanity: int) -> None:
     module = Line()
     with pytest.raises(UserError, match=r"'val/lose', which is not logged; did you mean 'val/loss'"):
-        fit(tmp_path, DurableCheckpoint(monitor="val/lose"), module, num_sanity_val_steps=sanity)
+        fit(tmp_path, DurableCheckpoint(monitor="val/lose", mode="min"), module, num_sanity_val_steps=sanity)
     assert module.validations == 1 - sanity
+
+
+def test_the_direction_follows_from_the_metric(tmp_path: Path) -> None:
+    assert DurableCheckpoint(monitor="val/accuracy").mode == "max"
+    assert "'mode': 'max'" in DurableCheckpoint(monitor="val/accuracy").state_key
+    with pytest.raises(UserError, match=r"with mode min, but a larger accuracy is better: set checkpoint\.mode: max"):
+        DurableCheckpoint(monitor="val/accuracy", mode="min")
+    with pytest.raises(UserError, match=r"'val/lose', and it is not known .* set checkpoint\.mode: max.*'val/loss'\?"):
+        fit(tmp_path, DurableCheckpoint(monitor="val/lose"))
+
+
+def test_the_best_of_a_metric_that_only_the_module_knows_is_the_largest(tmp_path: Path) -> None:
+    class Agreement(torchmetrics.MeanMetric):
+        higher_is_better = True  # type: ignore[assignment]
+
+    class Agreeing(Line):
+        def __init__(self) -> None:
+            super().__init__()
+            self.agreement = Agreement()
+
+        def on_validation_epoch_end(self) -> None:
+            super().on_validation_epoch_end()
+            self.log("val/agreement", float(self.current_epoch != 1))
+
+    checkpoint = DurableCheckpoint(monitor="val/agreement")
+    fit(tmp_path, checkpoint, Agreeing())
+    assert (checkpoint.mode, float(checkpoint.best_model_score or 0)) == ("max", 1.0)
 
 
 def test_training_monitor_that_is_not_logged(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"did you mean 'train/loss'"):
-        fit(tmp_path, DurableCheckpoint(monitor="train/lose"))
+        fit(tmp_path, DurableCheckpoint(monitor="train/lose", mode="min"))
 
 
 @pytest.mark.parametrize(

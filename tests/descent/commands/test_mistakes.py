@@ -10,6 +10,8 @@ from PIL import Image
 
 from tests.descent.helpers import SHORT, refused, run
 
+STOPPING = ["--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping"]
+
 
 @pytest.mark.parametrize(
     ("words", "said"),
@@ -25,11 +27,26 @@ from tests.descent.helpers import SHORT, refused, run
         (["--model.optimizer=SGDD"], r"model\.optimizer: SGDD is neither .* Did you mean SGD\?"),
         (["--model.loss=losses/focl.yaml"], r"preset not found: losses/focl\.yaml\. Did you mean losses/focal\.yaml\?"),
         (["--model.scheduler=torch.optim.lr_scheduler.StepLR"], r"StepLR needs step_size; give it as --model\.scheduler\.step_s"),
-        (["--model.optimizer.lr=-1"], r"AdamW: lr must be ≥ 0, got -1"),
+        (["--model.optimizer.lr=-1"], r"model\.optimizer\.lr must be ≥ 0, got -1"),
+        (["--trainer.gradient_clip_val=-1"], r"trainer\.gradient_clip_val must be ≥ 0, got -1"),
+        (["--trainer.val_check_interval=100"], r"val_check_interval is 100, but an epoch has 3 training batches"),
+        (["--trainer.val_check_interval=0"], r"val_check_interval must be in \(0, 1\], or a whole number ≥ 1, got 0"),
+        (["--seed_everything=-1"], r"--seed_everything must be in \[0, 4294967295\], got -1"),
+        (["--data.num_workers=100000"], r"data\.num_workers must be in \[0, 512\], got 100000"),
+        (["--checkpoint.monitor=val/accuracy", "--checkpoint.mode=min"], r"a larger accuracy is better: set checkpoint\.mode"),
+        ([*STOPPING, "--trainer.callbacks.monitor=val/elbo"], r"EarlyStopping monitors 'val/elbo', and it is not known"),
+        (
+            [*STOPPING, "--trainer.callbacks.monitor=val/elbo", "--trainer.callbacks.mode=min"],
+            r"EarlyStopping monitors 'val/elbo', which is not logged",
+        ),
+        (
+            [*STOPPING, "--trainer.callbacks.monitor=val/accuracy", "--trainer.callbacks.mode=min"],
+            r"EarlyStopping monitors 'val/accuracy' with mode min, .*: set trainer\.callbacks\.mode: max",
+        ),
         (["--checkpoint.monitor=val/acc"], r"val/acc.*did you mean 'val/accuracy'"),
         (
             ["--model.scheduler=schedulers/plateau.yaml", "--model.scheduler.monitor=val/los"],
-            r"The schedule monitors 'val/los', which is not logged\. Did you mean 'val/loss'\?",
+            r"The schedule monitors 'val/los', and it is not known .*\. Did you mean 'val/loss'\?",
         ),
         (["--data.batch_size=5000"], r"batch_size 5000 is larger than the training data"),
         (["--data=data/image_folder.yaml", "--data.root=nowhere"], r"nowhere"),

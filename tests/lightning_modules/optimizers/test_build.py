@@ -27,7 +27,7 @@ partial = functools.partial
     ("optimizer", "message"),
     [
         (partial(torch.optim.SGD, lr=-0.1), r"SGD: lr must be ≥ 0, got -0\.1\."),
-        (partial(torch.optim.SGD, lr=float("nan")), r"SGD: lr must be ≥ 0, got nan\."),
+        (partial(torch.optim.SGD, lr=float("nan")), r"SGD: lr must be finite and ≥ 0, got nan\."),
         (partial(torch.optim.SGD, lr=0.1, momentum=1.0), r"SGD: momentum must be in \[0, 1\), got 1\.0\."),
         (partial(torch.optim.AdamW, betas=(0.9, 1.0)), r"AdamW: betas must be in \[0, 1\), got \(0\.9, 1\.0\)\."),
         (partial(torch.optim.AdamW, weight_decay=-1), r"AdamW: weight_decay must be ≥ 0, got -1\."),

@@ -15,7 +15,6 @@ from torch.optim import lr_scheduler
 
 from foundation.errors import UserError
 from lightning_modules.schedulers import Cosine, OneCycle, Plateau, RunLength, Warmup, build_schedule
-from lightning_modules.schedulers.monitor import check_mode
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 
 
@@ -112,7 +111,7 @@ def test_warmup_before_a_plateau(tmp_path: Path) -> None:
 
 
 def test_an_unlogged_monitor_stops_the_run_at_the_sanity_check(tmp_path: Path) -> None:
-    module, rates = Scheduled(Plateau(monitor="val/los")), Rates()
+    module, rates = Scheduled(Plateau(monitor="val/los", mode="min")), Rates()
     with pytest.raises(UserError, match=r"'val/los', which is not logged\. Did you mean 'val/loss'\?"):
         fit(module, tmp_path, rates)
     assert rates.lr == []
@@ -141,8 +140,9 @@ def test_a_run_that_ends_before_its_first_validation_is_an_error(tmp_path: Path)
 )
 def test_a_wrong_mode_is_an_error(monitor: str, mode: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_mode(monitor, mode)
-    check_mode("val/elbo", mode)  # unknown: the user knows best
+        Plateau(monitor=monitor, mode=mode)
+    Plateau(monitor="val/elbo", mode=mode)  # unknown: the user knows best
+    assert Plateau(monitor=monitor).options["mode"] != mode
 
 
 def test_a_patience_longer_than_the_run_gives_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
