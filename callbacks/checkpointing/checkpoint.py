@@ -105,7 +105,7 @@ class DurableCheckpoint(CheckpointWithLast):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the timing; warn if the run has no validation but ``monitor`` needs one."""
-        self.timing.start()
+        self.timing.start(trainer)
         self.validated = False
         self._set_folder(trainer, self._place(trainer).choose(trainer))  # `setup` does not know what is resumed
         if trainer.is_global_zero:
@@ -163,9 +163,11 @@ class DurableCheckpoint(CheckpointWithLast):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save nothing: in the middle of a step no exact resume can start, and the checkpoint before is on the disk."""
+        self.timing.abandon()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save nothing: the end of the last epoch was saved."""
+        self.timing.end()
 
     # -- saving --------------------------------------------------------------------------------------------------------
 

@@ -258,8 +258,12 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Augment in training and always normalise, on the device, the whole batch at once."""
-        training = self.trainer is not None and self.trainer.training
-        return self.prepare_batch(batch, training, self.trainer.current_epoch if training and self.trainer else 0)
+        if self.trainer is None:
+            return self.prepare_batch(batch, training=False)
+        training = self.trainer.training
+        inputs, targets = self.prepare_batch(batch, training, self.trainer.current_epoch if training else 0)
+        # Lightning converts a batch before this hook makes floating-point inputs of it. Numbers to predict stay exact.
+        return self.trainer.precision_plugin.convert_input(inputs), targets
 
     def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
         """Turn a loaded batch into what the LightningModule gets; call it yourself in a loop of your own.

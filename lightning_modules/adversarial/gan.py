@@ -13,8 +13,10 @@ from torchmetrics import Metric
 
 from foundation.compat.lightning import let_ddp_find_unused_parameters, trainer_of
 from foundation.counter_random import mix
+from foundation.hardware import on_device
 from foundation.images import as_bytes
 from foundation.loggers import is_logging_step
+from lightning_modules.adversarial.centring import Centring
 from lightning_modules.adversarial.gan_checks import check_arguments, check_networks, check_trainer_flags
 from lightning_modules.adversarial.gan_metrics import BATCH_METRICS, LOSSES, add_chunk, discriminator_metrics
 from lightning_modules.adversarial.optimized_network import OptimizedNetwork
@@ -96,6 +98,7 @@ class GAN(EpochModule):
         self.loss = loss or NonSaturatingLoss()
         self.clip_val, self.clip_algorithm, self.accumulate = gradient_clip_val, gradient_clip_algorithm, accumulate
         self.channels_last = channels_last
+        self.centring = Centring()
         self.optimized_networks = (
             OptimizedNetwork(
                 "generator", generator, generator_optimizer, generator_scheduler, generator_parameter_groups
@@ -142,16 +145,15 @@ class GAN(EpochModule):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return generated images in [−1, 1]."""
-        images: Tensor = self.generator(noise)
+        weights = next(self.generator.parameters(), noise)
+        images: Tensor = self.generator(noise.to(weights.dtype))
         return images
 
     def real(self, batch: Any) -> Tensor:
         """Return the images of a batch in [−1, 1], whatever the data module normalises with."""
         images: Tensor = batch[0] if isinstance(batch, (tuple, list)) else batch
         statistics = getattr(getattr(self.trainer, "datamodule", None), "statistics", None)
-        if statistics is not None and {*statistics.mean, *statistics.std} != {0.5}:
-            mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in statistics)
-            images = images * (2 * std) + (2 * mean - 1)
+        images = self.centring(images, statistics)
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return images
@@ -251,7 +253,8 @@ class GAN(EpochModule):
     def fixed_noise(self, count: int, number: int, seed: int = 0) -> Tensor:
         """Return noise `(count, latent_size)` that depends only on the seed, the number and the process."""
         generator = torch.Generator().manual_seed(mix(seed, number, self.global_rank))
-        return torch.randn(count, self.latent_size, generator=generator).to(self.device)
+        noise = torch.randn(count, self.latent_size, generator=generator)
+        return on_device(noise, self.device)
 
     def compute_metrics(self, stage: str) -> dict[str, Tensor]:
         """Return the distance over every image of the stage, and reset it."""

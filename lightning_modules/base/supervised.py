@@ -15,6 +15,7 @@ from foundation.factories import class_of
 from foundation.loggers import is_logging_step
 from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
+from lightning_modules.base.half_precision import out_of_half
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.networks.amx_convolution import use_amx_in_bf16
@@ -125,8 +126,7 @@ class SupervisedModule(EpochModule):
         """Return the raw outputs of the network."""
         if self.channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        output: Tensor = self.network(inputs)
-        return output
+        return out_of_half(self.network(inputs))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch; add it to the epoch's mean, and log it every `log_every_n_steps`."""

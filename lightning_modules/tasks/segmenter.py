@@ -5,12 +5,12 @@ from typing import Any
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
 
 from foundation.errors import UserError
 from lightning_modules.base.task import Task
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
 from lightning_modules.losses.input_contract import input_contract
+from lightning_modules.tasks.metrics import MeanDice, MeanIoU, PixelAccuracy
 from lightning_modules.tasks.sigmoid_task import Scale, convert, one_logit, scale_for_loss
 
 
@@ -84,10 +84,11 @@ class Segmenter(Task):
         options: dict[str, Any] = {"ignore_index": self.ignore_index, "validate_args": False}
         return MetricCollection(
             {
-                "accuracy": MulticlassAccuracy(classes, average="micro", **options),
-                "iou": MulticlassJaccardIndex(classes, average="macro", **options),
-                "dice": MulticlassF1Score(classes, average="macro", **options),
-            }
+                "accuracy": PixelAccuracy(classes, **options),
+                "iou": MeanIoU(classes, average="macro", **options),
+                "dice": MeanDice(classes, **options),
+            },
+            compute_groups=[["accuracy", "iou", "dice"]],  # of one confusion matrix
         )
 
     def metric_inputs(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
