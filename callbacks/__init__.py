@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from callbacks.checkpointing.checkpoint import DurableCheckpoint
     from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO
     from callbacks.class_weights import ClassWeights
+    from callbacks.compilation import Compile
     from callbacks.diagnostics.diagnostics import Diagnostics
     from callbacks.distributed.rank_guard import RankGuard
     from callbacks.ema import EMA
@@ -33,6 +34,7 @@ __all__ = [
     "BackgroundCheckpointIO",
     "BlackBox",
     "ClassWeights",
+    "Compile",
     "Diagnostics",
     "DurableCheckpoint",
     "DurableCheckpointIO",
@@ -59,6 +61,7 @@ _MODULES = {
     "callbacks.checkpointing.checkpoint": ("DurableCheckpoint",),
     "callbacks.checkpointing.io": ("BackgroundCheckpointIO", "DurableCheckpointIO"),
     "callbacks.class_weights": ("ClassWeights",),
+    "callbacks.compilation": ("Compile",),
     "callbacks.diagnostics.diagnostics": ("Diagnostics",),
     "callbacks.distributed.rank_guard": ("RankGuard",),
     "callbacks.ema": ("EMA",),

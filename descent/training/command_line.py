@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 
 from callbacks.checkpointing.io import DurableCheckpointIO
 from callbacks.checkpointing.reading import step_of
+from callbacks.compilation import Compile
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.monitored_values import MonitoredValues
 from callbacks.preflight import Preflight
@@ -163,9 +164,9 @@ class DescentCLI(CommandLine):
         configured = as_list(trainer.callbacks)  # a single preset is no list
         kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
-        preflight = [Preflight()] if config.preflight else []
+        asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
         reports = [LearningCurves(), FirstImages(), PredictionTable()]
-        trainer.callbacks = [MonitoredValues(), *configured, *missing, *preflight, *reports]
+        trainer.callbacks = [MonitoredValues(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         built.run_folder = None if self.run is None else self.run.folder
         for guard in built.callbacks:

@@ -98,7 +98,7 @@ for _name in callbacks.__all__:  # a config may name one without its package onc
 
 
 def add_run_arguments(parser: LightningArgumentParser) -> None:
-    """Add `--experiment`, `--preflight`, `--checkpoint`, and the links from the data to the networks."""
+    """Add `--experiment`, `--preflight`, `--compile`, `--checkpoint`, and the links from the data to the networks."""
     parser.add_argument(
         "--experiment",
         type=str | None,
@@ -110,6 +110,12 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
         type=bool,
         default=True,
         help="Check the first batch for mistakes: probabilities for logits, targets that broadcast, …",
+    )
+    parser.add_argument(
+        "--compile",
+        type=bool,
+        default=False,
+        help="Compile network and loss with torch.compile while fit runs.",
     )
     for name in callbacks.__all__:  # jsonargparse accepts a class by its bare name only if it is imported
         getattr(callbacks, name)

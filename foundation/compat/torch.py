@@ -32,12 +32,30 @@ def norms_of(tensors: list[Tensor]) -> list[Tensor]:
     return list(torch._foreach_norm(tensors))
 
 
-def multiply_in_place(tensors: list[Tensor], factor: Tensor | float) -> None:
-    """Multiply every tensor by a number or a tensor `()`; all of one device and dtype.
+def multiply_in_place(tensors: list[Tensor], factor: Tensor | float | list[float] | list[Tensor]) -> None:
+    """Multiply every tensor by a number or a tensor `()`, or each by its own; all of one device and dtype.
 
     See `norms_of` for the public way's cost.
     """
     torch._foreach_mul_(tensors, factor)  # type: ignore[call-overload]
+
+
+def reciprocals_of(tensors: list[Tensor]) -> list[Tensor]:
+    """Return the reciprocal of each tensor; all of one device and dtype."""
+    return list(torch._foreach_reciprocal(tensors))
+
+
+def sums_of(tensors: list[Tensor], others: list[Tensor], alpha: float = 1.0) -> list[Tensor]:
+    """Return the sum of each tensor and `alpha` times its partner; all of one device and dtype.
+
+    The public way is an addition for each, and so a launch for each on a GPU.
+    """
+    return list(torch._foreach_add(tensors, others, alpha=alpha))
+
+
+def add_in_place(tensors: list[Tensor], others: list[Tensor]) -> None:
+    """Add its partner to every tensor; all of one device and dtype."""
+    torch._foreach_add_(tensors, others)
 
 
 # -- modules -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.sgd import sgd
 
+from foundation.compat.torch import add_in_place, multiply_in_place, norms_of, reciprocals_of, sums_of
+
 COEFFICIENTS = [(3.4445, -4.7750, 2.0315)]
 
 
@@ -90,30 +92,59 @@ class NormalisedMuon(Optimizer):
                 self._sgd_step(parameters, group)
         return loss
 
-    def _muon_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        from timm.optim.muon import zeropower_via_newtonschulz  # importing timm takes a second
-
-        for weight in parameters:
-            gradient, state = weight.grad, self.state[weight]
-            assert gradient is not None
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = torch.zeros_like(weight)
-            velocity = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
-            ahead = gradient.add(velocity, alpha=group["momentum"]).flatten(1)
-            update = zeropower_via_newtonschulz(ahead, group["ns_steps"], COEFFICIENTS)
-            weight.mul_(len(weight) ** 0.5 / weight.norm())
+    def _muon_step(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        if not weights:
+            return
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        for weight in weights:
+            if "momentum_buffer" not in self.state[weight]:
+                self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        velocities = [self.state[weight]["momentum_buffer"] for weight in weights]
+        multiply_in_place(velocities, group["momentum"])
+        add_in_place(velocities, gradients)
+        ahead = sums_of(gradients, velocities, alpha=group["momentum"])
+        updates = orthogonalised([each.flatten(1) for each in ahead], group["ns_steps"])
+        scales = reciprocals_of(norms_of(weights))
+        multiply_in_place(scales, [len(weight) ** 0.5 for weight in weights])
+        multiply_in_place(weights, scales)
+        for weight, update in zip(weights, updates, strict=True):
             weight.add_(update.view(weight.shape), alpha=-group["lr"])
 
     def _sgd_step(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         buffers = [self.state[parameter].get("momentum_buffer") for parameter in parameters]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         sgd(
-            parameters, gradients, buffers, foreach=False,
+            parameters, gradients, buffers, foreach=any(parameter.is_cuda for parameter in parameters),
             weight_decay=group["weight_decay"], momentum=group["momentum"], lr=group["lr"],
             dampening=0.0, nesterov=True, maximize=False,
         )  # fmt: skip
         for parameter, buffer in zip(parameters, buffers, strict=True):
             self.state[parameter]["momentum_buffer"] = buffer
+
+
+def orthogonalised(matrices: list[Tensor], steps: int, together: bool | None = None) -> list[Tensor]:
+    """Return the nearly orthonormal matrix of each, in bf16, by Newton-Schulz iterations.
+
+    Args:
+        matrices: Of any shapes.
+        steps: Iterations, ≥ 1.
+        together: Stack those of one shape, which is one launch on a GPU instead of one for each; the results differ by
+            rounding. Default: except on a CPU, where it gains nothing and earlier runs must be repeated bit for bit,
+            and for sharded weights.
+    """
+    from timm.optim.muon import zeropower_via_newtonschulz  # importing timm takes a second
+
+    if together is None:
+        together = matrices[0].device.type != "cpu" and type(matrices[0]) is Tensor  # not a DTensor
+    groups: dict[Any, list[int]] = {}
+    for place, matrix in enumerate(matrices):
+        groups.setdefault(matrix.shape if together else place, []).append(place)
+    found: dict[int, Tensor] = {}
+    for places in groups.values():
+        given = matrices[places[0]] if len(places) == 1 else torch.stack([matrices[place] for place in places])
+        result = zeropower_via_newtonschulz(given, steps, COEFFICIENTS)
+        found |= zip(places, [result] if len(places) == 1 else result.unbind(), strict=True)
+    return [found[place] for place in range(len(matrices))]
 
 
 def _by_kind(params: list[Any]) -> list[dict[str, Any]]:

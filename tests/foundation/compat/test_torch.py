@@ -37,6 +37,19 @@ def test_norms_and_products_of_many_tensors() -> None:
     assert [norm.item() for norm in compat.norms_of(tensors)] == [5, 2]
     compat.multiply_in_place(tensors, torch.tensor(0.5))
     assert torch.equal(tensors[0], torch.tensor([1.5, 2.0]))
+    compat.multiply_in_place(tensors, [2.0, 4.0])
+    compat.multiply_in_place(tensors, [torch.tensor(1.0), torch.tensor(2.0)])
+    assert torch.equal(tensors[0], torch.tensor([3.0, 4.0]))
+    assert torch.equal(tensors[1], torch.full((2, 2), 4.0))
+
+
+def test_sums_of_many_tensors() -> None:
+    tensors = [torch.zeros(2), torch.ones(3)]
+    compat.add_in_place(tensors, [torch.ones(2), torch.ones(3)])
+    assert [tensor.tolist() for tensor in tensors] == [[1.0] * 2, [2.0] * 3]
+    sums = compat.sums_of(tensors, [torch.ones(2), torch.ones(3)], alpha=0.5)
+    assert [tensor.tolist() for tensor in sums] == [[1.5] * 2, [2.5] * 3]
+    assert [tensor.tolist() for tensor in compat.reciprocals_of(tensors)] == [[1.0] * 2, [0.5] * 3]
 
 
 def test_a_buffer_that_is_none_is_there() -> None:

@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from timm.optim.muon import zeropower_via_newtonschulz
 from torch import Tensor, nn
 
 from lightning_modules.optimizers import NormalisedMuon, build_optimizer
+from lightning_modules.optimizers.normalised_muon import COEFFICIENTS
+from lightning_modules.optimizers.normalised_muon import orthogonalised as found
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
+from tests.phantom_gpu import device
 
 
 def network() -> nn.Sequential:
@@ -108,6 +112,61 @@ def test_groups_are_parted_by_kind() -> None:
     built = build_optimizer(NormalisedMuon, network(), ParameterGroups())
     assert {group["kind"] for group in built.param_groups} == {"filters", "matrices", "vectors"}
     assert sum(len(group["params"]) for group in built.param_groups) == len(list(network().parameters()))
+
+
+@pytest.mark.parametrize("shapes", [[(4, 9), (9, 4), (4, 9), (4, 9)], [(5, 5)], [(2, 3), (2, 3)]])
+def test_matrices_of_one_shape_together_are_those_of_each(shapes: list[tuple[int, int]]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    matrices = [torch.randn(shape, generator=generator) for shape in shapes]
+    alone, together = (found(matrices, 3, way) for way in (False, True))
+    for one, other in zip(alone, together, strict=True):
+        assert one.shape == other.shape
+        torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)  # bf16, summed in another order
+    assert all(torch.equal(a, b) for a, b in zip(found(matrices, 3), alone, strict=True))  # on a CPU: one by one
+
+
+def test_weights_of_earlier_versions() -> None:
+    """On a CPU the weights are those of version 0.5, bit for bit: its runs must resume exactly."""
+    torch.manual_seed(0)
+    banks = [nn.Conv2d(3, 4, 3), *(nn.Conv2d(4, 4, 3) for _ in range(3))]
+    model, expected = nn.Sequential(*banks), nn.Sequential(*copy.deepcopy(banks))
+    optimizer = NormalisedMuon(model.parameters())
+    velocities = {weight: torch.zeros_like(weight) for weight in expected.parameters()}
+    for step in range(3):
+        for each in (model, expected):
+            for parameter, gradient in zip(each.parameters(), gradients(each, step), strict=True):
+                parameter.grad = gradient
+        optimizer.step()
+        with torch.no_grad():
+            for weight, velocity in velocities.items():
+                if weight.ndim == 4 and weight.grad is not None:
+                    velocity.mul_(0.6).add_(weight.grad)
+                    ahead = weight.grad.add(velocity, alpha=0.6).flatten(1)
+                    update = zeropower_via_newtonschulz(ahead, 3, COEFFICIENTS)
+                    weight.mul_(len(weight) ** 0.5 / weight.norm())
+                    weight.add_(update.view(weight.shape), alpha=-0.24)
+    for bank, other in zip(model, expected, strict=True):
+        assert torch.equal(bank.weight, other.weight)  # type: ignore[arg-type]
+
+
+@pytest.mark.phantom_gpu
+def test_launches_of_a_step() -> None:
+    """Twelve filter banks of one shape cost as many launches as two, beside those of the weights themselves."""
+    asked = []
+    for count in (2, 12):
+        model = nn.Sequential(*(nn.Conv2d(8, 8, 3) for _ in range(count))).cuda()
+        optimizer = NormalisedMuon(model.parameters())
+        for _ in range(2):
+            for parameter in model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+            before = device.counts()
+            optimizer.step()
+            after = device.counts()
+        asked.append(sum(after[kind] - before[kind] for kind in ("launch", "library", "d2d")))
+        assert all(after[kind] == before[kind] for kind in (*device.SYNCS, *device.COPIES))
+    few, many = asked
+    assert 0 < few <= 60
+    assert many - few <= 3 * 10
 
 
 def test_a_closure_is_called_with_gradients_on() -> None:
