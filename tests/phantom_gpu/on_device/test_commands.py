@@ -22,8 +22,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def fit(accelerator: str, *words: str, devices: int = 1) -> str:
-    return run("fit", *SHORT, f"--trainer.accelerator={accelerator}", *OWN, *words, devices=devices)
+def fit(accelerator: str, first: str, *words: str, devices: int = 1) -> str:
+    """Train shortly with a config or from a checkpoint."""
+    return run("fit", first, *SHORT, f"--trainer.accelerator={accelerator}", *OWN, *words, devices=devices)
 
 
 @pytest.mark.parametrize("words", [[], ["--trainer.precision=16-mixed"], ["--trainer.callbacks+=callbacks/ema.yaml"]])
@@ -42,7 +43,7 @@ def test_a_killed_run_resumes_bit_by_bit(
 @pytest.mark.parametrize(("first", "second"), [("gpu", "cpu"), ("cpu", "gpu")])
 def test_a_run_moves_between_machines_with_and_without_a_gpu(first: str, second: str) -> None:
     count = {"gpu": 1, "cpu": 0}
-    fit(first, "-c", QUICK, devices=count[first])
+    fit(first, f"--config={QUICK}", devices=count[first])
     run("inspect", "runs/quickstart/0", devices=count[second])
     scores = []
     for where in (first, second):
@@ -54,7 +55,7 @@ def test_a_run_moves_between_machines_with_and_without_a_gpu(first: str, second:
 
 
 def test_predict_export_and_profile() -> None:
-    fit("gpu", "-c", QUICK)
+    fit("gpu", f"--config={QUICK}")
     images = [image(Path("images") / f"{number}.png", number, 0) for number in range(len(COLOURS))]
     said = {
         where: run(

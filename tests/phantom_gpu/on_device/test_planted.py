@@ -51,7 +51,7 @@ class Early(ImageClassifier):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         loss: Tensor = super().training_step(batch, batch_idx)
         copied = loss.detach().to("cpu", non_blocking=True)
-        return loss * (2.0 if copied.isnan() else 1.0)
+        return loss * (0.0 if copied.isnan() else 1.0)
 
 
 class Unset(nn.Module):
@@ -91,7 +91,7 @@ def test_a_copy_of_pageable_memory() -> None:
 @pytest.mark.phantom_gpu(values=True, deferred=True)
 def test_a_read_before_a_copy_has_ended() -> None:
     right, wrong = (rows(fit(words).run.folder) for words in (task("quickstart"), planted(Early)))
-    assert right[-1]["train/loss"] != wrong[-1]["train/loss"]
+    assert right[-1]["val/loss"] != wrong[-1]["val/loss"]
 
 
 @pytest.mark.phantom_gpu(values=True, poisoned=True)
