@@ -17,7 +17,7 @@ from tests.phantom_gpu.build import ROOT
 from tests.phantom_gpu.device import COPIES, PAGEABLE, SYNCS, counts, watching
 
 WARM = 3  # the first steps allocate, choose algorithms and build what later ones use
-WARM_VALIDATION = 1
+WARM_VALIDATION = 2  # the targets of the first batches are checked
 BELOW = (
     "phantom_gpu/values.py",
     "phantom_gpu/counting.py",

@@ -16,8 +16,8 @@ WAITS = {
     "16-mixed gradient norm": 1,
     "16-mixed black box": 2,
 }
-WAITS |= {"16-mixed fused, clipped by value": 1}
-"""Fits that wait in every step, since they decide before they take it: the black box, and a scaler of each optimizer."""
+WAITS |= {"16-mixed fused, clipped by value": 1, "optimizer adafactor": 22}
+"""Fits that wait in every step: the black box and a gradient scaler decide before they take it; Adafactor is torch's."""
 MEASURES = ("gradient_norm", "gradient norm")  # a callback that reads values of its own in a logged step
 
 

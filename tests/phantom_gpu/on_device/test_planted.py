@@ -90,8 +90,12 @@ def test_a_copy_of_pageable_memory() -> None:
 
 @pytest.mark.phantom_gpu(values=True, deferred=True)
 def test_a_read_before_a_copy_has_ended() -> None:
-    right, wrong = (rows(fit(words).run.folder) for words in (task("quickstart"), planted(Early)))
-    assert right[-1]["val/loss"] != wrong[-1]["val/loss"]
+    right, wrong = (
+        [row["val/loss"] for row in rows(fit(words).run.folder) if "val/loss" in row]
+        for words in (task("quickstart"), planted(Early))
+    )
+    assert right
+    assert right != wrong
 
 
 @pytest.mark.phantom_gpu(values=True, poisoned=True)

@@ -47,8 +47,9 @@ def test_ddp(name: str) -> None:
         run = fit(task(name), "gpu", *BOTH, "--trainer.strategy=ddp")
     assert same_on_all_ranks(run.model)
     waits = found.waits(kinds=("stream_sync", "device_sync", "copy_sync"))  # DDP times its first ten steps by events
-    assert min(waits) == 0, found.lines()
-    assert max(waits) <= 2, found.lines()
+    usual = 2 if name == "gan" else 0  # DDP looks for the parameters that a step of one network does not use
+    assert min(waits) == usual, found.lines()
+    assert max(waits) <= usual + 1, found.lines()
     assert found.waits("validation")[0] == 0, found.lines("validation")
 
 
