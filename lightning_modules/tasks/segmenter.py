@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
@@ -53,7 +54,18 @@ class Segmenter(Task):
                 f"{type(self.loss).__name__} is for binary segmentation; the data has {self.num_classes} classes: "
                 "choose a loss over classes, e.g. losses/dice.yaml or losses/cross_entropy_weighted.yaml."
             )
+        self._check_binary_weights()
         super().setup(stage)
+
+    def _check_binary_weights(self) -> None:
+        """Refuse a list, which would weigh the rows of `(B, H, W)` as if they were labels."""
+        for name in ("pos_weight", "alpha"):
+            weights = getattr(self.loss, name, None)
+            if self.binary and isinstance(weights, Tensor) and weights.numel() > 1:
+                raise UserError(
+                    f"{type(self.loss).__name__}: {name} has {weights.numel()} numbers, but binary segmentation has one"
+                    f" positive class: give one number, e.g. --model.loss.{name} {weights.flatten()[-1]:g}."
+                )
 
     def check_output(self, shape: tuple[int, ...], data: Any) -> None:
         """Require one logit per class and pixel; for binary segmentation one per pixel is enough."""
@@ -71,6 +83,9 @@ class Segmenter(Task):
 
     def criterion(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss; torch's own binary losses need floating-point targets."""
+        if type(self.loss) is nn.CrossEntropyLoss and torch.are_deterministic_algorithms_enabled():
+            # For pixels torch's has no deterministic code on a GPU; as rows it has the same mean.
+            return super().criterion(output.movedim(1, -1).flatten(0, -2), target.flatten())
         return super().criterion(output, target.to(output.dtype) if self.binary else target)
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
