@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -126,6 +127,8 @@ class RealValues(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Outcome:
         kwargs = kwargs or {}
+        if any(issubclass(kind, FakeTensor) for kind in types) or _fake_mode() is not None:
+            return func(*args, **kwargs)  # shapes alone, of an export or of a DTensor's sharding
         if any(kind not in PLAIN for kind in types):
             return NotImplemented  # DTensor and others call again with plain tensors
         flat, spec = pytree.tree_flatten((args, kwargs))
@@ -167,6 +170,10 @@ class RealValues(TorchDispatchMode):
             if isinstance(right, Tensor) and right.numel() and real.untyped_storage().data_ptr() not in given:
                 (on_host(real) if real.is_cuda else real).copy_(right)
         return out
+
+
+def _fake_mode() -> Any:
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
 
 
 def _is_cuda(word: Any) -> bool:
