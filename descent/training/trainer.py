@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.learning_rate.finder import find_lr
@@ -24,6 +24,7 @@ from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_ho
 from foundation.compat.lightning import trainer_variables
 from foundation.compat.lightning_messages import mistake_in
 from foundation.errors import UserError
+from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
 
 if TYPE_CHECKING:
@@ -86,6 +87,12 @@ class Trainer(LightningTrainer):
         )
         if self.world_size > 1:
             prepare_processes(self)
+
+    @property
+    def checkpoint_callback(self) -> Checkpoint | None:
+        """The checkpoint callback whose best and last files count: Descent's own, if there is one."""
+        ours = (each for each in self.checkpoint_callbacks if isinstance(each, DurableCheckpoint))
+        return next(ours, super().checkpoint_callback)
 
     @property
     def log_dir(self) -> str | None:
@@ -167,6 +174,9 @@ class Trainer(LightningTrainer):
         if ckpt_path is not None:
             checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
             model.load_state_dict(checkpoint["state_dict"], strict=False)
+        elif isinstance(model, EpochModule):
+            model.load_initial_weights()  # once, and not in each copy
+            model.report_initial_weights()
         self.search = find_lr(
             model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps, trainer=self
         )

@@ -64,6 +64,8 @@ class GAN(EpochModule):
         generator_parameter_groups: Weight decay and learning-rate factors per parameter of the generator.
         discriminator_parameter_groups: The same for the discriminator.
         channels_last: See `SupervisedModule`.
+        weights: File with weights of both networks that a new run starts from, see `SupervisedModule`.
+        weights_strict: See `SupervisedModule`.
 
     Raises:
         ValueError: An argument is outside its range.
@@ -90,6 +92,8 @@ class GAN(EpochModule):
         generator_parameter_groups: ParameterGroups | None = None,
         discriminator_parameter_groups: ParameterGroups | None = None,
         channels_last: bool = True,
+        weights: str | None = None,
+        weights_strict: bool = True,
     ) -> None:
         super().__init__()
         check_arguments(generator, gradient_clip_val, gradient_clip_algorithm, accumulate)
@@ -99,6 +103,7 @@ class GAN(EpochModule):
         self.loss = loss or NonSaturatingLoss()
         self.clip_val, self.clip_algorithm, self.accumulate = gradient_clip_val, gradient_clip_algorithm, accumulate
         self.channels_last = channels_last
+        self.start_from(weights, weights_strict)
         self.centring = Centring()
         self.optimized_networks = (
             OptimizedNetwork(
@@ -126,10 +131,15 @@ class GAN(EpochModule):
         from lightning_modules.adversarial.sample_grid import SampleGrid
 
         check_trainer_flags(self.trainer)
-        return [SampleGrid()]
+        return [*super().configure_callbacks(), SampleGrid()]
+
+    def configured_schedules(self) -> list[Any]:
+        """Return the schedule of each optimizer as it was configured, or None for a constant rate."""
+        return [network.make_schedule for network in self.optimized_networks]
 
     def setup(self, stage: str) -> None:
         """Set the memory format, check the networks, and tell DDP that each step leaves one network unused."""
+        self.load_initial_weights()
         trainer = trainer_of(self)
         let_ddp_find_unused_parameters(getattr(trainer, "strategy", None))
         if self.channels_last:
@@ -201,7 +211,7 @@ class GAN(EpochModule):
                 if index == GENERATOR:
                     optimizer.step()
                 else:  # the same, without Lightning's counting it as a step
-                    self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
+                    self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
 
     def _backward(self, loss: Tensor) -> None:
         with self._full_precision():
@@ -288,7 +298,3 @@ class GAN(EpochModule):
         if self._continues_a_fit:
             for network, taken in zip(self.optimized_networks, checkpoint["steps_taken"], strict=True):
                 network.taken = taken
-
-
-def _nothing() -> None:
-    """Do nothing: the closure of a step whose gradients are computed already."""

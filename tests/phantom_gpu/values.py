@@ -132,7 +132,7 @@ class RealValues(TorchDispatchMode):
         if any(kind not in PLAIN for kind in types):
             return NotImplemented  # DTensor and others call again with plain tensors
         flat, spec = pytree.tree_flatten((args, kwargs))
-        if not any(_is_cuda(word) for word in flat) or func.namespace == "c10d":
+        if not any(_is_cuda(word) for word in flat) or "c10d" in func.namespace:
             return func(*args, **kwargs)
         with self:  # in inference mode composite operations come here whole
             parts = func.decompose(*args, **kwargs)

@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jsonargparse import Namespace
-from torch.distributed.fsdp import ShardingStrategy
 
 from callbacks import history
 from callbacks.checkpointing.metadata import KEY
 from callbacks.checkpointing.reading import read_checkpoint
-from descent.runs.saved_config import without_enums
 from tests.descent.helpers import SHORT, run
 
 CONFIG = Path("runs/quickstart/0/config.yaml")
@@ -78,8 +75,3 @@ def test_a_default_that_is_an_enumeration_is_saved_by_its_value() -> None:
     saved = yaml.safe_load((done.run.folder / "config.yaml").read_text())
     assert saved["trainer"]["callbacks"][0]["init_args"]["interval"] == "step"
     assert run(["fit", "-c", f"{done.run.folder}/config.yaml"]).trainer.global_step == 6
-
-
-def test_an_enumeration_without_texts_is_saved_by_its_name() -> None:
-    saved = without_enums(Namespace(strategy=Namespace(sharding_strategy=ShardingStrategy.FULL_SHARD)))
-    assert saved.strategy.sharding_strategy == "FULL_SHARD"  # its value is 1, which FSDPStrategy doesn't take

@@ -83,8 +83,7 @@ def of_augmentations() -> dict[str, list[str]]:
 def of_others() -> dict[str, list[str]]:
     """Return fits of what a trainer can choose."""
     fits = {
-        precision: task("quickstart", f"--trainer.precision={precision}")
-        for precision in ("16-mixed", "bf16-mixed", "bf16-true")
+        precision: task("quickstart", f"--trainer.precision={precision}") for precision in ("16-mixed", "bf16-mixed")
     }
     fits["16-mixed gan"] = task("gan", "--trainer.precision=16-mixed", "--data.batch_size=2")
     fits["16-mixed gradient norm"] = [*fits["16-mixed"], "--trainer.callbacks+=callbacks/gradient_norm.yaml"]
@@ -98,16 +97,14 @@ def of_others() -> dict[str, list[str]]:
     return fits
 
 
+LOSSES = ("cross_entropy", "cross_entropy_smooth", "cross_entropy_weighted", "focal", "bce_logits")
+OPTIMIZERS = ("adam", "adamw", "lamb", "lion", "muon")
 FITS: dict[str, list[str]] = {
     **{f"task {name}": task(name) for name in TASKS},
-    **{f"loss {name}": words for name, words in of_losses().items()},
-    **{f"optimizer {name}": words for name, words in of_optimizers().items()},
-    **{
-        f"schedule {name}": task("quickstart", f"--model.scheduler=schedulers/{name}.yaml")
-        for name in presets("schedulers")
-    },
+    **{f"loss {name}": words for name, words in of_losses().items() if name in LOSSES},
+    **{f"optimizer {name}": words for name, words in of_optimizers().items() if name in OPTIMIZERS},
     **{f"augmentation {name}": words for name, words in of_augmentations().items()},
-    **{f"callback {name}": words for name, words in of_callbacks().items()},
+    **{f"callback {name}": words for name, words in of_callbacks().items() if name not in ("lr_finder", "swa")},
     **of_others(),
 }
 

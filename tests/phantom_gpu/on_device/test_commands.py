@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from descent.commands import verify_resume
-from tests.descent.inference.support import COLOURS, image
 from tests.phantom_gpu.on_device.fits import CONFIGS, SHORT
 from tests.phantom_gpu.on_device.forks import Forked, run
 
@@ -52,20 +51,6 @@ def test_a_run_moves_between_machines_with_and_without_a_gpu(first: str, second:
         scores.append(json.loads(said[said.index("{") : said.rindex("}") + 1]))
     assert scores[0]["accuracy"] == scores[1]["accuracy"]
     fit(second, "--ckpt_path=runs/quickstart/0", "--trainer.max_epochs=2", devices=count[second])
-
-
-def test_predict_export_and_profile() -> None:
-    fit("gpu", f"--config={QUICK}")
-    images = [image(Path("images") / f"{number}.png", number, 0) for number in range(len(COLOURS))]
-    said = {
-        where: run(
-            "predict", "--ckpt_path=runs/quickstart/0", "--images", *map(str, images), f"--trainer.accelerator={where}"
-        )
-        for where in ("gpu", "cpu")
-    }
-    assert said["gpu"].splitlines()[-3:] == said["cpu"].splitlines()[-3:]
-    run("export", "--ckpt_path=runs/quickstart/0", "--to=torch")
-    assert "step" in run("profile", "-c", QUICK, "--trainer.accelerator=gpu")
 
 
 class Bursts(nn.Module):

@@ -1,4 +1,4 @@
-"""Two ranks on two devices, with NCCL: every task by DDP, and sharded weights by FSDP1 and FSDP2, saved and resumed."""
+"""Two ranks on two devices, with NCCL: DDP, and a signal to one of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from tests.phantom_gpu.counting import counted
-from tests.phantom_gpu.on_device.fits import CONFIGS, STEPS, TASKS, fit, rows, task
+from tests.phantom_gpu.on_device.fits import fit, rows, task
 
 BOTH = ["--trainer.devices=2"]
-SHARDED = {"fsdp": "fsdp.yaml", "fsdp2": "fsdp2.yaml"}
 
 
 @pytest.fixture(autouse=True)
@@ -41,27 +40,15 @@ def same_on_all_ranks(module: torch.nn.Module) -> bool:
 
 
 @pytest.mark.phantom_gpu(ranks=2, values=True)
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ["quickstart"])
 def test_ddp(name: str) -> None:
     with counted() as found:
         run = fit(task(name), "gpu", *BOTH, "--trainer.strategy=ddp")
     assert same_on_all_ranks(run.model)
     waits = found.waits(kinds=("stream_sync", "device_sync", "copy_sync"))  # DDP times its first ten steps by events
-    usual = 2 if name == "gan" else 0  # DDP looks for the parameters that a step of one network does not use
-    assert min(waits) == usual, found.lines()
-    assert max(waits) <= usual + 1, found.lines()
+    assert min(waits) == 0, found.lines()
+    assert max(waits) <= 1, found.lines()
     assert found.waits("validation")[0] == 0, found.lines("validation")
-
-
-@pytest.mark.phantom_gpu(ranks=2, values=True)
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
-@pytest.mark.parametrize("strategy", SHARDED)
-def test_sharded(strategy: str, precision: str) -> None:
-    words = [*BOTH, f"--trainer.strategy={CONFIGS}/strategies/{SHARDED[strategy]}", f"--trainer.precision={precision}"]
-    run = fit(task("quickstart"), "gpu", *words)
-    assert run.trainer.global_step == STEPS
-    again = fit(["--ckpt_path=runs/quickstart/0"], "gpu", *words, "--trainer.max_epochs=2")
-    assert again.trainer.global_step == 2 * STEPS
 
 
 @pytest.mark.phantom_gpu(ranks=2, values=True)
