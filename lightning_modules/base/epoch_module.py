@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from functools import partial
+from inspect import signature
+from types import FunctionType
 from typing import Any
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
-from foundation.compat.lightning import trainer_of
+from foundation.compat.lightning import QuickHookNames, trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.epoch_means import EpochMeans
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
@@ -68,8 +70,16 @@ def _capped(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-class EpochModule(LightningModule):
+class EpochModule(QuickHookNames, LightningModule):
     """Log at the end of each stage the means that its steps gather in `means`, and the metrics of the task."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Store the signatures of steps, which the trainer asks for at each batch: 4 µs instead of 13."""
+        super().__init_subclass__(**kwargs)
+        for name in {"training_step", "validation_step", "test_step"} & vars(cls).keys():
+            step = vars(cls)[name]
+            if isinstance(step, FunctionType):
+                step.__signature__ = signature(step)  # type: ignore[attr-defined]
 
     def __init__(self) -> None:
         super().__init__()
