@@ -88,7 +88,8 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
     """`DurableCheckpointIO` that writes in a background thread, with the same guarantees.
 
     Training waits while every tensor is copied to CPU memory, and for an earlier save that is still being written. The
-    error of a failed save is raised by the next save or load, or at the end of the fit.
+    error of a failed save is raised by the next save or load, or at the end of the fit. After the end of the fit it
+    saves before it returns, as nothing would wait for the thread and see its error.
 
     Example:
         >>> path = getfixture("tmp_path") / "last.ckpt"
@@ -101,6 +102,7 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
 
     def __init__(self) -> None:
         super().__init__()
+        self.in_background = True
         self._thread: ThreadPoolExecutor | None = None
         self._running: Future[None] | None = None
         self._buffers: list[Tensor] = []
@@ -108,9 +110,9 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: NameChanges | None = None
     ) -> None:
-        """Copy the tensors now and write them in the background."""
+        """Copy the tensors now and write them in the background, until `teardown`."""
         self.wait()
-        if "state_dict" not in checkpoint:  # bare weights, which another process is waiting for
+        if not self.in_background or "state_dict" not in checkpoint:  # bare weights: another process waits for them
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         if self._thread is None:
@@ -141,7 +143,8 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
             running.result()
 
     def teardown(self) -> None:
-        """Finish the running save and end the thread."""
+        """Finish the running save, end the thread, and save without it from now on."""
+        self.in_background = False
         try:
             self.wait()
         finally:

@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from descent.config_errors.own_packages import hidden_folder
 from foundation.compat.signatures import Argument, signature_of
 from foundation.suggestions import did_you_mean, suggest
 
@@ -53,13 +54,16 @@ def _import(path: str) -> tuple[Any, str]:
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(f"{missing}."):
-            return None, f"no module named {missing}. A class of your own is looked up in the working folder."
+            hint = hidden_folder(missing) or " A class of your own is looked up in the working folder."
+            return None, f"no module named {missing}.{hint}"
         return None, f"{module_name} imports {missing}, which is not installed."
     except (ValueError, TypeError):
         return None, f"{path} is no class path."
     except Exception as error:  # whatever the user's own module raises
         return None, f"{module_name} {raised(error)}"
     if not hasattr(module, name):
+        if hint := hidden_folder(module_name):
+            return None, f"{module_name} has no {name}.{hint}"
         return None, f"{module_name} has no {name or 'class without a name'}.{suggest(name, dir(module))}"
     return getattr(module, name), ""
 

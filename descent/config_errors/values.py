@@ -129,11 +129,11 @@ def _classes(found: str, classes: list[tuple[type, int]]) -> str:
     """Suggest a class of the kind that is needed, or list those that there are."""
     public = [each for base, _ in classes for each in subclasses(base) if not each.__name__.startswith(("_", "Dummy"))]
     known = [each.__name__ for each in public if each.__module__.partition(".")[0] not in ("foundation", "descent")]
-    similar = [name for name in known if found.lower() and found.lower() in name.lower()]
-    text = f"did you mean {similar[0]}?" if similar else did_you_mean(found, known)
-    if text:
-        return f": {text.removesuffix('?')}"
-    return f"; there are {shorten(', '.join(sorted(set(known))), 160)}" if known else ""
+    similar = [name for name in known if len(found) > 2 and found.lower() in name.lower()]
+    text = f"did you mean {similar[0]}" if similar else did_you_mean(found, known).removesuffix("?")
+    if text and found != "None":
+        return f": {text}"
+    return f"; there are {', '.join(sorted(set(known)))}" if 0 < len(set(known)) < 8 else ""
 
 
 def _digits(found: object, kind: Any) -> str:

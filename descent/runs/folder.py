@@ -73,6 +73,7 @@ def claim(root: Path, experiment: str) -> Run:
     if rank > 0:  # the first process claims and writes; the others only need a path
         inherited = os.environ.get(RUN_VARIABLE)
         return Run(Path(inherited) if inherited else root / experiment / f".rank{rank}")
+    _check_name(experiment)
     parent = root / experiment
     made = tuple(folder for folder in (parent, *parent.parents) if not folder.exists())
     parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +87,17 @@ def claim(root: Path, experiment: str) -> Run:
             continue
         os.environ[RUN_VARIABLE] = str(folder.absolute())
         return Run(folder, made)
+
+
+def _check_name(experiment: str) -> None:
+    """Check that an experiment's folder lies inside the root.
+
+    Raises:
+        UserError: It is empty, absolute, leads upwards, or has characters that cannot be printed.
+    """
+    inside = experiment.strip() and not Path(experiment).is_absolute() and ".." not in Path(experiment).parts
+    if not inside or not experiment.isprintable():
+        raise UserError(f"experiment must be the name of a folder inside the root, got {experiment!r}.")
 
 
 def run_of(path: Path) -> Run | None:

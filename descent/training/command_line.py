@@ -10,7 +10,6 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from callbacks.checkpointing.io import DurableCheckpointIO
-from callbacks.checkpointing.reading import step_of
 from callbacks.compilation import Compile
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.monitored_values import MonitoredValues
@@ -20,6 +19,7 @@ from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
+from callbacks.resuming.unlogged_row import next_logged_step
 from descent.config_errors.constructor import explained_constructor_errors
 from descent.config_errors.monitored import settle_modes
 from descent.config_errors.numbers import check_numbers
@@ -182,7 +182,7 @@ class DescentCLI(CommandLine):
         if self.run is None or self.subcommand != "fit":
             return added or False
         checkpoint = self.config[self.subcommand].get("ckpt_path")
-        return [*run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None), *added]
+        return [*run_loggers(self.run.folder, next_logged_step(Path(checkpoint)) if checkpoint else None), *added]
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentError
@@ -14,6 +15,7 @@ from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from descent import presets
 from descent.config_errors.first_mistake import explain
 from descent.config_errors.given import check_files
+from descent.config_errors.own_packages import find_beside_ours
 from descent.training.mistakes import TRACEBACK_SWITCH
 from foundation.compat.argument_parsers import argument_names, subcommand_parser
 from foundation.compat.signatures import linked_arguments, parser_arguments
@@ -33,6 +35,7 @@ class Parser(LightningArgumentParser):
     """The command line that is being parsed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        find_beside_ours(Path.cwd())
         kwargs.setdefault("parser_mode", presets.register())
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)

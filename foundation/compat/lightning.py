@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.utilities.argparse import _parse_env_variables
 
 
 def trainer_of(module: LightningModule) -> Trainer | None:
@@ -27,6 +28,14 @@ def trainer_of(module: LightningModule) -> Trainer | None:
     with suppress(RuntimeError):
         return module.trainer
     return None
+
+
+def trainer_variables() -> dict[str, Any]:
+    """Return the arguments of a Trainer that the environment sets, as `PL_TRAINER_MAX_EPOCHS`.
+
+    Lightning reads them by the signature of the class that is made, so that a subclass with `**kwargs` gets none.
+    """
+    return dict(vars(_parse_env_variables(Trainer)))
 
 
 # -- strategies and processes ------------------------------------------------------------------------------------------
@@ -103,6 +112,15 @@ def closes_window(trainer: Trainer) -> bool:
     Lightning asks this private method itself. `trainer.is_last_batch` is public, but set only where the loader ends.
     """
     return not trainer.fit_loop._should_accumulate()
+
+
+def logged_step(trainer: Trainer) -> int:
+    """Return the step that Lightning gives to a row of metrics which it logs now.
+
+    It counts batches that closed an accumulation window; `trainer.global_step` counts steps of optimizers, which are
+    more where a module steps several, and fewer where it accumulates by hand. The number has no public name.
+    """
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
 
 
 # -- hooks of callbacks ------------------------------------------------------------------------------------------------
@@ -187,6 +205,14 @@ class CheckpointWithLast(ModelCheckpoint):
 
     def _find_last_checkpoints(self, trainer: Trainer) -> set[str]:
         return self.last_checkpoints(trainer)
+
+
+def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
+    """Return the checkpoint that a fit resumes from, in `on_fit_start`; empty at another time.
+
+    Lightning calls no hook of a callback with a checkpoint that holds weights only, and then fails with a `KeyError`.
+    """
+    return dict(trainer._checkpoint_connector._loaded_checkpoint)
 
 
 # -- loggers -----------------------------------------------------------------------------------------------------------

@@ -40,6 +40,14 @@ def multiply_in_place(tensors: list[Tensor], factor: Tensor | float | list[float
     torch._foreach_mul_(tensors, factor)  # type: ignore[call-overload]
 
 
+def transforms_active() -> bool:
+    """Return whether a transform of `torch.func` (`grad`, `vmap`, `jvp`, …) is at work.
+
+    torch asks this private function itself where an operator has to behave in another way.
+    """
+    return bool(torch._C._are_functorch_transforms_active())  # type: ignore[attr-defined]
+
+
 def reciprocals_of(tensors: list[Tensor]) -> list[Tensor]:
     """Return the reciprocal of each tensor; all of one device and dtype."""
     return list(torch._foreach_reciprocal(tensors))

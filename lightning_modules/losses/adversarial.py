@@ -29,7 +29,29 @@ class AdversarialLoss(nn.Module, ABC):
         return self.discriminator(output[real], output[~real])
 
 
-class NonSaturatingLoss(AdversarialLoss):
+class _SumOfTerms(AdversarialLoss):
+    """Base class of losses whose discriminator has a mean over real logits plus one over fake logits."""
+
+    @abstractmethod
+    def real_term(self, logits: Tensor) -> Tensor:
+        """Return the discriminator's loss of each real logit."""
+
+    @abstractmethod
+    def fake_term(self, logits: Tensor) -> Tensor:
+        """Return the discriminator's loss of each fake logit."""
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the mean over the real logits plus the mean over the fake ones."""
+        return reduce(self.real_term(real), "mean") + reduce(self.fake_term(fake), "mean")
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the discriminator's loss; without indexing, whose shapes depend on values, as compilers need it."""
+        real = target.bool()
+        real_sum = reduce(self.real_term(output).where(real, 0), "mean", real.sum())
+        return real_sum + reduce(self.fake_term(output).where(~real, 0), "mean", (~real).sum())
+
+
+class NonSaturatingLoss(_SumOfTerms):
     r"""Cross-entropy: discriminator −log σ(D(real)) − log(1 − σ(D(fake))), generator −log σ(D(fake)).
 
     The generator does not maximise the discriminator's −log(1 − σ(D(fake))), whose gradient vanishes while its
@@ -60,18 +82,21 @@ class NonSaturatingLoss(AdversarialLoss):
         require_between("real_label", real_label, 0.5, 1)
         self.real_label = real_label
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return −q log σ(real) − (1 − q) log(1 − σ(real)) − log(1 − σ(fake)), q the real label."""
-        logits = logits_as_float32(real)
-        real_term = F.softplus(-logits) + (1 - self.real_label) * logits
-        return reduce(real_term, "mean") + reduce(F.softplus(logits_as_float32(fake)), "mean")
+    def real_term(self, logits: Tensor) -> Tensor:
+        """Return −q log σ(logits) − (1 − q) log(1 − σ(logits)), q the real label."""
+        logits = logits_as_float32(logits)
+        return F.softplus(-logits) + (1 - self.real_label) * logits
+
+    def fake_term(self, logits: Tensor) -> Tensor:
+        """Return −log(1 − σ(logits))."""
+        return F.softplus(logits_as_float32(logits))
 
     def generator(self, fake: Tensor) -> Tensor:
         """Return −log σ(fake)."""
         return reduce(F.softplus(-logits_as_float32(fake)), "mean")
 
 
-class LeastSquaresLoss(AdversarialLoss):
+class LeastSquaresLoss(_SumOfTerms):
     r"""Least squares: discriminator ½(D(real) − 1)² + ½D(fake)², generator ½(D(fake) − 1)².
 
     Shape:
@@ -88,16 +113,20 @@ class LeastSquaresLoss(AdversarialLoss):
 
     boundary = 0.5  # half way between the targets of generated and real images
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return ½(real − 1)² + ½fake²."""
-        return self.generator(real) + reduce(as_float32(fake).square() / 2, "mean")
+    def real_term(self, logits: Tensor) -> Tensor:
+        """Return ½(logits − 1)²."""
+        return (as_float32(logits) - 1).square() / 2
+
+    def fake_term(self, logits: Tensor) -> Tensor:
+        """Return ½ logits²."""
+        return as_float32(logits).square() / 2
 
     def generator(self, fake: Tensor) -> Tensor:
         """Return ½(fake − 1)²."""
-        return reduce((as_float32(fake) - 1).square() / 2, "mean")
+        return reduce(self.real_term(fake), "mean")
 
 
-class HingeAdversarialLoss(AdversarialLoss):
+class HingeAdversarialLoss(_SumOfTerms):
     r"""Hinge: discriminator max(0, 1 − D(real)) + max(0, 1 + D(fake)), generator −D(fake).
 
     Shape:
@@ -112,10 +141,13 @@ class HingeAdversarialLoss(AdversarialLoss):
         Lim, Ye: Geometric GAN, 2017; Miyato et al.: Spectral normalization for generative adversarial networks, 2018.
     """
 
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return max(0, 1 − real) + max(0, 1 + fake)."""
-        real_term = reduce(F.relu(1 - logits_as_float32(real)), "mean")
-        return real_term + reduce(F.relu(1 + logits_as_float32(fake)), "mean")
+    def real_term(self, logits: Tensor) -> Tensor:
+        """Return max(0, 1 − logits)."""
+        return F.relu(1 - logits_as_float32(logits))
+
+    def fake_term(self, logits: Tensor) -> Tensor:
+        """Return max(0, 1 + logits)."""
+        return F.relu(1 + logits_as_float32(logits))
 
     def generator(self, fake: Tensor) -> Tensor:
         """Return −fake, which is unbounded below; only training the discriminator limits it."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,10 +11,12 @@ from foundation.argument_checks import require_between
 from lightning_modules.losses.reduction import ReducedLoss, Reduction, labelled_samples, logits_as_float32, reduce
 from lightning_modules.losses.tensor_checks import (
     along_classes,
+    labelled,
     register_weights,
     require_class_shapes,
     require_labels,
     require_values,
+    usable_labels,
 )
 
 
@@ -22,40 +25,60 @@ class SoftmaxInputs(NamedTuple):
 
     log_p: Tensor  # (B, C, ...)
     target: Tensor  # (B, ...) int64, or (B, C, ...) probabilities
-    valid: Tensor | None  # (B, ...) bool; None for probabilities, which are never ignored
+    valid: Tensor | None  # (B, ...) bool; None where no target can be ignored, as among probabilities
     weights: Tensor | None  # (C, 1, ...)
     ignore_index: int
 
     @property
     def soft(self) -> bool:
         """Whether the targets are probabilities."""
-        return self.valid is None
+        return self.target.is_floating_point()
+
+    @property
+    def classes(self) -> Tensor:
+        """Class numbers `(B, ...)`, 0 where the target is ignored."""
+        return self.target if self.valid is None else self.target.where(self.valid, 0)
+
+    def without_ignored(self, values: Tensor) -> Tensor:
+        """Set values `(B, ...)` to 0 where the target is ignored."""
+        return values if self.valid is None else values.where(self.valid, 0)
 
     def of_target(self, table: Tensor) -> Tensor:
         """Look up each target's entry in a table `(C, ...)`; 0 where the target is ignored."""
-        assert self.valid is not None
-        return table.flatten()[self.target.where(self.valid, 0)] * self.valid
+        return self.without_ignored(table.flatten()[self.classes])
 
     def nll(self) -> Tensor:
         """−log p of each target, without weights or smoothing, 0 where it is ignored: `(B, ...)`."""
         return F.nll_loss(self.log_p, self.target, ignore_index=self.ignore_index, reduction="none")
+
+    def log_rest(self) -> Tensor:
+        """log(1 − p), without the rounding that 1 − p has where p is near 1.
+
+        Shape:
+            `(B, ...)` for class numbers, of the target's class; `(B, C, ...)` for probabilities.
+        """
+        near = (self.log_p.argmax(dim=1) if self.soft else self.classes).unsqueeze(1)
+        rest = self.log_p.scatter(1, near, -torch.inf).logsumexp(dim=1, keepdim=True)
+        if not self.soft:
+            return rest.squeeze(1)
+        small = self.log_p.scatter(1, near, -1.0)  # at most ½: the largest of all is `near`
+        return torch.log1p(-small.exp()).scatter(1, near, rest)
 
     def smoothed(self, cost: Tensor, label_smoothing: float) -> Tensor:
         """Mix the cost with the cross-entropy against a uniform target: both `(B, ...)`, or the cost `(B, C, ...)`."""
         if not label_smoothing:
             return cost
         log_p = self.log_p if self.weights is None else self.log_p * self.weights
-        uniform = -log_p.mean(dim=1)
-        uniform = uniform if self.valid is None else uniform.where(self.valid, 0)
+        uniform = self.without_ignored(-log_p.mean(dim=1))
         if cost.ndim > uniform.ndim:
             uniform = uniform.unsqueeze(1)
         return (1 - label_smoothing) * cost + label_smoothing * uniform
 
     def divisor(self) -> Tensor | int:
         """Divisor of the mean: the sum of the targets' weights, or the number of targets if they are probabilities."""
-        if self.valid is None:
-            return self.log_p.numel() // max(self.log_p.shape[1], 1)
-        return self.valid.sum() if self.weights is None else self.of_target(self.weights).sum()
+        if self.weights is not None and not self.soft:
+            return self.of_target(self.weights).sum()
+        return self.log_p.numel() // max(self.log_p.shape[1], 1) if self.valid is None else self.valid.sum()
 
 
 def softmax_inputs(output: Tensor, target: Tensor, class_weights: Tensor | None, ignore_index: int) -> SoftmaxInputs:
@@ -66,8 +89,10 @@ def softmax_inputs(output: Tensor, target: Tensor, class_weights: Tensor | None,
     if target.is_floating_point():
         require_values("target", target, low=0, high=1)
         return SoftmaxInputs(F.log_softmax(logits, dim=1), target.to(logits.dtype), None, weights, ignore_index)
+    target = usable_labels(target)
     require_labels(target, output.shape[1], ignore_index)
-    return SoftmaxInputs(F.log_softmax(logits, dim=1), target.long(), target != ignore_index, weights, ignore_index)
+    valid = labelled(target, ignore_index)
+    return SoftmaxInputs(F.log_softmax(logits, dim=1), target.long(), valid, weights, ignore_index)
 
 
 def cross_entropy(

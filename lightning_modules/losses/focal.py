@@ -36,7 +36,8 @@ def softmax_focal_loss(
     nll = -inputs.log_p
     cost = inputs.smoothed(nll if inputs.weights is None else nll * inputs.weights, label_smoothing)
     share = inputs.target if alpha is None else inputs.target * alpha
-    return reduce((share * _modulating_factor(nll, gamma) * cost).sum(dim=1), reduction, inputs.divisor())
+    factor = _modulating_factor(inputs, nll, gamma)
+    return reduce((share * factor * cost).sum(dim=1), reduction, inputs.divisor())
 
 
 def _of_class_numbers(inputs: SoftmaxInputs, gamma: float, alpha: Tensor | None, label_smoothing: float) -> Tensor:
@@ -45,12 +46,14 @@ def _of_class_numbers(inputs: SoftmaxInputs, gamma: float, alpha: Tensor | None,
     cost = nll if inputs.weights is None else nll * inputs.of_target(inputs.weights)
     cost = inputs.smoothed(cost, label_smoothing)
     if gamma:
-        cost = cost * _modulating_factor(nll, gamma)
+        cost = cost * _modulating_factor(inputs, nll, gamma)
     return cost if alpha is None else cost * inputs.of_target(alpha)
 
 
-def _modulating_factor(nll: Tensor, gamma: float) -> Tensor:
-    """(1 − p)^γ. At p = 1 its slope is infinite for γ < 1; the clamp makes it 0, which is the slope of the product."""
+def _modulating_factor(inputs: SoftmaxInputs, nll: Tensor, gamma: float) -> Tensor:
+    """(1 − p)^γ. For γ < 1 the rounding of 1 − p near p = 1 would be enlarged, and its slope there is infinite."""
+    if 0 < gamma < 1 and inputs.log_p.shape[1] > 1:
+        return (gamma * inputs.log_rest()).exp()
     return (-torch.expm1(-nll)).clamp_min(_TINY).pow(gamma)
 
 

@@ -5,15 +5,21 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from lightning_modules.losses.reduction import Reduction, logits_as_float32, reduce
+from lightning_modules.losses.reduction import (
+    Reduction,
+    closed_form_applies,
+    differentiable_gradient,
+    logits_as_float32,
+    reduce,
+)
 from lightning_modules.losses.sigmoid_targets import SigmoidInputs, sigmoid_inputs
 from lightning_modules.losses.tensor_checks import (
     along_classes,
     require_class_shapes,
     require_labels,
     require_values,
+    usable_labels,
 )
 
 Mode = Literal["binary", "multiclass", "multilabel"]
@@ -35,46 +41,61 @@ def soft_counts(output: Tensor, target: Tensor, mode: Mode, per_image: bool, ign
     if mode == "multiclass":
         p, y = _softmax_pixels(output, target, ignore_index)
         y = y.to(p.dtype)  # products of float and bool are slow
-        both, predicted = _Sums.apply(p, y)
+        both, predicted = (_Sums.apply if closed_form_applies(y) else _sums)(p, y)
     else:
         inputs = (_binary_inputs if mode == "binary" else _multilabel_inputs)(output, target, ignore_index)
         valid = None if inputs.valid is None else _flat(inputs.valid)
         y = _flat(inputs.target).to(inputs.logits.dtype)
         y = y if valid is None else y.where(valid, 0)
-        both, predicted = _SigmoidSums.apply(_flat(inputs.logits), y, valid)
+        sums = _SigmoidSums.apply if closed_form_applies(y) else _sigmoid_sums
+        both, predicted = sums(_flat(inputs.logits), y, valid)
     counts = Counts(both, predicted, y.sum(2))
     return counts if per_image else Counts(*(count.sum(0) for count in counts))
 
 
+def _sums(p: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute Σ p·y and Σ p over the pixels."""
+    return (p * y).sum(2), p.sum(2)
+
+
 class _Sums(torch.autograd.Function):
-    """Compute Σ p·y and Σ p over the pixels; the backward pass makes both gradients at once."""
+    """Compute `_sums`; the backward pass makes both gradients at once."""
 
     @staticmethod
     def forward(ctx: Any, p: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(y)
-        return (p * y).sum(2), p.sum(2)
+        return _sums(p, y)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, both: Tensor, predicted: Tensor) -> tuple[Tensor, None]:
-        (y,) = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (y,), (both, predicted) = ctx.saved_tensors, grads
+        if torch.is_grad_enabled():  # to be differentiated again
+            return y * both.unsqueeze(2) + predicted.unsqueeze(2), None
         return (y * both.unsqueeze(2)).add_(predicted.unsqueeze(2)), None
 
 
+def _sigmoid_sums(logits: Tensor, y: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Compute the same of p = sigmoid(logits), 0 where not valid."""
+    p = torch.sigmoid(logits)
+    return _sums(p if valid is None else p.where(valid, 0), y)
+
+
 class _SigmoidSums(torch.autograd.Function):
-    """Compute the same of p = sigmoid(logits), 0 where not valid; the gradient is made in place, in two passes."""
+    """Compute `_sigmoid_sums`; the gradient is made in place, in two passes."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, y: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         p = torch.sigmoid(logits)
         p = p if valid is None else p.where(valid, 0)
-        ctx.save_for_backward(p, y)
-        return (p * y).sum(2), p.sum(2)
+        ctx.save_for_backward(p, y, logits, valid)
+        return _sums(p, y)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, both: Tensor, predicted: Tensor) -> tuple[Tensor, None, None]:
-        p, y = ctx.saved_tensors
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        p, y, logits, valid = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again
+            return differentiable_gradient(_sigmoid_sums, logits, (y, valid), grads), None, None
+        both, predicted = grads
         grad = (y * both.unsqueeze(2)).add_(predicted.unsqueeze(2))
         # an invalid pixel has p = 0, for which the derivative of the sigmoid, p (1 − p), is 0
         return torch.ops.aten.sigmoid_backward.grad_input(grad, p, grad_input=grad), None, None
@@ -87,10 +108,14 @@ def _softmax_pixels(output: Tensor, target: Tensor, ignore_index: int | None) ->
     if target.is_floating_point():
         require_values("target", target, low=0, high=1)
         return p, _flat(target)
+    target = usable_labels(target)
     require_labels(target, p.shape[1], ignore_index)
     numbers = _flat(target.unsqueeze(1)).to(p.dtype)
     classes = torch.arange(p.shape[1], device=p.device, dtype=p.dtype)[:, None]
-    y = torch.eq(numbers, classes, out=torch.empty_like(p))  # comparing integers takes four times as long
+    if closed_form_applies():
+        y = torch.eq(numbers, classes, out=torch.empty_like(p))  # comparing integers takes four times as long
+    else:
+        y = (numbers == classes).to(p.dtype)
     if ignore_index is None:
         return p, y
     valid = numbers != ignore_index

@@ -5,9 +5,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from lightning_modules.losses.reduction import ReducedLoss, Reduction, autocast_off, reduce
+from lightning_modules.losses.reduction import (
+    ReducedLoss,
+    Reduction,
+    autocast_off,
+    closed_form_applies,
+    differentiable_gradient,
+    reduce,
+)
 from lightning_modules.losses.tensor_checks import require_floating, require_same_shape, require_values
 
 
@@ -31,8 +37,24 @@ def probability_bce(output: Tensor, target: Tensor, reduction: Reduction = "mean
         ) from None
     target = target.double() if output.dtype == torch.float64 else target.float()
     with autocast_off(output.device.type):  # CUDA's autocast raises on F.binary_cross_entropy
-        cost: Tensor = _CrossEntropy.apply(output, target)
+        cost: Tensor = (_CrossEntropy.apply if closed_form_applies(target) else _cross_entropy)(output, target)
     return reduce(cost, reduction)
+
+
+def _probability(output: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the nearest probability that is neither 0 nor 1; the gradient passes as if it were the output."""
+    limits = torch.finfo(output.dtype)
+    full = output.to(dtype)
+    p = full + (full.clamp(limits.tiny, 1 - limits.eps / 2) - full).detach()
+    if output.device.type != "cpu":  # values were not checked there: what is no probability gives NaN
+        p = p.where((output >= 0) & (output <= 1), float("nan"))
+    return p
+
+
+def _cross_entropy(output: Tensor, target: Tensor) -> Tensor:
+    """Compute −y log p − (1 − y) log(1 − p)."""
+    p = _probability(output, target.dtype)
+    return -(target * p.log() + (1 - target) * torch.log1p(-p))
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -40,19 +62,17 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, target: Tensor) -> Tensor:
-        limits = torch.finfo(output.dtype)
-        p = output.to(target.dtype).clamp(limits.tiny, 1 - limits.eps / 2)
-        if output.device.type != "cpu":  # values were not checked there: what is no probability gives NaN
-            p = p.where((output >= 0) & (output <= 1), float("nan"))
-        ctx.save_for_backward(p, target)
+        p = _probability(output, target.dtype)
+        ctx.save_for_backward(p, target, output)
         ctx.dtype = output.dtype
         return F.binary_cross_entropy(p, target, reduction="none")
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        p, target = ctx.saved_tensors
-        return ((p - target) / (p * (1 - p)) * gradient).to(ctx.dtype), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        p, target, output = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again
+            return differentiable_gradient(_cross_entropy, output, (target,), grads), None
+        return ((p - target) / (p * (1 - p)) * grads[0]).to(ctx.dtype), None
 
 
 class ProbabilityBCELoss(ReducedLoss):

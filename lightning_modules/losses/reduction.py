@@ -1,5 +1,6 @@
 """Reduction and precision shared by the losses: compute in float32, then return the mean, the sum or all values."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from foundation.argument_checks import require_choice
-from lightning_modules.losses.tensor_checks import require_floating
+from foundation.compat.torch import transforms_active
+from lightning_modules.losses.tensor_checks import labelled, require_floating, usable_labels
 
 Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum", "none")
@@ -47,9 +49,12 @@ def labelled_samples(target: Tensor, ignore_index: int | None, weights: Tensor |
     """
     if len(target) == 0 or (ignore_index is None and weights is None):
         return float(len(target))
-    valid = torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
-    counted = valid if weights is None else weights.flatten()[target.where(valid, 0).long()] * valid
-    return counted.sum() / target[0].numel()
+    target = usable_labels(target)
+    valid = labelled(target, ignore_index)
+    if weights is None:
+        return float(len(target)) if valid is None else valid.sum() / target[0].numel()
+    counted = weights.flatten()[(target if valid is None else target.where(valid, 0)).long()]
+    return (counted if valid is None else counted * valid).sum() / target[0].numel()
 
 
 def reduce(values: Tensor, reduction: Reduction, count: Tensor | int | None = None) -> Tensor:
@@ -78,6 +83,35 @@ def reduce(values: Tensor, reduction: Reduction, count: Tensor | int | None = No
     if isinstance(count, Tensor):
         return total / torch.where(count > 0, count, 1)
     return total / max(values.numel() if count is None else count, 1)
+
+
+def closed_form_applies(*targets: Tensor | None) -> bool:
+    """Return whether a gradient in closed form can be used, which is faster than autograd's.
+
+    It is one of predictions only, and is not for `torch.func`, and `torch.compile` fuses the formula itself.
+
+    Args:
+        *targets: Further tensors of the formula, which must not require a gradient.
+    """
+    if torch.compiler.is_compiling() or transforms_active():
+        return False
+    return not any(tensor is not None and tensor.requires_grad for tensor in targets)
+
+
+def differentiable_gradient(
+    formula: Callable[..., Tensor | tuple[Tensor, ...]], prediction: Tensor, rest: tuple[Any, ...], grads: Any
+) -> Tensor:
+    """Return the gradient of a formula in a form that can be differentiated again; for a backward pass.
+
+    Args:
+        formula: Called as `formula(prediction, *rest)`, differentiable by autograd.
+        prediction: The tensor to differentiate for, as the forward pass got it.
+        rest: Further arguments.
+        grads: Gradients of the formula's outputs.
+    """
+    outputs = formula(prediction, *rest)
+    (gradient,) = torch.autograd.grad(outputs, prediction, grads, create_graph=True)
+    return gradient
 
 
 LIMIT = 1e30
@@ -122,6 +156,9 @@ def logits_as_float32(logits: Tensor) -> Tensor:
         tensor([1.0000e+30])
     """
     if logits.dtype == torch.bfloat16:
+        if not closed_form_applies():
+            full = logits.float()
+            return full.clamp(-LIMIT, LIMIT).detach() + (full - full.detach())
         saturated: Tensor = _Saturate.apply(logits)
         return saturated
     return as_float32(logits)

@@ -8,7 +8,7 @@ from torch import Tensor
 from foundation.argument_checks import require_between
 from lightning_modules.losses.reduction import ReducedLoss, Reduction, labelled_samples, reduce
 from lightning_modules.losses.sigmoid_targets import sigmoid_inputs
-from lightning_modules.losses.tensor_checks import along_classes, register_weights
+from lightning_modules.losses.tensor_checks import register_weights
 
 
 def sigmoid_cross_entropy(
@@ -30,7 +30,7 @@ def sigmoid_cross_entropy(
     q = inputs.target.to(inputs.logits.dtype)
     if label_smoothing:
         q = q * (1 - label_smoothing) + label_smoothing / 2
-    weight = None if pos_weight is None else along_classes("pos_weight", pos_weight, inputs.logits).to(q.dtype)
+    weight = None if pos_weight is None else inputs.along_classes("pos_weight", pos_weight).to(q.dtype)
     cost = F.binary_cross_entropy_with_logits(inputs.logits, q, pos_weight=weight, reduction="none")
     return reduce(inputs.without_ignored(cost), reduction, inputs.divisor())
 
@@ -76,7 +76,7 @@ class SigmoidCrossEntropyLoss(ReducedLoss):
     ) -> None:
         super().__init__(reduction)
         require_between("label_smoothing", label_smoothing, 0, 1)
-        register_weights(self, "pos_weight", pos_weight)
+        register_weights(self, "pos_weight", pos_weight, zeros=True)
         self.label_smoothing = label_smoothing
         self.ignore_index = ignore_index
 

@@ -6,12 +6,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from foundation.argument_checks import require_between
-from lightning_modules.losses.reduction import ReducedLoss, Reduction, labelled_samples, reduce
+from lightning_modules.losses.reduction import (
+    ReducedLoss,
+    Reduction,
+    closed_form_applies,
+    differentiable_gradient,
+    labelled_samples,
+    reduce,
+)
 from lightning_modules.losses.sigmoid_targets import sigmoid_inputs
-from lightning_modules.losses.tensor_checks import along_classes, register_weights
+from lightning_modules.losses.tensor_checks import register_weights
 
 
 def sigmoid_focal_loss(
@@ -32,17 +38,21 @@ def sigmoid_focal_loss(
     target = inputs.target.to(inputs.logits.dtype)
     positive, negative = target, 1 - target
     if alpha is not None:
-        alpha = along_classes("alpha", alpha, inputs.logits).to(target.dtype)
+        alpha = inputs.along_classes("alpha", alpha).to(target.dtype)
         positive, negative = positive * alpha, negative * (1 - alpha)
-    cost: Tensor = _Focal.apply(inputs.logits, positive, negative, gamma)
+    formula = _Focal.apply if closed_form_applies(positive) else _focal
+    cost: Tensor = formula(inputs.logits, positive, negative, gamma)
     return reduce(inputs.without_ignored(cost), reduction, inputs.divisor())
 
 
-class _Focal(torch.autograd.Function):
-    """Compute positive · (1 − p)^γ · −log p + negative · p^γ · −log(1 − p), with its derivative in closed form.
+def _focal(x: Tensor, positive: Tensor, negative: Tensor, gamma: float) -> Tensor:
+    """Compute positive · (1 − p)^γ · −log p + negative · p^γ · −log(1 − p) from log p and log(1 − p)."""
+    log_p, log_q = F.logsigmoid(x), F.logsigmoid(-x)
+    return -(positive * (gamma * log_q).exp() * log_p + negative * (gamma * log_p).exp() * log_q)
 
-    That takes half the memory passes of autograd, and avoids the 0^(γ − 1) that autograd meets at p = 1 for γ < 1.
-    """
+
+class _Focal(torch.autograd.Function):
+    """Compute `_focal`, with its derivative in closed form, which takes half the memory passes of autograd."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, positive: Tensor, negative: Tensor, gamma: float) -> Tensor:
@@ -54,14 +64,16 @@ class _Focal(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             slope = torch.sub(p, log_q.mul_(q), alpha=gamma).mul_(negative_factor)
             slope.addcmul_(torch.sub(q, log_p.mul_(p), alpha=gamma), positive_factor, value=-1)
-            ctx.save_for_backward(slope)
+            ctx.save_for_backward(slope, x, positive, negative)
+            ctx.gamma = gamma
         return value
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        (slope,) = ctx.saved_tensors
-        return gradient * slope, None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        slope, x, positive, negative = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again
+            return differentiable_gradient(_focal, x, (positive, negative, ctx.gamma), grads), None, None, None
+        return grads[0] * slope, None, None, None
 
 
 class SigmoidFocalLoss(ReducedLoss):
@@ -73,8 +85,8 @@ class SigmoidFocalLoss(ReducedLoss):
 
     Args:
         gamma: γ ≥ 0: 0 is binary cross-entropy; with 2, an element of p_t = 0.9 counts a hundredth.
-        alpha: α in [0, 1], one number per class or one for all: above ½ for recall, below for precision. None weights
-            positives and negatives by 1.
+        alpha: α in [0, 1], one number per class or one for all: above ½ for recall, below for precision; 0 leaves out
+            the positives. None weights positives and negatives by 1.
         ignore_index: Target that means "not labelled", e.g. -1.
         reduction: `mean` over the labelled elements (the paper divides by the number of positives), `sum` or `none`.
 
@@ -105,7 +117,7 @@ class SigmoidFocalLoss(ReducedLoss):
     ) -> None:
         super().__init__(reduction)
         require_between("gamma", gamma, 0)
-        register_weights(self, "alpha", alpha)
+        register_weights(self, "alpha", alpha, zeros=True)
         if self.alpha is not None:
             require_between("alpha", self.alpha.max().item(), 0, 1)
         self.gamma = gamma

@@ -11,19 +11,31 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from foundation.compat.torch import transforms_active
+
 _INF = float("inf")
 
 
-def register_weights(module: nn.Module, name: str, values: float | Sequence[float] | Tensor | None) -> None:
-    """Check weights and register them as a buffer that follows the module's device and is not in checkpoints."""
+def register_weights(
+    module: nn.Module, name: str, values: float | Sequence[float] | Tensor | None, zeros: bool = False
+) -> None:
+    """Check weights and register them as a buffer that follows the module's device and is not in checkpoints.
+
+    Args:
+        module: The loss.
+        name: Name of the argument and of the buffer.
+        values: One number per class, or one for all.
+        zeros: Whether all of them may be 0, because the loss is more than what they weigh.
+    """
     if values is None:
         module.register_buffer(name, None, persistent=False)
         return
     tensor = torch.as_tensor(values, dtype=torch.float32).detach().clone()
     if tensor.ndim > 1 or tensor.numel() == 0:
         raise ValueError(f"{name} must be one number per class, got shape {tuple(tensor.shape)}.")
-    if not bool((tensor >= 0).all() & tensor.isfinite().all() & (tensor.sum() > 0)):
-        raise ValueError(f"{name} must be finite, ≥ 0 and not all 0, got {tensor.tolist()}.")
+    if not bool((tensor >= 0).all() & tensor.isfinite().all() & (zeros or tensor.sum() > 0)):
+        allowed = "finite and ≥ 0" if zeros else "finite, ≥ 0 and not all 0"
+        raise ValueError(f"{name} must be {allowed}, got {tensor.tolist()}.")
     module.register_buffer(name, tensor, persistent=False)
 
 
@@ -33,6 +45,30 @@ def along_classes(name: str, weights: Tensor, output: Tensor) -> Tensor:
     if weights.ndim == 1 and len(weights) != classes:
         raise ValueError(f"{name} must have one number per class: got {len(weights)} numbers for {classes} classes.")
     return weights.to(output.device).expand(classes).view(-1, *[1] * (output.ndim - 2))
+
+
+_WITHOUT_ARITHMETIC = (torch.uint16, torch.uint32, torch.uint64)
+
+
+def usable_labels(target: Tensor) -> Tensor:
+    """Return class numbers of an unsigned type, in which torch compares and looks up little, as int64."""
+    return target.long() if target.dtype in _WITHOUT_ARITHMETIC else target
+
+
+def labelled(target: Tensor, ignore_index: int | None) -> Tensor | None:
+    """Return which targets are not `ignore_index`; None if all are, because no target of their type can be.
+
+    torch itself compares -100 with a uint8 as 156.
+    """
+    if ignore_index is None or not (target.is_floating_point() or _holds(target.dtype, ignore_index)):
+        return None
+    return target != ignore_index
+
+
+def _holds(dtype: torch.dtype, number: int) -> bool:
+    if dtype == torch.bool:
+        return False  # True is a class, also where ignore_index is 1
+    return torch.iinfo(dtype).min <= number <= torch.iinfo(dtype).max
 
 
 def require_floating(name: str, tensor: Tensor) -> None:
@@ -67,8 +103,10 @@ def require_class_shapes(output: Tensor, target: Tensor) -> None:
 
 
 def _is_cheap_to_read(tensor: Tensor) -> bool:
-    """Whether reading values costs no synchronisation: on the CPU, not empty, not while compiling."""
-    return tensor.device.type == "cpu" and tensor.numel() > 0 and not torch.compiler.is_compiling()
+    """Whether reading values costs no synchronisation: on the CPU, not empty, not while compiling or in `vmap`."""
+    if tensor.device.type != "cpu" or tensor.numel() == 0 or torch.compiler.is_compiling():
+        return False
+    return not transforms_active()
 
 
 def _range(tensor: Tensor) -> tuple[float, float]:
@@ -81,8 +119,9 @@ def require_labels(target: Tensor, classes: int, ignore_index: int | None) -> No
     if not _is_cheap_to_read(target):
         return
     low, high = _range(target)
-    if ignore_index is not None and (low < 0 or high >= classes):
-        low, high = _range(target.masked_fill(target == ignore_index, 0))
+    valid = labelled(target, ignore_index)
+    if valid is not None and (low < 0 or high >= classes):
+        low, high = _range(target.where(valid, 0))
     if low < 0 or high >= classes:
         ignored = "" if ignore_index is None else f" or ignore_index {ignore_index}"
         wrong = int(low if low < 0 else high)

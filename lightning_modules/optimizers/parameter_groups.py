@@ -6,51 +6,11 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+from lightning.pytorch import LightningModule
 from torch import nn
 
 from foundation.errors import UserError
-
-CONTAINERS = (nn.Sequential, nn.ModuleList)
-
-
-def layer_of_parameters(module: nn.Module) -> dict[str, int]:
-    """Return the layer of every parameter by name, 0 being nearest the input.
-
-    A layer is a child of the network; each child of a Sequential or ModuleList is a layer, so that residual and
-    transformer blocks count one by one. A normalisation between layers belongs to the layer before it; parameters of
-    the network itself (class token, position embedding) belong to the first layer.
-
-    Example:
-        >>> network = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3), nn.Linear(3, 1, bias=False))
-        >>> layer_of_parameters(network)
-        {'0.weight': 0, '0.bias': 0, '1.weight': 0, '1.bias': 0, '2.weight': 1}
-    """
-    layers: dict[str, int] = {}
-    layer = -1
-    for prefix, child in blocks(module):
-        names = [f"{prefix}.{name}" for name, _ in child.named_parameters()]
-        if not names:
-            continue
-        if layer < 0 or not is_normalisation(child):
-            layer += 1
-        layers.update(dict.fromkeys(names, layer))
-    own = {name: 0 for name, _ in module.named_parameters() if name not in layers}
-    return own | layers
-
-
-def blocks(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the layers of a network with their names, looking inside containers."""
-    for name, child in module.named_children():
-        path = f"{prefix}.{name}" if prefix else name
-        if isinstance(child, CONTAINERS):
-            yield from blocks(child, path)
-        else:
-            yield path, child
-
-
-def is_normalisation(module: nn.Module) -> bool:
-    """Return whether a module is a normalisation: its class is called …Norm… and it has no children."""
-    return "Norm" in type(module).__name__ and next(module.children(), None) is None
+from lightning_modules.optimizers.network_layers import is_normalisation, layer_of_parameters
 
 
 class ParameterGroups:
@@ -63,8 +23,8 @@ class ParameterGroups:
     Args:
         decay_bias_and_norm: Whether weight decay also applies to biases, normalisation weights and all other parameters
             with fewer than two dimensions (and those that a network lists in timm's `no_weight_decay()`).
-        layer_decay: $\lambda$ in (0, 1]; 1 gives all layers the same rate. A layer is a child of the network; each
-            residual or transformer block is a layer.
+        layer_decay: $\lambda$ in (0, 1]; 1 gives all layers the same rate. timm's networks say what their layers are;
+            in any other each residual, dense or transformer block is a layer (see `layer_of_parameters`).
         lr_factors: Pattern of parameter names (with `*` and `?`, e.g. `network.head.*`) → factor of the rate, ≥ 0. The
             first matching pattern counts.
         options: Pattern → optimizer options for the matching parameters, e.g. `{"*head*": {"use_fallback": true}}` to
@@ -142,7 +102,7 @@ class ParameterGroups:
 
 def network_of(module: nn.Module) -> nn.Module:
     """Return the network of one of our LightningModules, or the module itself."""
-    network = getattr(module, "network", None)
+    network = getattr(module, "network", None) if isinstance(module, LightningModule) else None
     return network if isinstance(network, nn.Module) else module
 
 

@@ -53,7 +53,18 @@ class Segmenter(Task):
                 f"{type(self.loss).__name__} is for binary segmentation; the data has {self.num_classes} classes: "
                 "choose a loss over classes, e.g. losses/dice.yaml or losses/cross_entropy_weighted.yaml."
             )
+        self._check_binary_weights()
         super().setup(stage)
+
+    def _check_binary_weights(self) -> None:
+        """Refuse a list, which would weigh the rows of `(B, H, W)` as if they were labels."""
+        for name in ("pos_weight", "alpha"):
+            weights = getattr(self.loss, name, None)
+            if self.binary and isinstance(weights, Tensor) and weights.numel() > 1:
+                raise UserError(
+                    f"{type(self.loss).__name__}: {name} has {weights.numel()} numbers, but binary segmentation has one"
+                    f" positive class: give one number, e.g. --model.loss.{name} {weights.flatten()[-1]:g}."
+                )
 
     def check_output(self, shape: tuple[int, ...], data: Any) -> None:
         """Require one logit per class and pixel; for binary segmentation one per pixel is enough."""

@@ -22,7 +22,14 @@ PRESETS = (
 )  # fmt: skip
 COMMANDS = (*("fit",) * 8, "test", "validate", "show schedule", "profile", "find-lr")
 VALUES = ("-1", "0", "1e30", "nan", "inf", "-inf", "some text", "null", "[a]", "{a: 1}", "true", "[]", "", "1.5", "ü")
-NEVER_CHANGED = ("config", "help", "trainer.default_root_dir", "trainer.fast_dev_run", "trainer.barebones")
+NEVER_CHANGED = (
+    "config",
+    "help",
+    "trainer.default_root_dir",
+    "trainer.fast_dev_run",
+    "trainer.barebones",
+    "val_dataloaders",
+)
 """Values of these change where a run writes, or how long it takes."""
 
 

@@ -24,11 +24,14 @@ from foundation.compat.lightning import (
     closes_window,
     hooks_skipped,
     let_ddp_find_unused_parameters,
+    loaded_checkpoint,
+    logged_step,
     process_timeout,
     replace_script_launcher,
     set_process_timeout,
     shard_over_all_processes,
     trainer_of,
+    trainer_variables,
 )
 
 QUIET: dict[str, Any] = {
@@ -231,3 +234,38 @@ def test_the_batch_that_closes_an_accumulation_window_is_known(tmp_path: Path) -
     trainer = Trainer(default_root_dir=tmp_path, accumulate_grad_batches=3, callbacks=[Note()], **flags, **QUIET)
     trainer.fit(BoringModel())
     assert closed == [False, False, True, False, True], "`_should_accumulate` of the fit loop"
+
+
+def test_rows_of_metrics_are_numbered_by_batches_and_not_by_steps_of_optimizers(tmp_path: Path) -> None:
+    trainer = Trainer(
+        default_root_dir=tmp_path, accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=1,
+        limit_train_batches=3, limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    assert logged_step(trainer) == 0
+    trainer.fit(BoringModel())
+    assert logged_step(trainer) == 3
+
+
+def test_the_environment_sets_arguments_of_a_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PL_TRAINER_MAX_EPOCHS", "3")
+    monkeypatch.setenv("PL_TRAINER_OTHER", "3")
+    assert trainer_variables() == {"max_epochs": 3}
+
+
+def test_the_checkpoint_that_a_fit_resumes_from_is_known_at_its_start(tmp_path: Path) -> None:
+    class Looks(Callback):
+        def __init__(self) -> None:
+            self.found: dict[str, Any] = {}
+
+        def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.found = loaded_checkpoint(trainer)
+
+    options: dict[str, Any] = {"accelerator": "cpu", "max_steps": 1, "limit_val_batches": 0, "logger": False}
+    options |= {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    first = Trainer(default_root_dir=tmp_path, **options)
+    first.fit(BoringModel())
+    first.save_checkpoint(tmp_path / "saved.ckpt")
+    looks = Looks()
+    Trainer(default_root_dir=tmp_path, callbacks=looks, **options).fit(BoringModel(), ckpt_path=tmp_path / "saved.ckpt")
+    assert looks.found["global_step"] == 1
+    assert "optimizer_states" in looks.found

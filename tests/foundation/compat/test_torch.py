@@ -133,3 +133,16 @@ def test_torch_words_a_missing_process_as_known() -> None:
         assert re.search(compat.PORT_IN_USE, refused(port=port, world_size=2, is_master=True))
     assert re.search(compat.NO_ANSWER_FROM_MASTER, refused(port=port, world_size=2, is_master=False))
     assert re.search(compat.PROCESSES_MISSING, refused(port=0, world_size=2, is_master=True))
+
+
+def test_a_transform_is_known_to_be_active() -> None:
+    seen: list[bool] = []
+
+    def note(x: torch.Tensor) -> torch.Tensor:
+        seen.append(compat.transforms_active())
+        return x.sum()
+
+    note(torch.ones(2))
+    torch.func.grad(note)(torch.ones(2))
+    torch.vmap(note)(torch.ones(2, 2))
+    assert seen == [False, True, True], "`_are_functorch_transforms_active`"

@@ -120,6 +120,12 @@ CASES: dict[str, Case] = {
     ),
     "focal": Case("class", ref.focal("2"), ignored=-100),
     "focal, gamma 0.5": Case("class", ref.focal("0.5"), lambda: SoftmaxFocalLoss(0.5), ignored=-100),
+    "focal, gamma 0.5, smoothing 0.1": Case(
+        "class",
+        ref.focal("0.5", smoothing="0.1"),
+        lambda: SoftmaxFocalLoss(0.5, label_smoothing=0.1),
+        ignored=-100,
+    ),
     "focal, gamma 2, alpha, weights, smoothing 0.1": Case(
         "class",
         ref.focal("2", ("0.25", "1", "4"), ("1", "2", "0.5"), "0.1", ignore_index=2),
@@ -209,6 +215,8 @@ def inputs(case: Case) -> dict[str, Input]:
     if case.kind == "class":
         sure = torch.nn.functional.one_hot(target.clamp(0, 2), 3) * 2e4 - 1e4
         made |= {"certain": (sure, target), "nearly certain": (sure / 1e3, target)}
+    if case.kind == "soft":  # most of the share is at the larger logit, but for one target
+        made["nearly certain"] = (20 * torch.nn.functional.one_hot(target.argmax(1), 3) - 10.0, target)
     if case.kind == "binary":
         made["certain"] = (target * 2e4 - 1e4, target)
     if case.kind in ("mask", "binary_mask"):

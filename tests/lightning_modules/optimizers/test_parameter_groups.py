@@ -10,13 +10,14 @@ import pytest
 import timm
 import torch
 import torchvision
+from lightning.pytorch import LightningModule
 from timm.optim._param_groups import param_groups_weight_decay
 from timm.optim.muon import Muon
 from torch import nn
 
 from foundation.errors import UserError
 from lightning_modules.optimizers import ParameterGroups, build_optimizer
-from lightning_modules.optimizers.parameter_groups import layer_of_parameters
+from lightning_modules.optimizers.network_layers import layer_of_parameters
 
 ADAMW = functools.partial(torch.optim.AdamW, lr=0.1, weight_decay=0.05)
 
@@ -93,7 +94,7 @@ def test_layer_decay_worked_by_hand() -> None:
 
 
 def test_layers_are_those_of_the_network_in_a_lightning_module() -> None:
-    module = nn.Module()
+    module = LightningModule()
     module.network = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
     module.loss = nn.Linear(1, 1, bias=False)
     rates = by_name(module, ParameterGroups(layer_decay=0.5), "lr")
