@@ -4,8 +4,9 @@
 
 A trivial network, so that the device is never what limits. Without a GPU it runs on the phantom GPU of the tests, on
 which a launch costs the host 2.5 µs, as on a usual machine. Processor time of the process: the lower quartile of the
-steps of each fit after the first epoch, because other programs only make a step longer. The contestants run in turns, in
-a random order. A ratio is the geometric mean over the rounds of the ratio to the loop by hand, with its 95 % interval.
+steps of each fit after the first epoch, because other programs only make a step longer. The contestants run in turns,
+in a random order. A ratio is the geometric mean over the rounds of the ratio to the loop by hand, with its 95 %
+interval.
 """
 
 import contextlib
