@@ -49,7 +49,7 @@ CHECKPOINTS = tuple(
 )
 GROUPS = {
     "checkpoint": Group("checkpoint,io", (*CHECKPOINTS, *CALLBACKS)),
-    "io": Group("io", (*CHECKPOINTS, "plugins/test_checkpoint_io_plugin.py", "plugins/test_async_checkpoint.py")),
+    "io": Group("io", (*CHECKPOINTS[2:], "plugins/test_checkpoint_io_plugin.py", "plugins/test_async_checkpoint.py")),
     "csv": Group("csv", ("loggers/test_csv.py",)),
     "cli": Group("parser", ("test_cli.py",)),
 }

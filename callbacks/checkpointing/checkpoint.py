@@ -28,8 +28,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
     validation follows, not on an epoch's last batch. A save that is due there waits for the next batch or the epoch's
     end. A best model found by a validation in mid-epoch is saved right after that validation.
 
-    The files are written by `DurableCheckpointIO`, which replaces Lightning's default (another checkpoint plugin that
-    you gave to the Trainer stays).
+    `DurableCheckpointIO` writes the files, in place of Lightning's default; another plugin of the Trainer stays.
 
     Args:
         monitor: Logged value that decides which model is the best; None: no best. In a run without validation there is
@@ -98,7 +97,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the timing; warn if the run has no validation but ``monitor`` needs one."""
-        self.timing.start()
+        self.timing.start(trainer)
         self.validated = False
         self._set_folder(trainer, self._place(trainer).choose(trainer))  # `setup` does not know what is resumed
         if trainer.is_global_zero:
@@ -145,6 +144,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save nothing, unless asked to: an exact resume starts from the checkpoint before, which is on the disk."""
+        self.timing.abandon()
         if not (self.save_on_exception and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1):
             return
         if getattr(trainer, "fast_dev_run", False):
@@ -157,6 +157,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save nothing: the end of the last epoch was saved."""
+        self.timing.end()
 
     # -- saving --------------------------------------------------------------------------------------------------------
 

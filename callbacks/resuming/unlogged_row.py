@@ -1,5 +1,6 @@
 """The row of metrics that Lightning logs only after a checkpoint is saved; a resumed run logs it instead."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,11 @@ class UnloggedRow:
 
 def next_logged_step(path: Path) -> int:
     """Return the step of the first row of metrics that a run logs which resumes from this checkpoint."""
-    checkpoint = read_checkpoint(path)
+    return next_step_in(read_checkpoint(path))
+
+
+def next_step_in(checkpoint: Mapping[str, Any]) -> int:
+    """Return the same of a checkpoint that is read already."""
     step = checkpoint.get(KEY, {}).get(NEXT_STEP)
     return int(checkpoint["global_step"] if step is None else step)  # checkpoints of earlier versions have none
 

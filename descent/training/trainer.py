@@ -24,6 +24,7 @@ from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_ho
 from foundation.compat.lightning import trainer_variables
 from foundation.compat.lightning_messages import mistake_in
 from foundation.errors import UserError
+from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
 
 if TYPE_CHECKING:
@@ -167,6 +168,9 @@ class Trainer(LightningTrainer):
         if ckpt_path is not None:
             checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
             model.load_state_dict(checkpoint["state_dict"], strict=False)
+        elif isinstance(model, EpochModule):
+            model.load_initial_weights()  # once, and not in each copy
+            model.report_initial_weights()
         self.search = find_lr(
             model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps, trainer=self
         )

@@ -143,6 +143,25 @@ def hooks_skipped(hooks: Iterable[tuple[Callback, str]]) -> Iterator[None]:
             vars(callback).pop(name, None)
 
 
+def leave_sigterm_to_callback(trainer: Trainer) -> None:
+    """Stop Lightning's question to rank 0, before each training batch of several processes, whether SIGTERM came.
+
+    Lightning copies a number to the device, broadcasts it and waits for the answer: on GPUs two stops of the device in
+    each step. A callback that replaces Lightning's handler of SIGTERM makes the answer always no. Lightning has no
+    switch for it.
+    """
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
+
+
+def ask_for_sigterm_again(trainer: Trainer) -> None:
+    """Undo `leave_sigterm_to_callback`, for a fit without that callback."""
+    trainer.fit_loop.epoch_loop.__dict__.pop("_broadcast_sigterm_tensor", None)
+
+
+def _nothing() -> None:
+    """Stand for a method that is switched off."""
+
+
 # -- batch size --------------------------------------------------------------------------------------------------------
 
 

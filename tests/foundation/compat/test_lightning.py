@@ -20,9 +20,11 @@ from foundation.compat.lightning import (
     MetricsWriter,
     QuickHookNames,
     ScriptLauncher,
+    ask_for_sigterm_again,
     batch_size_settings,
     closes_window,
     hooks_skipped,
+    leave_sigterm_to_callback,
     let_ddp_find_unused_parameters,
     loaded_checkpoint,
     logged_step,
@@ -234,6 +236,34 @@ def test_the_batch_that_closes_an_accumulation_window_is_known(tmp_path: Path) -
     trainer = Trainer(default_root_dir=tmp_path, accumulate_grad_batches=3, callbacks=[Note()], **flags, **QUIET)
     trainer.fit(BoringModel())
     assert closed == [False, False, True, False, True], "`_should_accumulate` of the fit loop"
+
+
+def test_lightning_asks_before_each_batch_for_a_signal_until_it_is_told_not_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asked(Exception):  # noqa: N818
+        pass
+
+    def ask(tensor: Any, src: int) -> None:
+        raise Asked
+
+    trainer = Trainer(default_root_dir=tmp_path, **QUIET)
+    loop = trainer.fit_loop.epoch_loop
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(Trainer, "world_size", 2)
+    monkeypatch.setattr(type(loop), "_broadcast_sigterm_tensor", lambda loop: ask(None, 0))
+    loop.batch_progress.is_last_batch = False
+
+    def question_of_a_batch() -> type[BaseException]:
+        with pytest.raises((Asked, StopIteration)) as ended:
+            loop.advance(iter(()))  # type: ignore[arg-type]  # it asks before it takes a batch
+        return ended.type
+
+    assert question_of_a_batch() is Asked, "Lightning no longer broadcasts: remove leave_sigterm_to_callback"
+    leave_sigterm_to_callback(trainer)
+    assert question_of_a_batch() is StopIteration
+    ask_for_sigterm_again(trainer)
+    assert question_of_a_batch() is Asked
 
 
 def test_rows_of_metrics_are_numbered_by_batches_and_not_by_steps_of_optimizers(tmp_path: Path) -> None:
