@@ -14,6 +14,7 @@ from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.compilation import Compile
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.monitored_values import MonitoredValues
+from callbacks.non_finite.finite_run import FiniteRun
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
@@ -189,7 +190,7 @@ class DescentCLI(CommandLine):
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
         reports = [LearningCurves(), FirstImages(), PredictionTable()]
-        trainer.callbacks = [MonitoredValues(), *configured, *missing, *asked, *reports]
+        trainer.callbacks = [MonitoredValues(), FiniteRun(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         built.run_folder = None if self.run is None else self.run.folder
         for guard in built.callbacks:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.learning_rate.finder import find_lr
@@ -87,6 +87,12 @@ class Trainer(LightningTrainer):
         )
         if self.world_size > 1:
             prepare_processes(self)
+
+    @property
+    def checkpoint_callback(self) -> Checkpoint | None:
+        """The checkpoint callback whose best and last files count: Descent's own, if there is one."""
+        ours = (each for each in self.checkpoint_callbacks if isinstance(each, DurableCheckpoint))
+        return next(ours, super().checkpoint_callback)
 
     @property
     def log_dir(self) -> str | None:
