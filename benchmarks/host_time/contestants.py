@@ -71,7 +71,8 @@ class Plain(pl.LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network, self.times = Network(), []
+        self.network = Network()
+        self.times: Times = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss."""
@@ -114,7 +115,7 @@ def from_the_device(held: Images, batch_size: int) -> Callable[[int], Iterator[B
     pixels, targets = (part.cuda() for part in held)
 
     def epoch(number: int) -> Iterator[Batch]:
-        for rows in torch.randperm(len(targets), device="cuda").split(batch_size):
+        for rows in torch.split(torch.randperm(len(targets), device="cuda"), batch_size):
             yield pixels.index_select(0, rows).permute(0, 3, 1, 2), targets.index_select(0, rows), rows
 
     return epoch
