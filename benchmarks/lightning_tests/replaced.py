@@ -1,94 +1,93 @@
 """A pytest plugin that puts Descent's classes in the place of Lightning's, before any test is imported.
 
-`LIGHTNING_TESTS_REPLACE` names what is replaced: `checkpoint`, `io`, `parser`, `csv`, with commas between.
+`LIGHTNING_TESTS_REPLACE` names what is replaced: `checkpoint`, `io`, `parser`, `csv`, with commas between. A test that
+takes longer than `LIMIT` fails: one that waits for ever would end the whole run.
 """
 
-import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch import cli, loggers
+
+from callbacks import DurableCheckpoint, DurableCheckpointIO
+from descent.runs.loggers import RunCSVLogger
+from descent.training.parser import Parser
+from foundation.compat.lightning_cli import CommandLine
+
 VARIABLE = "LIGHTNING_TESTS_REPLACE"
+LIMIT = 60  # seconds for a test
+
+
+class TooLong(BaseException):
+    """A test takes too long; no code under test catches it."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """End a test that takes too long."""
+
+    def end(*args: object) -> None:
+        raise TooLong(f"longer than {LIMIT} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(LIMIT)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def everywhere(name: str, old: type[Any], new: type[Any]) -> None:
-    """Replace a class in every module of Lightning that has imported it, but where it is defined as a base."""
+    """Replace a class in every module of Lightning that has imported it."""
     for module in [each for key, each in sys.modules.items() if key.startswith("lightning.")]:
         if getattr(module, name, None) is old:
             setattr(module, name, new)
 
 
-def replace_checkpoint() -> None:
-    """Put `DurableCheckpoint`, which the tests give arguments of Lightning's, in the place of `ModelCheckpoint`."""
-    from lightning.pytorch.callbacks import ModelCheckpoint
+class ModelCheckpoint(DurableCheckpoint):
+    """`DurableCheckpoint` with Lightning's default monitor, which is none, and without the arguments that it lacks."""
 
-    from callbacks import DurableCheckpoint
-
-    class Checkpoint(DurableCheckpoint):
-        """`DurableCheckpoint` with Lightning's default monitor, which is none."""
-
-        def __init__(self, dirpath: Any = None, filename: str | None = None, monitor: Any = None, **given: Any) -> None:
-            if filename is not None:
-                raise TypeError("DurableCheckpoint has no argument filename")
-            for name in ("verbose", "auto_insert_metric_name", "save_last"):
-                given.pop(name, None)
-            super().__init__(dirpath=dirpath, monitor=monitor, **{k: v for k, v in given.items() if v is not None})
-
-    Checkpoint.__name__ = Checkpoint.__qualname__ = "ModelCheckpoint"
-    everywhere("ModelCheckpoint", ModelCheckpoint, Checkpoint)
+    def __init__(self, dirpath: Any = None, filename: Any = None, monitor: Any = None, **given: Any) -> None:
+        lacking = {
+            "verbose",
+            "auto_insert_metric_name",
+            "save_last",
+            "save_on_train_epoch_end",
+            "enable_version_counter",
+        }
+        options = {name: value for name, value in given.items() if name not in lacking and value is not None}
+        super().__init__(dirpath=dirpath, monitor=monitor, **options)
 
 
-def replace_io() -> None:
-    """Put `DurableCheckpointIO` in the place of `TorchCheckpointIO`."""
-    from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+class CSVLogger(RunCSVLogger):
+    """`RunCSVLogger` in the folder that Lightning's logger would have."""
 
-    from callbacks import DurableCheckpointIO
-
-    everywhere("TorchCheckpointIO", TorchCheckpointIO, DurableCheckpointIO)
+    def __init__(self, save_dir: Any, *args: Any, flush_logs_every_n_steps: int = 100, **given: Any) -> None:
+        super().__init__(Path(CSV(save_dir, *args, **given).log_dir))
 
 
-def replace_parser() -> None:
-    """Put Descent's parser in the place of LightningCLI's, and its command line in that of `LightningCLI`."""
-    from lightning.pytorch import cli
+class Line(CommandLine):
+    """`CommandLine` with Descent's parser."""
 
-    from descent.training.parser import Parser
-    from foundation.compat.lightning_cli import CommandLine
-
-    class Line(CommandLine):
-        """`CommandLine` with Descent's parser."""
-
-        def __init__(self, *args: Any, **given: Any) -> None:
-            super().__init__(*args, **{"parser_class": Parser} | given)
-
-    everywhere("LightningCLI", cli.LightningCLI, Line)
+    def __init__(self, *args: Any, **given: Any) -> None:
+        super().__init__(*args, **{"parser_class": Parser} | given)
 
 
-def replace_csv() -> None:
-    """Put `RunCSVLogger`, which the tests give arguments of Lightning's, in the place of `CSVLogger`."""
-    from lightning.pytorch.loggers import CSVLogger
-
-    from descent.runs.loggers import RunCSVLogger
-
-    class Logger(RunCSVLogger):
-        """`RunCSVLogger` in the folder that Lightning's logger would have."""
-
-        def __init__(self, save_dir: Any, *args: Any, **given: Any) -> None:
-            super().__init__(Path(CSVLogger(save_dir, *args, **given).log_dir))
-
-    Logger.__name__ = Logger.__qualname__ = "CSVLogger"
-    everywhere("CSVLogger", CSVLogger, Logger)
-
-
+CSV = loggers.CSVLogger
 REPLACE: dict[str, Callable[[], None]] = {
-    "checkpoint": replace_checkpoint,
-    "io": replace_io,
-    "parser": replace_parser,
-    "csv": replace_csv,
+    "checkpoint": lambda: everywhere("ModelCheckpoint", lightning_callbacks.ModelCheckpoint, ModelCheckpoint),
+    "io": lambda: everywhere("TorchCheckpointIO", TorchCheckpointIO, DurableCheckpointIO),
+    "parser": lambda: everywhere("LightningCLI", cli.LightningCLI, Line),
+    "csv": lambda: everywhere("CSVLogger", CSV, CSVLogger),
 }
 
-for _module in ("lightning.pytorch", "lightning.pytorch.cli", "lightning.pytorch.plugins.io", "callbacks"):
-    importlib.import_module(_module)
 for _name in filter(None, os.environ.get(VARIABLE, "").split(",")):
     REPLACE[_name]()

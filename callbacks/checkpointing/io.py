@@ -47,9 +47,14 @@ class DurableCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: NameChanges | None = None
     ) -> None:
-        """Write ``checkpoint`` to ``path``, then make the changes of ``storage_options``."""
-        if is_remote(path):
-            super().save_checkpoint(checkpoint, path)
+        """Write ``checkpoint`` to ``path``, then make the changes of ``storage_options``.
+
+        Raises:
+            TypeError: ``storage_options`` are those of another checkpoint IO.
+        """
+        foreign = storage_options is not None and not isinstance(storage_options, NameChanges)
+        if foreign or is_remote(path):  # Lightning's own refuses every option
+            super().save_checkpoint(checkpoint, path, storage_options if foreign else None)
             return
         target, changes = Path(path).expanduser(), storage_options or NameChanges()
         target.parent.mkdir(parents=True, exist_ok=True)
