@@ -40,6 +40,8 @@ class Trainer(LightningTrainer):
             terminal a bar below. `enable_checkpointing=False` removes a `DurableCheckpoint`.
         enable_progress_bar: As for Lightning's Trainer.
         enable_model_summary: As for Lightning's Trainer, but off by default.
+        float32_matmul_precision: On CUDA, as in `torch.set_float32_matmul_precision`; `high` lets float32 products use
+            TF32, with 10 bits of mantissa. `None` changes nothing here; the command line takes `high` for new runs.
         **kwargs: As for Lightning's Trainer; what is not given is taken from variables such as `PL_TRAINER_MAX_EPOCHS`.
 
     Raises:
@@ -53,6 +55,7 @@ class Trainer(LightningTrainer):
         callbacks: list[Callback] | Callback | None = None,
         enable_progress_bar: bool | None = None,
         enable_model_summary: bool | None = False,
+        float32_matmul_precision: Literal["highest", "high", "medium"] | None = None,
         **kwargs: Any,
     ) -> None:
         self.search: LRSearch | None = None  # result of `find_lr`
@@ -85,6 +88,8 @@ class Trainer(LightningTrainer):
             enable_model_summary=enable_model_summary,
             **kwargs,
         )
+        if float32_matmul_precision is not None and self.strategy.root_device.type == "cuda":
+            torch.set_float32_matmul_precision(float32_matmul_precision)
         if self.world_size > 1:
             prepare_processes(self)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from functools import partial
+from inspect import signature
+from types import FunctionType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
@@ -9,15 +11,16 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
-from foundation.compat.lightning import trainer_of
+from foundation.compat.lightning import QuickHookNames, trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.epoch_means import EpochMeans
+from lightning_modules.base.finite_weights import check_finite_weights
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
 from lightning_modules.weights.mismatch import COMPILED, describe_mismatch, named_alike
 from lightning_modules.weights.needed import initial_weights_are_needed
 
 
-class EpochModule(LightningModule):
+class EpochModule(QuickHookNames, LightningModule):
     """Log at the end of each stage the means that its steps gather in `means`, and the metrics of the task."""
 
     weights: str | None = None
@@ -27,6 +30,14 @@ class EpochModule(LightningModule):
     """Whether a layer of that file that does not fit is an error, unless it is the last one."""
 
     _initial_weights: str | UserError | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Store the signatures of steps, which the trainer asks for at each batch: 4 µs instead of 13."""
+        super().__init_subclass__(**kwargs)
+        for name in {"training_step", "validation_step", "test_step"} & vars(cls).keys():
+            step = vars(cls)[name]
+            if isinstance(step, FunctionType):
+                step.__signature__ = signature(step)  # type: ignore[attr-defined]
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,11 +156,12 @@ class EpochModule(LightningModule):
         """Check that the checkpoint fits the network; restore the sums of an unfinished epoch.
 
         Raises:
-            UserError: The checkpoint is of another network; the message names the layers that differ.
+            UserError: The checkpoint is of another network, or its weights are not finite; the message names layers.
         """
         checkpoint["state_dict"] = named_alike(checkpoint["state_dict"], self.state_dict())
         if self.strict_loading and trainer_of(self) is not None:  # else load_state_dict is told how strict to be
             self._check_state(checkpoint["state_dict"])
+        check_finite_weights(checkpoint["state_dict"], (name for name, _ in self.named_parameters()))
         if self.global_rank == 0:  # the sums are over all processes: only one may restore them
             for stage, state in checkpoint.get("epoch_means", {}).items():
                 self.means[stage].load_state_dict(state)
