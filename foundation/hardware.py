@@ -109,14 +109,20 @@ def effective_precision(precision: str | int | None, accelerator: str) -> tuple[
     """Replace a precision that the device cannot compute in; return it and the reason in one line (`None`: unchanged).
 
     fp16 on a CPU becomes bf16-mixed where the CPU has bf16 instructions, else 32-bit. bf16-mixed on a CPU without them
-    stays, since it works, slowly.
+    stays, since it works, slowly. `mixed` is bf16-mixed on a GPU that computes in bf16 (NVIDIA's since Ampere), and
+    16-mixed on another; on a CPU as fp16.
 
     Args:
         precision: As Lightning's trainer takes it.
         accelerator: As Lightning's trainer takes it; `"auto"` is a CPU where torch sees no accelerator.
     """
-    if not computes_on_cpu(accelerator) or str(precision) not in ("16-mixed", "16", "16-true"):
+    if not computes_on_cpu(accelerator):
+        return _mixed_on_gpu() if precision == "mixed" else (precision, None)
+    if str(precision) not in ("mixed", "16-mixed", "16", "16-true"):
         return precision, None
+    if precision == "mixed":
+        found = "has bf16 instructions: bf16-mixed" if cpu_has_bf16() else "has no bf16 instructions: 32-bit"
+        return ("bf16-mixed" if cpu_has_bf16() else "32-true"), f"precision: mixed, and this CPU {found}."
     if cpu_has_bf16():
         return (
             "bf16-mixed",
@@ -126,3 +132,11 @@ def effective_precision(precision: str | int | None, accelerator: str) -> tuple[
         f"precision: {precision} needs a GPU, and this CPU ({platform.machine()}) has no bf16 instructions: "
         "using 32-bit."
     )
+
+
+def _mixed_on_gpu() -> tuple[str, str]:
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16-mixed", "precision: mixed, and this GPU computes in bf16: bf16-mixed."
+    return "16-mixed", "precision: mixed, and this device does not compute in bf16: 16-mixed, with a gradient scaler."

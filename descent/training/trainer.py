@@ -24,11 +24,19 @@ from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_ho
 from foundation.compat.lightning import trainer_variables
 from foundation.compat.lightning_messages import mistake_in
 from foundation.errors import UserError
+from foundation.hardware import effective_precision
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
 
 if TYPE_CHECKING:
     from descent.profiling.profile import StepProfile
+
+
+Precision = Literal[
+    "mixed", "16-mixed", "bf16-mixed", "32-true", "16-true", "bf16-true", "64-true", "16", "bf16", "32", "64",
+    16, 32, 64, "transformer-engine", "transformer-engine-float16",
+]  # fmt: skip
+"""Lightning's names of precisions, and `mixed`."""
 
 
 class Trainer(LightningTrainer):
@@ -40,6 +48,8 @@ class Trainer(LightningTrainer):
             terminal a bar below. `enable_checkpointing=False` removes a `DurableCheckpoint`.
         enable_progress_bar: As for Lightning's Trainer.
         enable_model_summary: As for Lightning's Trainer, but off by default.
+        precision: As for Lightning's Trainer, and `mixed`: bf16-mixed where the device computes in bf16, else 16-mixed
+            on a GPU and 32-bit on a CPU.
         float32_matmul_precision: On CUDA, as in `torch.set_float32_matmul_precision`; `high` lets float32 products use
             TF32, with 10 bits of mantissa. `None` changes nothing here; the command line takes `high` for new runs.
         **kwargs: As for Lightning's Trainer; what is not given is taken from variables such as `PL_TRAINER_MAX_EPOCHS`.
@@ -55,6 +65,7 @@ class Trainer(LightningTrainer):
         callbacks: list[Callback] | Callback | None = None,
         enable_progress_bar: bool | None = None,
         enable_model_summary: bool | None = False,
+        precision: Precision | None = None,
         float32_matmul_precision: Literal["highest", "high", "medium"] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -66,6 +77,10 @@ class Trainer(LightningTrainer):
             enable_progress_bar = variables.pop("enable_progress_bar", None)
         enable_model_summary = enable_model_summary or variables.pop("enable_model_summary", enable_model_summary)
         kwargs = {name: value for name, value in variables.items() if not name.startswith("enable_p")} | kwargs
+        if precision == "mixed":
+            kwargs["precision"], _ = effective_precision(precision, kwargs.get("accelerator", "auto"))
+        elif precision is not None:
+            kwargs["precision"] = precision
         check_flags(kwargs)
         kwargs = with_launched_processes(kwargs)
         if kwargs.get("sync_batchnorm"):

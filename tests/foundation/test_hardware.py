@@ -38,3 +38,21 @@ def test_flags_of_x86_and_arm(tmp_path: Path) -> None:
     info.write_text("processor : 0\nFeatures : fp asimd bf16\n")
     assert cpu_flags(info) == {"fp", "asimd", "bf16"}
     assert cpu_flags(tmp_path / "none") == set()
+
+
+@pytest.mark.parametrize("flags", [set(), {"amx_bf16"}])
+def test_mixed_on_a_cpu(flags: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("foundation.hardware.cpu_flags", lambda: flags)
+    effective, reason = effective_precision("mixed", "cpu")
+    assert effective == ("bf16-mixed" if flags else "32-true")
+    assert reason is not None
+    assert reason.startswith("precision: mixed, and this CPU has ")
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_mixed_on_a_gpu(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
+    effective, reason = effective_precision("mixed", "gpu")
+    assert effective == ("bf16-mixed" if supported else "16-mixed")
+    assert reason is not None
