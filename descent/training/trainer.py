@@ -160,7 +160,7 @@ class Trainer(LightningTrainer):
         """
         if ckpt_path is not None:
             checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
-            model.load_state_dict(checkpoint["state_dict"], strict=False)
+            model.load_state_dict(checkpoint["state_dict"])
         self.search = find_lr(
             model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps, trainer=self
         )

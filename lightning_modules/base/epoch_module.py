@@ -89,6 +89,12 @@ class EpochModule(LightningModule):
         """Return the names of everything logged per epoch."""
         return {"train/loss"} | {f"val/{name}" for name in self.metric_names()}
 
+    def setup(self, stage: str) -> None:
+        """Forget the sums of a fit that was interrupted in this process; those of a checkpoint are loaded later."""
+        if stage == "fit":
+            for means in self.means.values():
+                means.reset()
+
     # -- epochs --------------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:

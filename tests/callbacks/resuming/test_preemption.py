@@ -124,3 +124,15 @@ def test_a_missing_checkpoint_callback_warns(tmp_path: Path) -> None:
 def test_arguments() -> None:
     with pytest.raises(ValueError, match="slurm_signal must be the name of a signal such as SIGUSR1, got 'USR1'"):
         Preemption("USR1")
+
+
+def test_a_handler_that_python_does_not_know_is_replaced_by_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`signal.signal` returns None for one that a library set."""
+    before = signal.getsignal(signal.SIGTERM)
+    callback = Preemption()
+    callback.old_handlers = {signal.SIGTERM: None}
+    try:
+        callback._restore_handlers()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
