@@ -1,10 +1,14 @@
-"""What the machine has: cores, processor, accelerator, versions, and the precision that it can compute in."""
+"""What the machine has: cores, processor, accelerator, versions, precisions; copies to the accelerator."""
 
 import importlib.metadata
 import os
 import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 def usable_cores() -> int:
@@ -64,6 +68,17 @@ def devices_of(accelerator: str) -> int | None:
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = int(torch.backends.mps.is_available())
     return {"cuda": cuda, "gpu": cuda or mps, "mps": mps}.get(accelerator)
+
+
+def on_device(tensor: "Tensor", device: "torch.device") -> "Tensor":
+    """Copy a small tensor of the host to the device without waiting for it.
+
+    A copy of ordinary memory makes the host wait until the GPU has finished all it was given before. From pinned
+    memory, which the allocator reuses, the copy takes its turn.
+    """
+    if device.type == "cuda" and tensor.is_cpu:
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 # What the CPU needs to multiply bf16 in hardware; without it autocast is slower than float32.

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.left_files import the_folder_of_the_repository_is_left_as_it_was  # noqa: F401
 from tests.nodes.cable import namespaces_work
 from tests.phantom_gpu import build, forwarding
 from tests.phantom_gpu.forwarding import pytest_runtest_protocol, pytest_unconfigure  # noqa: F401

@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
@@ -13,17 +12,15 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
-from callbacks.checkpointing.metadata import KEY, run_metadata, save_metadata
-from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric, mode_by_module, mode_by_name
-from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS
+from callbacks.checkpointing.metadata import run_metadata
+from callbacks.checkpointing.monitored import MonitoredCheckpoint
+from callbacks.checkpointing.reading import BEST, EXCEPTION, LAST, PREVIOUS
 from callbacks.checkpointing.timing import SaveTiming
-from foundation.compat.lightning import CheckpointWithLast
 from foundation.files import local_folder, remove_leftovers
 from foundation.loggers import run_folder
-from foundation.metrics.freshness import MeasuredIn
 
 
-class DurableCheckpoint(CheckpointWithLast):
+class DurableCheckpoint(MonitoredCheckpoint):
     """Keep ``best.ckpt``, ``last.ckpt`` and the ``previous.ckpt`` before it in ``<run>/checkpoints``.
 
     A checkpoint is saved at the end of an epoch, after validation, and optionally every few steps or minutes. It is
@@ -31,8 +28,7 @@ class DurableCheckpoint(CheckpointWithLast):
     validation follows, not on an epoch's last batch. A save that is due there waits for the next batch or the epoch's
     end. A best model found by a validation in mid-epoch is saved right after that validation.
 
-    The files are written by `DurableCheckpointIO`, which replaces Lightning's default (another checkpoint plugin that
-    you gave to the Trainer stays).
+    `DurableCheckpointIO` writes the files, in place of Lightning's default; another plugin of the Trainer stays.
 
     Args:
         monitor: Logged value that decides which model is the best; None: no best. In a run without validation there is
@@ -40,11 +36,15 @@ class DurableCheckpoint(CheckpointWithLast):
         mode: ``"min"``, lower is better, or ``"max"``; None: what is known of the metric by its name, or by the
             module's torchmetrics object of that name.
         save_top_k: ≥ -1. 1: ``best.ckpt``. k > 1: also the k best, named by epoch and step. 0: no best. -1: every one.
+            Without a monitor k > 1 keeps the k newest, and -1 every one.
         every_n_epochs: ≥ 1, in epochs; the last epoch is always saved.
         every_n_train_steps: ≥ 1, in optimizer steps; None: not by steps.
         train_time_interval: Least time between two saves, as ``"00:15:00"``; None: not by time.
         dirpath: Folder of this machine; None: ``checkpoints`` in the run's folder. Where another run has saved
             checkpoints, this run saves in ``1``, ``2``, … below it.
+        save_weights_only: Save no optimizers, schedules, positions and callbacks: such a file cannot be resumed.
+        save_on_exception: When an error ends the fit, also save ``exception.ckpt``, from which no exact resume can
+            start. Only in a run of one process: the others of several may never answer.
         background: Write in a thread while training goes on, at the cost of a copy of everything in memory.
 
     Raises:
@@ -67,45 +67,37 @@ class DurableCheckpoint(CheckpointWithLast):
         train_time_interval: timedelta | None = None,
         dirpath: str | Path | None = None,
         background: bool = False,
+        save_weights_only: bool = False,
+        save_on_exception: bool = False,
     ) -> None:
-        if save_top_k < -1 or (save_top_k not in (0, 1) and monitor is None):
-            raise ValueError(f"save_top_k must be ≥ -1, and 0 or 1 without a monitor, got {save_top_k}.")
-        self.configured_mode = mode_by_name(monitor, mode)
-        super().__init__(monitor=monitor, mode=self.configured_mode or "min", save_top_k=save_top_k, save_last=True)
+        options = {"save_weights_only": save_weights_only, "save_on_exception": save_on_exception}
+        super().__init__(monitor, mode, save_top_k, **options)
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
         self.configured_dirpath = None if dirpath is None else local_folder("dirpath", dirpath)
         self.background = background
-        self.folder = Path()
         self.has_folder = False  # whether the folder is this run's own: from the first save on
-        self.ranking = Ranking(self.mode, save_top_k if monitor is not None else 0)
-        self.validated = self.unflushed = False
-        self.run_metadata: dict[str, Any] = {}
-        self.measured = MeasuredIn()
-
-    @property
-    def state_key(self) -> str:
-        """Name the monitored value only: how often to save may change when a run is resumed."""
-        return f"{type(self).__qualname__}{{'monitor': {self.monitor!r}, 'mode': {self.mode!r}}}"
+        self.unflushed = False
 
     # -- start of a run ------------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the run's folder and install the checkpoint IO; find out which values of ``monitor`` are better."""
         if stage == "fit":
-            if self.monitor is not None and self.save_top_k != 0:  # before the scores are restored, by a key with mode
-                self.mode = mode_by_module(self.monitor, self.configured_mode, pl_module)
-                self.ranking.set_mode(self.mode)
+            self._set_mode(pl_module)  # before the scores are restored, by a key with the mode
             before, self.has_folder = self.folder, False
             self._set_folder(trainer, self._place(trainer).choose(trainer))
             if self.folder != before:  # another run
-                self.measured, self.ranking.scores = MeasuredIn(), {}
+                self._forget_all()
         replaceable = (TorchCheckpointIO, DurableCheckpointIO) if self.background else (TorchCheckpointIO,)
-        if type(trainer.strategy.checkpoint_io) in replaceable:
+        io = trainer.strategy.checkpoint_io
+        if isinstance(io, BackgroundCheckpointIO):
+            io.in_background = True  # the end of the fit before has ended it
+        elif type(io) in replaceable:
             trainer.strategy.checkpoint_io = BackgroundCheckpointIO() if self.background else DurableCheckpointIO()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the timing; warn if the run has no validation but ``monitor`` needs one."""
-        self.timing.start()
+        self.timing.start(trainer)
         self.validated = False
         self._set_folder(trainer, self._place(trainer).choose(trainer))  # `setup` does not know what is resumed
         if trainer.is_global_zero:
@@ -113,18 +105,7 @@ class DurableCheckpoint(CheckpointWithLast):
         self._forget_missing()
         folder = run_folder(trainer)  # a broadcast: every process calls it
         self.run_metadata = run_metadata(trainer, folder) if trainer.is_global_zero else {}
-        self.ranking.keep = self.save_top_k if self.monitor is not None else 0
-        if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
-            self.ranking.keep = 0
-            rank_zero_warn(
-                f"This run has no validation, so the checkpoint cannot monitor {self.monitor!r}: there will be {LAST},"
-                f" but no {BEST}. Give it validation data, or a value that training logs: monitor='train/loss'."
-            )
-
-    def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check ``monitor``: the sanity check is the first validation."""
-        if trainer.callback_metrics:
-            self._check_monitor(trainer, of_validation=True)
+        self._start_ranking(trainer)
 
     # -- when to save --------------------------------------------------------------------------------------------------
 
@@ -151,7 +132,7 @@ class DurableCheckpoint(CheckpointWithLast):
         self._check_monitor(trainer, of_validation=True)
         if self.timing.stopping:
             return  # a validation that Lightning adds where a fit is stopped; an uninterrupted run has none here
-        if not trainer.is_last_batch and self._new_score(trainer) is not None:
+        if not (trainer.is_last_batch or self.ranks_newest) and self._new_score(trainer) is not None:
             self.save(trainer, only_if_best=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -162,10 +143,21 @@ class DurableCheckpoint(CheckpointWithLast):
             self.save(trainer, rank=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save nothing: in the middle of a step no exact resume can start, and the checkpoint before is on the disk."""
+        """Save nothing, unless asked to: an exact resume starts from the checkpoint before, which is on the disk."""
+        self.timing.abandon()
+        if not (self.save_on_exception and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1):
+            return
+        if getattr(trainer, "fast_dev_run", False):
+            return
+        try:
+            self._take_folder(trainer)
+            trainer.save_checkpoint(self.folder / EXCEPTION, self.save_weights_only)
+        except Exception as error:
+            rank_zero_warn(f"{self.folder / EXCEPTION} could not be saved: {error}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save nothing: the end of the last epoch was saved."""
+        self.timing.end()
 
     # -- saving --------------------------------------------------------------------------------------------------------
 
@@ -177,7 +169,7 @@ class DurableCheckpoint(CheckpointWithLast):
             rank: Also add the model to the best ones, if its score is good enough.
             only_if_best: Write nothing unless it is.
         """
-        score = self._new_score(trainer) if rank or only_if_best else None
+        score = self._new_score(trainer) if rank or only_if_best or self.ranks_newest else None
         self.validated = self.validated and score is None
         enters = bool(trainer.strategy.broadcast(score is not None and self.ranking.admits(score)))
         if getattr(trainer, "fast_dev_run", False) or (only_if_best and not enters):
@@ -203,7 +195,7 @@ class DurableCheckpoint(CheckpointWithLast):
             return [BEST], self.ranking.add(BEST, score)
         name = f"epoch{trainer.current_epoch:03d}-step{trainer.global_step:06d}.ckpt"
         dropped = self.ranking.add(name, score)
-        return ([name, BEST] if self.ranking.best == name else [name]), dropped
+        return ([name, BEST] if self.ranking.best == name and not self.ranks_newest else [name]), dropped
 
     def _write(self, trainer: Trainer, files: list[Path], dropped: list[str]) -> None:
         """Write the best before the last: after a crash between them the resumed run finds the same best again."""
@@ -212,63 +204,13 @@ class DurableCheckpoint(CheckpointWithLast):
         if not sharded and isinstance(strategy.checkpoint_io, DurableCheckpointIO):
             keep = ((self.folder / LAST, self.folder / PREVIOUS),)
             remove = tuple(self.folder / name for name in dropped)
-            trainer.save_checkpoint(files[0], False, storage_options=NameChanges(tuple(files[1:]), keep, remove))
+            changes = NameChanges(tuple(files[1:]), keep, remove)
+            trainer.save_checkpoint(files[0], self.save_weights_only, storage_options=changes)
             return
         for file in files:
-            trainer.save_checkpoint(file, False)
+            trainer.save_checkpoint(file, self.save_weights_only)
         for name in dropped:
             trainer.strategy.remove_checkpoint(self.folder / name)
-
-    # -- the monitored value -------------------------------------------------------------------------------------------
-
-    def _new_score(self, trainer: Trainer) -> float | None:
-        """Return the monitored value if it was measured since the last save."""
-        if self.monitor is None or (is_validation_metric(self.monitor) and not self.validated):
-            return None
-        value = trainer.callback_metrics.get(self.monitor)
-        return None if value is None else float(value)
-
-    def _check_monitor(self, trainer: Trainer, of_validation: bool) -> None:
-        if self.monitor and self.ranking.keep != 0 and is_validation_metric(self.monitor) == of_validation:
-            check_is_logged(self.monitor, trainer.callback_metrics)
-
-    def _forget_missing(self) -> None:
-        if missing := self.ranking.forget_missing(self.folder):
-            rank_zero_warn(
-                f"The checkpoint has scores of files that are not in {self.folder}: {', '.join(missing)}. It forgets"
-                " them."
-            )
-        self._publish()
-
-    def _publish(self, saved: bool = False) -> None:
-        """Set the attributes that ``trainer.test(ckpt_path="best")`` and loggers read."""
-        best = self.ranking.best
-        self.best_k_models = {str(self.folder / n): torch.tensor(score) for n, score in self.ranking.scores.items()}
-        self.best_model_score = None if best is None else torch.tensor(self.ranking.scores[best])
-        self.best_model_path = "" if best is None else str(self.folder / BEST)
-        if saved:
-            self.last_model_path = str(self.folder / LAST)
-            self.best_model_path = self.best_model_path or self.last_model_path
-
-    # -- state ---------------------------------------------------------------------------------------------------------
-
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add metadata: config, versions, metrics, scores."""
-        monitored = {"monitor": self.monitor, "mode": self.mode, "scores": dict(self.ranking.scores)}
-        self.measured.note(trainer.callback_metrics, trainer.current_epoch)
-        checkpoint[KEY] = self.run_metadata | save_metadata(trainer) | monitored | self.measured.metadata()
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Restore the metrics."""
-        self.measured.load(checkpoint.get(KEY, {}))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the scores of the kept checkpoints by file name, so that a run's folder can be moved."""
-        return {"scores": dict(self.ranking.scores)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the scores; `on_train_start` forgets those whose files are not in this run's folder."""
-        self.ranking.scores = dict(state_dict.get("scores", {}))
 
     # -- folder --------------------------------------------------------------------------------------------------------
 
@@ -276,9 +218,7 @@ class DurableCheckpoint(CheckpointWithLast):
         root = self.configured_dirpath or run_folder(trainer, or_error=True) / "checkpoints"
         ours = [each for each in trainer.checkpoint_callbacks if isinstance(each, DurableCheckpoint)]  # type: ignore[attr-defined]
         same = [each for each in ours if each.configured_dirpath == self.configured_dirpath]
-        return shared_folder(
-            root, [f"{each.monitor}_{each.mode}" for each in same], same.index(self) if self in same else 0
-        )
+        return shared_folder(root, [str(each.monitor) for each in same], same.index(self) if self in same else 0)
 
     def _set_folder(self, trainer: Trainer, folder: Path) -> None:
         self.dirpath = str(trainer.strategy.broadcast(str(folder)))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from callbacks.checkpointing.reading import BEST, LAST, PREVIOUS, last_valid
+from callbacks.checkpointing.reading import BEST, EXCEPTION, LAST, PREVIOUS, last_valid
 from callbacks.checkpointing.seal import saved_ns
 from foundation.loggers import own_folder
 from foundation.processes import say
@@ -28,7 +28,9 @@ def holds_checkpoints(folder: Path) -> bool:
     """Return whether a run of Descent has saved checkpoints directly in a folder."""
     if not folder.is_dir():
         return False
-    return any(entry.name in (BEST, LAST, PREVIOUS) or RANKED.fullmatch(entry.name) for entry in os.scandir(folder))
+    return any(
+        entry.name in (BEST, LAST, PREVIOUS, EXCEPTION) or RANKED.fullmatch(entry.name) for entry in os.scandir(folder)
+    )
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,12 @@ def shared_folder(root: Path, labels: Sequence[str], index: int) -> CheckpointFo
         index: Of the one that asks.
 
     Example:
-        >>> folder = shared_folder(Path("checkpoints"), ["val/loss_min", "val/accuracy_max"], 1)
+        >>> folder = shared_folder(Path("checkpoints"), ["val/loss", "val/accuracy", "val/accuracy"], 1)
         >>> folder.name
-        'val_accuracy_max'
+        'val_accuracy'
     """
-    names = ["", *(re.sub(r"[^\w.-]+", "_", label) for label in labels[1:])]
+    slugs = [re.sub(r"[^\w.-]+", "_", label) for label in labels]
+    names = ["", *(f"{s}_{n}" if s in slugs[1:n] else s for n, s in enumerate(slugs) if n)]
     return CheckpointFolder(root, names[index], frozenset(names[1:]))
 
 

@@ -47,9 +47,14 @@ class DurableCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: NameChanges | None = None
     ) -> None:
-        """Write ``checkpoint`` to ``path``, then make the changes of ``storage_options``."""
-        if is_remote(path):
-            super().save_checkpoint(checkpoint, path)
+        """Write ``checkpoint`` to ``path``, then make the changes of ``storage_options``.
+
+        Raises:
+            TypeError: ``storage_options`` are those of another checkpoint IO.
+        """
+        foreign = storage_options is not None and not isinstance(storage_options, NameChanges)
+        if foreign or is_remote(path):  # Lightning's own refuses every option
+            super().save_checkpoint(checkpoint, path, storage_options if foreign else None)
             return
         target, changes = Path(path).expanduser(), storage_options or NameChanges()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +93,8 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
     """`DurableCheckpointIO` that writes in a background thread, with the same guarantees.
 
     Training waits while every tensor is copied to CPU memory, and for an earlier save that is still being written. The
-    error of a failed save is raised by the next save or load, or at the end of the fit.
+    error of a failed save is raised by the next save or load, or at the end of the fit. After the end of the fit it
+    saves before it returns, as nothing would wait for the thread and see its error.
 
     Example:
         >>> path = getfixture("tmp_path") / "last.ckpt"
@@ -101,6 +107,7 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
 
     def __init__(self) -> None:
         super().__init__()
+        self.in_background = True
         self._thread: ThreadPoolExecutor | None = None
         self._running: Future[None] | None = None
         self._buffers: list[Tensor] = []
@@ -108,9 +115,9 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: NameChanges | None = None
     ) -> None:
-        """Copy the tensors now and write them in the background."""
+        """Copy the tensors now and write them in the background, until `teardown`."""
         self.wait()
-        if "state_dict" not in checkpoint:  # bare weights, which another process is waiting for
+        if not self.in_background or "state_dict" not in checkpoint:  # bare weights: another process waits for them
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         if self._thread is None:
@@ -141,7 +148,8 @@ class BackgroundCheckpointIO(DurableCheckpointIO):
             running.result()
 
     def teardown(self) -> None:
-        """Finish the running save and end the thread."""
+        """Finish the running save, end the thread, and save without it from now on."""
+        self.in_background = False
         try:
             self.wait()
         finally:

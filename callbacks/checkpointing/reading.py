@@ -10,7 +10,7 @@ from callbacks.checkpointing.seal import damage, damage_of, saved_ns, seal_of
 from foundation.errors import UserError
 
 PATTERN = "*.ckpt"
-BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+BEST, LAST, PREVIOUS, EXCEPTION = "best.ckpt", "last.ckpt", "previous.ckpt", "exception.ckpt"
 NO_OTHER = "There is no valid checkpoint beside it."
 
 
@@ -21,7 +21,8 @@ def newest_valid(folder: Path, exclude: Path | None = None) -> Path | None:
         folder: Where to look; subfolders are not searched.
         exclude: A file to leave out.
     """
-    found = [path for path in folder.glob(PATTERN) if path.is_file() and path != exclude] if folder.is_dir() else []
+    files = list(folder.glob(PATTERN)) if folder.is_dir() else []
+    found = [path for path in files if path.is_file() and path != exclude and path.name != EXCEPTION]
     return next((path for path in sorted(found, key=saved_ns, reverse=True) if not damage(path)), None)
 
 

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 from lightning.pytorch import Trainer
 
+from callbacks.distributed.async_max import AsyncMax, wait_briefly
 from foundation.argument_checks import require_at_least_one
+from foundation.compat.lightning import process_timeout
 
 
 class SaveTiming:
@@ -14,20 +16,35 @@ class SaveTiming:
     Args:
         every_epochs: ≥ 1.
         every_steps: Optimizer steps, ≥ 1; None: not by steps.
-        every_time: Least time between two saves; None: not by time.
+        every_time: Least time between two saves; None: not by time. With several processes one whose time is up asks
+            the others, and all save a batch later: no device waits for the answer.
     """
 
     def __init__(self, every_epochs: int, every_steps: int | None, every_time: timedelta | None) -> None:
         require_at_least_one(every_n_epochs=every_epochs, every_n_train_steps=1 if every_steps is None else every_steps)
         self.every_epochs, self.every_steps, self.every_time = every_epochs, every_steps, every_time
         self.saves = 0
-        self.start()
+        self.due = self.stopping = False
+        self.step_before = self.saved_step = -1
+        self.saved_at = time.monotonic()
+        self.requests = AsyncMax()
 
-    def start(self) -> None:
+    def start(self, trainer: Trainer) -> None:
         """Begin a fit: nothing is due, nothing has been saved."""
         self.due = self.stopping = False
         self.step_before = self.saved_step = -1
         self.saved_at = time.monotonic()
+        several = trainer.world_size > 1 and self.every_time is not None
+        self.requests = AsyncMax(several, process_timeout(trainer.strategy))
+
+    def end(self) -> None:
+        """End a fit without error: no question to the other processes is left open."""
+        self.requests.close()
+
+    def abandon(self) -> None:
+        """End a fit that failed: wait only a moment for the other processes."""
+        if self.requests.pending is not None:
+            wait_briefly(self.requests.pending[0])
 
     def mark_saved(self, step: int) -> None:
         """Count a save at this optimizer step."""
@@ -41,7 +58,8 @@ class SaveTiming:
             self.due = True
         if self.every_time is not None:
             elapsed = time.monotonic() - self.saved_at >= self.every_time.total_seconds()
-            self.due = bool(trainer.strategy.broadcast(self.due or elapsed))
+            # The number of the save that a process asks for. The answer comes a batch later, when it may be done.
+            self.due = self.requests.reduce(self.saves + 1 if elapsed else 0) > self.saves or self.due
         self.stopping = is_stopping(trainer)
         self.due = self.due or self.stopping
         return self.due and stepped and not trainer.is_last_batch and not validation_follows(trainer, batch_idx)

@@ -57,6 +57,7 @@ class _EpochSummary(ProgressBar):
         metrics = trainer.callback_metrics
         names = [name for name in self.metrics if name in metrics]
         names += sorted(name for name in metrics if name.startswith("val/") and name not in names)
+        names += sorted(name for name in trainer.progress_bar_metrics if name in metrics and name not in names)
         values = "  ".join(f"{name} {float(metrics[name]):.4f}" for name in names)
         self.print(f"{head}  {values}{tail}")
 
@@ -65,7 +66,8 @@ class EpochLines(_EpochSummary):
     """Print one line at the end of each epoch: losses, accuracies, learning rate, seconds. For log files and pipes.
 
     Args:
-        metrics: Names of logged values to show first; every other `val/` metric follows.
+        metrics: Names of logged values to show first; every other `val/` metric follows, then what the module logs with
+            `prog_bar=True`.
     """
 
     def __init__(self, metrics: tuple[str, ...] = SHOWN) -> None:

@@ -11,11 +11,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.resuming.epoch_state import gradients_of, metric_states, restore_gradients, restore_metrics
-from callbacks.resuming.unlogged_row import UnloggedRow, log_row
+from callbacks.resuming.unlogged_row import KEY, NEXT_STEP, UnloggedRow, log_row
 from foundation.argument_checks import require_between
 from foundation.random_streams import seed_all
-
-KEY = "exact_resume"
 
 
 class ExactResume(Callback):
@@ -131,6 +129,7 @@ class ExactResume(Callback):
             "sums": metric_states(pl_module, trainer),
             "conditions": conditions_of(trainer),
             "row": self.unlogged.find(trainer),
+            NEXT_STEP: self.unlogged.next_step(trainer, self.window_is_open),
             "gradients": gradients,
             "open window": self.window_is_open,
         }

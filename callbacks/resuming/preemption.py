@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.distributed.async_max import AsyncMax, wait_briefly
-from foundation.compat.lightning import process_timeout
+from foundation.compat.lightning import ask_for_sigterm_again, leave_sigterm_to_callback, process_timeout
 
 
 class Preemption(Callback):
@@ -83,6 +83,7 @@ class Preemption(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let a signal from here on wait for the next save."""
         self._install_handlers()
+        leave_sigterm_to_callback(trainer)
         self.training, self.ending, self.saves_before = True, 0, -1
         self.signal_max = AsyncMax(trainer.world_size > 1, process_timeout(trainer.strategy))
         if find_saver(trainer) is None:
@@ -91,6 +92,7 @@ class Preemption(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the handlers; no collective is running any more."""
         self._restore_handlers()
+        ask_for_sigterm_again(trainer)
         self.signal_max.close()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -102,6 +104,7 @@ class Preemption(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Restore the handlers; wait only a moment for the other processes."""
         self._restore_handlers()
+        ask_for_sigterm_again(trainer)
         if self.signal_max.pending is not None:
             wait_briefly(self.signal_max.pending[0])
 

@@ -176,8 +176,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def __copy__(self) -> Self:
         """Copy all that changes and share the images, so that a copy may be trained (to search a learning rate)."""
         copied = self.__class__.__new__(self.__class__)
-        copied.__dict__.update(self.__dict__)
-        copied._run = copy.copy(self._run)
+        copied.__dict__.update(self.__dict__, _run=copy.copy(self._run))
         return copied
 
     def setup(self, stage: str) -> None:
@@ -260,9 +259,10 @@ class ImageDataModule(LightningDataModule, ABC):
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Augment in training and always normalise, on the device, the whole batch at once."""
+        """Augment in training, always normalise, convert the inputs to the precision; on the device, a whole batch."""
         training = self.trainer is not None and self.trainer.training
-        return self.prepare_batch(batch, training, self.trainer.current_epoch if training and self.trainer else 0)
+        made = self.prepare_batch(batch, training, self.trainer.current_epoch if training and self.trainer else 0)
+        return (self.trainer.precision_plugin.convert_input(made[0]), made[1]) if self.trainer else made
 
     def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
         """Turn a loaded batch into what the LightningModule gets; call it yourself in a loop of your own.

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from foundation.hardware import on_device
+
 
 class Statistics(NamedTuple):
     """Mean and standard deviation of each channel, of pixel values scaled to [0, 1].
@@ -114,5 +116,33 @@ class Normaliser:
         """Return what to subtract and what to multiply by, repeated for that many adjacent pixels."""
         if (device, pixels) not in self._constants:
             mean, std = (torch.tensor(values, dtype=torch.float64).repeat(pixels) for values in self.statistics)
-            self._constants[device, pixels] = (255 * mean).float().to(device), (1 / (255 * std)).float().to(device)
+            offset, scale = (255 * mean).float(), (1 / (255 * std)).float()
+            self._constants[device, pixels] = on_device(offset, device), on_device(scale, device)
         return self._constants[device, pixels]
+
+
+class Standardiser:
+    """Subtract the mean of each column of a table and divide by its standard deviation, on the device.
+
+    Args:
+        statistics: Of each column.
+
+    Shape:
+        ``(B, F)`` float32 → ``(B, F)`` float32.
+
+    Example:
+        >>> Standardiser(Statistics((1.0,), (2.0,)))(torch.tensor([[5.0]]))
+        tensor([[2.]])
+    """
+
+    def __init__(self, statistics: Statistics) -> None:
+        self.statistics = statistics
+        self._constants: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Standardise one batch."""
+        if rows.device not in self._constants:
+            mean, std = (on_device(torch.tensor(values), rows.device) for values in self.statistics)
+            self._constants[rows.device] = mean, std
+        mean, std = self._constants[rows.device]
+        return (rows - mean) / std

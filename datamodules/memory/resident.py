@@ -15,6 +15,7 @@ from datamodules.memory.images import Batch, ImageDataset
 from datamodules.memory.loading import ImageLoader
 from datamodules.memory.order import EpochOrder, EvaluationOrder
 from foundation.errors import UserError
+from foundation.hardware import on_device
 
 Setting = bool | Literal["auto"]
 
@@ -67,13 +68,6 @@ def copied_rows(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
     for start in range(0, len(rows), step):
         copy[start : start + step] = values.index_select(0, rows[start : start + step])
     return copy
-
-
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a small tensor to the device without waiting for it."""
-    if device.type == "cuda":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 class ResidentLoader(ImageLoader):

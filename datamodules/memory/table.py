@@ -3,12 +3,11 @@
 from abc import abstractmethod
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from datamodules.memory.data_module import ImageDataModule
 from datamodules.memory.images import Batch, Images
-from datamodules.memory.normalisation import Statistics
+from datamodules.memory.normalisation import Standardiser, Statistics
 from datamodules.memory.split import TEST_SEED, random_split
 
 
@@ -37,6 +36,7 @@ class TableDataModule(ImageDataModule):
     test_share = 0.2
     mixable = False
     resizable = False
+    _standardiser: Standardiser | None = None
 
     @abstractmethod
     def table(self) -> Table:
@@ -77,8 +77,9 @@ class TableDataModule(ImageDataModule):
             rows ``(B, F, 1, 1)``, targets ``(B,)``, row numbers ``(B,)`` → ``(B, F)``, ``(B,)``.
         """
         inputs, targets, _ = batch
-        mean, std = (torch.tensor(values, device=inputs.device) for values in self.statistics)
-        return (inputs.flatten(1) - mean) / std, targets
+        if self._standardiser is None or self._standardiser.statistics != self.statistics:
+            self._standardiser = Standardiser(self.statistics)
+        return self._standardiser(inputs.flatten(1)), targets
 
 
 class NumberTable(TableDataModule):

@@ -46,6 +46,7 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     from descent.training.build import build, parse_config
     from foundation.hardware import effective_precision
     from foundation.processes import say
+    from lightning_modules.weights.needed import weights_from_checkpoint
 
     content = read_black_box(path)
     if content["config"] is None:
@@ -58,5 +59,6 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
         say(reason)
     options = {"accelerator": accelerator, "precision": precision}
     here = options | {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # the run's may not exist on this machine
-    built = build(parse_config(["--config", content["config"]], "fit"), command="fit", trainer_options=here)
+    with weights_from_checkpoint():
+        built = build(parse_config(["--config", content["config"]], "fit"), command="fit", trainer_options=here)
     return replay(path, built.module, **options), content["fault"]

@@ -11,8 +11,10 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from descent.config_errors.given import shorten
+from descent.config_errors.given import Given, shorten
 from descent.config_errors.named_class import raised
+from descent.config_errors.types import fits, in_words
+from foundation.compat.signatures import signature_of
 from foundation.errors import UserError
 
 LIMIT = 400
@@ -46,10 +48,30 @@ def _explained(error: Exception, config: Namespace | None) -> str:
         text = (
             f"the config builds an object of another kind than is needed. {shorten(values[-1], 200) if values else ''}"
         )
+    if isinstance(cause, TypeError) and path and kind is not None and config is not None:
+        text = _null_argument(path, kind, config) or text
+        start = "" if text.startswith(path) else start
     if isinstance(cause, EXPLAINS_ITSELF) and text:
         return start + text
     named = f"{kind.__module__}.{kind.__qualname__} " if kind is not None else ""
     return f"{start or (path or 'the config') + ': '}{named}{raised(cause)}"
+
+
+def _null_argument(path: str, kind: type, config: Namespace) -> str:
+    """Name an argument of a class that is null although its type does not allow it; the parser lets some pass."""
+    node = _node(config.as_dict(), kind)
+    for name, argument in signature_of(kind).items():
+        if name in node and node[name] is None and argument.type and not fits(Given(None), argument.type):
+            return f"{path}.{name} must be {in_words(argument.type)}, got null."
+    return ""
+
+
+def _node(value: Any, kind: type) -> dict[str, Any]:
+    """Return the arguments that a config gives to a class."""
+    if isinstance(value, dict) and str(value.get("class_path", "")).rpartition(".")[2] == kind.__name__:
+        return dict(value.get("init_args") or {})
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return next((found for found in (_node(item, kind) for item in items) if found), {})
 
 
 def original(error: BaseException) -> BaseException:

@@ -20,6 +20,7 @@ from foundation.errors import UserError
 from foundation.hardware import effective_precision
 from foundation.processes import say
 from lightning_modules.base.supervised import SupervisedModule
+from lightning_modules.weights.needed import weights_from_checkpoint
 
 ONE_PROCESS = ["--trainer.devices=1", "--trainer.num_nodes=1", "--trainer.strategy=auto", "--trainer.logger=false"]
 
@@ -76,7 +77,8 @@ def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
     _, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
     for sentence in filter(None, (change, reason)):
         say(sentence)
-    built = build(config, command="predict")
+    with weights_from_checkpoint():
+        built = build(config, command="predict")
     module, data = built.module, built.data
     if not isinstance(module, SupervisedModule):
         raise UserError(f"{type(module).__name__} is no SupervisedModule, so the meaning of its output is unknown.")

@@ -131,7 +131,7 @@ def newest_run(folder: Path) -> Run | None:
     return None
 
 
-def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
+def resolve_checkpoint(text: str, name: str, config_run: Run | None, option: str = "--ckpt_path") -> Path:
     """Find the checkpoint file that `--ckpt_path` refers to.
 
     Args:
@@ -139,6 +139,7 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
             config is given.
         name: Which checkpoint of a folder: `best` or `last`.
         config_run: The run whose `config.yaml` is given with `-c`, if any.
+        option: The option that `text` was given to, for messages.
 
     Raises:
         UserError: `best` or `last` without a run's config.
@@ -154,7 +155,7 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None) -> Path:
     if path.is_dir():
         run = newest_run(path.parent if path.name == CHECKPOINTS else path)
         if run is None:
-            raise FileNotFoundError(f"--ckpt_path {text}: no run with checkpoints in this folder.")
+            raise FileNotFoundError(f"{option} {text}: no run with checkpoints in this folder.")
         return _of_run(run, name if run.checkpoint(name).exists() else "last")
     return existing(path)
 
@@ -177,4 +178,4 @@ def existing(path: Path) -> Path:
         return path
     beside = sorted(file.name for file in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
     found = f"in {path.parent} there is {', '.join(beside[:5])}" if beside else f"{path.parent} holds no checkpoint"
-    raise FileNotFoundError(f"checkpoint not found: {path}; {found}.")
+    raise FileNotFoundError(f"checkpoint not found: {path}; {found} (--ckpt_path).")

@@ -170,6 +170,7 @@ def run_loggers(folder: Path, from_step: int | None = None) -> list[Logger]:
 
     Args:
         folder: The run's folder.
-        from_step: Optimizer step of the checkpoint that is resumed; what was logged later is dropped.
+        from_step: Step of the first row that a resumed run logs (`next_logged_step`); what the interrupted run logged
+            with this step and later is dropped.
     """
     return [RunCSVLogger(folder, from_step), RunTensorBoardLogger(folder, from_step)]

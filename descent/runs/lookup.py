@@ -5,7 +5,9 @@ from pathlib import Path
 from jsonargparse import Namespace
 
 from callbacks.checkpointing.reading import last_valid
-from descent.runs.folder import Run, newest_run, run_of
+from callbacks.checkpointing.seal import damage
+from descent.runs.folder import Run, newest_run, resolve_checkpoint, run_of
+from foundation.errors import UserError
 from foundation.processes import say
 
 
@@ -28,6 +30,30 @@ def newest_run_of(config: Namespace) -> Run | None:
         say(f"--ckpt_path last: {folder} has no checkpoint to resume from, so this run starts at step 0.")
         return None
     return run
+
+
+def resolve_weights(config: Namespace) -> None:
+    """Replace a folder in `model.weights` by its best checkpoint; check a checkpoint's bytes.
+
+    Raises:
+        UserError: The checkpoint is damaged.
+        FileNotFoundError: The folder has no run with checkpoints.
+    """
+    text = starting_weights(config)
+    if text is None or config.get("ckpt_path"):
+        return
+    path = Path(text).expanduser()
+    if path.is_dir():
+        path = resolve_checkpoint(str(path), "best", None, "--model.weights")
+    if path.suffix == ".ckpt" and path.is_file() and (wrong := damage(path)):
+        raise UserError(f"--model.weights {path}: the checkpoint is damaged: {wrong}.")
+    config.model.init_args.weights = str(path)
+
+
+def starting_weights(config: Namespace) -> str | None:
+    """Return `model.weights`, or None if it is not given or the module has no such argument."""
+    arguments = config.get("model", Namespace()).get("init_args") or Namespace()
+    return arguments.get("weights") or None
 
 
 def experiment_of(config: Namespace, saved: Run | None) -> str:

@@ -1,15 +1,15 @@
 """Save a run's config in its folder and in TensorBoard, and its main settings as a row of TensorBoard's table."""
 
 from collections.abc import Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.utilities import rank_zero_warn
 
+from descent.runs.config_text import config_text
 from descent.runs.folder import CONFIG
 from descent.runs.loggers import RunTensorBoardLogger
 from foundation.files import replace_text
@@ -55,14 +55,17 @@ class SaveConfig(SaveConfigCallback):
             self._write(trainer)
 
     def _text(self, trainer: Any) -> str:
-        config = without_enums(self.config.clone())
+        config = self.config.clone()
         config["ckpt_path"] = None
         comments = []
         if trainer.ckpt_path is not None:
             earlier = self._file.read_text(encoding="utf-8").splitlines() if self._file.is_file() else []
             comments = [line for line in earlier if line.startswith(RESUMED)]
             comments.append(f"{RESUMED}{trainer.global_step} from {trainer.ckpt_path}.")
-        return "".join(f"{line}\n" for line in comments) + str(self.parser.dump(config, skip_none=False))
+        text, sentences = config_text(self.parser, config)
+        for sentence in sentences:
+            rank_zero_warn(sentence)
+        return "".join(f"{line}\n" for line in comments) + text
 
     def _write(self, trainer: Any) -> None:
         """Replace the file atomically: Lightning truncates it first, and a kill then leaves no config."""
@@ -73,20 +76,6 @@ class SaveConfig(SaveConfigCallback):
             if isinstance(logger, RunTensorBoardLogger):
                 logger.log_text("config", self.config_text)
                 logger.log_settings(settings(yaml.safe_load(self.config_text)))
-
-
-def without_enums(value: Any) -> Any:
-    """Replace members of enumerations by their values, within a config: the default of `Timer.interval` is one."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Namespace):
-        for key, part in vars(value).items():
-            setattr(value, key, without_enums(part))
-    if isinstance(value, list):
-        return [without_enums(part) for part in value]
-    if isinstance(value, dict):
-        return {key: without_enums(part) for key, part in value.items()}
-    return value
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:

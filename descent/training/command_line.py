@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from callbacks.checkpointing.io import DurableCheckpointIO
-from callbacks.checkpointing.reading import step_of
+from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.compilation import Compile
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.monitored_values import MonitoredValues
@@ -20,12 +20,15 @@ from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
+from callbacks.resuming.unlogged_row import next_step_in
 from descent.config_errors.constructor import explained_constructor_errors
 from descent.config_errors.monitored import settle_modes
 from descent.config_errors.numbers import check_numbers
+from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
-from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of
+from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of, resolve_weights, starting_weights
+from descent.runs.resumed_config import changes
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
 from descent.training.features.flags import check_that_it_trains
@@ -39,6 +42,7 @@ from foundation.errors import UserError
 from foundation.files import local_folder, strict_json
 from foundation.hardware import effective_precision
 from foundation.processes import rank_of_process, say
+from lightning_modules.weights.needed import weights_from_checkpoint
 
 
 class DescentCLI(CommandLine):
@@ -52,9 +56,12 @@ class DescentCLI(CommandLine):
 
     run: Run | None = None
     claimed: Run | None = None
+    resumed_step: int | None = None
+    drawn_seed = False
 
     def __init__(self, args: list[str]) -> None:
         self.words = args
+        self.parsers: dict[str, Parser] = {}
         try:
             super().__init__(
                 LightningModule,
@@ -85,6 +92,7 @@ class DescentCLI(CommandLine):
     def prepare_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
         """Give the subcommand its short help, and `--help_all`."""
         assert isinstance(parser, Parser)
+        self.parsers[subcommand] = parser
         parser.show_all_options()
         parser.short_help = HELP.get(subcommand)
 
@@ -93,6 +101,7 @@ class DescentCLI(CommandLine):
         self.config = parser.parse_args(args)
         command = self.config.get("subcommand")
         if command is not None:
+            self.drawn_seed = self.config[command].get("seed_everything") is True
             settle_modes(self.config[command], lambda: parser.parse_args(args, defaults=False)[command])
             check_numbers(self.config[command], command)
 
@@ -120,8 +129,9 @@ class DescentCLI(CommandLine):
             checkpoint = resolve_checkpoint(str(config.ckpt_path), name, saved)
             config.ckpt_path = str(checkpoint)
             self.run = run_of(checkpoint)
-        elif self.subcommand in ("validate", "test", "predict"):
+        elif self.subcommand in ("validate", "test", "predict") and not starting_weights(config):
             say(f"{self.subcommand}: no --ckpt_path is given, so the network has its initial, untrained weights.")
+        resolve_weights(config)
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, saved)
@@ -134,6 +144,17 @@ class DescentCLI(CommandLine):
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
         if reason:
             say(reason)
+        if self.subcommand == "fit" and config.get("ckpt_path"):
+            self._compare_with_checkpoint(config)
+
+    def _compare_with_checkpoint(self, config: Namespace) -> None:
+        """Print in what the config differs from the checkpoint's, or refuse to resume with it."""
+        path = Path(config.ckpt_path)
+        checkpoint = read_checkpoint(path, weights_only=config.get("weights_only"))
+        self.resumed_step = next_step_in(checkpoint)
+        text, _ = config_text(self.parsers["fit"], config)
+        for line in changes(checkpoint, text, path, self.drawn_seed):
+            say(line)
 
     def _forget_saved_checkpoint(self, config: Namespace, saved: Run) -> None:
         """Remove a `ckpt_path` that stands in a run's saved config: earlier versions wrote it there after a resume.
@@ -147,7 +168,9 @@ class DescentCLI(CommandLine):
 
     def instantiate_classes(self) -> None:
         """Build everything; an error that a constructor raises is a mistake in the config."""
-        with explained_constructor_errors(self.config[self.subcommand]):
+        config = self.config[self.subcommand]
+        from_checkpoint = bool(config.get("ckpt_path"))
+        with explained_constructor_errors(config), weights_from_checkpoint(from_checkpoint):
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
@@ -181,8 +204,7 @@ class DescentCLI(CommandLine):
         added = [] if configured in (None, True) else as_list(configured)
         if self.run is None or self.subcommand != "fit":
             return added or False
-        checkpoint = self.config[self.subcommand].get("ckpt_path")
-        return [*run_loggers(self.run.folder, step_of(Path(checkpoint)) if checkpoint else None), *added]
+        return [*run_loggers(self.run.folder, self.resumed_step), *added]
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:

@@ -21,8 +21,10 @@ from descent.training.features.callbacks import check_callbacks, check_module
 from descent.training.features.flags import check_flags
 from descent.training.processes import as_list, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
+from foundation.compat.lightning import trainer_variables
 from foundation.compat.lightning_messages import mistake_in
 from foundation.errors import UserError
+from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Trainer(LightningTrainer):
             terminal a bar below. `enable_checkpointing=False` removes a `DurableCheckpoint`.
         enable_progress_bar: As for Lightning's Trainer.
         enable_model_summary: As for Lightning's Trainer, but off by default.
-        **kwargs: As for Lightning's Trainer.
+        **kwargs: As for Lightning's Trainer; what is not given is taken from variables such as `PL_TRAINER_MAX_EPOCHS`.
 
     Raises:
         UserError: Flags or callbacks contradict each other, or cannot do what they say; docs/lightning_features.md
@@ -56,6 +58,11 @@ class Trainer(LightningTrainer):
         self.search: LRSearch | None = None  # result of `find_lr`
         self.profiled: StepProfile | None = None  # result of `profile`
         self.run_folder: Path | None = None  # `runs/<experiment>/<n>`, where the command line has claimed one
+        variables = trainer_variables()
+        if enable_progress_bar is None:
+            enable_progress_bar = variables.pop("enable_progress_bar", None)
+        enable_model_summary = enable_model_summary or variables.pop("enable_model_summary", enable_model_summary)
+        kwargs = {name: value for name, value in variables.items() if not name.startswith("enable_p")} | kwargs
         check_flags(kwargs)
         kwargs = with_launched_processes(kwargs)
         if kwargs.get("sync_batchnorm"):
@@ -161,6 +168,9 @@ class Trainer(LightningTrainer):
         if ckpt_path is not None:
             checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
             model.load_state_dict(checkpoint["state_dict"])
+        elif isinstance(model, EpochModule):
+            model.load_initial_weights()  # once, and not in each copy
+            model.report_initial_weights()
         self.search = find_lr(
             model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps, trainer=self
         )

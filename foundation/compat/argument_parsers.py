@@ -18,3 +18,7 @@ def argument_names(parser: argparse.ArgumentParser) -> set[str]:
         if isinstance(action, argparse._SubParsersAction):
             names |= set(action.choices)
     return names
+
+
+NOT_SERIALIZED = "Unable to serialize instance "
+"""Begins the value that jsonargparse's `dump` writes for an object that it cannot serialize, beside a warning."""

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.utilities.argparse import _parse_env_variables
 
 
 def trainer_of(module: LightningModule) -> Trainer | None:
@@ -27,6 +28,14 @@ def trainer_of(module: LightningModule) -> Trainer | None:
     with suppress(RuntimeError):
         return module.trainer
     return None
+
+
+def trainer_variables() -> dict[str, Any]:
+    """Return the arguments of a Trainer that the environment sets, as `PL_TRAINER_MAX_EPOCHS`.
+
+    Lightning reads them by the signature of the class that is made, so that a subclass with `**kwargs` gets none.
+    """
+    return dict(vars(_parse_env_variables(Trainer)))
 
 
 # -- strategies and processes ------------------------------------------------------------------------------------------
@@ -105,6 +114,15 @@ def closes_window(trainer: Trainer) -> bool:
     return not trainer.fit_loop._should_accumulate()
 
 
+def logged_step(trainer: Trainer) -> int:
+    """Return the step that Lightning gives to a row of metrics which it logs now.
+
+    It counts batches that closed an accumulation window; `trainer.global_step` counts steps of optimizers, which are
+    more where a module steps several, and fewer where it accumulates by hand. The number has no public name.
+    """
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+
 # -- hooks of callbacks ------------------------------------------------------------------------------------------------
 
 
@@ -123,6 +141,25 @@ def hooks_skipped(hooks: Iterable[tuple[Callback, str]]) -> Iterator[None]:
     finally:
         for callback, name in hooks:
             vars(callback).pop(name, None)
+
+
+def leave_sigterm_to_callback(trainer: Trainer) -> None:
+    """Stop Lightning's question to rank 0, before each training batch of several processes, whether SIGTERM came.
+
+    Lightning copies a number to the device, broadcasts it and waits for the answer: on GPUs two stops of the device in
+    each step. A callback that replaces Lightning's handler of SIGTERM makes the answer always no. Lightning has no
+    switch for it.
+    """
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
+
+
+def ask_for_sigterm_again(trainer: Trainer) -> None:
+    """Undo `leave_sigterm_to_callback`, for a fit without that callback."""
+    trainer.fit_loop.epoch_loop.__dict__.pop("_broadcast_sigterm_tensor", None)
+
+
+def _nothing() -> None:
+    """Stand for a method that is switched off."""
 
 
 # -- batch size --------------------------------------------------------------------------------------------------------
@@ -169,6 +206,14 @@ class CheckpointWithLast(ModelCheckpoint):
 
     def _find_last_checkpoints(self, trainer: Trainer) -> set[str]:
         return self.last_checkpoints(trainer)
+
+
+def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
+    """Return the checkpoint that a fit resumes from, in `on_fit_start`; empty at another time.
+
+    Lightning calls no hook of a callback with a checkpoint that holds weights only, and then fails with a `KeyError`.
+    """
+    return dict(trainer._checkpoint_connector._loaded_checkpoint)
 
 
 # -- loggers -----------------------------------------------------------------------------------------------------------

@@ -13,8 +13,10 @@ from torchmetrics import Metric
 
 from foundation.compat.lightning import let_ddp_find_unused_parameters, trainer_of
 from foundation.counter_random import mix
+from foundation.hardware import on_device
 from foundation.images import as_bytes
 from foundation.loggers import is_logging_step
+from lightning_modules.adversarial.centring import Centring
 from lightning_modules.adversarial.gan_checks import check_arguments, check_networks, check_trainer_flags
 from lightning_modules.adversarial.gan_metrics import BATCH_METRICS, LOSSES, add_chunk, discriminator_metrics
 from lightning_modules.adversarial.optimized_network import OptimizedNetwork
@@ -61,6 +63,8 @@ class GAN(EpochModule):
         generator_parameter_groups: Weight decay and learning-rate factors per parameter of the generator.
         discriminator_parameter_groups: The same for the discriminator.
         channels_last: See `SupervisedModule`.
+        weights: File with weights of both networks that a new run starts from, see `SupervisedModule`.
+        weights_strict: See `SupervisedModule`.
 
     Raises:
         ValueError: An argument is outside its range.
@@ -87,6 +91,8 @@ class GAN(EpochModule):
         generator_parameter_groups: ParameterGroups | None = None,
         discriminator_parameter_groups: ParameterGroups | None = None,
         channels_last: bool = True,
+        weights: str | None = None,
+        weights_strict: bool = True,
     ) -> None:
         super().__init__()
         check_arguments(generator, gradient_clip_val, gradient_clip_algorithm, accumulate)
@@ -96,6 +102,8 @@ class GAN(EpochModule):
         self.loss = loss or NonSaturatingLoss()
         self.clip_val, self.clip_algorithm, self.accumulate = gradient_clip_val, gradient_clip_algorithm, accumulate
         self.channels_last = channels_last
+        self.start_from(weights, weights_strict)
+        self.centring = Centring()
         self.optimized_networks = (
             OptimizedNetwork(
                 "generator", generator, generator_optimizer, generator_scheduler, generator_parameter_groups
@@ -122,11 +130,16 @@ class GAN(EpochModule):
         from lightning_modules.adversarial.sample_grid import SampleGrid
 
         check_trainer_flags(self.trainer)
-        return [SampleGrid()]
+        return [*super().configure_callbacks(), SampleGrid()]
+
+    def configured_schedules(self) -> list[Any]:
+        """Return the schedule of each optimizer as it was configured, or None for a constant rate."""
+        return [network.make_schedule for network in self.optimized_networks]
 
     def setup(self, stage: str) -> None:
         """Set the memory format, check the networks, and tell DDP that each step leaves one network unused."""
         super().setup(stage)
+        self.load_initial_weights()
         trainer = trainer_of(self)
         let_ddp_find_unused_parameters(getattr(trainer, "strategy", None))
         if self.channels_last:
@@ -143,16 +156,15 @@ class GAN(EpochModule):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return generated images in [−1, 1]."""
-        images: Tensor = self.generator(noise)
+        weights = next(self.generator.parameters(), noise)
+        images: Tensor = self.generator(noise.to(weights.dtype))
         return images
 
     def real(self, batch: Any) -> Tensor:
         """Return the images of a batch in [−1, 1], whatever the data module normalises with."""
         images: Tensor = batch[0] if isinstance(batch, (tuple, list)) else batch
         statistics = getattr(getattr(self.trainer, "datamodule", None), "statistics", None)
-        if statistics is not None and {*statistics.mean, *statistics.std} != {0.5}:
-            mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in statistics)
-            images = images * (2 * std) + (2 * mean - 1)
+        images = self.centring(images, statistics)
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return images
@@ -199,7 +211,7 @@ class GAN(EpochModule):
                 if index == GENERATOR:
                     optimizer.step()
                 else:  # the same, without Lightning's counting it as a step
-                    self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=_nothing)
+                    self.trainer.strategy.optimizer_step(optimizer.optimizer, closure=lambda: None)
 
     def _backward(self, loss: Tensor) -> None:
         with self._full_precision():
@@ -252,7 +264,8 @@ class GAN(EpochModule):
     def fixed_noise(self, count: int, number: int, seed: int = 0) -> Tensor:
         """Return noise `(count, latent_size)` that depends only on the seed, the number and the process."""
         generator = torch.Generator().manual_seed(mix(seed, number, self.global_rank))
-        return torch.randn(count, self.latent_size, generator=generator).to(self.device)
+        noise = torch.randn(count, self.latent_size, generator=generator)
+        return on_device(noise, self.device)
 
     def compute_metrics(self, stage: str) -> dict[str, Tensor]:
         """Return the distance over every image of the stage, and reset it."""
@@ -285,7 +298,3 @@ class GAN(EpochModule):
         if self._continues_a_fit:
             for network, taken in zip(self.optimized_networks, checkpoint["steps_taken"], strict=True):
                 network.taken = taken
-
-
-def _nothing() -> None:
-    """Do nothing: the closure of a step whose gradients are computed already."""

@@ -6,6 +6,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from foundation.argument_checks import require_between
+from foundation.hardware import on_device
 
 _SEED = 0  # the same directions in every run, so that runs can be compared
 
@@ -62,8 +63,9 @@ class SlicedWasserstein(Metric):
     def _project(self, images: Tensor) -> Tensor:
         flat = images.detach().float().flatten(1)
         if self.theta.shape[:1] != flat.shape[1:] or self.theta.device != flat.device:
-            numbers = torch.randn(flat.shape[1], self.directions, generator=torch.Generator().manual_seed(_SEED))
-            self.theta = (numbers / numbers.norm(dim=0)).to(flat.device)
+            seeded = torch.Generator().manual_seed(_SEED)
+            numbers = torch.randn(flat.shape[1], self.directions, generator=seeded, dtype=torch.float32)
+            self.theta = on_device(numbers / numbers.norm(dim=0), flat.device)
         return flat @ self.theta
 
     def compute(self) -> Tensor:

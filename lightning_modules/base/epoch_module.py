@@ -4,76 +4,80 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.epoch_means import EpochMeans
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
-
-MOST_NAMES = 5  # in a message
-
-
-def describe_mismatch(checkpoint_state: Mapping[str, Any], module_state: Mapping[str, Any]) -> str:
-    """Name the layers in which a checkpoint and a network differ; return ``""`` if they match.
-
-    Args:
-        checkpoint_state: The checkpoint's ``state_dict``.
-        module_state: The module's own ``state_dict()``.
-
-    Example:
-        >>> import torch
-        >>> describe_mismatch(torch.nn.Linear(2, 3).state_dict(), torch.nn.Linear(2, 4, bias=False).state_dict())
-        'of another shape: weight (3, 2) in the checkpoint, (4, 2) in the network; only in the checkpoint: bias'
-    """
-    common = [name for name in module_state if name in checkpoint_state]
-    shapes = [(name, shape_of(checkpoint_state[name]), shape_of(module_state[name])) for name in common]
-    parts = {
-        "of another shape": [f"{n} {a} in the checkpoint, {b} in the network" for n, a, b in shapes if a != b],
-        "only in the network": [name for name in module_state if name not in checkpoint_state],
-        "only in the checkpoint": [name for name in checkpoint_state if name not in module_state],
-    }
-    return "; ".join(f"{title}: {_capped(names)}" for title, names in parts.items() if names)
-
-
-def shape_of(value: Any) -> tuple[int, ...]:
-    """Return the shape of a tensor, or ``()`` for anything else (extra state)."""
-    return tuple(getattr(value, "shape", ()))
-
-
-COMPILED = "_orig_mod."  # torch.compile puts it into the names of the module that it wraps
-
-
-def named_alike(state: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a state by the names of `own`, whichever of the two is of a network that `torch.compile` wraps.
-
-    Args:
-        state: A ``state_dict``.
-        own: The ``state_dict`` of the module that it shall be loaded into.
-
-    Example:
-        >>> named_alike({"network._orig_mod.0.bias": 1}, {"network.0.bias": 2})
-        {'network.0.bias': 1}
-    """
-    if not any(COMPILED in name for name in (*state, *own)):
-        return state
-    names = {name.replace(COMPILED, ""): name for name in own}
-    return {names.get(name.replace(COMPILED, ""), name): value for name, value in state.items()}
-
-
-def _capped(names: list[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+from lightning_modules.weights.mismatch import COMPILED, describe_mismatch, named_alike
+from lightning_modules.weights.needed import initial_weights_are_needed
 
 
 class EpochModule(LightningModule):
     """Log at the end of each stage the means that its steps gather in `means`, and the metrics of the task."""
 
+    weights: str | None = None
+    """File whose weights a new run starts from."""
+
+    weights_strict = True
+    """Whether a layer of that file that does not fit is an error, unless it is the last one."""
+
+    _initial_weights: str | UserError | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.means = {"train": EpochMeans(), "val": EpochMeans(), "test": EpochMeans()}
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Add the callbacks that every task needs, unless the trainer has them from an earlier fit."""
+        from lightning_modules.resuming.settings import ResumedSettings
+        from lightning_modules.weights.initial import InitialWeights
+
+        there = self.trainer.callbacks  # type: ignore[attr-defined]
+        return [kind() for kind in (ResumedSettings, InitialWeights) if not any(type(c) is kind for c in there)]
+
+    def start_from(self, weights: str | None, strict: bool) -> None:
+        """Set the file that a new run starts from; not while a module is built that a checkpoint is loaded into."""
+        self.weights = weights if initial_weights_are_needed() else None
+        self.weights_strict = strict
+
+    def initialized_network(self) -> nn.Module:
+        """Return the module that `weights` are loaded into."""
+        network = getattr(self, "network", self)
+        assert isinstance(network, nn.Module)
+        return network
+
+    def load_initial_weights(self) -> None:
+        """Load the file `weights`, once; `report_initial_weights` tells how that went.
+
+        This is part of `setup`, before a strategy shards the weights. There it is not known yet whether a checkpoint
+        will be loaded, which replaces them and needs no such file.
+        """
+        if self.weights is None:
+            return
+        from lightning_modules.weights.initial import load_initial_weights
+
+        path, self.weights = self.weights, None
+        try:
+            self._initial_weights = load_initial_weights(self.initialized_network(), path, self.weights_strict)
+        except UserError as error:
+            self._initial_weights = error
+
+    def report_initial_weights(self) -> None:
+        """Print which weights were loaded.
+
+        Raises:
+            UserError: The file could not be read, or does not fit the network.
+        """
+        report, self._initial_weights = self._initial_weights, None
+        if isinstance(report, UserError):
+            raise report
+        if report:
+            rank_zero_info(report)
 
     # -- overridden by a task ------------------------------------------------------------------------------------------
 

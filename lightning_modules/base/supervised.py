@@ -15,6 +15,7 @@ from foundation.factories import class_of
 from foundation.loggers import is_logging_step
 from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
+from lightning_modules.base.half_precision import out_of_half
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.networks.amx_convolution import use_amx_in_bf16
@@ -46,6 +47,9 @@ class SupervisedModule(EpochModule):
         channels_last: Keep 4-dimensional weights and inputs in the `channels_last` memory format, in which convolutions
             are faster on most hardware. The arithmetic is the same.
         parameter_groups: Weight decay and learning-rate factors per parameter; `None` treats all parameters alike.
+        weights: File whose weights a new run starts from: a checkpoint or folder of a run, a state dict, safetensors.
+            If it has another number of classes, the last layer is new. Not read where a checkpoint is loaded.
+        weights_strict: Whether any other layer that does not fit is an error; if not, what fits is taken.
     """
 
     grad_norm: Tensor | None = None
@@ -65,6 +69,8 @@ class SupervisedModule(EpochModule):
         scheduler: ScheduleFactory | LRSchedulerCallable | None = None,
         channels_last: bool = True,
         parameter_groups: ParameterGroups | None = None,
+        weights: str | None = None,
+        weights_strict: bool = True,
     ) -> None:
         super().__init__()
         check_hyperparameters(optimizer)
@@ -75,6 +81,7 @@ class SupervisedModule(EpochModule):
         self.channels_last = channels_last
         self.parameter_groups = parameter_groups
         self.accumulation = AccumulationWindow()
+        self.start_from(weights, weights_strict)
         self._steps_taken: int | None = None
         self._flat_shards: tuple[Any] | None = None  # in a tuple: a module in an attribute would be a child
 
@@ -98,11 +105,12 @@ class SupervisedModule(EpochModule):
     # -- steps ---------------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Set the memory format; check that the loss takes the targets that the data gives."""
+        """Load `weights`, set the memory format; check that the loss takes the targets that the data gives."""
         super().setup(stage)
         if stage == "fit":
             self.accumulation.restart()
             self.taken_steps = None
+        self.load_initial_weights()
         trainer = trainer_of(self)
         augmentation = getattr(getattr(trainer, "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
@@ -129,8 +137,7 @@ class SupervisedModule(EpochModule):
         """Return the raw outputs of the network."""
         if self.channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        output: Tensor = self.network(inputs)
-        return output
+        return out_of_half(self.network(inputs))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch; add it to the epoch's mean, and log it every `log_every_n_steps`."""
@@ -181,10 +188,15 @@ class SupervisedModule(EpochModule):
     # -- optimization --------------------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
-        """Add the callback that a schedule-free optimizer needs."""
+        """Add also the callback that a schedule-free optimizer needs."""
         from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights, schedule_free
 
-        return [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        needed = [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        return [*super().configure_callbacks(), *needed]
+
+    def configured_schedules(self) -> list[Any]:
+        """Return the schedule of each optimizer as it was configured, or None for a constant rate."""
+        return [self.scheduler]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Create the optimizer of all trainable parameters, and its schedule over the actual length of the run."""

@@ -49,7 +49,9 @@ class SoftmaxInputs(NamedTuple):
 
     def nll(self) -> Tensor:
         """−log p of each target, without weights or smoothing, 0 where it is ignored: `(B, ...)`."""
-        return F.nll_loss(self.log_p, self.target, ignore_index=self.ignore_index, reduction="none")
+        if self.log_p.ndim == 2 or self.log_p.is_cpu:
+            return F.nll_loss(self.log_p, self.target, ignore_index=self.ignore_index, reduction="none")
+        return nll_of_rows(self.log_p, self.target, self.ignore_index)
 
     def log_rest(self) -> Tensor:
         """log(1 − p), without the rounding that 1 − p has where p is near 1.
@@ -79,6 +81,20 @@ class SoftmaxInputs(NamedTuple):
         if self.weights is not None and not self.soft:
             return self.of_target(self.weights).sum()
         return self.log_p.numel() // max(self.log_p.shape[1], 1) if self.valid is None else self.valid.sum()
+
+
+def nll_of_rows(log_p: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Return `F.nll_loss` of pixels, `(B, C, ...)` and `(B, ...)` → `(B, ...)`, as of one long batch.
+
+    For pixels torch has other code, which on a GPU is not deterministic; on a CPU it is faster.
+
+    Example:
+        >>> import torch
+        >>> nll_of_rows(torch.tensor([[[-1.0, -2.0], [-3.0, -4.0]]]), torch.tensor([[1, -100]]), -100)
+        tensor([[3., -0.]])
+    """
+    rows = log_p.movedim(1, -1).flatten(0, -2)
+    return F.nll_loss(rows, target.flatten(), ignore_index=ignore_index, reduction="none").view(target.shape)
 
 
 def softmax_inputs(output: Tensor, target: Tensor, class_weights: Tensor | None, ignore_index: int) -> SoftmaxInputs:

@@ -10,6 +10,7 @@ from torchvision import models
 
 from foundation.argument_checks import require_at_least_one
 from foundation.suggestions import did_you_mean
+from lightning_modules.weights.needed import initial_weights_are_needed
 
 
 class NamedNetwork(nn.Module):
@@ -41,7 +42,7 @@ class NamedNetwork(nn.Module):
     def _create(
         self, name: str, num_classes: int, in_channels: int, pretrained: bool, options: dict[str, Any]
     ) -> nn.Module:
-        """Return the library's own module."""
+        """Return the library's own module; without its weights if `initial_weights_are_needed` says so."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits of a batch of images."""
@@ -81,7 +82,11 @@ class TimmNetwork(NamedNetwork):
             raise ValueError(_unknown(name, timm.list_models(), "timm", "timm.list_models()"))
         try:
             model: nn.Module = timm.create_model(
-                name, pretrained=pretrained, num_classes=num_classes, in_chans=in_channels, **options
+                name,
+                pretrained=pretrained and initial_weights_are_needed(),
+                num_classes=num_classes,
+                in_chans=in_channels,
+                **options,
             )
         except OSError as error:
             raise ConnectionError(_no_weights(name, error)) from error
@@ -139,8 +144,11 @@ def _torchvision_model(name: str, pretrained: bool, num_classes: int, options: d
         options = {"num_classes": num_classes, **options}
         if name in ("googlenet", "inception_v3"):
             options = {"aux_logits": False, "init_weights": True, **options}
+    downloads = pretrained and initial_weights_are_needed()
+    if pretrained and not downloads:
+        options = _options_of_pretrained(name) | options
     try:
-        model: nn.Module = models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
+        model: nn.Module = models.get_model(name, weights="DEFAULT" if downloads else None, **options)
     except OSError as error:
         raise ConnectionError(_no_weights(name, error)) from error
     except TypeError as error:  # an unknown option
@@ -148,6 +156,19 @@ def _torchvision_model(name: str, pretrained: bool, num_classes: int, options: d
     if pretrained:
         _replace_last_layer(model, num_classes)
     return model
+
+
+def _options_of_pretrained(name: str) -> dict[str, Any]:
+    """Return the options that torchvision sets itself where it loads pretrained weights."""
+    about = models.get_model_weights(name).DEFAULT.meta  # type: ignore[attr-defined]
+    options: dict[str, Any] = {"num_classes": len(about["categories"])}
+    if name.startswith("vit_"):
+        options["image_size"] = about["min_size"][0]
+    if name.startswith("maxvit"):
+        options["input_size"] = about["min_size"]
+    if name in ("googlenet", "inception_v3"):
+        options |= {"transform_input": True, "aux_logits": False, "init_weights": False}
+    return options
 
 
 def _replace_first_convolution(model: nn.Module, in_channels: int) -> None:

@@ -33,6 +33,8 @@ def check_hyperparameters(optimizer: Callable[..., Any]) -> None:
             f"optimizer must be an optimizer class without its parameters, such as functools.partial(torch.optim.AdamW,"
             f" lr=1e-3), got {type(optimizer).__name__}."
         )
+    if arguments_of(optimizer).get("differentiable"):
+        raise ValueError(f"{name_of(optimizer)}: differentiable must be false: training changes weights in place.")
     try:
         check_ranges(f"{name_of(optimizer)}: ", arguments_of(optimizer), OPTIMIZER)
     except UserError as error:

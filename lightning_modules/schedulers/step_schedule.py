@@ -64,6 +64,15 @@ class StepScheduleLR(LRScheduler):
         super().step(epoch)
         self._set_momentum()
 
+    def jump(self, step: int) -> None:
+        """Set rate and momentum to those of optimizer step `step`."""
+        self.last_epoch = step
+        rates = self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        set_last_lr(self, rates)
+        self._set_momentum()
+
     def _set_momentum(self) -> None:
         momentum = self.step_schedule.momentum(self.last_epoch, self.run_length)
         if momentum is not None:
@@ -81,11 +90,9 @@ class StepScheduleLR(LRScheduler):
         self.__dict__.update(saved)
         if total == self.run_length.steps:
             return
-        before, rates = self.get_last_lr(), self.get_lr()
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        set_last_lr(self, rates)
-        self._set_momentum()
+        before = self.get_last_lr()
+        self.jump(self.last_epoch)
+        rates = self.get_last_lr()
         rank_zero_info(
             f"{type(self.step_schedule).__name__}: saved in a run of {total} steps, now {self.run_length.steps}. The"
             f" learning rate of step {self.last_epoch} goes from {before[0]:.3g} to {rates[0]:.3g} and follows the new"

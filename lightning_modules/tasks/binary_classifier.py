@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 from torchmetrics import MetricCollection
-from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
+from torchmetrics.classification import BinaryAccuracy, BinaryF1Score
 
 from foundation.errors import UserError
+from lightning_modules.tasks.metrics import ThresholdAUROC
 from lightning_modules.tasks.sigmoid_task import SigmoidTask, convert, one_logit
 
 
@@ -52,8 +53,9 @@ class BinaryClassifier(SigmoidTask):
             {
                 "accuracy": BinaryAccuracy(self.threshold, validate_args=False),
                 "f1": BinaryF1Score(self.threshold, validate_args=False),
-                "auroc": BinaryAUROC(thresholds=200, validate_args=False),
-            }
+                "auroc": ThresholdAUROC(thresholds=200, validate_args=False),
+            },
+            compute_groups=[["accuracy", "f1"], ["auroc"]],  # else torchmetrics compares their states on the host
         )
 
     def prediction_columns(self, output: Tensor) -> dict[str, Tensor]:

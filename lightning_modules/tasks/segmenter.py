@@ -2,15 +2,16 @@
 
 from typing import Any
 
+import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
 
 from foundation.errors import UserError
 from lightning_modules.base.task import Task
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
 from lightning_modules.losses.input_contract import input_contract
+from lightning_modules.tasks.metrics import MeanDice, MeanIoU, PixelAccuracy
 from lightning_modules.tasks.sigmoid_task import Scale, convert, one_logit, scale_for_loss
 
 
@@ -82,6 +83,9 @@ class Segmenter(Task):
 
     def criterion(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss; torch's own binary losses need floating-point targets."""
+        if type(self.loss) is nn.CrossEntropyLoss and torch.are_deterministic_algorithms_enabled():
+            # For pixels torch's has no deterministic code on a GPU; as rows it has the same mean.
+            return super().criterion(output.movedim(1, -1).flatten(0, -2), target.flatten())
         return super().criterion(output, target.to(output.dtype) if self.binary else target)
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -95,10 +99,11 @@ class Segmenter(Task):
         options: dict[str, Any] = {"ignore_index": self.ignore_index, "validate_args": False}
         return MetricCollection(
             {
-                "accuracy": MulticlassAccuracy(classes, average="micro", **options),
-                "iou": MulticlassJaccardIndex(classes, average="macro", **options),
-                "dice": MulticlassF1Score(classes, average="macro", **options),
-            }
+                "accuracy": PixelAccuracy(classes, **options),
+                "iou": MeanIoU(classes, average="macro", **options),
+                "dice": MeanDice(classes, **options),
+            },
+            compute_groups=[["accuracy", "iou", "dice"]],  # of one confusion matrix
         )
 
     def metric_inputs(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

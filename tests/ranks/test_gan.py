@@ -29,6 +29,7 @@ def trained(rank: int, count: int, folder: str) -> dict[str, Any]:
         limit_train_batches=6,
         num_sanity_val_steps=0,
         callbacks=[ExactResume(seed=1), RankGuard(every_n_steps=1), GradientNorm(), BlackBox()],
+        default_root_dir=folder,
     )
     trainer.fit(module, DigitsDataModule(batch_size=16, eval_batch_size=50, seed=3, mean=[0.5], std=[0.5]))
     return {

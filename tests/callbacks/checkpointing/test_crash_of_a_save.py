@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from callbacks.checkpointing.io import DurableCheckpointIO, NameChanges
+from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.reading import newest_valid
 from callbacks.checkpointing.seal import damage
 
@@ -115,3 +115,11 @@ def crash_at(folder: Path, place: int, monkeypatch: pytest.MonkeyPatch, at: str)
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77, at
+
+
+def test_a_save_in_the_background_that_fails_after_the_fit_raises_at_once(tmp_path: Path) -> None:
+    io = BackgroundCheckpointIO()
+    io.teardown()  # Lightning's end of a fit
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        io.save_checkpoint({"state_dict": {}}, tmp_path / "file" / "last.ckpt")

@@ -66,8 +66,8 @@ def test_two_callbacks_of_a_trainer_have_two_folders(tmp_path: Path) -> None:
         )  # fmt: skip
         trainer.fit(Line(), loader(), loader(), ckpt_path=path)
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("best.ckpt"))
-    assert found == ["checkpoints/best.ckpt", "checkpoints/train_loss_min/best.ckpt"]
-    for folder in (tmp_path / "checkpoints", tmp_path / "checkpoints" / "train_loss_min"):
+    assert found == ["checkpoints/best.ckpt", "checkpoints/train_loss/best.ckpt"]
+    for folder in (tmp_path / "checkpoints", tmp_path / "checkpoints" / "train_loss"):
         assert load(folder / "last.ckpt")["global_step"] == 12
 
 

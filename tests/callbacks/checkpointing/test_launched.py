@@ -1,6 +1,7 @@
 """Launchers that pass the trained weights back to the first process through the checkpoint IO."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,3 +36,10 @@ def test_what_the_io_has_saved_it_loads(tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "theirs.pt")
     with pytest.raises(UserError, match="is not a checkpoint of a training run"):
         DurableCheckpointIO().load_checkpoint(tmp_path / "theirs.pt")
+
+
+def test_options_of_another_io_are_refused(tmp_path: Path) -> None:
+    options: Any = {"region": "here"}
+    with pytest.raises(TypeError, match="storage_options"):
+        DurableCheckpointIO().save_checkpoint({"state_dict": {}}, tmp_path / "last.ckpt", options)
+    assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from callbacks import BackgroundCheckpointIO, DurableCheckpointIO
 from callbacks.checkpointing.reading import newest_valid, read_checkpoint, step_of
 from callbacks.checkpointing.seal import SEAL_SIZE, damage
 from foundation.errors import UserError
-from lightning_modules.base.epoch_module import describe_mismatch
+from lightning_modules.weights.mismatch import describe_mismatch
 
 
 def saved(path: Path, value: float = 1.0) -> Path:

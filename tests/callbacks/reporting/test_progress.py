@@ -2,9 +2,10 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
 from callbacks import EpochBar, EpochLines
@@ -35,6 +36,22 @@ def test_a_line_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     last = re.search(r"train/loss (\S+)", lines[-1])
     assert last is not None
     assert float(last[1]) == pytest.approx(trainer.callback_metrics["train/loss"].item(), abs=1e-4)
+
+
+def test_a_line_has_what_the_module_logs_for_the_progress_bar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Logs(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+            pl_module.log("temperature", 0.25, prog_bar=True)
+            pl_module.log("hidden", 0.5)
+
+    trainer = trainer_with(tmp_path, EpochLines())
+    trainer.callbacks.append(Logs())  # type: ignore[attr-defined]
+    trainer.fit(classifier(), data())
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert all("  temperature 0.2500" in line and "hidden" not in line for line in lines)
+    assert len(lines) == 3
 
 
 def test_other_ranks_print_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
 from callbacks import DurableCheckpoint, DurableCheckpointIO, Preemption
 from callbacks.checkpointing.difference import differences, meaningful
@@ -136,3 +137,23 @@ def test_a_handler_that_python_does_not_know_is_replaced_by_the_default(monkeypa
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class Asks(Callback):
+    """Asks in each batch as Lightning does with several processes."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
+
+
+def test_lightning_does_not_ask_the_processes_for_a_signal_in_each_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its question stops a GPU twice in a step; Preemption has its own, which does not."""
+    asked: list[int] = []
+    monkeypatch.setattr(_TrainingEpochLoop, "_broadcast_sigterm_tensor", lambda loop: asked.append(1))
+    trainer = trainer_of(tmp_path, Preemption(), [Asks()], limit_val_batches=0, max_epochs=1)
+    trainer.fit(Case(), data())
+    assert not asked
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
+    assert asked, "a later fit without Preemption would not see the signal"

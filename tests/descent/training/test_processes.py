@@ -216,3 +216,11 @@ def test_devices_of_a_run_that_this_machine_lacks(
     said = use_present_devices(trainer, ["test", *words])
     assert (trainer.accelerator, trainer.devices, trainer.strategy) == expected
     assert said is None if sentence is None else sentence in (said or "")
+
+
+def test_a_trainer_takes_from_the_environment_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"MAX_EPOCHS": "3", "LOG_EVERY_N_STEPS": "7", "ENABLE_PROGRESS_BAR": "False"}.items():
+        monkeypatch.setenv(f"PL_TRAINER_{name}", value)
+    trainer: Any = Trainer(accelerator="cpu", devices=1, logger=False, log_every_n_steps=5)
+    assert (trainer.max_epochs, trainer.log_every_n_steps) == (3, 5)
+    assert trainer.progress_bar_callback is None

@@ -18,15 +18,20 @@ from foundation.compat.lightning import (
     CSVLoggerWithWriter,
     MetricsWriter,
     ScriptLauncher,
+    ask_for_sigterm_again,
     batch_size_settings,
     closes_window,
     hooks_skipped,
+    leave_sigterm_to_callback,
     let_ddp_find_unused_parameters,
+    loaded_checkpoint,
+    logged_step,
     process_timeout,
     replace_script_launcher,
     set_process_timeout,
     shard_over_all_processes,
     trainer_of,
+    trainer_variables,
 )
 
 QUIET: dict[str, Any] = {
@@ -214,3 +219,66 @@ def test_the_batch_that_closes_an_accumulation_window_is_known(tmp_path: Path) -
     trainer = Trainer(default_root_dir=tmp_path, accumulate_grad_batches=3, callbacks=[Note()], **flags, **QUIET)
     trainer.fit(BoringModel())
     assert closed == [False, False, True, False, True], "`_should_accumulate` of the fit loop"
+
+
+def test_lightning_asks_before_each_batch_for_a_signal_until_it_is_told_not_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asked(Exception):  # noqa: N818
+        pass
+
+    def ask(tensor: Any, src: int) -> None:
+        raise Asked
+
+    trainer = Trainer(default_root_dir=tmp_path, **QUIET)
+    loop = trainer.fit_loop.epoch_loop
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(Trainer, "world_size", 2)
+    monkeypatch.setattr(type(loop), "_broadcast_sigterm_tensor", lambda loop: ask(None, 0))
+    loop.batch_progress.is_last_batch = False
+
+    def question_of_a_batch() -> type[BaseException]:
+        with pytest.raises((Asked, StopIteration)) as ended:
+            loop.advance(iter(()))  # type: ignore[arg-type]  # it asks before it takes a batch
+        return ended.type
+
+    assert question_of_a_batch() is Asked, "Lightning no longer broadcasts: remove leave_sigterm_to_callback"
+    leave_sigterm_to_callback(trainer)
+    assert question_of_a_batch() is StopIteration
+    ask_for_sigterm_again(trainer)
+    assert question_of_a_batch() is Asked
+
+
+def test_rows_of_metrics_are_numbered_by_batches_and_not_by_steps_of_optimizers(tmp_path: Path) -> None:
+    trainer = Trainer(
+        default_root_dir=tmp_path, accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=1,
+        limit_train_batches=3, limit_val_batches=0, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    assert logged_step(trainer) == 0
+    trainer.fit(BoringModel())
+    assert logged_step(trainer) == 3
+
+
+def test_the_environment_sets_arguments_of_a_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PL_TRAINER_MAX_EPOCHS", "3")
+    monkeypatch.setenv("PL_TRAINER_OTHER", "3")
+    assert trainer_variables() == {"max_epochs": 3}
+
+
+def test_the_checkpoint_that_a_fit_resumes_from_is_known_at_its_start(tmp_path: Path) -> None:
+    class Looks(Callback):
+        def __init__(self) -> None:
+            self.found: dict[str, Any] = {}
+
+        def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.found = loaded_checkpoint(trainer)
+
+    options: dict[str, Any] = {"accelerator": "cpu", "max_steps": 1, "limit_val_batches": 0, "logger": False}
+    options |= {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    first = Trainer(default_root_dir=tmp_path, **options)
+    first.fit(BoringModel())
+    first.save_checkpoint(tmp_path / "saved.ckpt")
+    looks = Looks()
+    Trainer(default_root_dir=tmp_path, callbacks=looks, **options).fit(BoringModel(), ckpt_path=tmp_path / "saved.ckpt")
+    assert looks.found["global_step"] == 1
+    assert "optimizer_states" in looks.found

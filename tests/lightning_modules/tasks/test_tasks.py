@@ -25,6 +25,7 @@ from datamodules import (
 from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor, Segmenter
 from lightning_modules.losses import DiceLoss, ProbabilityBCELoss, SigmoidFocalLoss
+from lightning_modules.losses.cross_entropy import nll_of_rows
 from lightning_modules.networks import MLP, SmallCNN, UNet
 
 SGD = partial(torch.optim.SGD, lr=0.05)
@@ -299,3 +300,33 @@ def test_a_batch_without_a_labelled_pixel_has_zero_loss_by_default() -> None:
     value.backward()
     assert output.grad is not None
     assert not output.grad.any()
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(ignore_index=255, label_smoothing=0.1), None])
+def test_pixels_as_rows_have_the_same_loss(loss: nn.Module | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For `(B, C, H, W)` torch has no deterministic code on a GPU."""
+    g = torch.Generator().manual_seed(0)
+    module = Segmenter(nn.Identity(), SGD, loss=loss, num_classes=4)
+    output, target = torch.randn(2, 4, 5, 3, generator=g), torch.randint(0, 4, (2, 5, 3), generator=g)
+    target[0] = 255
+    expected = module.criterion(output, target)
+    seen: list[int] = []
+
+    def spied(function: Any) -> Any:
+        def call(output: Tensor, *args: Any, **options: Any) -> Tensor:
+            seen.append(output.ndim)
+            loss: Tensor = function(output, *args, **options)
+            return loss
+
+        return call
+
+    for name in ("nll_loss", "cross_entropy"):
+        monkeypatch.setattr(torch.nn.functional, name, spied(getattr(torch.nn.functional, name)))
+    monkeypatch.setattr(torch, "are_deterministic_algorithms_enabled", lambda: True)
+    if loss is None:  # ours takes rows on every device but the CPU
+        rows = nll_of_rows(output.log_softmax(1), target, 255)
+        torch.testing.assert_close(rows.sum() / (target != 255).sum(), expected)
+        module.criterion(output.to("meta"), target.to("meta"))
+    else:
+        torch.testing.assert_close(module.criterion(output, target), expected)
+    assert set(seen) == {2}
