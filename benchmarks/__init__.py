@@ -11,6 +11,7 @@ in `common/`; open `common/paired.py` first. Nothing else in the repository impo
 | `data` | How fast are images decoded, cached and augmented? |
 | `growth` | How do time and memory grow with batch size, width, weights and number of images? |
 | `inside` | What do diagnostics cost per training step? |
+| `lightning_tests` | Which of Lightning's own tests fail with the classes of this project in the place of its own? |
 | `losses` | How fast are the losses? |
 | `lr_finder` | Is the suggested learning rate near the best one? |
 | `optimizers` | How long does an optimizer step take? |

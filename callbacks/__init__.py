@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from callbacks.reporting.progress import EpochBar, EpochLines
     from callbacks.resuming.exact_resume import ExactResume
     from callbacks.resuming.preemption import Preemption
+    from callbacks.swa import SWA
     from lightning_modules.adversarial.sample_grid import SampleGrid
     from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
 
 __all__ = [
     "EMA",
+    "SWA",
     "BackgroundCheckpointIO",
     "BlackBox",
     "ClassWeights",
@@ -76,6 +78,7 @@ _MODULES = {
     "callbacks.reporting.progress": ("EpochBar", "EpochLines"),
     "callbacks.resuming.exact_resume": ("ExactResume",),
     "callbacks.resuming.preemption": ("Preemption",),
+    "callbacks.swa": ("SWA",),
     "lightning_modules.adversarial.sample_grid": ("SampleGrid",),
     "lightning_modules.optimizers.schedule_free": ("ScheduleFreeWeights",),
 }

@@ -6,6 +6,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
+from foundation.metrics.freshness import MeasuredIn
+
 REDRAWS = 10  # a second; Lightning's 100 use up to a sixth of a core
 SHOWN = (
     "train/loss",
@@ -18,12 +20,13 @@ SHOWN = (
 
 
 class _EpochSummary(ProgressBar):
-    """Print losses, accuracies, learning rate and seconds of each epoch with `self.print`."""
+    """Print losses, accuracies, learning rate and seconds of each epoch with `self.print`, as measured in it."""
 
     def __init__(self, metrics: tuple[str, ...] = SHOWN, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.metrics = metrics
         self._started = 0.0
+        self._measured = MeasuredIn()
         self._pending: tuple[str, str] | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -34,6 +37,7 @@ class _EpochSummary(ProgressBar):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the line of the previous epoch; start the clock."""
         self._flush(trainer)
+        self._measured.skip(trainer.callback_metrics)
         super().on_train_epoch_start(trainer, pl_module)
         self._started = time.monotonic()
 
@@ -54,7 +58,8 @@ class _EpochSummary(ProgressBar):
         if self._pending is None:
             return
         (head, tail), self._pending = self._pending, None
-        metrics = trainer.callback_metrics
+        new = self._measured.new(trainer.callback_metrics)  # the others are of an earlier epoch
+        metrics = {name: trainer.callback_metrics[name] for name in new}
         names = [name for name in self.metrics if name in metrics]
         names += sorted(name for name in metrics if name.startswith("val/") and name not in names)
         names += sorted(name for name in trainer.progress_bar_metrics if name in metrics and name not in names)

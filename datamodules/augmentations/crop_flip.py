@@ -23,7 +23,7 @@ class CropFlip(RandomAugmentation):
     shifts are uniform over 2 · padding + 1 places, and independent of each other, of the flip, epoch and image.
 
     Args:
-        padding: Pixels on each side, ≥ 0 and, if reflected, below the image's size; 0 does not crop.
+        padding: Pixels on each side, ≥ 0 and below the image's size; 0 does not crop.
         mode: What the padding holds: the image mirrored at its edge pixels (``reflect``) or black (``zero``).
         flip: ``random``: each image with probability ½ in each epoch; ``alternating``: a random half in even epochs and
             the other half in odd ones, so that two epochs show every image both ways (Jordan's airbench);
@@ -58,9 +58,10 @@ class CropFlip(RandomAugmentation):
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Crop and flip a batch."""
         height, width = images.shape[-2:]
-        if self.mode == "reflect" and self.padding >= min(height, width):
+        if self.padding >= min(height, width):
             raise UserError(
-                f"padding {self.padding} is too large to reflect images of {height} × {width}: it must be smaller."
+                f"padding {self.padding} is too large for images of {height} × {width}: it must be smaller, or a crop"
+                " could lie outside the image."
             )
         down, across = self.draws("places", partial(self.places, seed=seed, epoch=epoch), (seed, epoch), rows)
         wide = images[:, 0].numel() >= NARROW

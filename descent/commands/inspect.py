@@ -104,7 +104,12 @@ def _origin(about: Mapping[str, Any]) -> list[str]:
     """When, where and with what the checkpoint was saved; nothing for a file of another program."""
     if not about:
         return []
-    metrics = ", ".join(f"{name} {value:.6g}" for name, value in sorted(about["metrics"].items()))
+    epochs = about.get("metric_epochs", {})
+    newest = max(epochs.values(), default=0)
+    metrics = ", ".join(
+        f"{name} {value:.6g}" + (f" (of epoch {epochs[name]})" if epochs.get(name, newest) < newest else "")
+        for name, value in sorted(about["metrics"].items())
+    )
     scores = ", ".join(f"{name} {score:.6g}" for name, score in about["scores"].items())
     git = about["git"]
     commit = f"; commit {git['commit'][:12]}{', with changes' if git['changed'] else ''}" if git else ""

@@ -43,7 +43,7 @@ class Values:
         if given.value in ({}, None) and given.text is None and type(None) not in members(kind):
             return f"{path} is empty: give it a value or remove it.{given.suffix}"
         found = given.text if given.text is not None else given.plain
-        hint = _digits(found, kind) or _classes(str(found), classes)
+        hint = _digits(found, kind) or _tuple(str(found), item) or _classes(str(found), classes)
         return f"{path} must be {in_words(kind)}, got {shorten(found)}{hint}.{given.suffix}"
 
     def _of_class(self, path: str, given: Given, classes: list[tuple[type, int]]) -> str:
@@ -134,6 +134,12 @@ def _classes(found: str, classes: list[tuple[type, int]]) -> str:
     if text and found != "None":
         return f": {text}"
     return f"; there are {', '.join(sorted(set(known)))}" if 0 < len(set(known)) < 8 else ""
+
+
+def _tuple(found: str, item: Any) -> str:
+    """Return how a tuple of Python is written in a config."""
+    inside = re.fullmatch(r"\(([^()]+)\)", found.strip())
+    return f": write [{inside[1].strip(' ,')}]" if inside and item is not None else ""
 
 
 def _digits(found: object, kind: Any) -> str:

@@ -1,7 +1,12 @@
 """The last lines that a fit prints: results, folder, and the commands that use the run."""
 
+import math
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from lightning.pytorch.callbacks import EarlyStopping, Timer
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from descent.runs.folder import Run
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
@@ -9,23 +14,74 @@ from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClass
 
 def fit_summary(run: Run, trainer: Any) -> str:
     """Return the last lines of a fit: validation results, folder, and the commands that use its best checkpoint."""
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-    values = ", ".join(f"{name.removeprefix('val/')} {value:.4f}" for name, value in sorted(metrics.items()))
     saver = trainer.checkpoint_callback
     score = getattr(saver, "best_model_score", None)
     best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
-    lines = ["", f"validation  {values or 'none'}{best}", f"run folder  {shown(run.folder)}"]
+    lines = ["", f"validation  {validation_results(trainer) or 'none'}{best}", f"run folder  {shown(run.folder)}"]
+    if (reason := early_stop(trainer)) is not None:
+        lines.append(f"stopped     early: {reason}")
     checkpoints = saved_checkpoints(run, saver)
     if not checkpoints:
         return "\n".join([*lines, "checkpoint  none was saved"])
     file, inside = shown(checkpoints[0]), checkpoints[0].absolute().parent == run.checkpoint("last").absolute().parent
     config = "" if inside else f"-c {shown(run.config)} "  # a checkpoint elsewhere does not lead to its run's config
     resumed = shown(run.folder) if inside else shown(checkpoints[-1])
-    lines += [
-        f"test        descent test {config}--ckpt_path {file}",
-        f"resume      descent fit {config}--ckpt_path {resumed} --trainer.max_epochs {2 * (trainer.max_epochs or 1)}",
-    ]
+    lines.append(f"test        descent test {config}--ckpt_path {file}")
+    if (more := more_training(trainer)) is not None:
+        lines.append(f"resume      descent fit {config}--ckpt_path {resumed}{more}")
     return "\n".join([*lines, *(uses_of(file, trainer.lightning_module) if classifies_images(trainer) else [])])
+
+
+def validation_results(trainer: Any) -> str:
+    """Return the newest validation results; those of an earlier epoch than the last one say which."""
+    measured = getattr(trainer.checkpoint_callback, "measured", None)
+    older = measured.older() if measured is not None else {}
+    parts: dict[str, list[str]] = {}
+    for name, value in sorted(trainer.callback_metrics.items()):
+        if name.startswith("val/"):
+            when = f" (of epoch {older[name] + 1}; none after it)" if name in older else ""
+            parts.setdefault(when, []).append(f"{name.removeprefix('val/')} {float(value):.4f}")
+    return "; ".join(", ".join(values) + when for when, values in parts.items())
+
+
+def early_stop(trainer: Any) -> str | None:
+    """Return why early stopping ended the run; `None` if it did not."""
+    for stopper in trainer.callbacks:
+        if isinstance(stopper, EarlyStopping) and stopper.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
+            return (stopper.stopping_reason_message or "").removesuffix(" Signaling Trainer to stop.")
+    return None
+
+
+def more_training(trainer: Any) -> str | None:
+    """Return the options that make a resumed run train twice as long; `None` if it would stop again.
+
+    Each limit that ended the run is doubled: epochs, steps, time.
+    """
+    if early_stop(trainer) is not None:
+        return None
+    options = ""
+    if trainer.max_epochs not in (None, -1) and trainer.fit_loop.epoch_progress.current.completed >= trainer.max_epochs:
+        options += f" --trainer.max_epochs {2 * trainer.max_epochs}"
+    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+        options += f" --trainer.max_steps {2 * trainer.max_steps}"
+    for timer in trainer.callbacks:
+        left = timer.time_remaining() if isinstance(timer, Timer) else None
+        if isinstance(timer, Timer) and left is not None and left <= 0:
+            options += f" --trainer.max_time {as_duration(2 * (timer.time_elapsed() + left))}"
+    return options
+
+
+def as_duration(seconds: float) -> str:
+    """Return a duration as the Trainer takes it, `DD:HH:MM:SS`.
+
+    Example:
+        >>> as_duration(93784.2)
+        '01:02:03:05'
+    """
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{days:02d}:{hours:02d}:{minutes:02d}:{rest:02d}"
 
 
 def saved_checkpoints(run: Run, saver: Any) -> list[Path]:
@@ -47,7 +103,7 @@ def uses_of(file: str, module: Any) -> list[str]:
     return [
         *(evaluate if not isinstance(module, MultilabelClassifier) else []),
         f"predict     descent predict --ckpt_path {file} --images FOLDER_OR_FILES",
-        f"export      descent export --ckpt_path {file} --to onnx",
+        f"export      descent export --ckpt_path {file} --to {'onnx' if find_spec('onnxscript') else 'torch'}",
     ]
 
 

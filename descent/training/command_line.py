@@ -14,6 +14,7 @@ from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.compilation import Compile
 from callbacks.distributed.rank_guard import RankGuard
 from callbacks.monitored_values import MonitoredValues
+from callbacks.non_finite.finite_run import FiniteRun
 from callbacks.preflight import Preflight
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
@@ -35,7 +36,7 @@ from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.help import HELP
 from descent.training.parser import Parser, add_run_arguments
-from descent.training.processes import as_list, use_present_devices
+from descent.training.processes import as_list, use_fast_kernels, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
@@ -137,13 +138,14 @@ class DescentCLI(CommandLine):
             experiment = config.experiment or experiment_of(config, saved)
             self.run = claim(root, experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
-        if self.subcommand in ("validate", "test", "predict") and (
-            change := use_present_devices(config.trainer, self.words)
-        ):
-            say(change)
+        change = None
+        if self.subcommand in ("validate", "test", "predict"):
+            change = use_present_devices(config.trainer, self.words)
+        elif saved is None and not config.get("ckpt_path"):  # a resumed or repeated run keeps its arithmetic
+            change = use_fast_kernels(config.trainer)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
-        if reason:
-            say(reason)
+        for sentence in filter(None, (change, reason)):
+            say(sentence)
         if self.subcommand == "fit" and config.get("ckpt_path"):
             self._compare_with_checkpoint(config)
 
@@ -189,7 +191,7 @@ class DescentCLI(CommandLine):
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
         reports = [LearningCurves(), FirstImages(), PredictionTable()]
-        trainer.callbacks = [MonitoredValues(), *configured, *missing, *asked, *reports]
+        trainer.callbacks = [MonitoredValues(), FiniteRun(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         built.run_folder = None if self.run is None else self.run.folder
         for guard in built.callbacks:

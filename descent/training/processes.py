@@ -105,6 +105,24 @@ def use_present_devices(trainer: Namespace, words: Sequence[str]) -> str | None:
     return f"trainer.devices: the config asks for {devices}, and this machine has {present}: using {trainer.devices}."
 
 
+def use_fast_kernels(trainer: Namespace) -> str | None:
+    """On CUDA let a new run use TF32 and cuDNN's fastest kernels, unless it chooses otherwise or is deterministic.
+
+    Args:
+        trainer: The part `trainer` of the config, which is changed, so that the saved config says what was used.
+
+    Returns:
+        A sentence, or `None` if nothing was changed.
+    """
+    if not devices_of("cuda") or trainer.accelerator not in ("auto", "gpu", "cuda") or trainer.deterministic:
+        return None
+    fast = {"float32_matmul_precision": "high", "benchmark": True}
+    chosen = {name: value for name, value in fast.items() if trainer.get(name) is None}
+    trainer.update(Namespace(**chosen))
+    values = ", ".join(f"trainer.{name}: {str(value).lower()}" for name, value in chosen.items())
+    return f"{values} (fast on this GPU; trainer.deterministic: true leaves both off)" if chosen else None
+
+
 def prepare_processes(trainer: Trainer) -> None:
     """Add `RankGuard` and `ScaledRate` unless configured; set the timeout; replace Lightning's launcher.
 

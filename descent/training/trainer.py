@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.learning_rate.finder import find_lr
@@ -40,6 +40,8 @@ class Trainer(LightningTrainer):
             terminal a bar below. `enable_checkpointing=False` removes a `DurableCheckpoint`.
         enable_progress_bar: As for Lightning's Trainer.
         enable_model_summary: As for Lightning's Trainer, but off by default.
+        float32_matmul_precision: On CUDA, as in `torch.set_float32_matmul_precision`; `high` lets float32 products use
+            TF32, with 10 bits of mantissa. `None` changes nothing here; the command line takes `high` for new runs.
         **kwargs: As for Lightning's Trainer; what is not given is taken from variables such as `PL_TRAINER_MAX_EPOCHS`.
 
     Raises:
@@ -53,6 +55,7 @@ class Trainer(LightningTrainer):
         callbacks: list[Callback] | Callback | None = None,
         enable_progress_bar: bool | None = None,
         enable_model_summary: bool | None = False,
+        float32_matmul_precision: Literal["highest", "high", "medium"] | None = None,
         **kwargs: Any,
     ) -> None:
         self.search: LRSearch | None = None  # result of `find_lr`
@@ -85,8 +88,16 @@ class Trainer(LightningTrainer):
             enable_model_summary=enable_model_summary,
             **kwargs,
         )
+        if float32_matmul_precision is not None and self.strategy.root_device.type == "cuda":
+            torch.set_float32_matmul_precision(float32_matmul_precision)
         if self.world_size > 1:
             prepare_processes(self)
+
+    @property
+    def checkpoint_callback(self) -> Checkpoint | None:
+        """The checkpoint callback whose best and last files count: Descent's own, if there is one."""
+        ours = (each for each in self.checkpoint_callbacks if isinstance(each, DurableCheckpoint))
+        return next(ours, super().checkpoint_callback)
 
     @property
     def log_dir(self) -> str | None:

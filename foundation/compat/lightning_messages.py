@@ -87,14 +87,18 @@ ADVICE = (
         "trainer.overfit_batches if that is what you set, as a number of batches.",
     ),
     (
+        r"`Timer\(duration='(?P<given>[^']*)'\)` is not a valid duration",
+        "{given} is not a duration (trainer.max_time, or that of Timer): write DD:HH:MM:SS, such as 00:12:00:00 for "
+        "twelve hours.",
+    ),
+    (
         r"Requirement 'transformer_engine.*' not met",
         "trainer.precision transformer-engine needs NVIDIA's package transformer_engine, which is not installed: use "
         "bf16-mixed.",
     ),
     (
         r"Requirement 'torch_xla.*' not met",
-        "TPUs and their profiler need the package torch_xla, which is not installed: choose another accelerator or "
-        "profiler.",
+        "trainer.accelerator tpu needs the package torch_xla, which is not installed: choose another accelerator.",
     ),
     (
         r"You selected an invalid strategy name: `strategy='(?P<name>[^']*)'`",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from foundation.compat.lightning import trainer_of
 from foundation.errors import UserError
 from lightning_modules.base.epoch_means import EpochMeans
+from lightning_modules.base.finite_weights import check_finite_weights
 from lightning_modules.schedulers.monitor import check_monitor, observe_plateaus
 from lightning_modules.weights.mismatch import COMPILED, describe_mismatch, named_alike
 from lightning_modules.weights.needed import initial_weights_are_needed
@@ -151,11 +152,12 @@ class EpochModule(LightningModule):
         """Check that the checkpoint fits the network; restore the sums of an unfinished epoch.
 
         Raises:
-            UserError: The checkpoint is of another network; the message names the layers that differ.
+            UserError: The checkpoint is of another network, or its weights are not finite; the message names layers.
         """
         checkpoint["state_dict"] = named_alike(checkpoint["state_dict"], self.state_dict())
         if self.strict_loading and trainer_of(self) is not None:  # else load_state_dict is told how strict to be
             self._check_state(checkpoint["state_dict"])
+        check_finite_weights(checkpoint["state_dict"], (name for name, _ in self.named_parameters()))
         if self.global_rank == 0:  # the sums are over all processes: only one may restore them
             for stage, state in checkpoint.get("epoch_means", {}).items():
                 self.means[stage].load_state_dict(state)

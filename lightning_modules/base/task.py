@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Any, cast
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
@@ -56,6 +57,7 @@ class Task(SupervisedModule):
     """Names of what `batch_metrics` returns."""
 
     class_names: list[str] | None = None
+    _undefined: frozenset[str] = frozenset()  # names of metrics that a warning has said to be undefined
     metrics: nn.ModuleDict
 
     @abstractmethod
@@ -121,8 +123,17 @@ class Task(SupervisedModule):
     def compute_metrics(self, stage: str) -> dict[str, Tensor]:
         """Return the metrics over every sample of the stage, and reset them."""
         values: dict[str, Tensor] = self._metrics(stage).compute()
+        self._say_what_is_undefined(stage)
         self._metrics(stage).reset()
         return values
+
+    def _say_what_is_undefined(self, stage: str) -> None:
+        """Warn once of each metric that is NaN because it is not defined for these targets."""
+        for name, metric in self._metrics(stage).items():
+            reason, key = getattr(metric, "reason", None), f"{stage}/{name}"
+            if reason is not None and not self.trainer.sanity_checking and key not in self._undefined:
+                self._undefined |= {key}
+                rank_zero_warn(f"{key} is not defined: {reason}. It is logged as NaN.")
 
     def _evaluation_start(self, stage: str) -> None:
         super()._evaluation_start(stage)

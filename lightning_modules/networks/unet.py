@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from foundation.argument_checks import require_at_least_one
+from foundation.argument_checks import require_at_least_one, require_between
 
 
 class UNet(nn.Module):
@@ -16,7 +16,7 @@ class UNet(nn.Module):
         num_classes: Logits per pixel, ≥ 1.
         in_channels: Channels of an image, ≥ 1.
         width: Channels at full resolution, ≥ 1; each lower resolution has twice as many.
-        depth: How often the resolution is halved, ≥ 1.
+        depth: How often the resolution is halved, in [1, 8].
         outputs: Logits per pixel instead of `num_classes`, ≥ 1; 1 for binary segmentation.
 
     Shape:
@@ -24,7 +24,7 @@ class UNet(nn.Module):
         2^depth by repeating their edge, and the logits are cropped.
 
     Raises:
-        ValueError: An argument is below 1.
+        ValueError: An argument is outside its range.
 
     Example:
         >>> UNet(num_classes=4, in_channels=3)(torch.zeros(2, 3, 30, 33)).shape
@@ -39,8 +39,10 @@ class UNet(nn.Module):
         self, num_classes: int = 2, in_channels: int = 3, width: int = 16, depth: int = 3, outputs: int | None = None
     ) -> None:
         super().__init__()
+        require_at_least_one(outputs=1 if outputs is None else outputs)
         num_classes = num_classes if outputs is None else outputs
-        require_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width, depth=depth)
+        require_at_least_one(num_classes=num_classes, in_channels=in_channels, width=width)
+        require_between("depth", depth, 1, 8)  # each level has four times the weights of the one before
         widths = [width * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
             _block(before, after) for before, after in zip([in_channels, *widths], widths, strict=False)

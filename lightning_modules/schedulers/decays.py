@@ -254,7 +254,7 @@ class Milestones(StepSchedule):
             raise ValueError(f"Milestones takes exactly one of steps, epochs and fractions, got {found}.")
         unit, values = chosen[0]
         if not values or any(low >= high for low, high in pairwise(values)):
-            raise ValueError(f"Milestones needs at least one milestone, in increasing order, got {values}.")
+            raise ValueError(f"Milestones: {unit} needs at least one milestone, in increasing order, got {values}.")
         self.durations = [Duration("Milestones", **{unit: value}) for value in values]  # type: ignore[arg-type]
         require_positive("gamma", gamma)
         self.gamma = gamma

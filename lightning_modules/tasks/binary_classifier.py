@@ -4,15 +4,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 from torchmetrics import MetricCollection
-from torchmetrics.classification import BinaryAccuracy, BinaryF1Score
+from torchmetrics.classification import BinaryAccuracy
 
 from foundation.errors import UserError
-from lightning_modules.tasks.metrics import ThresholdAUROC
+from lightning_modules.tasks.defined_metrics import AUROC, F1
 from lightning_modules.tasks.sigmoid_task import SigmoidTask, convert, one_logit
 
 
 class BinaryClassifier(SigmoidTask):
     """Classify as negative (0) or positive (1); logs loss, accuracy, F1 of the positive class, and AUROC.
+
+    F1 and AUROC are NaN, with a warning, where validation has no positive target, AUROC also without a negative one.
 
     Args:
         network: Maps inputs `(B, …)` to one logit `(B, 1)`, or to two `(B, 2)`, whose difference is used.
@@ -52,8 +54,8 @@ class BinaryClassifier(SigmoidTask):
         return MetricCollection(
             {
                 "accuracy": BinaryAccuracy(self.threshold, validate_args=False),
-                "f1": BinaryF1Score(self.threshold, validate_args=False),
-                "auroc": ThresholdAUROC(thresholds=200, validate_args=False),
+                "f1": F1(self.threshold, validate_args=False),
+                "auroc": AUROC(thresholds=200, validate_args=False),
             },
             compute_groups=[["accuracy", "f1"], ["auroc"]],  # else torchmetrics compares their states on the host
         )

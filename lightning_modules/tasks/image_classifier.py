@@ -5,10 +5,10 @@ from typing import Any
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
 from foundation.errors import UserError
 from lightning_modules.base.task import Task
+from lightning_modules.tasks.defined_metrics import ClassAccuracy
 
 
 class ImageClassifier(Task):
@@ -66,10 +66,10 @@ class ImageClassifier(Task):
         """Create the top-1 accuracy, and the top-5 accuracy where there are more than five classes."""
         classes = self.num_classes or 2
         metrics: dict[str, Metric | MetricCollection] = {
-            "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False)
+            "accuracy": ClassAccuracy(classes, average="micro", validate_args=False)
         }
         if classes > 5:
-            metrics["accuracy_top5"] = MulticlassAccuracy(classes, top_k=5, average="micro", validate_args=False)
+            metrics["accuracy_top5"] = ClassAccuracy(classes, top_k=5, average="micro", validate_args=False)
         return MetricCollection(metrics)
 
     def probabilities(self, output: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ from typing import Any
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
-from torchmetrics.classification import MultilabelAccuracy, MultilabelF1Score
+from torchmetrics.classification import MultilabelAccuracy
 
 from foundation.errors import UserError
+from lightning_modules.tasks.defined_metrics import LabelF1
 from lightning_modules.tasks.metrics import ExactMatch
 from lightning_modules.tasks.sigmoid_task import SigmoidTask, convert
 
@@ -60,7 +61,7 @@ class MultilabelClassifier(SigmoidTask):
         return MetricCollection(
             {
                 "accuracy": MultilabelAccuracy(labels, average="micro", **options),
-                "f1": MultilabelF1Score(labels, average="macro", **options),
+                "f1": LabelF1(labels, average="macro", **options),
                 "exact_match": ExactMatch(labels, **options),
             },
             compute_groups=[["accuracy", "f1"], ["exact_match"]],  # else torchmetrics compares their states on the host

@@ -5,10 +5,11 @@ from typing import Any
 import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from foundation.errors import UserError
 from lightning_modules.base.task import Task
+from lightning_modules.tasks.defined_metrics import R2
 
 
 class Regressor(Task):
@@ -75,7 +76,7 @@ class Regressor(Task):
     def make_metrics(self) -> MetricCollection:
         """Create the errors in the target's unit, and R², the share of the variance that is explained."""
         return MetricCollection(
-            {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError(), "r2": R2Score()},
+            {"rmse": MeanSquaredError(squared=False), "mae": MeanAbsoluteError(), "r2": R2()},
             compute_groups=False,
         )
 

@@ -11,7 +11,7 @@ from foundation.errors import UserError
 from lightning_modules.base.task import Task
 from lightning_modules.losses.cross_entropy import WeightedCrossEntropyLoss
 from lightning_modules.losses.input_contract import input_contract
-from lightning_modules.tasks.metrics import MeanDice, MeanIoU, PixelAccuracy
+from lightning_modules.tasks.defined_metrics import Dice, IoU, LabelledAccuracy
 from lightning_modules.tasks.sigmoid_task import Scale, convert, one_logit, scale_for_loss
 
 
@@ -99,9 +99,9 @@ class Segmenter(Task):
         options: dict[str, Any] = {"ignore_index": self.ignore_index, "validate_args": False}
         return MetricCollection(
             {
-                "accuracy": PixelAccuracy(classes, **options),
-                "iou": MeanIoU(classes, average="macro", **options),
-                "dice": MeanDice(classes, **options),
+                "accuracy": LabelledAccuracy(classes, **options),
+                "iou": IoU(classes, average="macro", **options),
+                "dice": Dice(classes, **options),
             },
             compute_groups=[["accuracy", "iou", "dice"]],  # of one confusion matrix
         )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -19,7 +20,7 @@ def check_flags(flags: Mapping[str, Any]) -> None:
         flags: Keyword arguments of the Trainer.
 
     Raises:
-        UserError: A least length is above the greatest, or further nodes could never be reached.
+        UserError: A least length is above the greatest, further nodes could never be reached, or a flag has no effect.
     """
     for unit in ("epochs", "steps"):
         least, most = flags.get(f"min_{unit}"), flags.get(f"max_{unit}")
@@ -28,6 +29,16 @@ def check_flags(flags: Mapping[str, Any]) -> None:
                 f"trainer.min_{unit} {least} is above trainer.max_{unit} {most}, where training ends in any case: "
                 "change one of the two."
             )
+    if flags.get("model_registry"):
+        raise UserError(
+            "trainer.model_registry uploads what a checkpoint callback of the package litmodels saves, which a run of "
+            "Descent does not have: upload checkpoints/best.ckpt when the run has ended."
+        )
+    if flags.get("profiler") == "xla" and find_spec("torch_xla") is None:
+        raise UserError(
+            "trainer.profiler xla needs the package torch_xla, which is not installed: use simple, advanced or "
+            "pytorch, or descent profile."
+        )
     check_nodes(flags.get("num_nodes") or 1, flags.get("plugins"))
 
 

@@ -169,6 +169,13 @@ def test_the_best_of_a_metric_that_only_the_module_knows_is_the_largest(tmp_path
     assert (checkpoint.mode, float(checkpoint.best_model_score or 0)) == ("max", 1.0)
 
 
+def test_a_checkpoint_says_in_which_epoch_a_metric_was_measured(tmp_path: Path) -> None:
+    fit(tmp_path, DurableCheckpoint(), check_val_every_n_epoch=2, max_epochs=3)
+    saved = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["descent"]
+    assert saved["metric_epochs"] == {"train/loss": 2, "val/loss": 1}
+    assert saved["metrics"]["val/loss"] == 3.0
+
+
 def test_training_monitor_that_is_not_logged(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"did you mean 'train/loss'"):
         fit(tmp_path, DurableCheckpoint(monitor="train/lose", mode="min"))

@@ -38,6 +38,15 @@ def test_a_line_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert float(last[1]) == pytest.approx(trainer.callback_metrics["train/loss"].item(), abs=1e-4)
 
 
+def test_a_line_has_what_was_measured_in_its_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = trainer_with(tmp_path, EpochLines())
+    trainer.check_val_every_n_epoch = 2
+    trainer.fit(classifier(), data())
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert ["train/loss" in line for line in lines] == [True, True, True]
+    assert ["val/loss" in line for line in lines] == [False, True, False]
+
+
 def test_a_line_has_what_the_module_logs_for_the_progress_bar(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

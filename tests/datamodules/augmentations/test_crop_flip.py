@@ -1,6 +1,7 @@
 """Crop and flip: the distribution of torchvision's, as a function of (seed, epoch, row)."""
 
 import itertools
+from typing import Literal
 
 import pytest
 import torch
@@ -180,6 +181,7 @@ def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
         CropFlip(**arguments)  # type: ignore[arg-type]
 
 
-def test_padding_larger_than_the_image() -> None:
-    with pytest.raises(UserError, match="padding 8 is too large to reflect images of 8 × 8"):
-        CropFlip(8)(batch(2), torch.arange(2), 0, 0)
+@pytest.mark.parametrize("mode", ["reflect", "zero"])
+def test_padding_larger_than_the_image(mode: Literal["reflect", "zero"]) -> None:
+    with pytest.raises(UserError, match="padding 8 is too large for images of 8 × 8"):
+        CropFlip(8, mode=mode)(batch(2), torch.arange(2), 0, 0)

@@ -34,6 +34,7 @@ def said(words: Sequence[str]) -> str:
         ("--optimizer=sgd", r"Did you mean --model\.optimizer\?"),
         ("--epochs=3", r"Did you mean --trainer\.max_epochs\?"),
         ("--trainer.max_epochs=1e1", r"^trainer\.max_epochs must be an integer or null, got 1e1: write 10\.$"),
+        ("--model.optimizer.betas=(0.9, 0.95)", r"betas must be a list of numbers, got \(0\.9, 0\.95\): write \[0\.9, 0\.95\]"),
         ("--model.optimizer.betas=3", r"^model\.optimizer\.betas must be a list of numbers, got 3\.$"),
         ("--model.optimizer.lr={a: 1}", r"^model\.optimizer\.lr must be a number, got \{a: 1\}\.$"),
         ("--checkpoint.mode=up", r"^checkpoint\.mode must be min, max or null, got up\.$"),

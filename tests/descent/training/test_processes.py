@@ -21,7 +21,7 @@ from descent import presets
 from descent.runs.folder import claim
 from descent.training.connection_errors import explain_loss
 from descent.training.parser import Parser
-from descent.training.processes import count_of, use_present_devices, with_launched_processes
+from descent.training.processes import count_of, use_fast_kernels, use_present_devices, with_launched_processes
 from descent.training.trainer import Trainer
 from foundation.errors import UserError
 from foundation.hardware import usable_cores
@@ -224,3 +224,25 @@ def test_a_trainer_takes_from_the_environment_what_is_not_given(monkeypatch: pyt
     trainer: Any = Trainer(accelerator="cpu", devices=1, logger=False, log_every_n_steps=5)
     assert (trainer.max_epochs, trainer.log_every_n_steps) == (3, 5)
     assert trainer.progress_bar_callback is None
+
+
+@pytest.mark.parametrize(
+    ("gpus", "flags", "expected"),
+    [
+        (1, {}, ("high", True)),
+        (1, {"benchmark": False}, ("high", False)),
+        (1, {"float32_matmul_precision": "highest", "benchmark": False}, ("highest", False)),
+        (1, {"deterministic": True}, (None, None)),
+        (1, {"accelerator": "cpu"}, (None, None)),
+        (0, {}, (None, None)),
+    ],
+)
+def test_fast_kernels_of_a_new_run(gpus: int, flags: Any, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    given = {"accelerator": "auto", "deterministic": None, "benchmark": None, "float32_matmul_precision": None} | flags
+    trainer = Namespace(**given)
+    said = use_fast_kernels(trainer)
+    assert (trainer.float32_matmul_precision, trainer.benchmark) == expected
+    assert (said is None) == (trainer == Namespace(**given))
+    assert "high" not in (said or "") or "trainer.float32_matmul_precision: high" in str(said)

@@ -35,7 +35,7 @@ class Watching(Callback):
 
 
 def trainer_with(folder: Path, watching: Callback, **options: Any) -> Trainer:
-    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    off: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
     return Trainer(
         default_root_dir=folder,
         accelerator="cpu",

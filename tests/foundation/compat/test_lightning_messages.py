@@ -135,8 +135,9 @@ LIGHTNING_SAYS = {
     "No supported gpu backend found!": "use cpu or auto",
     "The strategy `fsdp` requires a GPU accelerator, but received": "strategies/fsdp2.yaml",
     "You requested to check 0.1 of the `val_dataloader` but 0.1 * 1 < 1. Please increase": "0.1 of the 1 validation b",
+    "`Timer(duration='10min')` is not a valid duration. Expected": "10min is not a duration (trainer.max_time",
     "Requirement 'transformer_engine>=0.11.0' not met. HINT": "use bf16-mixed",
-    "Requirement 'torch_xla>=1.13' not met. HINT": "another accelerator or profiler",
+    "Requirement 'torch_xla>=1.13' not met. HINT": "choose another accelerator",
     "You selected an invalid strategy name: `strategy='dp'`. It must be": "unknown trainer.strategy dp: use auto",
 }
 
@@ -154,6 +155,7 @@ def test_an_error_without_other_advice_stays() -> None:
     ("flags", "advice"),
     [
         ({"accelerator": "cpu", "strategy": "fsdp"}, "strategies/fsdp2.yaml"),
+        ({"accelerator": "cpu", "max_time": "10min"}, "10min is not a duration"),
         ({"accelerator": "cpu", "strategy": "dp"}, "unknown trainer.strategy dp"),
         ({"accelerator": "cpu", "overfit_batches": 0.01, "max_epochs": 1}, "0.01 of the 64 validation batches"),
     ],

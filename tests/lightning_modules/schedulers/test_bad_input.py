@@ -46,9 +46,12 @@ ENDLESS = RunLength(steps=None, epochs=None, steps_per_epoch=None)
         (lambda: StepDecay(), r"StepDecay takes exactly one of steps, epochs and fraction, got none of them\."),
         (
             lambda: Milestones(epochs=[3, 2]),
-            r"Milestones needs at least one milestone, in increasing order, got \[3, 2\]\.",
+            r"Milestones: epochs needs at least one milestone, in increasing order, got \[3, 2\]\.",
         ),
-        (lambda: Milestones(steps=[]), r"Milestones needs at least one milestone, in increasing order, got \[\]\."),
+        (
+            lambda: Milestones(steps=[]),
+            r"Milestones: steps needs at least one milestone, in increasing order, got \[\]\.",
+        ),
         (lambda: Milestones(), r"exactly one of steps, epochs and fractions, got none of them\."),
         (lambda: Milestones(epochs=[1], steps=[1]), r"exactly one of steps, epochs and fractions, got steps, epochs\."),
         (lambda: Milestones(fractions=[0.5, 1.5]), r"fraction must be in \(0, 1\), got 1\.5\."),

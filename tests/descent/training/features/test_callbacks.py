@@ -10,15 +10,20 @@ from lightning.pytorch.callbacks import (
     BaseFinetuning,
     BasePredictionWriter,
     Callback,
+    Checkpoint,
     EMAWeightAveraging,
     LearningRateFinder,
+    ModelCheckpoint,
     ModelPruning,
+    OnExceptionCheckpoint,
     StochasticWeightAveraging,
     WeightAveraging,
 )
 from lightning.pytorch.demos.boring_classes import BoringModel
 
+from callbacks import EMA, SWA, DurableCheckpoint
 from descent.training.features.callbacks import check_callbacks, check_module
+from descent.training.trainer import Trainer
 from foundation.errors import UserError
 from lightning_modules import ImageClassifier
 
@@ -26,10 +31,14 @@ PRUNING = partial(ModelPruning, "l1_unstructured")
 REFUSED: list[tuple[list[Any], str]] = [
     ([BaseFinetuning()], "BaseFinetuning does nothing by itself"),
     ([BasePredictionWriter("batch")], "BasePredictionWriter does nothing by itself"),
-    ([LearningRateFinder()], "use callbacks/lr_finder.yaml"),
+    ([Checkpoint()], "Checkpoint does nothing by itself"),
+    ([OnExceptionCheckpoint("x")], "lets every fit resume"),
+    ([ModelCheckpoint(save_last=True), DurableCheckpoint()], "would write last.ckpt over that of the run.*save_last"),
+    ([ModelCheckpoint(filename="best"), DurableCheckpoint()], "would write best.ckpt over that of the run.*filename"),
     ([StochasticWeightAveraging(0.1)], "only after the last checkpoint is saved"),
     ([WeightAveraging(), EMAWeightAveraging()], "WeightAveraging and EMAWeightAveraging would both replace"),
-    ([PRUNING(), EMAWeightAveraging()], "EMAWeightAveraging averages parameters by their order"),
+    ([EMA(), SWA()], "EMA and SWA would both replace"),
+    ([PRUNING(), EMAWeightAveraging()], "EMAWeightAveraging averages parameters by name and order"),
 ]
 
 
@@ -44,6 +53,27 @@ def test_a_subclass_of_an_abstract_callback_is_not() -> None:
         pass
 
     check_callbacks([Written("batch"), EMAWeightAveraging(), Callback()])
+
+
+def test_files_of_other_names_or_elsewhere_are_allowed() -> None:
+    check_callbacks([ModelCheckpoint(filename="best"), ModelCheckpoint(dirpath="x", save_last=True)])
+    check_callbacks([ModelCheckpoint(dirpath="x", save_last=True), ModelCheckpoint(), DurableCheckpoint()])
+
+
+def test_the_checkpoint_of_the_run_is_the_one_that_counts() -> None:
+    ours = DurableCheckpoint()
+    trainer = Trainer(callbacks=[ModelCheckpoint(), ours], accelerator="cpu", logger=False)
+    assert trainer.checkpoint_callback is ours
+    theirs = ModelCheckpoint()
+    assert Trainer(callbacks=[theirs], accelerator="cpu", logger=False).checkpoint_callback is theirs
+
+
+def test_a_rate_is_found_only_where_the_module_has_one() -> None:
+    module = BoringModel()
+    with pytest.raises(UserError, match=r"use callbacks/lr_finder.yaml"):
+        check_module([LearningRateFinder()], module, resumed=False)
+    module.lr = torch.tensor(0.1)
+    check_module([LearningRateFinder()], module, resumed=False)
 
 
 def test_pruning_needs_the_usual_memory_format_and_no_checkpoint() -> None:

@@ -58,3 +58,14 @@ def test_without_checkpoints_a_run_ends_as_with_them(capsys: pytest.CaptureFixtu
     assert not list(done.run.folder.rglob("*.ckpt"))
     assert (done.run.folder / "config.yaml").is_file()
     assert "nothing to save with" not in capsys.readouterr().err
+
+
+def test_a_model_registry_is_refused() -> None:
+    with pytest.raises(UserError, match=r"upload checkpoints/best\.ckpt"):
+        Trainer(model_registry="name", accelerator="cpu", logger=False)
+
+
+def test_the_profiler_of_a_missing_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descent.training.features.flags.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="needs the package torch_xla"):
+        Trainer(profiler="xla", accelerator="cpu", logger=False)
