@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from timm.layers import BatchNormAct2d
+from timm.layers import BatchNormAct2d  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 from foundation.errors import UserError
@@ -35,7 +35,7 @@ def test_the_activation_of_timms_layer_stays(device: str) -> None:
         before = module.layers(images())
     plugin.apply(module)
     assert [type(layer) for layer in module.layers] == [GatheredBatchNormAct, GatheredBatchNorm]
-    module.layers[0].reset_running_stats()  # type: ignore[union-attr]
+    module.layers[0].reset_running_stats()  # type: ignore[union-attr, operator]
     with torch.no_grad():
         torch.testing.assert_close(module.layers(images()), before)
     plugin.revert(module)
