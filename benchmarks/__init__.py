@@ -9,6 +9,7 @@ in `common/`; open `common/paired.py` first. Nothing else in the repository impo
 | `allocator` | How much does the tuned memory allocator speed up training? |
 | `checkpoints` | How long does a save interrupt training? `checkpoints.kills`: do killed runs resume exactly? |
 | `data` | How fast are images decoded, cached and augmented? |
+| `gpu` | Is everything right that only a real GPU can show? |
 | `growth` | How do time and memory grow with batch size, width, weights and number of images? |
 | `inside` | What do diagnostics cost per training step? |
 | `lightning_tests` | Which of Lightning's own tests fail with the classes of this project in the place of its own? |

@@ -20,6 +20,7 @@ from callbacks.gradients.measure import (
 from callbacks.gradients.record import NormRecord, Step, means
 from foundation.compat.torch import unscales_in_its_step
 from foundation.loggers import is_logging_step, report_path, run_folder
+from lightning_modules.base.logged_values import on_host
 from lightning_modules.optimizers.clipping import Norms
 from lightning_modules.optimizers.taken_steps import dropped_norm, inner
 
@@ -143,7 +144,7 @@ class GradientNorm(Callback):
         if due or self.batches % MOST_UNREAD == 0:
             self._read(trainer, pl_module)
         if due:
-            pl_module.log_dict(self._logged(), on_step=True, on_epoch=False)
+            pl_module.log_dict(on_host(self._logged()), on_step=True, on_epoch=False)
 
     def _read(self, trainer: Trainer, module: LightningModule) -> None:
         kind, clip = clipping_of(trainer, module)

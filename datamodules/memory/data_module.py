@@ -5,6 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
+import torch
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -13,13 +14,12 @@ from datamodules.augmentations.base import Augmentation
 from datamodules.augmentations.mixing import soft_targets
 from datamodules.memory.images import Batch, ImageDataset, Images, require_open
 from datamodules.memory.loading import ImageLoader, check_batch_size, image_loader, run_length
-from datamodules.memory.normalisation import Normaliser, Statistics, checked, pixel_statistics
+from datamodules.memory.normalisation import Normaliser, Statistics, check_channels, given_statistics, pixel_statistics
 from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order, training_order
-from datamodules.memory.resident import Residence, ResidentLoader, Setting, sets_in_use
+from datamodules.memory.resident import Residence, ResidentLoader, Setting, is_on, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
 from foundation.argument_checks import require_at_least_one, require_between, require_fraction
-from foundation.errors import UserError
 
 
 class ImageDataModule(LightningDataModule, ABC):
@@ -117,16 +117,13 @@ class ImageDataModule(LightningDataModule, ABC):
         require_between("seed", seed or 0, 0)
         require_between("split_seed", split_seed, 0)
         require_fraction("val_share", val_share)
-        if (mean is None) != (std is None):
-            raise ValueError(f"mean and std must be given together, got {mean} and {std}.")
         if augmentation is not None:
             augmentation.check_targets(type(self).__name__, self.mixable, self.resizable, self.masks)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last
         self._augmentation = augmentation  # the same for the length of the run, once a loader knows it
-        given = checked(Statistics(tuple(mean), tuple(std))) if mean and std else None
-        self._run = RunState(seed, given)
+        self._run = RunState(seed, given_statistics(mean, std))
         self._normaliser: Normaliser | None = None
         self._train_loader: ImageLoader | None = None
         self.train_set: ImageDataset | None = None
@@ -184,10 +181,7 @@ class ImageDataModule(LightningDataModule, ABC):
         if stage == "fit":
             self._run.forget()
             self._train_loader = None
-        given = self._run.given_statistics
-        if given is not None and len(given.mean) != self.channels:
-            values = "1 value" if len(given.mean) == 1 else f"{len(given.mean)} values"
-            raise UserError(f"mean and std have {values}, the images {self.channels} channels.")
+        check_channels(self._run.given_statistics, self.channels)
         self.open(stage)
 
     def open(self, stage: str) -> None:
@@ -257,6 +251,10 @@ class ImageDataModule(LightningDataModule, ABC):
     def _world(self) -> tuple[int, int]:
         """Return the number of processes, and the rank of this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch to the device, unless it is there."""
+        return batch if is_on(batch, device) else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Augment in training, always normalise, convert the inputs to the precision; on the device, a whole batch."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from foundation.errors import UserError
 from foundation.hardware import on_device
 
 
@@ -31,6 +32,24 @@ def checked(statistics: Statistics) -> Statistics:
     if len(mean) != len(std) or not all(value > 0 for value in std):
         raise ValueError(f"mean and std must have one value per channel and std be > 0, got {mean} and {std}.")
     return statistics
+
+
+def given_statistics(mean: list[float] | None, std: list[float] | None) -> Statistics | None:
+    """Return the statistics that a data module was given, if any.
+
+    Raises:
+        ValueError: If one is given without the other, a standard deviation is not positive, or the lengths differ.
+    """
+    if (mean is None) != (std is None):
+        raise ValueError(f"mean and std must be given together, got {mean} and {std}.")
+    return checked(Statistics(tuple(mean), tuple(std))) if mean and std else None
+
+
+def check_channels(given: Statistics | None, channels: int) -> None:
+    """Raise UserError if the given statistics are not those of so many channels."""
+    if given is not None and len(given.mean) != channels:
+        values = "1 value" if len(given.mean) == 1 else f"{len(given.mean)} values"
+        raise UserError(f"mean and std have {values}, the images {channels} channels.")
 
 
 def pixel_statistics(pixels: Tensor, chunk: int = 1 << 24) -> Statistics:

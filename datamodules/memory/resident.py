@@ -70,6 +70,11 @@ def copied_rows(values: Tensor, rows: Tensor, device: torch.device) -> Tensor:
     return copy
 
 
+def is_on(batch: Any, device: torch.device) -> bool:
+    """Whether a batch consists of tensors on the device, and needs no copy."""
+    return isinstance(batch, tuple) and all(isinstance(each, Tensor) and each.device == device for each in batch)
+
+
 class ResidentLoader(ImageLoader):
     """Loader of a :class:`ResidentDataset`: the order of an epoch goes to the device once, and a batch is a slice."""
 

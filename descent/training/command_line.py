@@ -43,6 +43,7 @@ from foundation.errors import UserError
 from foundation.files import local_folder, strict_json
 from foundation.hardware import effective_precision
 from foundation.processes import rank_of_process, say
+from lightning_modules.resuming.settings import ResumedSettings
 from lightning_modules.weights.needed import weights_from_checkpoint
 
 
@@ -187,7 +188,8 @@ class DescentCLI(CommandLine):
             kwargs["default_root_dir"] = str(self.run.folder)
         kwargs["logger"] = self._loggers(trainer.logger)
         configured = as_list(trainer.callbacks)  # a single preset is no list
-        kinds = (ExactResume, Preemption) if trainer.enable_checkpointing is not False else (ExactResume,)
+        kinds: tuple[type, ...] = (ExactResume, ResumedSettings)
+        kinds += (Preemption,) if trainer.enable_checkpointing is not False else ()
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
         reports = [LearningCurves(), FirstImages(), PredictionTable()]

@@ -54,6 +54,7 @@ checkpoints/best.ckpt and last.ckpt, figures/.
   --experiment NAME       name of the experiment (default: that of the config file)
   --ckpt_path PATH        a checkpoint, a run's folder, an experiment's folder (its newest run), or
                           last or best with -c RUN/config.yaml. Without -c the run's config is used
+  --model.weights PATH    start a new run from the weights of a run, or of a file of torch or timm
   --preflight false       do not check the first batch for mistakes
   --compile true          compile network and loss with torch.compile
   --checkpoint.monitor NAME   metric that selects best.ckpt (default val/loss)

@@ -165,6 +165,24 @@ def _nothing() -> None:
 # -- batch size --------------------------------------------------------------------------------------------------------
 
 
+HOOK_NAME = "_current_fx_name"
+"""Attribute in which the trainer writes the name of the hook that runs, forty times a step."""
+
+
+class QuickHookNames:
+    """Base of a LightningModule that stores the name of the running hook as an ordinary attribute.
+
+    `nn.Module.__setattr__` first looks whether a value is a parameter, a module or a buffer: 1.7 µs a name instead of
+    0.2 µs.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == HOOK_NAME:
+            vars(self)[name] = value
+        else:
+            super().__setattr__(name, value)
+
+
 @dataclass(frozen=True)
 class BatchSizeSettings:
     """Arguments of a `BatchSizeFinder`: attribute to set, mode, steps of a trial, first size, trials, margin, most."""

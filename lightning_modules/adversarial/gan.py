@@ -22,6 +22,7 @@ from lightning_modules.adversarial.gan_metrics import BATCH_METRICS, LOSSES, add
 from lightning_modules.adversarial.optimized_network import OptimizedNetwork
 from lightning_modules.adversarial.sliced_wasserstein import SlicedWasserstein
 from lightning_modules.base.epoch_module import EpochModule
+from lightning_modules.base.logged_values import on_host
 from lightning_modules.losses.adversarial import AdversarialLoss, NonSaturatingLoss
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.group_table import rates_of
@@ -233,7 +234,7 @@ class GAN(EpochModule):
             row |= rates_of(optimizer.param_groups, f"lr/{network.name}")
             if scaled and network.steps is not None:
                 row[f"skipped_steps/{network.name}"] = float(network.steps.skipped(self.trainer.global_step))
-        self.log_dict(row, on_step=True, on_epoch=False)
+        self.log_dict(on_host(row), on_step=True, on_epoch=False)
 
     # -- evaluation ----------------------------------------------------------------------------------------------------
 

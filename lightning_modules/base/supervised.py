@@ -16,6 +16,7 @@ from foundation.loggers import is_logging_step
 from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.base.half_precision import out_of_half
+from lightning_modules.base.logged_values import on_host
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.networks.amx_convolution import use_amx_in_bf16
@@ -149,7 +150,7 @@ class SupervisedModule(EpochModule):
         # self.log takes longer than a step of a small network, so call it only when the trainer would write it.
         if is_logging_step(self.trainer, self.trainer.global_step + 1):
             rates: dict[str, Tensor | float] = {**self.learning_rates(), **self.skipped_steps()}
-            self.log_dict({"train/loss_step": loss.detach(), **rates}, on_step=True, on_epoch=False)
+            self.log_dict(on_host({"train/loss_step": loss, **rates}), on_step=True, on_epoch=False)
         return loss
 
     def learning_rates(self) -> dict[str, float]:

@@ -32,6 +32,7 @@ def environment(devices: int = 1, *, values: bool = False, launch_ns: int = 0) -
         "PHANTOM_DEVICES": str(devices),
         "PHANTOM_VALUES": str(int(values)),
         "PHANTOM_LAUNCH_NS": str(launch_ns),
+        "TORCH_DISABLE_NATIVE_JIT": "1",  # torch's kernels in Triton, which compiles for a device
         "TORCH_CUDNN_V8_API_DISABLED": "1",  # its plans are made by cuDNN, which the stub is not
         "PYTHONPATH": path.rstrip(os.pathsep),
     }

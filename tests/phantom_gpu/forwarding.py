@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ class Server:
     """The process that runs the marked tests."""
 
     def __init__(self, files: list[str], folder: Path) -> None:
-        self.log = folder / "server.log"
+        self.folder, self.log = folder, folder / "server.log"
         requests, self.requests = _pipe()
         self.answers, answers = _pipe()
         added = device.environment() | {"PHANTOM_PIPES": f"{requests.fileno()},{answers.fileno()}"}
@@ -66,6 +67,7 @@ class Server:
         self.requests.close()
         self.process.wait(timeout=60)
         self.answers.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _pipe() -> tuple[IO[str], IO[str]]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -98,10 +99,21 @@ def softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
     return torch._softmax(x.float() if half_to_float else x, dim, False)
 
 
+def log_sigmoid(x: Tensor) -> Outcome:
+    return aten.log_sigmoid_forward(x)[0], None  # CUDA keeps no buffer
+
+
+def log_sigmoid_backward(slope: Tensor, x: Tensor, buffer: Tensor) -> Tensor:
+    result: Tensor = aten.log_sigmoid_backward(slope, x, x.abs().neg().exp())
+    return result
+
+
 ELSEWHERE: dict[str, Callable[..., Outcome]] = {
     "aten::cudnn_batch_norm": batch_norm,
     "aten::cudnn_batch_norm_backward": batch_norm_backward,
     "aten::native_batch_norm_backward": native_batch_norm_backward,
+    "aten::log_sigmoid_forward": log_sigmoid,
+    "aten::log_sigmoid_backward": log_sigmoid_backward,
     "aten::_log_softmax": log_softmax,
     "aten::_softmax": softmax,
 }
@@ -115,10 +127,12 @@ class RealValues(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Outcome:
         kwargs = kwargs or {}
+        if any(issubclass(kind, FakeTensor) for kind in types) or _fake_mode() is not None:
+            return func(*args, **kwargs)  # shapes alone, of an export or of a DTensor's sharding
         if any(kind not in PLAIN for kind in types):
             return NotImplemented  # DTensor and others call again with plain tensors
         flat, spec = pytree.tree_flatten((args, kwargs))
-        if not any(_is_cuda(word) for word in flat) or func.namespace == "c10d":
+        if not any(_is_cuda(word) for word in flat) or "c10d" in func.namespace:
             return func(*args, **kwargs)
         with self:  # in inference mode composite operations come here whole
             parts = func.decompose(*args, **kwargs)
@@ -134,7 +148,7 @@ class RealValues(TorchDispatchMode):
 
     def compute(self, func: Any, name: str, flat: list[Any], spec: Any) -> Outcome:
         args, kwargs = pytree.tree_unflatten(flat, spec)
-        by_value = name in BY_VALUE or (name.startswith(("index", "_index")) and any(map(_is_mask, flat)))
+        by_value = name in BY_VALUE or (name.startswith(("index", "_index")) and any(map(_is_mask, flat[1:])))
         before = _random_state(flat) if torch.Tag.nondeterministic_seeded in func.tags else None
         try:
             host = _host_result(func, flat, spec, before)
@@ -153,9 +167,13 @@ class RealValues(TorchDispatchMode):
             return host
         given = {word.untyped_storage().data_ptr() for word in flat if isinstance(word, Tensor)}
         for real, right in zip(pytree.tree_leaves(out), pytree.tree_leaves(host), strict=True):
-            if isinstance(right, Tensor) and real.numel() and real.untyped_storage().data_ptr() not in given:
+            if isinstance(right, Tensor) and right.numel() and real.untyped_storage().data_ptr() not in given:
                 (on_host(real) if real.is_cuda else real).copy_(right)
         return out
+
+
+def _fake_mode() -> Any:
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
 
 
 def _is_cuda(word: Any) -> bool:
@@ -163,7 +181,7 @@ def _is_cuda(word: Any) -> bool:
 
 
 def _is_mask(word: Any) -> bool:
-    return isinstance(word, Tensor) and word.dtype in (torch.bool, torch.uint8)
+    return isinstance(word, Tensor) and word.dtype == torch.bool
 
 
 def _within_device(func: Any, args: Any, kwargs: Any) -> bool:

@@ -174,7 +174,7 @@ def test_overfit_batches_uses_training_images_only() -> None:
     [
         ({"batch_size": 0}, "batch_size must be ≥ 1, got 0"),
         ({"eval_batch_size": 0}, "eval_batch_size must be ≥ 1, got 0"),
-        ({"num_workers": -1}, "num_workers must be ≥ 0, got -1"),
+        ({"num_workers": -1}, r"num_workers must be in \[0, 512\], got -1"),
         ({"seed": -1}, "seed must be ≥ 0, got -1"),
         ({"split_seed": -1}, "split_seed must be ≥ 0, got -1"),
         ({"val_share": 0.0}, r"val_share must be in \(0, 1\), got 0"),

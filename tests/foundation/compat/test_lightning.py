@@ -13,10 +13,12 @@ from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
 
 from foundation.compat.lightning import (
+    HOOK_NAME,
     BatchSizeSettings,
     CheckpointWithLast,
     CSVLoggerWithWriter,
     MetricsWriter,
+    QuickHookNames,
     ScriptLauncher,
     ask_for_sigterm_again,
     batch_size_settings,
@@ -48,6 +50,21 @@ def test_a_module_has_the_trainer_that_fits_it_and_none_before(tmp_path: Path) -
     trainer = Trainer(default_root_dir=tmp_path, fast_dev_run=1, **QUIET)
     trainer.fit(module)
     assert trainer_of(module) is trainer
+
+
+def test_the_trainer_names_the_running_hook_in_the_attribute_that_is_stored_quickly(tmp_path: Path) -> None:
+    names = []
+
+    class Module(QuickHookNames, BoringModel):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            names.append(vars(self)[HOOK_NAME])
+            return super().training_step(batch, batch_idx)
+
+    module = Module()
+    assert HOOK_NAME in vars(BoringModel())
+    Trainer(fast_dev_run=1, default_root_dir=tmp_path, accelerator="cpu", logger=False).fit(module)
+    assert names == ["training_step"]
+    assert isinstance(module.layer, torch.nn.Linear)
 
 
 @pytest.mark.parametrize("kind", [DDPStrategy, FSDPStrategy, ModelParallelStrategy])

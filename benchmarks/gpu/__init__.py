@@ -1,0 +1,1 @@
+"""Run every check that needs a real GPU and print a table; open `__main__.py` first."""

@@ -1,0 +1,48 @@
+"""Everything that a config can choose, trained on the phantom GPU: it runs, gives the CPU's values, and does not wait."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.phantom_gpu.counting import WARM, counted
+from tests.phantom_gpu.on_device.fits import FITS, LOGGED, STEPS, fit, rows
+
+OWN_NUMBERS = ("gan", "adversarial")  # noise comes from the device's generator
+OTHER_KERNELS = ("16",)  # autocast of CUDA and of the CPU choose other dtypes for some operations
+WAITS = {
+    "callback black_box": 1,
+    "16-mixed": 1,
+    "16-mixed gan": 2,
+    "16-mixed gradient norm": 1,
+    "16-mixed black box": 2,
+}
+WAITS |= {"16-mixed fused, clipped by value": 1, "optimizer adafactor": 22}
+"""Fits that wait in every step: the black box and a gradient scaler decide before they take it; Adafactor is torch's."""
+MEASURES = ("gradient_norm", "gradient norm")  # a callback that reads values of its own in a logged step
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.phantom_gpu(values=True, deferred=True, poisoned=True)
+@pytest.mark.parametrize("name", FITS)
+def test_a_fit(name: str) -> None:
+    with counted() as found:
+        ours = rows(fit(FITS[name]).run.folder)
+    waits = dict(enumerate(found.waits(), start=WARM))
+    assert len(found.steps) == STEPS, "Lightning's loop has changed"
+    usual = WAITS.get(name, 0)
+    assert [waits[step] for step in waits if (step + 1) % LOGGED] == [usual] * 3, found.lines()
+    assert waits[STEPS - 1] <= usual + 1 + any(word in name for word in MEASURES), found.lines()
+    draws = any(word in name for word in OWN_NUMBERS)
+    batches = found.waits("validation")[: -1 if draws else None]  # a GAN saves images after the last
+    assert max(batches, default=0) == 0, found.lines("validation")
+    if draws:
+        return
+    theirs = rows(fit(FITS[name], "cpu").run.folder)
+    near = {"rel": 0.1, "abs": 0.05} if any(word in name for word in OTHER_KERNELS) else {"rel": 1e-4, "abs": 1e-6}
+    assert len(ours) == len(theirs)
+    for row, other in zip(ours, theirs, strict=True):
+        assert row == pytest.approx(other, nan_ok=True, **near)
