@@ -45,4 +45,8 @@ def test_a_fit(name: str) -> None:
     near = {"rel": 0.1, "abs": 0.05} if any(word in name for word in OTHER_KERNELS) else {"rel": 1e-4, "abs": 1e-6}
     assert len(ours) == len(theirs)
     for row, other in zip(ours, theirs, strict=True):
-        assert row == pytest.approx(other, nan_ok=True, **near)
+        common = row.keys() & other.keys() if "16-mixed" in name else other.keys()  # a scaler adds columns of its own
+        assert {"epoch", "step"} < common
+        assert {key: row[key] for key in common} == pytest.approx(
+            {key: other[key] for key in common}, nan_ok=True, **near
+        )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from lightning.pytorch.callbacks import ModelSummary, Timer
 from lightning.pytorch.profilers import SimpleProfiler
 from lightning.pytorch.strategies import DDPStrategy
@@ -62,6 +63,16 @@ FLAGS: dict[str, list[Case]] = {
             "--trainer.precision 16-mixed",
             "works on a GPU; on a CPU bf16-mixed or 32-bit takes its place, and a line says so",
             lambda o: "precision: 16-mixed needs a GPU" in o.said and o.steps == 2,
+        ),
+        Case(
+            "--trainer.precision bf16-true",
+            "works: weights, batches and gradients in bf16",
+            lambda o: next(o.cli.model.parameters()).dtype == torch.bfloat16 and o.steps == 2,
+        ),
+        Case(
+            "--trainer.precision 64-true",
+            "works: weights, batches and gradients in 64 bit",
+            lambda o: next(o.cli.model.parameters()).dtype == torch.float64 and o.steps == 2,
         ),
         Case("--trainer.precision transformer-engine"),
     ],
