@@ -89,8 +89,7 @@ class ImageDataModule(LightningDataModule, ABC):
     resizable: bool = True
     """Whether targets stay right when images are resized."""
 
-    masks: bool = False
-    """Whether the targets are masks, which augmentations must not paint over."""
+    masks: bool = False  # whether the targets are masks, over which augmentations must not paint
 
     endless: bool = False
     """Set for trials of the beginning of a run, whose trainer does not know the length of the run."""

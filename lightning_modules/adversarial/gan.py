@@ -140,7 +140,6 @@ class GAN(EpochModule):
     def setup(self, stage: str) -> None:
         """Set the memory format, check the networks, and tell DDP that each step leaves one network unused."""
         super().setup(stage)
-        self.load_initial_weights()
         trainer = trainer_of(self)
         let_ddp_find_unused_parameters(getattr(trainer, "strategy", None))
         if self.channels_last:

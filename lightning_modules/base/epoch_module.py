@@ -105,10 +105,11 @@ class EpochModule(QuickHookNames, LightningModule):
         return {"train/loss"} | {f"val/{name}" for name in self.metric_names()}
 
     def setup(self, stage: str) -> None:
-        """Forget the sums of a fit that was interrupted in this process; those of a checkpoint are loaded later."""
-        if stage == "fit":
+        """Load `weights`; forget the sums of a fit that was interrupted in this process."""
+        if stage == "fit":  # those of a checkpoint are loaded later
             for means in self.means.values():
                 means.reset()
+        self.load_initial_weights()
 
     # -- epochs --------------------------------------------------------------------------------------------------------
 

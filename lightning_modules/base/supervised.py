@@ -111,7 +111,6 @@ class SupervisedModule(EpochModule):
         if stage == "fit":
             self.accumulation.restart()
             self.taken_steps = None
-        self.load_initial_weights()
         trainer = trainer_of(self)
         augmentation = getattr(getattr(trainer, "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
