@@ -109,6 +109,10 @@ class DurableCheckpoint(MonitoredCheckpoint):
 
     # -- when to save --------------------------------------------------------------------------------------------------
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Assign what the module logged after the last epoch's end to that epoch."""
+        self.measured.note(trainer.callback_metrics, trainer.current_epoch - 1)
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Remember the step, to see at the batch's end whether the optimizer stepped."""
         self.timing.step_before = trainer.global_step
