@@ -274,7 +274,7 @@ def test_report_in_words() -> None:
 
 def test_without_logging_norms_are_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callbacks.gradients.gradient_norm.MOST_UNREAD", 3)
-    callback, kept = GradientNorm(), []
+    callback, kept = GradientNorm(report=False), []
 
     class Watch(Callback):
         def on_train_batch_end(self, *_: Any) -> None:
