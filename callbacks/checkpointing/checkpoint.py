@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -204,7 +204,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
     def _write(self, trainer: Trainer, files: list[Path], dropped: list[str]) -> None:
         """Write the best before the last: after a crash between them the resumed run finds the same best again."""
         strategy = trainer.strategy
-        sharded = isinstance(strategy, (FSDPStrategy, ModelParallelStrategy))  # these write without the checkpoint IO
+        sharded = isinstance(strategy, (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy))  # without the IO
         if not sharded and isinstance(strategy.checkpoint_io, DurableCheckpointIO):
             keep = ((self.folder / LAST, self.folder / PREVIOUS),)
             remove = tuple(self.folder / name for name in dropped)

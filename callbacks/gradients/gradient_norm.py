@@ -27,6 +27,10 @@ from lightning_modules.optimizers.taken_steps import dropped_norm, inner
 STATE = "gradient_norm"
 
 
+MOST_UNREAD = 1000
+"""Steps after which norms are read from the device, however rarely or never the trainer logs."""
+
+
 class GradientNorm(Callback):
     """Measure the gradient norm at every optimizer step; log it every `log_every_n_steps`.
 
@@ -137,8 +141,9 @@ class GradientNorm(Callback):
             return  # within an accumulation window: no step, and the trainer does not log
         due = is_logging_step(trainer, self.batches + 1)
         self.batches += 1
-        if due:
+        if due or self.batches % MOST_UNREAD == 0:
             self._read(trainer, pl_module)
+        if due:
             pl_module.log_dict(on_host(self._logged()), on_step=True, on_epoch=False)
 
     def _read(self, trainer: Trainer, module: LightningModule) -> None:

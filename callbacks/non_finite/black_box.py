@@ -15,6 +15,7 @@ from callbacks.gradients.measure import scaler_of, total_norm
 from callbacks.non_finite.replay import write_black_box
 from callbacks.non_finite.trace import NonFiniteOrigin, non_finite, tensors_in, trace_step
 from foundation.argument_checks import require_choice
+from foundation.compat.torch import leave_unscaling_to_the_scaler
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
 from foundation.random_streams import random_state
@@ -75,6 +76,9 @@ class BlackBox(Callback):
         """Clear the record; hook the layers if `activations`."""
         self._clear()
         self._remove_hooks()
+        if self.action == "skip":  # a fused step with a scaler would ask for the gradients that are gone
+            for optimizer in trainer.optimizers:
+                leave_unscaling_to_the_scaler(optimizer)
         if self.activations:
             layers = [layer for layer in pl_module.modules() if not list(layer.children())]
             self._hooks = [layer.register_forward_hook(self._check_output) for layer in layers]

@@ -66,7 +66,7 @@ class Preemption(Callback):
 
     def _restore_handlers(self) -> None:
         for number, handler in self.old_handlers.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
         self.old_handlers, self.training = {}, False
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -8,6 +8,7 @@ import copy
 from abc import ABC, abstractmethod
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from datamodules.augmentations.draws import EpochDraws
@@ -28,7 +29,18 @@ class Augmentation(ABC):
     keeps_size: bool = True
     """Whether images keep their size."""
 
-    def check_targets(self, data: str, mixable: bool, resizable: bool) -> None:
+    only_moves_pixels: bool = False
+    """Whether every value of a result is one of the image's (crop, flip), or 0 where there is none (zero padding).
+
+    Masks are then moved like their images. Any other augmentation of masks needs a `with_masks` of its own.
+    """
+
+    @property
+    def fits_masks(self) -> bool:
+        """Whether `with_masks` gives masks that fit."""
+        return self.only_moves_pixels or type(self).with_masks is not Augmentation.with_masks
+
+    def check_targets(self, data: str, mixable: bool, resizable: bool, masks: bool = False) -> None:
         """Raise ValueError if the targets of a data module (its class name) do not allow this augmentation."""
         name = type(self).__name__
         if self.mixes and not mixable:
@@ -39,6 +51,11 @@ class Augmentation(ABC):
         if not self.keeps_size and not resizable:
             raise ValueError(
                 f"augmentation: {name} changes the size of images, and the targets of {data} would no longer fit."
+            )
+        if masks and not self.fits_masks:
+            raise ValueError(
+                f"augmentation: {name} changes values, and would paint them into the masks of {data} as class numbers. "
+                "If it only moves pixels, it says so with only_moves_pixels = True; else it needs its own with_masks."
             )
 
     def over(self, epochs: float | None) -> "Augmentation":
@@ -67,6 +84,24 @@ class Augmentation(ABC):
             epoch: See ``__call__``.
         """
         return images, targets
+
+    def with_masks(
+        self, images: Tensor, masks: Tensor, rows: Tensor, seed: int, epoch: int, ignored: int
+    ) -> tuple[Tensor, Tensor]:
+        """Augment images and move their masks with them; by default as an additional channel.
+
+        Args:
+            images: See ``__call__``.
+            masks: Class numbers ``(B, H, W)`` uint8.
+            rows: See ``__call__``.
+            seed: See ``__call__``.
+            epoch: See ``__call__``.
+            ignored: Class number of the places for which the image has no pixel.
+        """
+        marker = torch.full_like(masks, 255).unsqueeze(1)  # 0 where the augmentation pads
+        both = torch.cat([images, masks.unsqueeze(1), marker], dim=1).contiguous(memory_format=torch.channels_last)
+        both = self(both, rows, seed, epoch)
+        return both[:, :-2], both[:, -2].masked_fill(both[:, -1] == 0, ignored)
 
     @abstractmethod
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
@@ -136,6 +171,19 @@ class Chain(Augmentation):
     def for_samples(self, samples: int) -> "Chain":
         """Return the chain of the steps for so many images."""
         return Chain([step.for_samples(samples) for step in self.steps])
+
+    @property
+    def fits_masks(self) -> bool:
+        """Whether all steps do."""
+        return all(step.fits_masks for step in self.steps)
+
+    def with_masks(
+        self, images: Tensor, masks: Tensor, rows: Tensor, seed: int, epoch: int, ignored: int
+    ) -> tuple[Tensor, Tensor]:
+        """Let each step augment images and masks, in order."""
+        for step in self.steps:
+            images, masks = step.with_masks(images, masks, rows, seed, epoch, ignored)
+        return images, masks
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Let each step mix, in order."""

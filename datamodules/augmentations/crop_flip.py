@@ -41,6 +41,8 @@ class CropFlip(RandomAugmentation):
         Alternating flip: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
     """
 
+    only_moves_pixels = True
+
     def __init__(
         self,
         padding: int = 4,

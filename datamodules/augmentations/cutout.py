@@ -40,13 +40,24 @@ class Cutout(RandomAugmentation):
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Paint over a square of each image."""
+        square = self._square(images, rows, seed, epoch).unsqueeze(3)
+        return images.permute(0, 2, 3, 1).masked_fill(square, self.fill).permute(0, 3, 1, 2)
+
+    def with_masks(
+        self, images: Tensor, masks: Tensor, rows: Tensor, seed: int, epoch: int, ignored: int
+    ) -> tuple[Tensor, Tensor]:
+        """Paint over a square of each image; what was there is not asked for."""
+        square = self._square(images, rows, seed, epoch)
+        return self(images, rows, seed, epoch), masks.masked_fill(square, ignored)
+
+    def _square(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
+        """Mark the square of each image, ``(B, H, W)`` bool."""
         height, width = images.shape[-2:]
         draw = partial(self.centres, height=height, width=width, seed=seed, epoch=epoch)
         down, across = self.draws("centres", draw, (seed, epoch, height, width), rows)
         inside_y = self._covered(height, rows.device).index_select(0, down)
         inside_x = self._covered(width, rows.device).index_select(0, across)
-        square = (inside_y.unsqueeze(2) & inside_x.unsqueeze(1)).unsqueeze(3)
-        return images.permute(0, 2, 3, 1).masked_fill(square, self.fill).permute(0, 3, 1, 2)
+        return inside_y.unsqueeze(2) & inside_x.unsqueeze(1)
 
     def centres(self, rows: Tensor, height: int, width: int, seed: int, epoch: int) -> Tensor:
         """Return the centre of each square, down and across, int64 ``(2, B)``."""

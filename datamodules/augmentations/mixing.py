@@ -157,11 +157,13 @@ class CutMix(Mixing):
         return torch.where(inside, others, images), own.squeeze(0)
 
     def boxes(self, rows: Tensor, height: int, width: int, seed: int, epoch: int) -> Tensor:
-        """Return the box of the batches that begin with each of these rows, float64 `(5, B)`.
+        """Return the box of the batches that begin with each of these rows, float64 `(5, B)` (MPS: float32).
 
         Top, bottom, left and right side, and the share that the images keep.
         """
-        half = 0.5 * (1 - self.shares(rows, seed, epoch).double()).sqrt()
+        share = self.shares(rows, seed, epoch)
+        exact = share if share.device.type == "mps" else share.double()  # MPS has no float64
+        half = 0.5 * (1 - exact).sqrt()
         sides = []
         replaced = torch.ones_like(rows)
         for length, stream in ((height, _BOX_Y), (width, _BOX_X)):

@@ -89,6 +89,8 @@ class ImageDataModule(LightningDataModule, ABC):
     resizable: bool = True
     """Whether targets stay right when images are resized."""
 
+    masks: bool = False  # whether the targets are masks, over which augmentations must not paint
+
     endless: bool = False
     """Set for trials of the beginning of a run, whose trainer does not know the length of the run."""
 
@@ -115,7 +117,7 @@ class ImageDataModule(LightningDataModule, ABC):
         require_between("split_seed", split_seed, 0)
         require_fraction("val_share", val_share)
         if augmentation is not None:
-            augmentation.check_targets(type(self).__name__, self.mixable, self.resizable)
+            augmentation.check_targets(type(self).__name__, self.mixable, self.resizable, self.masks)
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last

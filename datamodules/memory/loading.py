@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ def image_loader(
         kind: Class of the loader.
     """
     if num_workers < 2:  # Lightning recommends more; it cannot know that a batch is one copy within memory
-        warnings.filterwarnings("ignore", message=FEW_WORKERS)
+        _expect_few_workers()
     return kind(
         dataset,
         batch_size=batch_size,
@@ -67,6 +68,12 @@ def image_loader(
         persistent_workers=num_workers > 0,
         generator=torch.Generator().manual_seed(0),  # else each iter() draws a number from the global generator
     )
+
+
+@cache
+def _expect_few_workers() -> None:
+    """Silence the warning, once: each change of the filters makes Python repeat warnings that it has given."""
+    warnings.filterwarnings("ignore", message=FEW_WORKERS)
 
 
 def _identity(batch: Any) -> Any:

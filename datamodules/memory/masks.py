@@ -1,6 +1,5 @@
 """Base class of data sources for segmentation: the target is a class for every pixel."""
 
-import torch
 from torch import Tensor
 
 from datamodules.memory.data_module import ImageDataModule
@@ -10,9 +9,15 @@ from datamodules.memory.images import Batch
 class MaskDataModule(ImageDataModule):
     """Images with masks: the targets of :class:`~datamodules.memory.images.Images` are uint8 ``(N, H, W)``.
 
-    The augmentation transforms the mask together with its image: it gets the mask as an additional channel, so it may
-    move pixels (crop, flip) but must not mix images or change colours.
+    An augmentation that only moves pixels (crop, flip) moves the mask with its image. Where the image has no pixel of
+    its own (zero padding, Cutout) the mask gets the class `ignored_class`, which the loss must ignore
+    (`--model.loss.ignore_index 255`). An augmentation that mixes images or changes colours is an error.
     """
+
+    ignored_class: int = 255
+    """Class number of pixels without a label."""
+
+    masks = True
 
     mixable = False
     resizable = False
@@ -26,8 +31,7 @@ class MaskDataModule(ImageDataModule):
         """
         images, masks, rows = batch
         if training and self._augmentation is not None:
-            both = torch.cat([images, masks.unsqueeze(1)], dim=1).contiguous(memory_format=torch.channels_last)
-            both = self._augmentation(both, rows, self.seed, epoch)
-            images, masks = both[:, :-1], both[:, -1]
+            step = self._augmentation
+            images, masks = step.with_masks(images, masks, rows, self.seed, epoch, self.ignored_class)
         images, masks = super().prepare_batch((images, masks, rows), training=False)
         return images, masks.long()

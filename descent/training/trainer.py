@@ -193,7 +193,7 @@ class Trainer(LightningTrainer):
         """
         if ckpt_path is not None:
             checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
-            model.load_state_dict(checkpoint["state_dict"], strict=False)
+            model.load_state_dict(checkpoint["state_dict"])
         elif isinstance(model, EpochModule):
             model.load_initial_weights()  # once, and not in each copy
             model.report_initial_weights()

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 
 def processes_store() -> Any:
@@ -46,6 +46,11 @@ def transforms_active() -> bool:
     torch asks this private function itself where an operator has to behave in another way.
     """
     return bool(torch._C._are_functorch_transforms_active())  # type: ignore[attr-defined]
+
+
+def raise_in_place(tensors: list[Tensor], low: float) -> None:
+    """Raise every value of tensors that is below `low` to it; all of one device and dtype."""
+    torch._foreach_clamp_min_(tensors, low)
 
 
 def reciprocals_of(tensors: list[Tensor]) -> list[Tensor]:
@@ -127,6 +132,17 @@ def set_last_lr(scheduler: LRScheduler, rates: list[Any]) -> None:
     torch sets it in `LRScheduler.step` only, which also asks `get_lr` and counts a step.
     """
     scheduler._last_lr = rates
+
+
+class PlateauWithComparison(ReduceLROnPlateau):
+    """A `ReduceLROnPlateau` that decides itself what an improvement is; torch's own has a private method for it."""
+
+    def is_better(self, value: float, best: float) -> bool:
+        """Return whether a value improves on the best one; overridden by a subclass."""
+        return bool(super()._is_better(value, best))
+
+    def _is_better(self, a: float, best: float) -> bool:
+        return self.is_better(a, best)
 
 
 def inner_schedulers(scheduler: LRScheduler) -> list[LRScheduler]:

@@ -139,7 +139,7 @@ class GAN(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Set the memory format, check the networks, and tell DDP that each step leaves one network unused."""
-        self.load_initial_weights()
+        super().setup(stage)
         trainer = trainer_of(self)
         let_ddp_find_unused_parameters(getattr(trainer, "strategy", None))
         if self.channels_last:

@@ -70,6 +70,10 @@ class AccumulationWindow:
 
     # -- a batch -------------------------------------------------------------------------------------------------------
 
+    def restart(self) -> None:
+        """Forget the windows of an earlier fit."""
+        self.reference, self.total = None, 0.0
+
     def begin_batch(self, trainer: Trainer, batch_idx: int, samples: int) -> None:
         """Note the size of a batch; begin a window where Lightning does."""
         size = trainer.accumulate_grad_batches

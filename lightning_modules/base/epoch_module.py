@@ -104,6 +104,13 @@ class EpochModule(QuickHookNames, LightningModule):
         """Return the names of everything logged per epoch."""
         return {"train/loss"} | {f"val/{name}" for name in self.metric_names()}
 
+    def setup(self, stage: str) -> None:
+        """Load `weights`; forget the sums of a fit that was interrupted in this process."""
+        if stage == "fit":  # those of a checkpoint are loaded later
+            for means in self.means.values():
+                means.reset()
+        self.load_initial_weights()
+
     # -- epochs --------------------------------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:

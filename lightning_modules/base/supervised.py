@@ -107,7 +107,10 @@ class SupervisedModule(EpochModule):
 
     def setup(self, stage: str) -> None:
         """Load `weights`, set the memory format; check that the loss takes the targets that the data gives."""
-        self.load_initial_weights()
+        super().setup(stage)
+        if stage == "fit":
+            self.accumulation.restart()
+            self.taken_steps = None
         trainer = trainer_of(self)
         augmentation = getattr(getattr(trainer, "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
@@ -249,4 +252,7 @@ class SupervisedModule(EpochModule):
         super().on_load_checkpoint(checkpoint)
         if self._continues_a_fit:
             self._steps_taken = checkpoint.get("steps_taken")
+            if self.taken_steps is not None:  # FSDP loads a checkpoint when the optimizers exist
+                taken = checkpoint["global_step"] if self._steps_taken is None else self._steps_taken
+                self.taken_steps.restart(taken)
             self.accumulation.load_state_dict(checkpoint.get("accumulation", {}), self.trainer)

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.sgd import sgd
 
-from foundation.compat.torch import add_in_place, multiply_in_place, norms_of, reciprocals_of, sums_of
+from foundation.compat.torch import add_in_place, multiply_in_place, norms_of, raise_in_place, reciprocals_of, sums_of
 
+SMALLEST = 1e-30  # norm whose reciprocal, times the root of a number of filters, is finite
 COEFFICIENTS = [(3.4445, -4.7750, 2.0315)]
 
 
@@ -104,7 +105,9 @@ class NormalisedMuon(Optimizer):
         add_in_place(velocities, gradients)
         ahead = sums_of(gradients, velocities, alpha=group["momentum"])
         updates = orthogonalised([each.flatten(1) for each in ahead], group["ns_steps"])
-        scales = reciprocals_of(norms_of(weights))
+        norms = norms_of(weights)
+        raise_in_place(norms, SMALLEST)  # filters that are 0 stay so until they get the update, instead of NaN
+        scales = reciprocals_of(norms)
         multiply_in_place(scales, [len(weight) ** 0.5 for weight in weights])
         multiply_in_place(weights, scales)
         for weight, update in zip(weights, updates, strict=True):

@@ -80,4 +80,9 @@ def averaged_weights(optimizer: Optimizer) -> Iterator[tuple[torch.Tensor, torch
             for parameter in group["params"]:
                 if "z" in optimizer.state[parameter]:
                     z = optimizer.state[parameter]["z"]
-                    yield parameter, parameter.detach().lerp(z, 1 - 1 / group["betas"][0])
+                    yield parameter, parameter.detach().lerp(z, 1 - 1 / share_of_average(group))
+
+
+def share_of_average(group: dict[str, Any]) -> float:
+    """Return β, which Adam-like classes call the first of `betas`, and SGD-like ones `momentum`."""
+    return float(group["betas"][0] if "betas" in group else group["momentum"])

@@ -72,6 +72,10 @@ class TakenSteps:
         self.taken = self._seen = taken
         optimizer.register_step_post_hook(self._count)
 
+    def restart(self, taken: int) -> None:
+        """Count on from the number of steps that a checkpoint's run had taken."""
+        self.taken = self._seen = taken
+
     def _count(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         overflow = getattr(optimizer, "found_inf", None)  # set only while a scaler runs a fused step
         if dropped_norm(optimizer) is None and (overflow is None or not bool(overflow)):

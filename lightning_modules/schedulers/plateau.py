@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from foundation.argument_checks import require_between, require_fraction
+from foundation.compat.torch import PlateauWithComparison
 from foundation.metrics.direction import direction_for
 from lightning_modules.schedulers.run_length import RunLength
 from lightning_modules.schedulers.step_schedule import ScheduleFactory
@@ -56,6 +57,22 @@ class PlateauSchedule(LRScheduler):
         self.plateau.load_state_dict(state_dict)
 
 
+class _SignedPlateau(PlateauWithComparison):
+    """torch's plateau, whose relative threshold is a share of the best value's size.
+
+    torch multiplies the best value by 1 − threshold: a best of −1 becomes −0.9999, which the same value again is better
+    than, so that the rate is never reduced.
+    """
+
+    def is_better(self, value: float, best: float) -> bool:
+        """Return whether a value improves on the best one by more than the threshold."""
+        if self.threshold_mode == "abs":
+            margin = self.threshold
+            return value < best - margin if self.mode == "min" else value > best + margin
+        worse = best * (1.0 - self.threshold), best * (1.0 + self.threshold)
+        return value < min(worse) if self.mode == "min" else value > max(worse)
+
+
 def plateau_config(optimizer: Optimizer, plateau: ReduceLROnPlateau, monitor: str) -> dict[str, Any]:
     """Return Lightning's config of a plateau that Lightning itself does not pass values to."""
     return {
@@ -81,7 +98,8 @@ class Plateau(ScheduleFactory):
         factor: $f$ in (0, 1).
         patience: Number of validations without improvement to tolerate, ≥ 0.
         threshold: Smallest improvement that counts, ≥ 0.
-        threshold_mode: `rel`: as a share of the best value; `abs`: in its unit.
+        threshold_mode: `rel`: as a share of the best value's size, also of a negative one, for which torch's own class
+            never reduces the rate; `abs`: in its unit.
         cooldown: Number of validations after a reduction that do not count, ≥ 0.
         min_lr: $\eta_\text{min}$ ≥ 0, for every parameter group.
 
@@ -131,4 +149,4 @@ class Plateau(ScheduleFactory):
 
     def build(self, optimizer: Optimizer, run_length: RunLength) -> dict[str, Any]:
         """Return Lightning's config of the plateau; `observe_plateaus` passes values to it."""
-        return plateau_config(optimizer, ReduceLROnPlateau(optimizer, **self.options, eps=0.0), self.monitor)
+        return plateau_config(optimizer, _SignedPlateau(optimizer, **self.options, eps=0.0), self.monitor)

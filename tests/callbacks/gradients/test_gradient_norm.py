@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from torch.optim import Optimizer
 from callbacks import GradientNorm
 from callbacks.gradients.clipping_report import clipping_report
 from callbacks.gradients.measure import scaler_of
+from lightning_modules.base.supervised import SupervisedModule
 from tests.callbacks.inside_case import Foreign, Network, classifier, data, fit, half_precision, trainer_in
+from tests.datamodules.support import quiet_trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -267,3 +270,18 @@ def test_report_in_words() -> None:
     few = clipping_report([1.0] * 3, 0, None)
     assert "too few" in few.reason
     assert clipping_report([], 0, None).steps == 0
+
+
+def test_without_logging_norms_are_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callbacks.gradients.gradient_norm.MOST_UNREAD", 3)
+    callback, kept = GradientNorm(report=False), []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            kept.append(len(callback.records[0].unread))
+
+    module = SupervisedModule(nn.Linear(1, 1), nn.MSELoss(), partial(torch.optim.SGD, lr=0.0))
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 1), torch.zeros(8, 1)))
+    trainer = quiet_trainer(max_epochs=1, log_every_n_steps=0, callbacks=[callback, Watch()])
+    trainer.fit(module, loader)
+    assert max(kept) == 2

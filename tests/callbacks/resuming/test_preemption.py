@@ -127,6 +127,18 @@ def test_arguments() -> None:
         Preemption("USR1")
 
 
+def test_a_handler_that_python_does_not_know_is_replaced_by_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`signal.signal` returns None for one that a library set."""
+    before = signal.getsignal(signal.SIGTERM)
+    callback = Preemption()
+    callback.old_handlers = {signal.SIGTERM: None}
+    try:
+        callback._restore_handlers()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Asks(Callback):
     """Asks in each batch as Lightning does with several processes."""
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from scipy import stats
 
-from datamodules import Chain, CropFlip, Cutout
+from datamodules import Chain, CropFlip, Cutout, ShapeMasksDataModule
+from datamodules.augmentations.base import Augmentation
 from tests.datamodules.support import made_up
 
 
@@ -54,3 +55,35 @@ def test_the_rest_is_unchanged() -> None:
 def test_bad_arguments(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Cutout(**arguments)
+
+
+MASKS = torch.ones(20, 9, 7, dtype=torch.uint8)
+
+
+def test_masks_have_no_label_where_the_square_is() -> None:
+    white = torch.full((20, 1, 9, 7), 255, dtype=torch.uint8)
+    images, masks = Cutout(3, fill=0).with_masks(white, MASKS, torch.arange(20), 0, 0, ignored=255)
+    assert torch.equal(masks == 255, images[:, 0] == 0)
+    assert set(masks.unique().tolist()) == {1, 255}
+
+
+def test_masks_have_no_label_where_an_image_is_padded() -> None:
+    white = torch.full((20, 1, 9, 7), 255, dtype=torch.uint8)
+    chain = Chain([CropFlip(2, mode="zero"), Cutout(3, fill=0)])
+    images, masks = chain.with_masks(white, MASKS, torch.arange(20), 0, 0, ignored=9)
+    assert torch.equal(masks == 9, images[:, 0] == 0)
+    assert set(masks.unique().tolist()) == {1, 9}
+    moved, same = CropFlip(2).with_masks(MASKS.unsqueeze(1) * 7, MASKS * 7, torch.arange(20), 0, 0, ignored=9)
+    assert torch.equal(moved[:, 0], same)
+
+
+def test_other_augmentations_are_refused_for_masks() -> None:
+    class Invert(Augmentation):
+        def __call__(self, images: torch.Tensor, rows: torch.Tensor, seed: int, epoch: int) -> torch.Tensor:
+            return 255 - images
+
+    with pytest.raises(ValueError, match="Invert changes values, and would paint them into the masks"):
+        ShapeMasksDataModule(augmentation=Invert())
+    with pytest.raises(ValueError, match="Chain changes values"):
+        ShapeMasksDataModule(augmentation=Chain([CropFlip(1), Invert()]))
+    ShapeMasksDataModule(augmentation=Chain([CropFlip(1), Cutout(2)]))

@@ -2,15 +2,18 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from foundation.errors import UserError
 from lightning_modules import ImageClassifier
+from lightning_modules.base.supervised import SupervisedModule
+from tests.datamodules.support import quiet_trainer
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
@@ -67,3 +70,21 @@ def test_a_compiled_network_and_a_plain_one_take_each_others_weights() -> None:
     checkpoint = {"state_dict": wrapped.state_dict()}
     plain.on_load_checkpoint(checkpoint)
     assert checkpoint["state_dict"].keys() == plain.state_dict().keys()
+
+
+def test_a_fit_that_was_interrupted_leaves_nothing_to_the_next_ones_means() -> None:
+    class Interrupt(Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            raise ValueError("interrupted")
+
+    module = SupervisedModule(nn.Linear(1, 1), nn.MSELoss(), partial(torch.optim.SGD, lr=0.0))
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(4, 1), torch.zeros(4, 1)), 2)
+    with pytest.raises(ValueError, match="interrupted"):
+        quiet_trainer(max_epochs=1, callbacks=[Interrupt()]).fit(module, loader)
+    assert module.means["train"].count == 2
+    with torch.no_grad():
+        module.network.weight.fill_(3.0)  # type: ignore[union-attr, operator]
+        module.network.bias.zero_()  # type: ignore[union-attr, operator]
+    trainer = quiet_trainer(max_epochs=1)
+    trainer.fit(module, loader)
+    assert trainer.callback_metrics["train/loss"] == pytest.approx(9.0)

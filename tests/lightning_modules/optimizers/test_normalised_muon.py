@@ -196,3 +196,17 @@ def test_a_closure_is_called_with_gradients_on() -> None:
 def test_bad_arguments(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         NormalisedMuon(network().parameters(), **given)
+
+
+def test_filters_of_zero_get_the_update() -> None:
+    weight = nn.Parameter(torch.zeros(32, 2, 3, 3))
+    optimizer = NormalisedMuon([weight], lr=0.1)
+    weight.grad = torch.randn(weight.shape, generator=torch.Generator().manual_seed(0))
+    optimizer.step()
+    assert weight.isfinite().all()
+    assert 0 < weight.detach().norm() < 1
+    weight.data.zero_()
+    weight.grad.zero_()
+    optimizer.state.clear()
+    optimizer.step()
+    assert not weight.any()

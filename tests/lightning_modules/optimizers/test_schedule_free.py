@@ -96,3 +96,14 @@ def test_other_optimizers_are_not_affected(tmp_path: Path) -> None:
     assert TRAINED not in torch.load(tmp_path / "10.ckpt", weights_only=True)
     assert not schedule_free(trainer.optimizers[0])
     assert schedule_free(schedulefree.SGDScheduleFree)
+
+
+def test_sgd_is_saved_with_its_average(tmp_path: Path) -> None:
+    class WithSGD(ScheduleFree):
+        def configure_optimizers(self) -> Any:
+            return build_optimizer(functools.partial(schedulefree.SGDScheduleFree, lr=0.05), self)
+
+    fit(WithSGD(), tmp_path, SaveEverywhere(tmp_path), max_epochs=1)
+    saved = torch.load(tmp_path / "5.ckpt", weights_only=True)
+    x, y = saved["state_dict"]["net.weight"], saved[TRAINED]["net.weight"]
+    torch.testing.assert_close(y, 0.9 * x + 0.1 * saved["optimizer_states"][0]["state"][0]["z"])

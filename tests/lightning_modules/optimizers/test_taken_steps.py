@@ -90,3 +90,15 @@ def test_the_count_survives_a_resume() -> None:
     again = TakenSteps(torch.optim.SGD([weight], lr=0.1), taken=steps.taken)
     assert again.skipped(attempts=4) == 3
     assert not again.advanced()
+
+
+def test_a_strategy_that_loads_a_checkpoint_late_counts_on_from_it() -> None:
+    """As FSDP does: the optimizers exist when the checkpoint is loaded."""
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    steps = TakenSteps(optimizer)
+    steps.restart(7)
+    weight.grad = torch.ones(1)
+    optimizer.step()
+    assert steps.skipped(attempts=8) == 0
+    assert steps.advanced()

@@ -168,3 +168,18 @@ def test_the_rates_of_several_groups_keep_their_ratio() -> None:
         config["scheduler"].step()
         low, high = (group["lr"] for group in optimizer.param_groups)
         assert high == pytest.approx(4 * low)
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("min", -1.0), ("max", 1.0), ("max", -1.0), ("min", 1.0)])
+def test_a_plateau_reduces_the_rate_for_values_of_any_sign(mode: Any, sign: float) -> None:
+    """Torch's relative threshold takes the same negative value for an improvement."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    run_length = RunLength(steps=9, epochs=9, steps_per_epoch=1)
+    schedule = Plateau("val/score", mode=mode, patience=0, threshold=0.01).build(optimizer, run_length)["scheduler"]
+    better = 1.0 if mode == "max" else -1.0
+    for value in (sign, sign + 0.02 * better):  # by more than the threshold
+        schedule.observe(value)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    for value in (sign + 0.02 * better, sign + 0.025 * better):  # by less
+        schedule.observe(value)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.025)
