@@ -11,6 +11,7 @@ LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.fabric.utilities.seed",
     "lightning.fabric.utilities.distributed",
+    "lightning.pytorch.accelerators.cuda",
     "lightning.pytorch",
     "lightning.fabric",
 )
@@ -23,6 +24,7 @@ LOG_LINES = (
     "Seed set to",
     "[rank: ",  # followed by "Seed set to"
     "Initializing distributed",
+    "LOCAL_RANK: ",
     "-" * 100,  # the banner of the processes
     "Loading `train_dataloader`",
     "`weights_only` was not set",
