@@ -90,8 +90,8 @@ def nll_of_rows(log_p: Tensor, target: Tensor, ignore_index: int) -> Tensor:
 
     Example:
         >>> import torch
-        >>> nll_of_rows(torch.tensor([[[-1.0, -2.0], [-3.0, -4.0]]]), torch.tensor([[1, -100]]), -100)
-        tensor([[3., -0.]])
+        >>> nll_of_rows(torch.tensor([[[-1.0, -2.0], [-3.0, -4.0]]]), torch.tensor([[1, 0]]), -100)
+        tensor([[3., 2.]])
     """
     rows = log_p.movedim(1, -1).flatten(0, -2)
     return F.nll_loss(rows, target.flatten(), ignore_index=ignore_index, reduction="none").view(target.shape)

@@ -62,7 +62,9 @@ def keys(base: str, preset: str) -> list[str]:
     return [key for key in tree.all_keys() if key not in NEVER_CHANGED]
 
 
-def cases(seed: int) -> Iterator[Case]:
+def cases(
+    seed: int, kinds: tuple[str, ...] = ("misspelt", "misspelt", "value", "value", "value", "class", "file")
+) -> Iterator[Case]:
     """Yield mistakes without end; the same for the same seed."""
     choose = random.Random(seed)
     while True:
@@ -71,7 +73,7 @@ def cases(seed: int) -> Iterator[Case]:
         command = choose.choice(COMMANDS)
         start = (*command.split(), "-c", f"configs/{base}.yaml", *QUICK, *((preset,) if preset else ()))
         key = choose.choice(keys(base, preset))
-        kind = choose.choice(("misspelt", "misspelt", "value", "value", "value", "class", "file"))
+        kind = choose.choice(kinds)
         yield MAKERS[kind](choose, start, key, keys(base, preset))
 
 

@@ -125,4 +125,4 @@ def test_a_run_of_a_gpu_is_used_without_one(
     said = capsys.readouterr()
     sentence = "trainer.accelerator: the config asks for gpu, and this machine has no GPU: running on the CPU."
     assert (said.out + said.err).count(sentence) == 1
-    assert "gpu" in refused([command, "--ckpt_path", "run/0", "--trainer.accelerator", "gpu"], capsys)
+    assert "asks for a GPU" in refused([command, "--ckpt_path", "run/0", "--trainer.accelerator", "gpu"], capsys)

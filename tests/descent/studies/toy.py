@@ -100,6 +100,7 @@ def toy_study(folder: Any, pause: float = 0.0, **changes: Any) -> dict[str, Any]
         "candidates": {"slow": {"model.optimizer.lr": 0.01}, "fast": {"model.optimizer.lr": 0.3}},
         "baseline": "slow",
         "metric": "val/margin",
+        "mode": "max",
         "trials": 3,
         "seeds": 4,
     }

@@ -43,6 +43,8 @@ def test_a_fit(name: str) -> None:
         return
     theirs = rows(fit(FITS[name], "cpu").run.folder)
     near = {"rel": 0.1, "abs": 0.05} if any(word in name for word in OTHER_KERNELS) else {"rel": 1e-4, "abs": 1e-6}
+    if "progressive_resize" in name:  # torchvision resizes uint8 in float32 on a GPU, and rounds
+        near = {"rel": 1e-2, "abs": 1e-3}
     assert len(ours) == len(theirs)
     for row, other in zip(ours, theirs, strict=True):
         common = row.keys() & other.keys() if "16-mixed" in name else other.keys()  # a scaler adds columns of its own
