@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Set once for the process and the ones that it starts, by Lightning, by torch's threads, by our allocator.
 SET_FOR_THE_PROCESS = {
     "CUDA_DEVICE_ORDER",
+    "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_MODULE_LOADING",
     "DESCENT_RUN_FOLDER",
     "KINETO_LOG_LEVEL",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import lightning.pytorch as pl
 import torch
@@ -12,6 +13,7 @@ import yaml
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from callbacks.non_finite.finite_run import FiniteRun
 from cli import main
 from datamodules import CropFlip, ImageDataModule, ImageDataset, Images
 from datamodules.memory.images import Batch
@@ -186,7 +188,9 @@ def descent(batch_size: int, resident: bool) -> Times:
         }
         file = Path(folder) / "host_time.yaml"
         file.write_text(yaml.safe_dump(config))
-        cli = main(["fit", "-c", str(file)])
+        # The stub computes nothing, so the weights are what lay in memory before.
+        with patch.object(FiniteRun, "on_train_epoch_end"), patch.object(FiniteRun, "on_fit_end"):
+            cli = main(["fit", "-c", str(file)])
     return next(callback for callback in cli.trainer.callbacks if isinstance(callback, Clock)).times
 
 

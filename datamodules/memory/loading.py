@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import torch
@@ -70,10 +69,11 @@ def image_loader(
     )
 
 
-@cache
 def _expect_few_workers() -> None:
-    """Silence the warning, once: each change of the filters makes Python repeat warnings that it has given."""
-    warnings.filterwarnings("ignore", message=FEW_WORKERS)
+    """Silence the warning, if it is not: each change of the filters makes Python repeat warnings that it has given."""
+    patterns = [getattr(pattern, "pattern", None) for _, pattern, *_ in warnings.filters]
+    if FEW_WORKERS not in patterns:  # also where `warnings.catch_warnings` has restored the filters of before
+        warnings.filterwarnings("ignore", message=FEW_WORKERS)
 
 
 def _identity(batch: Any) -> Any:
