@@ -131,7 +131,7 @@ def _classes(found: str, classes: list[tuple[type, int]]) -> str:
     known = [each.__name__ for each in public if each.__module__.partition(".")[0] not in ("foundation", "descent")]
     similar = [name for name in known if len(found) > 2 and found.lower() in name.lower()]
     text = f"did you mean {similar[0]}" if similar else did_you_mean(found, known).removesuffix("?")
-    if text and found != "None":
+    if text and found not in ("None", "null"):
         return f": {text}"
     return f"; there are {', '.join(sorted(set(known)))}" if 0 < len(set(known)) < 8 else ""
 
