@@ -1,6 +1,6 @@
 """An error that a constructor raises: which key of the config names its class, and what it says."""
 
-import inspect
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from descent.config_errors.given import Given, shorten
+from descent.config_errors.given import LIMIT, Given, shorten
 from descent.config_errors.named_class import raised
+from descent.config_errors.numbers import nodes
 from descent.config_errors.types import fits, in_words
 from foundation.compat.signatures import signature_of
 from foundation.errors import UserError
 
-LIMIT = 400
 EXPLAINS_ITSELF = (ValueError, TypeError, RuntimeError, AssertionError, ImportError, NotImplementedError)
 """Errors that constructors raise about a wrong argument; any other kind is a bug in the class."""
 
@@ -40,38 +40,36 @@ def explained_constructor_errors(config: Namespace | None = None) -> Iterator[No
 def _explained(error: Exception, config: Namespace | None) -> str:
     cause = original(error)
     kind = constructed_class(cause.__traceback__)
-    path = _path_of(config.as_dict(), kind, "") if config is not None and kind is not None else None
-    start = f"{path}: " if path and path not in ("model", "data") else ""
+    path, given = _place_of(kind, config) if config is not None and kind is not None else ("", {})
+    start = f"{path}: " if path not in ("", "model", "data") else ""
     text = " ".join(str(cause).split())
     if _raised_by_jsonargparse(cause):  # a class path whose object is of another kind than its key needs
         values = [line.strip() for line in str(cause).splitlines() if "Given value" in line]
-        text = (
-            f"the config builds an object of another kind than is needed. {shorten(values[-1], 200) if values else ''}"
-        )
-    if isinstance(cause, TypeError) and path and kind is not None and config is not None:
-        text = _null_argument(path, kind, config) or text
-        start = "" if text.startswith(path) else start
+        found = shorten(values[-1], 200) if values else ""
+        text = f"the config builds an object of another kind than is needed. {found}"
+    if isinstance(cause, TypeError) and path and kind is not None and (null := _null_argument(path, kind, given)):
+        return null
     if isinstance(cause, EXPLAINS_ITSELF) and text:
         return start + text
     named = f"{kind.__module__}.{kind.__qualname__} " if kind is not None else ""
     return f"{start or (path or 'the config') + ': '}{named}{raised(cause)}"
 
 
-def _null_argument(path: str, kind: type, config: Namespace) -> str:
+def _place_of(kind: type, config: Namespace) -> tuple[str, dict[str, Any]]:
+    """Return the key whose class path names a class, and the arguments there; an empty key if none does."""
+    for path, node in nodes(config.as_dict()):
+        if str(node.get("class_path", "")).rpartition(".")[2] == kind.__name__:
+            key = ".".join(part for part in path.split(".") if part != "init_args")
+            return re.sub(r"\.(\d+)", r"[\1]", key), node.get("init_args") or {}
+    return "", {}
+
+
+def _null_argument(path: str, kind: type, given: dict[str, Any]) -> str:
     """Name an argument of a class that is null although its type does not allow it; the parser lets some pass."""
-    node = _node(config.as_dict(), kind)
     for name, argument in signature_of(kind).items():
-        if name in node and node[name] is None and argument.type and not fits(Given(None), argument.type):
+        if name in given and given[name] is None and argument.type and not fits(Given(None), argument.type):
             return f"{path}.{name} must be {in_words(argument.type)}, got null."
     return ""
-
-
-def _node(value: Any, kind: type) -> dict[str, Any]:
-    """Return the arguments that a config gives to a class."""
-    if isinstance(value, dict) and str(value.get("class_path", "")).rpartition(".")[2] == kind.__name__:
-        return dict(value.get("init_args") or {})
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return next((found for found in (_node(item, kind) for item in items) if found), {})
 
 
 def original(error: BaseException) -> BaseException:
@@ -102,19 +100,3 @@ def constructed_class(frames: TracebackType | None) -> type | None:
             found, searching = type(frames.tb_frame.f_locals["self"]), False
         frames = frames.tb_next
     return found
-
-
-def _path_of(value: Any, kind: type, path: str) -> str | None:
-    """Return the dotted key whose class path names a class, without `init_args`."""
-    if isinstance(value, (list, tuple)):
-        parts = (_path_of(item, kind, f"{path}[{index}]") for index, item in enumerate(value))
-        return next(filter(None, parts), None)
-    if not isinstance(value, dict):
-        return None
-    if str(value.get("class_path", "")).rpartition(".")[2] == kind.__name__ and inspect.isclass(kind):
-        return path
-    for key, item in value.items():
-        inside = path if key == "init_args" else f"{path}.{key}" if path else str(key)
-        if (found := _path_of(item, kind, inside)) is not None:
-            return found
-    return None

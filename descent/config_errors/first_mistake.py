@@ -9,6 +9,7 @@ from pathlib import Path
 
 from descent.config_errors.given import (
     CONFIG_OPTIONS,
+    LIMIT,
     Given,
     given_as_option,
     options,
@@ -24,7 +25,6 @@ from foundation.compat.signatures import Argument
 from foundation.errors import UserError
 from foundation.suggestions import did_you_mean
 
-LIMIT = 400
 ELSEWHERE = {
     "epochs": "trainer.max_epochs", "max_epoch": "trainer.max_epochs", "steps": "trainer.max_steps",
     "gpus": "trainer.devices", "seed": "seed_everything", "clip": "trainer.gradient_clip_val",

@@ -13,6 +13,7 @@ from foundation.errors import UserError
 from foundation.suggestions import did_you_mean
 
 CONFIG_OPTIONS = ("-c", "--config")
+LIMIT = 400  # characters of a message
 
 
 @dataclass
@@ -162,7 +163,7 @@ def options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Yield the options of a command line with their values; a word that no option takes comes as `("", word)`."""
     waiting: str | None = None
     for word in words:
-        if word.startswith("-") and not _is_number(word):
+        if word.startswith("-") and not is_number(word):
             if waiting is not None:
                 yield waiting, None
             waiting = None
@@ -178,7 +179,8 @@ def options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
         yield waiting, None
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
+    """Return whether a text is a number as Python reads it."""
     try:
         float(word)
     except ValueError:

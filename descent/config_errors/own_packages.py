@@ -1,6 +1,7 @@
 """A user's folders `callbacks/`, `datamodules/` … in the working folder: their modules are found beside Descent's."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 PACKAGES = ("callbacks", "datamodules", "lightning_modules", "foundation", "descent", "configs")
@@ -9,10 +10,10 @@ PACKAGES = ("callbacks", "datamodules", "lightning_modules", "foundation", "desc
 def find_beside_ours(folder: Path) -> None:
     """Let `callbacks.mine` import `folder/callbacks/mine.py` where Descent's package has no module of that name."""
     for name in PACKAGES:
-        own = str((folder / name).resolve())
-        paths = getattr(sys.modules.get(name), "__path__", None)
-        if paths is not None and Path(own).is_dir() and own not in map(str, map(Path.resolve, map(Path, paths))):
-            paths.append(own)
+        own = (folder / name).resolve()
+        paths = import_module(name).__path__ if own.is_dir() else []
+        if own.is_dir() and own not in [Path(path).resolve() for path in paths]:
+            paths.append(str(own))
 
 
 def hidden_folder(module: str) -> str:

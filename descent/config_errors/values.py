@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from descent import presets
-from descent.config_errors.given import Given, shorten
+from descent.config_errors.given import Given, is_number, shorten
 from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
 from descent.config_errors.tree import Tree
 from descent.config_errors.types import WORDS, classes_of, fits, in_words, item_type, members
@@ -114,15 +114,7 @@ def _may_be_class(given: Given, kind: Any) -> bool:
     simple = set(members(kind)) & (set(WORDS) - {type(None)})
     if given.value in (None, "null"):
         return False
-    return isinstance(given.value, str) and ("." in given.value or not simple) and not _is_number(given.value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return isinstance(given.value, str) and ("." in given.value or not simple) and not is_number(given.value)
 
 
 def _classes(found: str, classes: list[tuple[type, int]]) -> str:
@@ -145,7 +137,7 @@ def _tuple(found: str, item: Any) -> str:
 def _digits(found: object, kind: Any) -> str:
     """Suggest the digits of a whole number in scientific notation, where an integer is expected."""
     text = str(found)
-    if int not in members(kind) or not _is_number(text):
+    if int not in members(kind) or not is_number(text):
         return ""
     number = float(text)
     return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 else ""

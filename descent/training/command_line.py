@@ -34,7 +34,6 @@ from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
-from descent.training.help import HELP
 from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list, use_fast_kernels, use_present_devices
 from descent.training.trainer import Trainer
@@ -92,11 +91,10 @@ class DescentCLI(CommandLine):
         add_run_arguments(parser)
 
     def prepare_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
-        """Give the subcommand its short help, and `--help_all`."""
+        """Give the subcommand `--help_all`."""
         assert isinstance(parser, Parser)
         self.parsers[subcommand] = parser
         parser.show_all_options()
-        parser.short_help = HELP.get(subcommand)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse without Lightning's warning that both `args` and `sys.argv` are given, which is always so here."""

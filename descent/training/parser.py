@@ -1,4 +1,4 @@
-"""The argument parser: a mistake gives an error of one line, `--help` a text that fits on a screen."""
+"""The argument parser: a mistake gives an error of one line, `--help_all` every option."""
 
 import argparse
 import os
@@ -16,6 +16,7 @@ from descent import presets
 from descent.config_errors.first_mistake import explain
 from descent.config_errors.given import check_files
 from descent.config_errors.own_packages import find_beside_ours
+from descent.config_errors.tree import DEFAULT_CLASSES
 from descent.training.mistakes import TRACEBACK_SWITCH
 from foundation.compat.argument_parsers import argument_names, subcommand_parser
 from foundation.compat.signatures import linked_arguments, parser_arguments
@@ -23,10 +24,7 @@ from foundation.errors import UserError
 
 
 class Parser(LightningArgumentParser):
-    """LightningCLI's parser with short error messages and a short help."""
-
-    short_help: str | None = None
-    """Text of `--help`; the full list of options is `--help_all`."""
+    """LightningCLI's parser with short error messages."""
 
     raises = False
     """Whether a mistake raises `UserError` instead of being printed and ending the process."""
@@ -71,10 +69,6 @@ class Parser(LightningArgumentParser):
         sys.stderr.write(f"error: {text}\n")
         self.exit(2)
 
-    def format_help(self, formatter: argparse.HelpFormatter | None = None) -> str:
-        """Return the short help where there is one, else the full help."""
-        return self.short_help or super().format_help(formatter)
-
     def show_all_options(self) -> None:
         """Add `--help_all`, which prints the options that `--help` leaves out."""
         self.add_argument("--help_all", action=HelpAll, help="Show every option and exit.")
@@ -90,11 +84,11 @@ class HelpAll(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
         """Print and exit."""
-        sys.stdout.write(LightningArgumentParser.format_help(parser))  # type: ignore[arg-type]
+        sys.stdout.write(parser.format_help())
         parser.exit()
 
 
-DEFAULT_MODULE = {"class_path": "lightning_modules.ImageClassifier"}
+DEFAULT_MODULE = {"class_path": DEFAULT_CLASSES["model"]}
 
 for _name in callbacks.__all__:  # a config may name one without its package once it is imported
     getattr(callbacks, _name)
@@ -120,8 +114,6 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
         default=False,
         help="Compile network and loss with torch.compile while fit runs.",
     )
-    for name in callbacks.__all__:  # jsonargparse accepts a class by its bare name only if it is imported
-        getattr(callbacks, name)
     parser.add_lightning_class_args(DurableCheckpoint, "checkpoint")
     parser.set_defaults({"model": DEFAULT_MODULE, "trainer.default_root_dir": "runs"})
     links = {"network.init_args.num_classes": "num_classes", "network.init_args.in_channels": "channels"}

@@ -13,23 +13,19 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningModule, seed_everything
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CyclicLR, ExponentialLR, LambdaLR, LinearLR, OneCycleLR, StepLR
 from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import LRFinder, find_lr
-from callbacks.learning_rate.preset import rate_preset
 from foundation.errors import UserError
 from foundation.random_streams import random_state
 from lightning_modules.losses import NonSaturatingLoss
-from lightning_modules.schedulers import Cosine, OneCycle, StepDecay, Warmup
 from tests.callbacks.inside_case import classifier, data, fit, half_precision, same_bits, trainer_in
+from tests.callbacks.learning_rate.finder_case import SHORT, Grouped, Rates, linear
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-SHORT: dict[str, Any] = {"steps": 60, "repeats": 1, "low": 1e-3, "high": 30.0}
 
 
 def made(flags: dict[str, Any]) -> dict[str, Any]:
@@ -111,11 +107,6 @@ def test_the_same_search_twice_finds_the_same() -> None:
     np.testing.assert_array_equal(searches[0].losses, searches[1].losses)
 
 
-def linear() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-
-
 def test_repeats_train_on_other_data() -> None:
     module = classifier(linear(), scheduler=None)
     losses = find_lr(module, data(batch_size=64), accelerator="cpu", **(SHORT | {"repeats": 2})).losses
@@ -136,33 +127,6 @@ def test_the_first_loss_is_that_of_the_module() -> None:
         assert search.losses[0, 0] == pytest.approx(expected, rel=0.05)
 
 
-class Grouped(LightningModule):
-    def __init__(self, schedule: Any = None) -> None:
-        super().__init__()
-        self.one, self.two = nn.Linear(64, 16), nn.Linear(16, 10)
-        self.schedule = schedule
-
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        return nn.functional.cross_entropy(self.two(self.one(batch[0].flatten(1)).relu()), batch[1])
-
-    def configure_optimizers(self) -> Any:
-        groups = [{"params": self.one.parameters(), "lr": 0.01}, {"params": self.two.parameters(), "lr": 0.1}]
-        optimizer = torch.optim.SGD(groups)
-        if self.schedule is None:
-            return optimizer
-        return [optimizer], [{"scheduler": self.schedule(optimizer), "interval": "step"}]
-
-
-class Rates(Callback):
-    """Record the rates of each step."""
-
-    def __init__(self) -> None:
-        self.rates: list[list[float]] = []
-
-    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        self.rates.append([group["lr"] for group in optimizer.param_groups])
-
-
 def test_groups_keep_their_ratio(tmp_path: Path) -> None:
     finder, rates = LRFinder(**SHORT), Rates()
     fit(tmp_path, Grouped(), [finder, rates], batch_size=64)
@@ -170,45 +134,6 @@ def test_groups_keep_their_ratio(tmp_path: Path) -> None:
     pick = finder.search.pick
     assert finder.search.per_group == pytest.approx([pick, 10 * pick])
     assert all(row == pytest.approx([pick, 10 * pick]) for row in rates.rates)
-
-
-SCHEDULES: dict[str, Callable[[Optimizer, float], Any]] = {
-    "OneCycleLR": lambda o, s: OneCycleLR(o, [0.01 * s, 0.1 * s], total_steps=20, cycle_momentum=False),
-    "CyclicLR": lambda o, s: CyclicLR(o, [0.001 * s, 0.01 * s], [0.01 * s, 0.1 * s], 4, cycle_momentum=False),
-    "StepLR": lambda o, s: StepLR(o, 5),
-    "ExponentialLR": lambda o, s: ExponentialLR(o, 0.9),
-    "LambdaLR": lambda o, s: LambdaLR(o, lambda step: 1 / (1 + step)),
-    "LinearLR": lambda o, s: LinearLR(o, 0.1, total_iters=10),
-    "Sequential": lambda o, s: torch.optim.lr_scheduler.SequentialLR(
-        o, [LinearLR(o, 0.1, total_iters=5), ExponentialLR(o, 0.9)], [5]
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_torch_schedules_start_from_the_pick(tmp_path: Path, name: str) -> None:
-    """The rates are those of a run that was given the found rate: all are scaled by one factor."""
-    plain, found, finder = Rates(), Rates(), LRFinder(**SHORT)
-    fit(tmp_path / "plain", Grouped(lambda o: SCHEDULES[name](o, 1.0)), [plain], batch_size=64)
-    fit(tmp_path / "found", Grouped(lambda o: SCHEDULES[name](o, 1.0)), [finder, found], batch_size=64)
-    assert finder.search is not None
-    factor = finder.search.pick / 0.01
-    np.testing.assert_allclose(np.array(found.rates), factor * np.array(plain.rates), rtol=1e-9)
-    assert len(found.rates) == 20
-
-
-OURS = {"cosine": Cosine(), "one cycle": OneCycle(), "steps": StepDecay(epochs=1), "warmup": Warmup(Cosine(), steps=5)}
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_our_schedules_start_from_the_pick(tmp_path: Path, name: str) -> None:
-    given, found, finder = Rates(), Rates(), LRFinder(**SHORT)
-    fit(tmp_path / "found", classifier(linear(), scheduler=OURS[name]), [finder, found], batch_size=64)
-    assert finder.search is not None
-    optimizer = partial(torch.optim.SGD, lr=finder.search.pick, momentum=0.9)
-    fit(tmp_path / "given", classifier(linear(), optimizer=optimizer, scheduler=OURS[name]), [given], batch_size=64)
-    np.testing.assert_allclose(found.rates, given.rates, rtol=1e-9)
-    assert max(rates[0] for rates in found.rates) == pytest.approx(finder.search.pick, rel=0.02)
 
 
 class Adversarial(LightningModule):
@@ -337,21 +262,6 @@ def test_find_lr_writes_the_files(tmp_path: Path) -> None:
     module.optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1)  # a config cannot name it
     find_lr(module, data(batch_size=64), accelerator="cpu", folder=tmp_path / "other", **SHORT)
     assert not (tmp_path / "other/lr_finder.yaml").exists()
-
-
-def test_the_preset_sets_the_rates_of_torchs_cycles() -> None:
-    search = find_lr(classifier(linear(), scheduler=None), data(batch_size=64), accelerator="cpu", **SHORT)
-    sgd: dict[str, Any] = {"class_path": "torch.optim.SGD", "init_args": {"lr": 1.0}}
-    cycles = {"OneCycleLR": {"max_lr": 1.0}, "CyclicLR": {"base_lr": 0.1, "max_lr": 1.0}, "StepLR": {"step_size": 3}}
-    found = {
-        name: rate_preset(search, "a.B", sgd, {"class_path": name, "init_args": own})["model"]["init_args"]
-        for name, own in cycles.items()
-    }
-    lower, upper = search.suggestions.cyclic
-    assert found["OneCycleLR"]["scheduler"]["init_args"] == {"max_lr": pytest.approx(search.pick, rel=0.01)}
-    cyclic = found["CyclicLR"]["scheduler"]["init_args"]
-    assert cyclic == {"base_lr": pytest.approx(lower, rel=0.01), "max_lr": pytest.approx(upper, rel=0.01)}
-    assert "scheduler" not in found["StepLR"]
 
 
 def test_a_flat_curve_is_refused() -> None:

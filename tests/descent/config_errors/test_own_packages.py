@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import callbacks
 from descent import presets
-from descent.config_errors.own_packages import find_beside_ours
+from descent.config_errors.own_packages import PACKAGES, find_beside_ours
 from descent.training.build import parse_config
 from foundation.errors import UserError
 
@@ -51,3 +52,16 @@ def test_an_experiment_lies_inside_the_root() -> None:
         with pytest.raises(UserError, match="experiment must be the name of a folder inside the root"):
             claim(Path("runs"), name)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_package_has_room_for_the_users_modules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = import_module(name)
+    monkeypatch.setattr(package, "__path__", list(package.__path__))
+    Path(name).mkdir()
+    Path(f"{name}/only_here.py").write_text("X = 3\n")
+    find_beside_ours(Path.cwd())
+    find_beside_ours(Path.cwd())
+    assert import_module(f"{name}.only_here").X == 3
+    assert list(package.__path__).count(str(Path(name).resolve())) == 1
+    sys.modules.pop(f"{name}.only_here")

@@ -16,8 +16,6 @@ from foundation.compat.lightning import (
     HOOK_NAME,
     BatchSizeSettings,
     CheckpointWithLast,
-    CSVLoggerWithWriter,
-    MetricsWriter,
     QuickHookNames,
     ScriptLauncher,
     ask_for_sigterm_again,
@@ -177,41 +175,6 @@ def test_last_asks_the_checkpoint_callback(tmp_path: Path) -> None:
     assert again.ckpt_path == str(tmp_path / "chosen.ckpt"), (
         "`ckpt_path='last'` no longer asks `_find_last_checkpoints`"
     )
-
-
-class NotedWriter(MetricsWriter):
-    """Writes down what Lightning asks of it."""
-
-    asked: list[Any]
-
-    def __init__(self, folder: str) -> None:
-        self.asked = []
-        super().__init__(folder)
-
-    def open_existing(self) -> None:
-        self.asked.append("open")
-
-    def add_columns(self, names: list[str]) -> None:
-        self.asked.append(names)
-
-
-class NotedLogger(CSVLoggerWithWriter):
-    """A logger with that writer."""
-
-    def make_writer(self) -> MetricsWriter:
-        return NotedWriter(self.log_dir)
-
-
-def test_the_writer_of_the_csv_logger_keeps_what_is_there(tmp_path: Path) -> None:
-    logger = NotedLogger(tmp_path, name="", version="run")
-    logger.log_metrics({"a": 1.0}, step=0)
-    logger.save()
-    logger.log_metrics({"a": 2.0, "b": 3.0}, step=1)
-    logger.save()
-    writer = logger.experiment
-    assert writer is logger.experiment
-    assert writer.asked == ["open", ["a", "b", "step"]], "Lightning's CSV writer no longer asks these private methods"
-    assert logger.finalize("success") is None
 
 
 def test_a_module_is_still_built_without_a_trainer() -> None:

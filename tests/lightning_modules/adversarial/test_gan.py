@@ -11,75 +11,19 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins import MixedPrecision
-from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from callbacks import DurableCheckpoint, ExactResume, GradientNorm, find_lr
+from callbacks import ExactResume, GradientNorm, find_lr
 from callbacks.checkpointing.difference import differences, meaningful
 from callbacks.learning_rate.sweep import LRSweep
-from callbacks.reporting.predictions import PredictionTable
-from cli import main
-from datamodules import DigitsDataModule
-from foundation.errors import UserError
 from foundation.trial_fit import trial_fit
 from lightning_modules import GAN
 from lightning_modules.losses import HingeAdversarialLoss, LeastSquaresLoss, NonSaturatingLoss
-from lightning_modules.networks import DCGANDiscriminator, DCGANGenerator
 from lightning_modules.schedulers import Cosine, Plateau, TorchSchedule
 from tests.callbacks.resuming.resume_case import CopyEverySave
-
-ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999), foreach=False)
-SGD = partial(torch.optim.SGD, lr=0.1, momentum=0.9, foreach=False)
-
-
-def made(**options: Any) -> GAN:
-    torch.manual_seed(0)
-    generator = DCGANGenerator(channels=1, size=8, width=4, latent_size=8)
-    discriminator = DCGANDiscriminator(channels=1, size=8, width=4)
-    arguments: dict[str, Any] = {
-        "generator_optimizer": ADAM,
-        "discriminator_optimizer": SGD,
-        "channels_last": False,
-    } | options
-    return GAN(generator, discriminator, **arguments)
-
-
-def data(**options: Any) -> DigitsDataModule:
-    return DigitsDataModule(batch_size=16, eval_batch_size=100, seed=3, mean=[0.5], std=[0.5], **options)
-
-
-class Batches(Callback):
-    """Reseeds before each batch and keeps it."""
-
-    def __init__(self) -> None:
-        self.seen: list[Tensor] = []
-
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        torch.manual_seed(1000 + trainer.global_step)
-        self.seen.append(batch[0].clone())
-
-
-def trainer(folder: Path, *callbacks: Callback, **options: Any) -> Trainer:
-    settings: dict[str, Any] = {
-        "max_epochs": 1,
-        "limit_train_batches": 6,
-        "limit_val_batches": 1,
-        "num_sanity_val_steps": 0,
-    } | options
-    return Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        logger=CSVLogger(folder, name="", version=""),
-        log_every_n_steps=1,
-        enable_checkpointing=any(isinstance(callback, DurableCheckpoint) for callback in callbacks),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=list(callbacks),
-        **settings,
-    )
+from tests.lightning_modules.adversarial.gan_case import ADAM, SGD, Batches, data, made, trainer
 
 
 def by_hand(
@@ -261,83 +205,3 @@ def test_the_finder_finds_a_rate_for_the_discriminator_and_changes_nothing() -> 
     search = find_lr(module, data(), steps=80, repeats=1, low=1e-4, high=10.0, optimizer=1, accelerator="cpu")
     assert 1e-4 < search.pick < 0.1
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
-
-
-def test_draws_samples_at_every_validation_and_predicts_images(tmp_path: Path) -> None:
-    module = made()
-    run = trainer(tmp_path, PredictionTable(), max_epochs=2)
-    run.fit(module, data())
-    files = sorted((tmp_path / "figures" / "samples").iterdir())
-    assert [path.name for path in files] == ["step_000006.png", "step_000012.png"]
-    with Image.open(files[0]) as image:
-        assert image.size == (8 * 66 + 2, 8 * 66 + 2)
-    first, second = (files[0].read_bytes(), files[1].read_bytes())
-    assert first != second
-    assert torch.equal(module.fixed_noise(4, -1), module.fixed_noise(4, -1))
-    made_of: Any = run.predict(module, data())
-    assert sum(len(batch["image"]) for batch in made_of) == 359
-    assert made_of[0]["image"].dtype == torch.uint8
-    assert not torch.equal(made_of[0]["image"], made_of[1]["image"][: len(made_of[0]["image"])])
-    with Image.open(tmp_path / "predictions" / "000.png") as image:
-        assert image.size == (8, 8)
-
-
-def test_images_come_in_minus_one_to_one_whatever_the_data_normalises_with(tmp_path: Path) -> None:
-    gan, other = made(), DigitsDataModule(batch_size=16, mean=[0.1], std=[0.3])
-    run = trainer(tmp_path, limit_train_batches=1)
-    run.fit(gan, other)
-    assert other.train_set is not None
-    raw = next(iter(other.train_dataloader()))
-    seen = gan.real(other.prepare_batch(raw, training=False))
-    torch.testing.assert_close(seen, raw[0].float() / 127.5 - 1)
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        ({"gradient_clip_val": 0.5}, r"two optimizers, .* use --model.gradient_clip_val 0.5 in place"),
-        ({"accumulate_grad_batches": 4}, r"use --model.accumulate 4 in place of --trainer.accumulate_grad_batches 4"),
-    ],
-)
-def test_names_the_arguments_that_replace_trainer_flags(flags: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=message):
-        trainer(tmp_path, **flags).fit(made(), data())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"gradient_clip_val": 0.0}, "gradient_clip_val must be > 0, or null for none, got 0.0"),
-        ({"gradient_clip_algorithm": "max"}, "gradient_clip_algorithm must be one of norm, value; got 'max'"),
-        ({"accumulate": 0}, "accumulate must be ≥ 1, got 0"),
-    ],
-)
-def test_arguments_out_of_range_are_errors(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        made(**options)
-
-
-def test_networks_that_do_not_fit_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Linear must have an attribute latent_size"):
-        GAN(nn.Linear(8, 8), nn.Linear(8, 1), ADAM, ADAM)
-    with pytest.raises(UserError, match=r"makes images of \(1, 8, 8\) .* the data's are of \(1, 32"):
-        trainer(tmp_path).fit(made(), data(size=32))
-    blind = GAN(DCGANGenerator(1, 8, 4, 8), nn.Flatten(), ADAM, ADAM)
-    with pytest.raises(UserError, match=r"Flatten gives \(2, 64\) for 2 images; expected \(2,\)"):
-        trainer(tmp_path).fit(blind, data())
-
-
-def test_trains_from_its_config_on_colour_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ["--data", "configs/data/shape_labels.yaml", "--data.pictures=200", "--trainer.limit_train_batches=2"]
-    short = [
-        "--trainer.max_epochs=1",
-        "--trainer.limit_val_batches=1",
-        "--model.generator.width=4",
-        "--model.discriminator.width=4",
-    ]
-    run = main(["fit", "-c", "configs/gan.yaml", *words, *short])
-    assert run.trainer.global_step == 2
-    assert run.model.generator(torch.zeros(2, 64)).shape == (2, 3, 32, 32)
-    assert (tmp_path / "runs/gan/0/figures/samples/step_000002.png").is_file()
-    assert (tmp_path / "runs/gan/0/checkpoints/best.ckpt").is_file()
