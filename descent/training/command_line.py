@@ -208,11 +208,14 @@ class DescentCLI(CommandLine):
             return added or False
         return [*run_loggers(self.run.folder, self.resumed_step), *added]
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """List Lightning's commands and ours that need model, data and trainer, with the arguments to skip."""
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """List the command that was given, with the arguments to skip; a parser for each would take half a second.
+
+        Without a known command all are listed: Lightning's, and ours that need model, data and trainer.
+        """
         known: dict[str, set[str]] = LightningCLI.subcommands()
-        return known | {name: {"model", "datamodule"} for name in ("show_schedule", "find_lr", "profile")}
+        known |= {name: {"model", "datamodule"} for name in ("show_schedule", "find_lr", "profile")}
+        return {name: known[name] for name in self.words[:1] if name in known} or known
 
     def before_show_schedule(self) -> None:
         """Replay the run's own validation results to a plateau schedule, unless others are given."""
