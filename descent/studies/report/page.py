@@ -51,8 +51,8 @@ def page(
 <p class="sub">Two candidates share a letter unless one was found better. The interval of a mean is that of this
 candidate alone. The interval against the baseline decides; all such intervals, of every pair and after every round,
 have a joint confidence of 95 %. "better": it excludes 0; "equal": it lies within ±{scale.difference(analysis.delta)};
-else undecided. P(better): probability that a run has a better score than the baseline's run with the same seed, with its own
-95 % interval.
+else undecided. P(better): probability that a run has a better score than the run of the baseline with the same seed,
+with its own 95 % interval.
 Target: the median of {html.escape(", ".join(config.targets))} at the end of the run, by {html.escape(config.metric)}.
 </p>
 <h2>Figures</h2>
