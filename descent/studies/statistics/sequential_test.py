@@ -119,7 +119,7 @@ def _look(x: Floats, state: Decisions, level: float, delta: float, step: float) 
     count, mean, low, high = _interval(x[..., first, :], x[..., second, :], level, step)
     shared = _shared(x[..., first, :], x[..., second, :])
     new = shared > state.rounds  # nothing new is known of a pair of which one has stopped
-    failed = np.isneginf(x).any(axis=-1) | collapsed(x).any(axis=-1)
+    failed = np.asarray(np.isneginf(x).any(axis=-1) | collapsed(x).any(axis=-1))
     by_sign = np.where(new, failed[..., first] | failed[..., second], state.by_sign)
     low, high = np.fmax(state.low, low), np.fmin(state.high, high)
     good = new & (count >= LEAST) & (low <= high)  # intervals of two looks that contradict each other: keep the first

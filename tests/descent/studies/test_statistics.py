@@ -83,7 +83,7 @@ def test_the_upper_limit_of_an_sd_holds_as_often_as_stated() -> None:
 def test_a_bootstrap_of_many_equal_values_is_no_wider_than_the_values_allow() -> None:
     values = [0.9805] * 4 + [0.9777]
     assert bootstrap_t_interval(values) == t_interval(values)
-    assert bootstrap_t_interval([0.5] * 6)[1:] == (0.5, 0.5)
+    assert [float(end) for end in bootstrap_t_interval([0.5] * 6)] == [0.5] * 3
 
 
 def test_the_resolution_of_a_metric_is_its_smallest_step() -> None:
@@ -94,7 +94,8 @@ def test_the_resolution_of_a_metric_is_its_smallest_step() -> None:
 def test_a_tie_counts_half_and_widens_both_ends() -> None:
     chance = superiority([1.0, 2.0, 3.0, math.nan], [0.0, 2.0, 3.0, 1.0])
     assert chance.share == pytest.approx(2 / 3)
-    assert (chance.low, chance.high) == (pytest.approx(proportion(1, 3).low), 1.0)
+    assert chance.low == pytest.approx(proportion(1, 3).low)
+    assert chance.high == 1.0
 
 
 def test_expected_best_equals_every_subset_tried() -> None:
