@@ -49,7 +49,8 @@ def losses(
         optimizer.train()
     schedule = None if rates else build_schedule(problem.scheduler(), optimizer, RunLength(steps, 1, steps))
     order = batches(len(what.train[0]), problem.batch, seed)
-    judged, trained = [], []
+    judged: list[float] = []
+    trained: list[float] = []
     for step in range(steps):
         if rates:
             optimizer.param_groups[0]["lr"] = rates[step]
@@ -59,7 +60,7 @@ def losses(
         if not math.isfinite(trained[-1]):
             return math.inf, judged + [math.inf] * (len(marks) - len(judged)), trained
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if schedule is not None:
             schedule["scheduler"].step()
@@ -77,11 +78,11 @@ def _judge(what: Task, network: nn.Module, free: torch.optim.Optimizer | None, s
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train()
-        norm.momentum = 0.0
+        norm.momentum = 0.0  # type: ignore[assignment]
     count = JUDGED if short else None
     loss = float(what.loss(network(what.validation[0][:count]), what.validation[1][:count]))
     for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+        norm.momentum = momentum  # type: ignore[assignment]
     network.train()
     if free is not None:
         free.train()  # type: ignore[attr-defined]

@@ -130,7 +130,7 @@ class Fused(Foreign):
 
     def __init__(self) -> None:
         super().__init__(fused=True)
-        self.net = twenty("forward")
+        self.net = twenty("forward")  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("flags", [{}, {"gradient_clip_val": 1.0}], ids=["", "clipped"])
