@@ -91,8 +91,9 @@ class DescentCLI(CommandLine):
 
     def _explained(self, error: BaseException) -> str | None:
         """Say which key of the config an error at the first use of its object belongs to; `None` if to none."""
-        known = is_mistake(error) or not isinstance(error, Exception) or explain_loss(error) is not None
-        if known or "trainer" not in vars(self):
+        if not isinstance(error, Exception) or is_mistake(error) or explain_loss(error) is not None:
+            return None
+        if "trainer" not in vars(self):
             return None
         return explain_first_use(error, self.config[self.subcommand], self.trainer)
 

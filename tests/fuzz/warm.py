@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import patch
 
 from callbacks.reporting.first_images import FirstImages
@@ -21,9 +22,10 @@ REPORTS = ((LearningCurves, "on_fit_end"), (FirstImages, "on_train_start"))
 def warmed() -> Iterator[None]:
     """Build every command's parser once, and those of the classes that the configs name."""
     quiet()
-    build, kept = DescentCLI._prepare_subcommand_parser, {}
+    build = DescentCLI._prepare_subcommand_parser
+    kept: dict[str, tuple[Any, list[str]]] = {}
 
-    def prepare(cli: DescentCLI, kind: type, command: str, **kwargs: object) -> object:
+    def prepare(cli: DescentCLI, kind: type, command: str, **kwargs: Any) -> Any:
         if command not in kept:
             parser = build(cli, kind, command, **kwargs)
             kept[command] = parser, cli._subcommand_method_arguments[command]
