@@ -8,6 +8,7 @@ from typing import Any
 
 from descent.allocator import tune_allocator
 from descent.commands.table import LIGHT, TRAINING, commands
+from descent.threads import wait_politely
 from foundation.processes import end_process
 
 
@@ -24,11 +25,13 @@ def main(args: list[str] | None = None) -> Any:
         SystemExit: With 2 after a mistake in the arguments, the config or the data; the error is one line.
     """
     words = list(sys.argv[1:] if args is None else args)
+    _print_any_letter()
     if (text := _static_answer(words)) is not None:
         print(text)
         return None
     try:
-        tune_allocator()  # before torch is imported
+        tune_allocator()  # before torch is imported, as the next
+        remark = wait_politely()
     except ValueError as error:
         _refuse(str(error))
     # A console script does not have the working folder on its path; the user's own classes are looked up there, last.
@@ -48,7 +51,15 @@ def main(args: list[str] | None = None) -> Any:
     import_torchmetrics()  # before Lightning imports it
     from descent.training.run_command import run_command
 
-    return run_command([command, *words[1:]])
+    return run_command([command, *words[1:]], remark)
+
+
+def _print_any_letter() -> None:
+    """Print `?` for a letter that the terminal's encoding lacks, such as ≥ in Latin-1, instead of raising an error."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        if encoding.lower().replace("-", "") != "utf8" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _static_answer(words: list[str]) -> str | None:
@@ -87,6 +98,9 @@ def console() -> None:
     try:
         main()
         sys.stdout.flush()
+    except KeyboardInterrupt:  # while torch was imported
+        print("\nstopped.", file=sys.stderr)
+        raise SystemExit(130) from None
     except BrokenPipeError:  # the reader of the pipe, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     end_process()

@@ -1,6 +1,7 @@
 """What the machine has: cores, processor, accelerator, versions, precisions; copies to the accelerator."""
 
 import importlib.metadata
+import math
 import os
 import platform
 from pathlib import Path
@@ -12,8 +13,25 @@ if TYPE_CHECKING:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use, ≥ 1: by its affinity, and by the quota of its container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, cpu_quota() or cores)
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return how many cores' time a container grants (cgroup version 2 or 1), rounded up; `None` if all.
+
+    Args:
+        root: Where the control groups are mounted.
+    """
+    try:
+        if (root / "cpu.max").is_file():
+            quota, period = (root / "cpu.max").read_text().split()
+        else:
+            quota, period = ((root / "cpu" / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+    except (OSError, ValueError):
+        return None
+    return math.ceil(int(quota) / int(period)) if quota.isdigit() and int(period) else None
 
 
 def widest_float(device: "torch.device") -> "torch.dtype":

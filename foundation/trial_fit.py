@@ -46,7 +46,7 @@ def trial_fit(
         copied = _copied_module(module, logged)
         if prepare is not None:
             prepare(copied)
-        callbacks = [callback, *options.pop("callbacks", [])]
+        callbacks = [callback, *options.pop("callbacks", []), _TrainMode()]
         trainer = Trainer(
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -61,6 +61,15 @@ def trial_fit(
             trainer.fit(copied, batches)
         except SystemExit as error:  # Lightning turns Ctrl+C into it
             raise KeyboardInterrupt from error
+
+
+class _TrainMode(Callback):
+    """Let a schedule-free optimizer train; in a fit a callback of the module's does it, which a copy does not have."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for optimizer in trainer.optimizers:
+            if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
+                optimizer.train()  # type: ignore[operator]
 
 
 def trainer_options(trainer: Trainer | None) -> dict[str, Any]:

@@ -5,18 +5,20 @@ import socket
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Trainer
 
 from foundation.hardware import version_of
+
+if TYPE_CHECKING:  # `descent inspect` reads a checkpoint without Lightning
+    from lightning.pytorch import Trainer
 
 KEY = "descent"
 PACKAGES = ("descent", "torch", "lightning", "torchvision", "torchmetrics", "numpy")
 
 
-def config_of_run(trainer: Trainer, folder: Path) -> str | None:
+def config_of_run(trainer: "Trainer", folder: Path) -> str | None:
     """Return the text of the config that this run trains with, or None if there is none.
 
     The ``config.yaml`` of a resumed run is replaced once a step was taken, so until then it may be another config: the
@@ -32,7 +34,7 @@ def config_of_run(trainer: Trainer, folder: Path) -> str | None:
     return known if known is not None or not config.is_file() else config.read_text(encoding="utf-8")
 
 
-def run_metadata(trainer: Trainer, folder: Path) -> dict[str, Any]:
+def run_metadata(trainer: "Trainer", folder: Path) -> dict[str, Any]:
     """Collect what stays the same during a run.
 
     Args:
@@ -48,7 +50,7 @@ def run_metadata(trainer: Trainer, folder: Path) -> dict[str, Any]:
     }
 
 
-def save_metadata(trainer: Trainer) -> dict[str, Any]:
+def save_metadata(trainer: "Trainer") -> dict[str, Any]:
     """Collect what belongs to this save; plain values only, so that loading it runs no code."""
     device = trainer.strategy.root_device
     names = getattr(getattr(trainer, "datamodule", None), "class_names", None)

@@ -183,7 +183,7 @@ class GradientNorm(Callback):
         lines = [line for report in self.reports(trainer, pl_module) if report.steps for line in report.lines()]
         if lines:
             print("\n".join(lines))
-            report_path(trainer, folder, "clipping.txt").write_text("\n".join(lines) + "\n")
+            report_path(trainer, folder, "clipping.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def reports(self, trainer: Trainer, pl_module: LightningModule) -> list[ClippingReport]:
         """Return a report on the clipping for each optimizer."""

@@ -1,6 +1,6 @@
 """Find a learning rate by a range test: in a notebook, or at the start of a fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from callbacks.learning_rate.sweep import LRSweep, is_distributed
 from foundation.argument_checks import require_between
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
+from foundation.progress_lines import ProgressLines
 from foundation.trial_fit import trainer_options, trial_fit
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side
@@ -78,7 +79,10 @@ def find_lr(
     check_range(low, high, steps, repeats, seed)
     passes = SweepSettings(module, data, optimizer, seed, trainer, options)
     rates = spaced_rates(low, high, steps, mode)
-    sweeps = [passes.sweep(rates, repeat) for repeat in range(repeats)]
+    sweeps = []
+    for repeat in range(repeats):
+        passes.progress.start(f"pass {repeat + 1} of {repeats}, at most {steps} steps")
+        sweeps.append(passes.sweep(rates, repeat))
     curve, band, noise = smoothed_repeats([s.losses[: divergence(s.losses)] for s in sweeps], BETA)
     suggestions = suggest(rates, curve, noise, diverged=any(sweep.diverged for sweep in sweeps))
     losses = np.full((repeats, steps), np.nan)
@@ -88,9 +92,10 @@ def find_lr(
     per_group = [pick * relative for relative in sweeps[0].relative]
     search = LRSearch(rates, losses, curve, band, suggestions, method, pick, per_group)
     if confirm:
-        search.confirmation = {
-            rate: passes.final_loss(rate, confirm_steps, repeats) for rate in (pick / 3, pick, 3 * pick)
-        }
+        search.confirmation = {}
+        for rate in (pick / 3, pick, 3 * pick):
+            passes.progress.start(f"training at {rate:.3g}, {confirm_steps} steps")
+            search.confirmation[rate] = passes.final_loss(rate, confirm_steps, repeats)
     if folder is not None and not (is_distributed() and dist.get_rank()):
         search.save(Path(folder))
         if preset := module_preset(search, module):
@@ -117,13 +122,14 @@ class SweepSettings:
     seed: int
     trainer: Trainer | None
     options: dict[str, Any]
+    progress: ProgressLines = field(default_factory=lambda: ProgressLines("find-lr"))
 
     def sweep(self, rates: Floats, repeat: int) -> LRSweep:
         """Run one pass on a copy of module and data."""
         rank, world = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
         # The epoch decides the order of the data: it differs between repeats and between processes.
         number = repeat * world + rank
-        sweep = LRSweep(rates, self.optimizer, epoch=1000 * number)
+        sweep = LRSweep(rates, self.optimizer, epoch=1000 * number, progress=self.progress)
         options = self.options | trainer_options(self.trainer)
         trial_fit(self.module, self.data, sweep, self.seed + number, **options)
         return sweep

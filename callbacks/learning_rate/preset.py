@@ -52,7 +52,7 @@ def module_preset(search: LRSearch, module: LightningModule) -> Spec | None:
 def write_preset(search: LRSearch, preset: Spec, folder: Path) -> Path:
     """Write `lr_finder.yaml`."""
     text = f"# Learning rate found by a range test ({search.method}); use it after the config: fit -c CONFIG -c THIS.\n"
-    (folder / PRESET).write_text(text + yaml.safe_dump(preset, sort_keys=False))
+    (folder / PRESET).write_text(text + yaml.safe_dump(preset, sort_keys=False), encoding="utf-8")
     return folder / PRESET
 
 

@@ -81,7 +81,7 @@ class LRSearch:
         """Write `NAME.png`, `NAME.csv` and `NAME.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.plot().savefig(folder / f"{name}.png", dpi=130)
-        (folder / f"{name}.json").write_text(strict_json(self.as_dict(), indent=1) + "\n")
+        (folder / f"{name}.json").write_text(strict_json(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         repeats = [f"loss_{number}" for number in range(len(self.losses))]
         with (folder / f"{name}.csv").open("w", newline="") as file:
             writer = csv.writer(file)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from callbacks.gradients.measure import current_scale
 from callbacks.learning_rate.suggestions import Floats, divergence
 from foundation.errors import UserError
+from foundation.progress_lines import ProgressLines
 
 READ_EVERY = 10  # steps between two reads of the losses, which wait for the device
 
@@ -42,10 +43,11 @@ class LRSweep(Callback):
         rates: Of the optimizer's first group, at each step.
         index: Of the optimizer, if there are several; the others keep their rates.
         epoch: Number of the first epoch, which decides the order of the data.
+        progress: Told the number of steps now and then; `None` for no lines.
     """
 
-    def __init__(self, rates: Floats, index: int = 0, epoch: int = 0) -> None:
-        self.rates, self.index, self.epoch = rates, index, epoch
+    def __init__(self, rates: Floats, index: int = 0, epoch: int = 0, progress: ProgressLines | None = None) -> None:
+        self.rates, self.index, self.epoch, self.progress = rates, index, epoch, progress
         self.steps = 0
         self._window: list[Tensor] = []
         self._losses: list[Tensor] = []
@@ -101,6 +103,8 @@ class LRSweep(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Read the losses every few steps; stop after the last rate or when the loss diverges."""
+        if self.progress is not None:
+            self.progress.at(f"step {self.steps}")
         done = self.steps >= len(self.rates)
         if not (done or (self.steps and self.steps % READ_EVERY == 0)) or not self._losses:
             return

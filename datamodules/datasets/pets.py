@@ -98,7 +98,7 @@ class OxfordPetsDataModule(MaskDataModule):
 
 def listed(folder: Path, part: str) -> tuple[list[str], Tensor]:
     """Read the names of the images of a part, and the breed of each, from 0."""
-    lines = (folder / "annotations" / f"{part}.txt").read_text().splitlines()
+    lines = (folder / "annotations" / f"{part}.txt").read_text(encoding="utf-8").splitlines()
     rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
     return [row[0] for row in rows], torch.tensor([int(row[1]) - 1 for row in rows])
 

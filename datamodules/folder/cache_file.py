@@ -75,7 +75,7 @@ class ImageCache:
     def read(self) -> CacheEntry | None:
         """Read the description, or return None if there is no complete cache."""
         try:
-            entry = CacheEntry(**json.loads((self.folder / f"{self.name}.json").read_text()))
+            entry = CacheEntry(**json.loads((self.folder / f"{self.name}.json").read_text(encoding="utf-8")))
             complete = entry.version == VERSION and self.pixel_file(entry.digest).stat().st_size == entry.size
         except (OSError, ValueError, TypeError, AttributeError):
             return None
@@ -84,7 +84,7 @@ class ImageCache:
     def write(self, entry: CacheEntry) -> None:
         """Make ``entry`` the current one and remove earlier pixel files, which stay valid where they are mapped."""
         with replacing(self.folder / f"{self.name}.json") as part:
-            part.write_text(json.dumps(asdict(entry)))
+            part.write_text(json.dumps(asdict(entry)), encoding="utf-8")
         for file in self.folder.glob(f"{self.name}-*.u8"):
             if file != self.pixel_file(entry.digest):
                 file.unlink(missing_ok=True)

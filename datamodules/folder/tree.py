@@ -132,7 +132,7 @@ def _missing(root: Path, split: str) -> str:
         similar = get_close_matches(missing, [entry.name for entry in os.scandir(parent) if entry.is_dir()], n=1)
         if similar:
             return f"{text}there is no {root}; did you mean {parent / similar[0]}?"
-        return f"{text}there is no {root}, and {parent} holds {_listing(parent)}."
+        return f"{text}there is no {root}, and {parent} holds {_listing(parent)}. If it has moved: --data.root FOLDER."
     nested = sorted(path.parent for path in root.glob(f"*/{split}") if path.is_dir())
     if nested:
         return f"{text}did you mean data.root={nested[0]}?"

@@ -38,6 +38,10 @@ def main(args: list[str]) -> Any:
     options, overrides = parser.parse_with_overrides(args)
     if options.to not in SUFFIXES:
         parser.error(f"--to must be {' or '.join(SUFFIXES)}, got {options.to or 'nothing'}")
+    kinds = {suffix: kind for kind, suffix in SUFFIXES.items()}
+    named = kinds.get(options.out.suffix) if options.out is not None else None
+    if named not in (None, options.to):
+        parser.error(f"--out {options.out} is a name for --to {named}; --to {options.to} writes {SUFFIXES[options.to]}")
     with mistakes_in_one_line("stopped."):
         return _export(options, overrides)
 

@@ -14,6 +14,7 @@ from typing import Any
 from descent.commands.parser import CommandParser, print_json
 from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
+from foundation.progress_lines import ProgressLines
 
 USAGE = """\
 usage: descent verify-resume -c CONFIG [--json] [options of fit]
@@ -73,14 +74,18 @@ def _verify(options: argparse.Namespace, words: list[str]) -> bool:
     from callbacks.checkpointing.difference import differences, meaningful
     from callbacks.checkpointing.reading import last_valid, read_checkpoint, step_of
 
+    progress = ProgressLines("verify-resume")
     with TemporaryDirectory(prefix="verify-resume-") as folder:
         whole, killed = (Path(folder, name, "run", "0") for name in ("whole", "killed"))
+        progress.start("1 of 3, a run without interruption")
         finish(start([*words, "--trainer.default_root_dir", str(whole.parents[1])]))
+        progress.start("2 of 3, the same run, killed")
         errors = kill_within_epoch(start([*words, "--trainer.default_root_dir", str(killed.parents[1])]), killed)
         newest, _ = last_valid(killed / "checkpoints")
         if newest is None:
             raise UserError(f"the run that was to be killed left no checkpoint. {errors.strip()[-200:]}")
         step = step_of(newest)
+        progress.start(f"3 of 3, resumed at step {step}")
         finish(start(["--ckpt_path", str(killed)]))
         first, second = (read_checkpoint(path / "checkpoints" / "last.ckpt") for path in (whole, killed))
         logged = differing_rows(whole / "metrics.csv", killed / "metrics.csv")

@@ -6,9 +6,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from descent.config_errors.own_packages import hidden_folder
+from descent.config_errors.own_packages import PACKAGES, hidden_folder
 from foundation.compat.signatures import Argument, signature_of
 from foundation.suggestions import did_you_mean
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
@@ -76,12 +78,18 @@ def _import(path: str, bases: tuple[type, ...]) -> tuple[Any, str]:
 def raised(error: BaseException) -> str:
     """Return `raises KeyError: 'x' (mine.py, line 12).`, with the innermost line of the user's own code."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "site-packages" not in frame.filename]
-    frames = [frame for frame in frames if not frame.filename.startswith("<")]
+    frames = [frame for frame in frames if not frame.filename.startswith("<") and not _is_ours(frame.filename)]
     here = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     if isinstance(error, SyntaxError):
         here = f" ({Path(error.filename or '').name}, line {error.lineno})"
     message = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     return f"raises {type(error).__name__}: {message}{here}. DESCENT_TRACEBACK=1 shows the traceback."
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a file is one of Descent's own packages; its tests and a user's files beside it are not."""
+    path = Path(file)
+    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in (*PACKAGES, "cli.py")
 
 
 def subclasses(base: type) -> list[type]:

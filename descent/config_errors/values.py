@@ -98,17 +98,19 @@ class Values:
 
 def needs_parts(path: str, missing: Iterable[str]) -> str:
     """Say what a command needs that got neither network nor optimizer."""
+    *others, last = [f"-c {name}" for name in (*configs_here(), "configs/quickstart.yaml")]
+    given = f"{', '.join(others)} or {last}" if others else last
     return (
-        f"{path} lacks {', '.join(missing)}: give a config, e.g. -c {_a_config()}, or the parts, e.g. "
+        f"{path} lacks {', '.join(missing)}: give a config, e.g. {given}, or the parts, e.g. "
         "--model.network networks/small_cnn.yaml --model.optimizer optimizers/adamw.yaml --data data/digits.yaml."
     )
 
 
-def _a_config() -> str:
-    """Return the newest config of the working folder, else the shipped one that needs no data of the user's."""
-    files = list(Path.cwd().glob("*.y*ml"))
-    here = [path for path in files if re.search(r"^(model|trainer):", path.read_text(errors="replace"), re.MULTILINE)]
-    return max(here, key=lambda path: path.stat().st_mtime).name if here else "configs/quickstart.yaml"
+def configs_here() -> list[str]:
+    """Return the configs of runs in the working folder, the newest first, at most three."""
+    files = [path for path in Path.cwd().glob("*.y*ml") if path.is_file()]
+    found = [path for path in files if re.search("^(model|trainer):", path.read_text("utf-8", "replace"), re.MULTILINE)]
+    return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[:3]]
 
 
 def _may_be_class(given: Given, kind: Any) -> bool:

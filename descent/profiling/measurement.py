@@ -11,16 +11,17 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, ModelSummary, ProgressBar
 from lightning.pytorch.cli import SaveConfigCallback
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchmetrics import Metric
 
 from callbacks.learning_rate.finder import LRFinder
 from callbacks.non_finite.black_box import BlackBox
 from callbacks.reporting.history import LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.preemption import Preemption
+from callbacks.swa import SWA
 from descent.profiling.step_profiler import StepProfiler
 from descent.runs.loggers import run_loggers
 from foundation.trial_fit import trainer_options, trial_fit
@@ -28,6 +29,8 @@ from foundation.trial_fit import trainer_options, trial_fit
 WARM_UP = 3  # steps in which memory formats are chosen and buffers allocated
 LEFT_OUT = (
     EarlyStopping, Preemption, LRFinder, BlackBox,  # these end a run or search
+    ModelSummary,  # would print it for each measurement
+    SWA,  # needs the length of the run, and a measurement has none
     Checkpoint, ProgressBar, SaveConfigCallback, LearningCurves, PredictionTable,  # these write
 )  # fmt: skip
 LOGGED_EVERY = 5  # steps at most, so that a short measurement contains enough logging
@@ -189,7 +192,8 @@ def time_steps(
 
 
 def _watch(profiler: StepProfiler, module: LightningModule) -> None:
-    for name, part in (("network", "forward"), ("loss", "loss")):
-        if isinstance(getattr(module, name, None), nn.Module):
-            profiler.watch(getattr(module, name), part)
+    for name, child in module.named_children():
+        if not isinstance(child, Metric):
+            is_loss = type(child).__module__ == "torch.nn.modules.loss" or "loss" in name or name == "criterion"
+            profiler.watch(child, "loss" if is_loss else "forward")
     module.log = profiler.timed("logging", module.log)  # type: ignore[method-assign]

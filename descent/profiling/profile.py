@@ -91,7 +91,7 @@ class StepProfile:
         """Write `profile.json` and `profile.png`, and return their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         table, figure = folder / "profile.json", folder / "profile.png"
-        table.write_text(strict_json(self.as_dict(), indent=1) + "\n")
+        table.write_text(strict_json(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         self.plot().savefig(figure, dpi=130)
         return [table, figure]
 

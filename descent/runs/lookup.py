@@ -1,5 +1,6 @@
 """Find the run and the experiment that a command's config refers to."""
 
+import re
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -47,7 +48,25 @@ def resolve_weights(config: Namespace) -> None:
         path = resolve_checkpoint(str(path), "best", None, "--model.weights")
     if path.suffix == ".ckpt" and path.is_file() and (wrong := damage(path)):
         raise UserError(f"--model.weights {path}: the checkpoint is damaged: {wrong}.")
-    config.model.init_args.weights = str(path)
+    config.model.init_args.weights = str(path.absolute() if path.exists() else path)
+
+
+FOLDER_NAMES = re.compile(r"(.*_)?(root|dir|folder|path|file)")
+"""Arguments of data modules that hold a path."""
+
+
+def resolve_data_folders(config: Namespace) -> None:
+    """Make the paths of the data absolute, so that the saved config works from any folder.
+
+    A text counts as a path if the argument's name says so and it exists here; `root` may be made by a download.
+    """
+    arguments = config.get("data", Namespace()).get("init_args") or Namespace()
+    for name, value in vars(arguments).items():
+        if not isinstance(value, str) or not value or "://" in value or FOLDER_NAMES.fullmatch(name) is None:
+            continue
+        path = Path(value).expanduser()
+        if name == "root" or path.exists():
+            arguments[name] = str(path.absolute())
 
 
 def starting_weights(config: Namespace) -> str | None:

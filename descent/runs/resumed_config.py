@@ -39,7 +39,7 @@ def changes(checkpoint: Mapping[str, Any], text: str, path: Path, drawn_seed: bo
     if not saved:
         return []
     old, new = (dict(_flat(yaml.safe_load(each))) for each in (saved, text))
-    found = {key: (old[key], new[key]) for key in old if key in new and old[key] != new[key]}
+    found = {key: (old[key], new[key]) for key in old if key in new and not _same(key, old[key], new[key])}
     for key in ("seed_everything", "model.class_path", "data.class_path"):
         if key in found and not (key == "seed_everything" and drawn_seed):
             _refuse(key, *found.pop(key), path)
@@ -52,6 +52,13 @@ def changes(checkpoint: Mapping[str, Any], text: str, path: Path, drawn_seed: bo
         elif not key.startswith(ELSEWHERE) and key != "seed_everything":
             lines.append(f"Resumed with {key} {_short(was)} → {_short(now)}.")
     return lines
+
+
+def _same(key: str, was: Any, now: Any) -> bool:
+    """Whether two values are equal; a path of the data may have been saved relative, by an earlier version."""
+    both_texts = isinstance(was, str) and isinstance(now, str)
+    same_path = both_texts and key.startswith("data.") and str(Path(was).expanduser().absolute()) == now
+    return bool(was == now or same_path)
 
 
 def _refuse(key: str, was: Any, now: Any, path: Path) -> None:

@@ -32,6 +32,13 @@ def fit_summary(run: Run, trainer: Any) -> str:
     return "\n".join([*lines, *(uses_of(file, trainer.lightning_module) if classifies_images(trainer) else [])])
 
 
+def stopped(run: Run) -> str:
+    """Return the line of a run that a signal has ended: how to go on, or that nothing was saved."""
+    if not run.checkpoint("last").is_file():
+        return "stopped before the first checkpoint: nothing was saved."
+    return f"stopped     resume with: descent fit --ckpt_path {shown(run.folder)}"
+
+
 def validation_results(trainer: Any) -> str:
     """Return the newest validation results; those of an earlier epoch than the last one say which."""
     measured = getattr(trainer.checkpoint_callback, "measured", None)

@@ -1,5 +1,7 @@
 """The commands that need a trainer: LightningCLI with run folders and presets."""
 
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,18 @@ from descent.config_errors.monitored import settle_modes
 from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
-from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of, resolve_weights, starting_weights
+from descent.runs.lookup import (
+    config_run,
+    experiment_of,
+    flat,
+    newest_run_of,
+    resolve_data_folders,
+    resolve_weights,
+    starting_weights,
+)
 from descent.runs.resumed_config import changes
 from descent.runs.saved_config import SaveConfig
-from descent.runs.summary import fit_summary, shown
+from descent.runs.summary import fit_summary, shown, stopped
 from descent.training.connection_errors import explain_loss
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
@@ -43,10 +53,13 @@ from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
 from foundation.files import local_folder, strict_json
-from foundation.hardware import effective_precision
+from foundation.hardware import computes_on_cpu, effective_precision
 from foundation.processes import rank_of_process, say
 from lightning_modules.resuming.settings import ResumedSettings
 from lightning_modules.weights.needed import weights_from_checkpoint
+
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Exit codes of a run that Ctrl+C or a scheduler ended."""
 
 
 class DescentCLI(CommandLine):
@@ -63,8 +76,8 @@ class DescentCLI(CommandLine):
     resumed_step: int | None = None
     drawn_seed = False
 
-    def __init__(self, args: list[str]) -> None:
-        self.words = args
+    def __init__(self, args: list[str], remarks: Sequence[str] = ()) -> None:
+        self.words, self.remarks = args, remarks
         self.parsers: dict[str, Parser] = {}
         try:
             super().__init__(
@@ -85,6 +98,8 @@ class DescentCLI(CommandLine):
         except BaseException as error:
             if self.claimed is not None:
                 self.claimed.discard_if_unused()
+            if isinstance(error, SystemExit) and error.code in STOPPED and self.claimed is not None:
+                say(stopped(self.claimed))
             if (text := self._explained(error)) is not None:
                 raise UserError(text) from error
             raise
@@ -145,6 +160,7 @@ class DescentCLI(CommandLine):
         elif self.subcommand in ("validate", "test", "predict") and not starting_weights(config):
             say(f"{self.subcommand}: no --ckpt_path is given, so the network has its initial, untrained weights.")
         resolve_weights(config)
+        resolve_data_folders(config)
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
             experiment = config.experiment or experiment_of(config, saved)
@@ -156,7 +172,8 @@ class DescentCLI(CommandLine):
         elif saved is None and not config.get("ckpt_path"):  # a resumed or repeated run keeps its arithmetic
             change = use_fast_kernels(config.trainer)
         config.trainer.precision, reason = effective_precision(config.trainer.precision, config.trainer.accelerator)
-        for sentence in filter(None, (change, reason)):
+        on_cpu = computes_on_cpu(config.trainer.accelerator)
+        for sentence in filter(None, (*(self.remarks if on_cpu else ()), change, reason)):
             say(sentence)
         if self.subcommand == "fit" and config.get("ckpt_path"):
             self._compare_with_checkpoint(config)

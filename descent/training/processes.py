@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
@@ -23,6 +24,19 @@ def as_list(given: Any) -> list[Any]:
     if given is None:
         return []
     return list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+
+
+def use_granted_threads() -> str | None:
+    """Compute on as many threads as the container's quota of processor time allows; torch counts the cores.
+
+    Returns:
+        A line for the terminal; `None` if nothing was changed, as when `OMP_NUM_THREADS` is set.
+    """
+    threads, granted = torch.get_num_threads(), usable_cores()
+    if "OMP_NUM_THREADS" in os.environ or threads <= granted:
+        return None
+    torch.set_num_threads(granted)
+    return f"{granted} of {threads} threads compute: this container may use {granted} cores. OMP_NUM_THREADS sets it."
 
 
 def with_launched_processes(flags: dict[str, Any]) -> dict[str, Any]:

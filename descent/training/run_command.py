@@ -9,22 +9,28 @@ from descent.runs.folder import resolve_checkpoint, run_of
 from descent.training.command_line import DescentCLI
 from descent.training.connection_errors import explain_loss
 from descent.training.mistakes import fail, is_mistake, mistakes_in_one_line
+from descent.training.processes import use_granted_threads
 from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
 from foundation.processes import process_name
 
 
-def run_command(words: list[str]) -> Any:
+def run_command(words: list[str], remark: str | None = None) -> Any:
     """Parse the words of a command line, whose first is the command; build and run.
+
+    Args:
+        words: The command line.
+        remark: A line about the machine, printed before the run starts.
 
     Raises:
         SystemExit: With 2 after a user's mistake.
     """
     quiet()
-    with mistakes_in_one_line():
+    with mistakes_in_one_line("stopped."):
         words = with_config_of_checkpoint(resolve_presets(words))
+        remarks = [line for line in (remark, use_granted_threads()) if line is not None]
         try:
-            return DescentCLI(words)
+            return DescentCLI(words, remarks)
         except Exception as error:
             lost = explain_loss(error)
             if lost is not None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from descent.commands.presets import main
+from descent.commands.presets import main, summary, table
 from descent.presets import names
 
 
@@ -13,3 +13,9 @@ def test_every_preset_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(len(line.split()) > 3 for line in lines)
     main(["schedulers"])
     assert all(line.startswith("schedulers/") for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_lines_fit_the_terminal(columns: int) -> None:
+    lines = table({name: summary(name) for name in names()}, columns)
+    assert all(len(line) <= max(columns, 40) for line in lines)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).parents[3]
 # Imports of more than 0.1 s that the first training step does not need; Lightning itself imports matplotlib.
 SLOW = ("pandas", "sklearn", "timm", "schedulefree", "optuna", "narwhals")
@@ -32,6 +34,13 @@ def python(words: list[str], folder: Path) -> str:
 def test_help_imports_neither_torch_nor_lightning(tmp_path: Path) -> None:
     script = "import sys, cli; cli.main(['--help']); print('torch' in sys.modules, 'lightning' in sys.modules)"
     assert python(["-c", script], tmp_path).endswith("False False\n")
+
+
+def test_inspect_does_not_import_lightning(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"weight": torch.zeros(2)}}, tmp_path / "theirs.ckpt")
+    script = "import sys, cli; cli.main(['inspect', 'theirs.ckpt']); print('lightning' in sys.modules)"
+    assert python(["-c", script], tmp_path).endswith("False
+")
 
 
 def test_the_first_step_imports_nothing_slow(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import ModelSummary
+from schedulefree import AdamWScheduleFree
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import cli
-from callbacks import GradientNorm
+from callbacks import SWA, GradientNorm
 from datamodules import DigitsDataModule
 from descent import presets
 from descent.allocator import SWITCH
@@ -85,6 +87,33 @@ def test_module_data_and_random_state_are_unchanged(tmp_path: Path, monkeypatch:
     assert run.global_step == 0
     assert not list(tmp_path.iterdir())
     assert not model.network._forward_hooks
+
+
+class Theirs(LightningModule):
+    """A module of a user's, with its own names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.criterion = nn.Linear(64, 10), nn.CrossEntropyLoss()
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        loss: Tensor = self.criterion(self.body(batch[0].flatten(1)), batch[1])
+        self.log("train_loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return AdamWScheduleFree(self.parameters(), lr=0.01)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", ["theirs", "ours"])
+def test_a_users_module_and_what_a_fit_adds(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # A schedule-free optimizer needs train(); SWA and a summary need a run, which a measurement is not.
+    ours = ImageClassifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), partial(AdamWScheduleFree, lr=0.01))
+    run = trainer(callbacks=[SWA(), ModelSummary()])
+    found = time_steps(Theirs() if kind == "theirs" else ours, DigitsDataModule(batch_size=32), run, 3, 60)
+    assert found.seconds["forward"] > 0
+    assert found.seconds["loss"] > 0
+    assert "Trainable params" not in capsys.readouterr().out
 
 
 def test_an_exception_ends_the_count_of_operations() -> None:

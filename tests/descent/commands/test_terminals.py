@@ -1,0 +1,36 @@
+"""What a terminal lacks does not stop a command: letters outside its encoding; Ctrl+C is no traceback."""
+
+import io
+import sys
+
+import pytest
+
+import cli
+
+
+def test_a_letter_that_the_terminal_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_written, encoding="latin-1"))
+    cli.main(["presets"])
+    sys.stdout.write("≥ 1…é")
+    sys.stdout.flush()
+    assert bytes_written.getvalue().endswith("? 1?é".encode("latin-1"))
+
+
+def test_ctrl_c_while_torch_is_imported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    with pytest.raises(SystemExit, match="130"):
+        cli.console()
+    assert capsys.readouterr().err == "\nstopped.\n"
+
+
+@pytest.mark.parametrize(("kind", "file"), [("torch", "model.onnx"), ("onnx", "model.pt2")])
+def test_an_export_whose_file_is_named_as_the_other_kind(
+    kind: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export", "--ckpt_path", "runs/x", "--to", kind, "--out", file])
+    assert f"--out {file} is a name for --to" in capsys.readouterr().err
