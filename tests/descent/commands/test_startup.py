@@ -39,8 +39,7 @@ def test_help_imports_neither_torch_nor_lightning(tmp_path: Path) -> None:
 def test_inspect_does_not_import_lightning(tmp_path: Path) -> None:
     torch.save({"state_dict": {"weight": torch.zeros(2)}}, tmp_path / "theirs.ckpt")
     script = "import sys, cli; cli.main(['inspect', 'theirs.ckpt']); print('lightning' in sys.modules)"
-    assert python(["-c", script], tmp_path).endswith("False
-")
+    assert python(["-c", script], tmp_path).endswith("False\n")
 
 
 def test_the_first_step_imports_nothing_slow(tmp_path: Path) -> None:
