@@ -74,6 +74,7 @@ class DescentCLI(CommandLine):
     run: Run | None = None
     claimed: Run | None = None
     resumed_step: int | None = None
+    resumed_from: int | None = None
     drawn_seed = False
 
     def __init__(self, args: list[str], remarks: Sequence[str] = ()) -> None:
@@ -182,7 +183,7 @@ class DescentCLI(CommandLine):
         """Print in what the config differs from the checkpoint's, or refuse to resume with it."""
         path = Path(config.ckpt_path)
         checkpoint = read_checkpoint(path, weights_only=config.get("weights_only"))
-        self.resumed_step = next_step_in(checkpoint)
+        self.resumed_step, self.resumed_from = next_step_in(checkpoint), checkpoint.get("global_step")
         text, _ = config_text(self.parsers["fit"], config)
         for line in changes(checkpoint, text, path, self.drawn_seed):
             say(line)
@@ -265,6 +266,8 @@ class DescentCLI(CommandLine):
         """Print the results, the run's folder, and the commands that use it."""
         if self.run is None or not self.trainer.is_global_zero:
             return
+        if self.trainer.global_step == self.resumed_from:
+            print("The run is complete: it had reached its end before, and no step was taken.")
         print(fit_summary(self.run, self.trainer))
 
     def after_find_lr(self) -> None:

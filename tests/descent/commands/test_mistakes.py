@@ -22,7 +22,7 @@ STOPPING = ["--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping"]
         (["--trainer.max_epochs=three"], r"trainer\.max_epochs must be an integer or null, got three"),
         (["--model.optimizer.lr=fast"], r"model\.optimizer\.lr must be a number, got fast"),
         (["--model.network=NoSuch"], r"model\.network: NoSuch is neither a file nor a class path"),
-        (["--model.network=torch.nn.Convv2d"], r"model\.network: torch\.nn has no Convv2d\. Did you mean Conv2d\?"),
+        (["--model.network=torch.nn.Convv2d"], r"model\.network: torch\.nn has no Convv2d\. Did you mean torch\.nn\.Conv2d"),
         (["--model.network=nowhere.Net"], r"model\.network: no module named nowhere\. A class of your own is looked up in"),
         (["--model.network=torch.optim.SGD"], r"model\.network: torch\.optim\.SGD is not a subclass of Module"),
         (["--model.optimizer=SGDD"], r"model\.optimizer: SGDD is neither .* Did you mean SGD\?"),

@@ -78,6 +78,9 @@ def test_a_resumed_run_gives_identical_weights(capsys: pytest.CaptureFixture[str
     again = run(["fit", "-c", "cut/quickstart/0/config.yaml", "--ckpt_path=last", "--trainer.max_epochs=5"])
     assert again.trainer.current_epoch == 5
     assert len(history("cut/quickstart/0")) == 5
+    assert "complete" not in capsys.readouterr().out
+    run(["fit", "--ckpt_path=cut/quickstart/0", "--trainer.max_epochs=5"])
+    assert "The run is complete: it had reached its end before" in capsys.readouterr().out
 
 
 def test_an_argument_overrides_the_config_of_the_checkpoint() -> None:
