@@ -27,7 +27,7 @@ class WeighedSamples:
     def __init__(self) -> None:
         self.weights: Tensor | None = None
         self.mean: Tensor | None = None
-        """Mean loss over the batch, in which every sample counts the same, without a gradient."""
+        """The loss's own mean over the batch, in which every sample counts the same, without a gradient."""
         self._rows: Tensor | None = None
         self._losses: Tensor | None = None
         self._by_sample: tuple[nn.Module, nn.Module] | None = None  # the loss, and the same one without a reduction
@@ -69,13 +69,21 @@ class WeighedSamples:
             UserError: The loss without a reduction is not that of each sample; seen in the first batch.
         """
         assert self.weights is not None
-        weights, samples = self.weights, len(self.weights)
         first = self._by_sample is None or self._by_sample[0] is not loss
         if first:
             self._by_sample = loss, without_reduction(loss)
         values = self._by_sample[1](output, target)  # type: ignore[index]
         if first:
-            check_values(loss, values, output, target, samples)
+            check_shape(loss, values, len(self.weights))
+        weighed = self._weigh(loss, values, target, self.weights)
+        if first:
+            check_mean(loss, self.mean, output, target)
+        return weighed
+
+    def _weigh(
+        self, loss: nn.Module, values: Tensor, target: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor | float | None]:
+        samples = len(weights)
         values = values.reshape(samples, -1)
         if getattr(loss, "reduction", "mean") == "sum":
             self._losses = values.sum(dim=1)
@@ -168,21 +176,16 @@ def without_reduction(loss: nn.Module) -> nn.Module:
     return copied
 
 
-def check_values(loss: nn.Module, values: Tensor, output: Tensor, target: Tensor, samples: int) -> None:
-    """Check that a loss without a reduction gives the loss of each sample; it reads from the device.
-
-    Raises:
-        UserError: It does not.
-    """
-    if values.numel() == 0 or values.numel() % samples:
+def check_shape(loss: nn.Module, values: Tensor, samples: int) -> None:
+    """Raise UserError unless a loss without a reduction gives values for each sample."""
+    if values.ndim == 0 or values.numel() % samples:
         raise of_no_sample(loss, f"without a reduction it has the shape {tuple(values.shape)} for {samples} samples")
+
+
+def check_mean(loss: nn.Module, mean: Tensor | None, output: Tensor, target: Tensor) -> None:
+    """Raise UserError unless the mean of the samples' losses is the loss of the batch; it reads from the device."""
+    assert mean is not None
     with torch.no_grad():
-        expected = loss(output, target).float()
-        by_sample = values.detach().float().reshape(samples, -1)
-        by_sample = by_sample.sum() if getattr(loss, "reduction", "mean") == "sum" else by_sample.mean(dim=1).sum()
-        if getattr(loss, "reduction", "mean") != "sum":
-            counts = weights_of_targets(loss, target)
-            divisor = float(samples) if counts is None else counts.reshape(samples, -1).mean(dim=1).sum()
-            by_sample = by_sample / divisor
-    if not torch.allclose(by_sample, expected, rtol=0.01, atol=1e-4, equal_nan=True):
-        raise of_no_sample(loss, f"the mean of its values is {by_sample:.4g}, its loss of the batch {expected:.4g}")
+        expected = loss(output, target).to(mean)
+    if expected.isfinite() and not torch.allclose(mean, expected, rtol=0.01, atol=1e-4):
+        raise of_no_sample(loss, f"the mean of its values is {mean:.4g}, its loss of the batch {expected:.4g}")
