@@ -80,6 +80,14 @@ class Target(Callback):
             )
         return known or self.given_mode or "min"
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Require a validation."""
+        if not trainer.enable_validation:
+            raise UserError(
+                f"The target is on {self.monitor!r}, but this run does not validate: give the data a validation set "
+                "and set trainer.limit_val_batches above 0, or remove the target."
+            )
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self._since = time.monotonic()

@@ -156,6 +156,11 @@ def test_a_target_that_cannot_be_is_refused_before_training(text: str, message: 
     assert trainer.global_step == 0
 
 
+def test_a_run_without_validation_has_no_target(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"does not validate: .* or remove the target"):
+        fit(Target("val/accuracy", 0.9), Planned(), tmp_path, limit_val_batches=0)
+
+
 def test_the_command_line_ends_the_run_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
