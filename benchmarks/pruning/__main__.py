@@ -3,8 +3,8 @@
     python -m benchmarks.pruning --tasks digits digits_noisy --rounds 10
 
 A round trains, with one seed: an ordinary run of E epochs; for each ratio r a pruned run of E epochs, which sees
-(1 − r) E times the data, and an ordinary run of (1 − r) E epochs. Each has the same rates, over its own length. Scores are
-those of the test set. Writes one CSV a task, and prints the paired differences with 95 % intervals.
+(1 − r) E times the data, and an ordinary run of (1 − r) E epochs. Each has the same rates, over its own length. Scores
+are those of the test set. Writes one CSV a task, and prints the paired differences with 95 % intervals.
 CIFAR-10 is read from a folder of images, train/<class>/… and test/<class>/…: --images FOLDER.
 """
 
