@@ -110,7 +110,7 @@ def _frequent_confusion(found: Evaluation) -> list[str]:
 
 def _class_table(found: Evaluation) -> str:
     worst_first = sorted(found.class_scores, key=lambda score: (not score.samples, score.recall))
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (score.name, f"{score.samples:,}", percent(score.precision), _recall(score), percent(score.f1))
         for score in worst_first[:MAX_CLASS_ROWS]
     ]
