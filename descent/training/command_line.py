@@ -24,6 +24,7 @@ from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
 from callbacks.resuming.unlogged_row import next_step_in
+from callbacks.target import parse_target
 from descent.config_errors.check import check_config
 from descent.config_errors.constructor import explained_constructor_errors
 from descent.config_errors.first_use import explain_first_use
@@ -221,6 +222,8 @@ class DescentCLI(CommandLine):
         kinds += (Preemption,) if trainer.enable_checkpointing is not False else ()
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
+        if config.target and self.subcommand == "fit":
+            asked.append(parse_target(config.target))
         reports = [LearningCurves(), FirstImages(), PredictionTable()]
         trainer.callbacks = [MonitoredValues(), FiniteRun(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
