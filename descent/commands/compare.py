@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from descent.commands.parser import CommandParser, print_json, refuse
+from descent.studies.running.supervisor import supervise
 from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
@@ -44,19 +45,21 @@ def main(args: list[str]) -> Any:
     if options.config is None:
         parser.error("descent compare needs a study: -c configs/studies/quickstart.yaml (descent presets studies)")
     changes, overrides = _keys(rest)
+    supervise()
     with mistakes_in_one_line("stopped; what is finished is kept, and the same command continues."):
         return _compare(options, changes, overrides)
 
 
 def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
     from descent.studies.comparison import compare
+    from descent.studies.running.budget import process_start
     from descent.studies.study_config import read_study
 
     if overrides:
         changes["overrides"] = {**read_study(options.config).overrides, **overrides}
     result = compare(
         options.config, options.out, options.budget, options.storage, options.plan, options.heartbeat,
-        not options.json, **changes,
+        not options.json, process_start(), **changes,
     )  # fmt: skip
     if result is not None and options.json:
         print_json(as_dict(result))
@@ -66,13 +69,15 @@ def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: di
 
 
 def as_dict(result: Any) -> dict[str, Any]:
-    """Return verdict, ties and table of a study as plain values."""
+    """Return what a study found as plain values, under the names of `StudyResult`."""
     return {
         "verdict": result.verdict,
-        "metric": result.analysis.metric,
-        "ties": result.analysis.letters,
+        "metric": result.metric,
+        "ties": result.ties,
         "table": result.table.reset_index().to_dict(orient="records"),
-        "report": str(result.folder / "report.html"),
+        "pairs": result.pairs.to_dict(orient="records"),
+        "context": result.context,
+        "report": str(result.report),
     }
 
 
