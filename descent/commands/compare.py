@@ -10,13 +10,16 @@ from descent.training.mistakes import mistakes_in_one_line
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
 
-Runs a study: tunes every candidate with the same number of trials, then trains each again with
-fresh seeds that all share, and says which candidates tie and how far behind the others are. After
-a kill or Ctrl+C the same command continues; several processes with the same command share the
-work.
+Runs a study in rounds: each tunes every candidate with the same number of trials, and trains it
+again with fresh seeds that all share. After some rounds it compares the candidates, and stops
+those that are decided. Says which is better, which are practically equal and which it cannot tell
+apart. After a kill or Ctrl+C the same command continues; several processes with the same command
+share the work. A run that kills its process twice counts as crashed.
 
   -c FILE             the study: experiment, candidates, baseline, metric (descent presets studies)
-  --budget TIME       fit trials and seeds to a time, e.g. 90s, 10m, 1h30m
+  --budget TIME       end after a time, start and report included, e.g. 90s, 10m, 1h30m
+  --tuning once       tune once instead of in every round: fewer runs, and a verdict on the
+                      settings that this tuning chose
   --plan              run the pilot, print which differences the study could detect and how long it
                       takes, and stop
   --out FOLDER        folder for report and runs (default runs/studies/NAME)
