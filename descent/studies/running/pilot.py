@@ -29,7 +29,7 @@ def estimates_of(progress: Progress, budget: Budget, workers: int) -> PilotEstim
             rows.append(scores)
     config = progress.config
     repeats = config.final_runs if config.tuned_in_rounds else 0
-    return PilotEstimates(costs_of(progress), rows, budget.spent, workers, repeats)
+    return PilotEstimates(costs_of(progress), rows, budget.spent + budget.reserve, workers, repeats)
 
 
 def check_pilot(progress: Progress, budget: Budget, workers: int) -> None:
@@ -45,6 +45,6 @@ def check_pilot(progress: Progress, budget: Budget, workers: int) -> None:
     typical = sum(estimates.costs.values()) / len(estimates.costs)
     pilot = estimates.spent + left * typical / workers
     whole = PilotEstimates(estimates.costs, [], pilot, workers, estimates.repeats)
-    limit = budget.seconds - budget.reserve
-    if whole.seconds(*whole.least(progress.config.trials)) > limit:
-        raise StudyError(too_small(whole, whole.least(progress.config.trials)[0], limit))
+    trials, seeds = whole.least(progress.config.trials)
+    if whole.seconds(trials, seeds) > budget.seconds:
+        raise StudyError(too_small(whole, trials, budget.seconds))

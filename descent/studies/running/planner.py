@@ -40,7 +40,7 @@ class PilotEstimates:
     Args:
         costs: Seconds of a run, by candidate.
         scores: One row per candidate: its scores with the pilot's seeds. Candidates that failed are left out.
-        spent: Seconds that the pilot took.
+        spent: Seconds that start and pilot took and that the report will take.
         workers: Number of processes that share the runs.
         repeats: Final runs of a round if every round has its own tuning; 0 if the study tunes once.
     """
@@ -179,15 +179,16 @@ def too_small(pilot: PilotEstimates, trials: int, budget: float) -> str:
             "or tune once for all rounds (--tuning once), which says less: it compares the settings that were chosen; "
         )
     return (
-        f"a budget of {format_seconds(budget)} for the runs is too small: the smallest study, {len(pilot.costs)} "
-        f"candidates × {size}, takes {format_seconds(needed)}. Use --budget {math.ceil(needed / 60 + 0.25)}m; {fewer}"
+        f"a budget of {format_seconds(budget)} is too small: the smallest study, {len(pilot.costs)} "
+        f"candidates × {size}, takes {format_seconds(needed)}. Use --budget {math.ceil(needed / 60)}m; {fewer}"
         f"{shorter} (trainer.max_epochs, less data)."
     )
 
 
 def _without(pilot: PilotEstimates, names: list[str], trials: int) -> float:
     costs = {name: cost for name, cost in pilot.costs.items() if name not in names}
-    fewer = PilotEstimates(costs, [], sum(2 * cost for cost in costs.values()), pilot.workers, pilot.repeats)
+    spent = pilot.spent - 2 * sum(pilot.costs[name] for name in names) / pilot.workers
+    fewer = PilotEstimates(costs, [], spent, pilot.workers, pilot.repeats)
     return fewer.seconds(*fewer.least(trials))
 
 

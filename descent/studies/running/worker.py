@@ -131,8 +131,7 @@ class Worker:
     def _plan(self, progress: Progress) -> Plan:
         estimates = estimates_of(progress, self.budget, len(self.ledger.workers()))
         config = self.config
-        limit = None if self.budget.seconds is None else self.budget.seconds - self.budget.reserve
-        return make_plan(estimates, config.trials, config.seeds, limit, config.smallest_difference)
+        return make_plan(estimates, config.trials, config.seeds, self.budget.seconds, config.smallest_difference)
 
     # -- one run -------------------------------------------------------------------------------------------------------
 
