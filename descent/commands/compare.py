@@ -4,18 +4,22 @@ import argparse
 from typing import Any
 
 from descent.commands.parser import CommandParser, print_json, refuse
+from descent.studies.running.supervisor import supervise
 from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
 
-Runs a study: tunes every candidate with the same number of trials, then trains each again with
-fresh seeds that all share, and says which candidates tie and how far behind the others are. After
-a kill or Ctrl+C the same command continues; several processes with the same command share the
-work.
+Runs a study in rounds: each tunes every candidate with the same number of trials, and trains it
+again with fresh seeds that all share. After some rounds it compares the candidates, and stops
+those that are decided. Says which is better, which are practically equal and which it cannot tell
+apart. After a kill or Ctrl+C the same command continues; several processes with the same command
+share the work. A run that kills its process twice counts as crashed.
 
   -c FILE             the study: experiment, candidates, baseline, metric (descent presets studies)
-  --budget TIME       fit trials and seeds to a time, e.g. 90s, 10m, 1h30m
+  --budget TIME       end after a time, start and report included, e.g. 90s, 10m, 1h30m
+  --tuning once       tune once instead of in every round: fewer runs, and a verdict on the
+                      settings that this tuning chose
   --plan              run the pilot, print which differences the study could detect and how long it
                       takes, and stop
   --out FOLDER        folder for report and runs (default runs/studies/NAME)
@@ -44,19 +48,21 @@ def main(args: list[str]) -> Any:
     if options.config is None:
         parser.error("descent compare needs a study: -c configs/studies/quickstart.yaml (descent presets studies)")
     changes, overrides = _keys(rest)
+    supervise()
     with mistakes_in_one_line("stopped; what is finished is kept, and the same command continues."):
         return _compare(options, changes, overrides)
 
 
 def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
     from descent.studies.comparison import compare
+    from descent.studies.running.budget import process_start
     from descent.studies.study_config import read_study
 
     if overrides:
         changes["overrides"] = {**read_study(options.config).overrides, **overrides}
     result = compare(
         options.config, options.out, options.budget, options.storage, options.plan, options.heartbeat,
-        not options.json, **changes,
+        not options.json, process_start(), **changes,
     )  # fmt: skip
     if result is not None and options.json:
         print_json(as_dict(result))
@@ -66,13 +72,15 @@ def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: di
 
 
 def as_dict(result: Any) -> dict[str, Any]:
-    """Return verdict, ties and table of a study as plain values."""
+    """Return what a study found as plain values, under the names of `StudyResult`."""
     return {
         "verdict": result.verdict,
-        "metric": result.analysis.metric,
-        "ties": result.analysis.letters,
+        "metric": result.metric,
+        "ties": result.ties,
         "table": result.table.reset_index().to_dict(orient="records"),
-        "report": str(result.folder / "report.html"),
+        "pairs": result.pairs.to_dict(orient="records"),
+        "context": result.context,
+        "report": str(result.report),
     }
 
 

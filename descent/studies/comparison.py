@@ -1,13 +1,16 @@
 """`compare`: run a study from beginning to end, from Python or by `descent compare`."""
 
 import json
+import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from descent.studies.config_overlay import Config
+from descent.studies.config_overlay import Config, set_key
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.write import StudyResult, write_report
+from descent.studies.running.budget import Budget
 from descent.studies.running.ledger import Ledger
 from descent.studies.running.one_run import check_config
 from descent.studies.running.planner import parse_budget
@@ -16,6 +19,8 @@ from descent.studies.running.worker import Worker
 from descent.studies.study_config import StudyConfig, read_study
 from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
+
+SPLIT_KEY = "data.split_seed"
 
 
 def compare(
@@ -26,6 +31,7 @@ def compare(
     plan_only: bool = False,
     heartbeat: int = 30,
     verbose: bool = True,
+    started: float | None = None,
     **changes: Any,
 ) -> StudyResult | None:
     """Run or continue a study, and write its report.
@@ -39,6 +45,7 @@ def compare(
         heartbeat: With a database server, seconds between two heartbeats of a worker; a worker without one for three
             times as long counts as dead.
         verbose: Print a line for each run.
+        started: When the time of the budget began, by `time.monotonic()`; by default now.
         **changes: Values that replace keys of the study, e.g. `seeds=12`.
 
     Returns:
@@ -48,21 +55,26 @@ def compare(
         UserError: The study or the config of a candidate is not valid.
         OSError: A file or the storage cannot be read or written.
     """
+    started = time.monotonic() if started is None else started
     quiet()
     seconds = parse_budget(budget) if isinstance(budget, str) else budget
     config = read_study(study, **changes)
+    limit = Budget(seconds, started)
+    before = time.monotonic()
     defaults = check_candidates(config)
+    limit.observe_check(time.monotonic() - before, len(config.names))
     folder = Path(out) if out is not None else Path("runs") / "studies" / config.name
     folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(storage or f"sqlite:///{(folder / 'study.db').absolute()}", config.name, folder, heartbeat)
-    check_unchanged(ledger, config, folder)
-    worker = Worker(config, ledger, defaults, seconds, partial(print, flush=True) if verbose else lambda line: None)
+    config = check_unchanged(ledger, with_split_key(config), folder)
+    limit.earlier = sum(outcome.get("wall") or 0.0 for outcome in ledger.outcomes().values()) / len(ledger.workers())
+    worker = Worker(config, ledger, defaults, limit, partial(print, flush=True) if verbose else lambda line: None)
     progress = worker.run(plan_only)
     if plan_only:
         return None
     plan = worker.plan()
     assert plan is not None
-    analysis = StudyAnalysis(config, progress.outcomes, defaults, plan.trials, int(ledger.get("seeds")))
+    analysis = StudyAnalysis(config, progress.outcomes, defaults, plan.trials, plan.seeds)
     result = StudyResult(folder, analysis, plan)
     write_report(result)
     return result
@@ -84,17 +96,38 @@ def check_candidates(config: StudyConfig) -> dict[str, Point]:
     return defaults
 
 
-def check_unchanged(ledger: Ledger, config: StudyConfig, folder: Path) -> None:
-    """Check that a study is continued with the config that it was started with.
+def with_split_key(config: StudyConfig) -> StudyConfig:
+    """Return the study with the key that varies its validation split, if its data has one."""
+    if config.split_key is not None:
+        return config
+    own_data = [name for name in config.names if any(key.startswith("data") for key in config.candidates[name])]
+    for name in {config.baseline, *own_data}:
+        run = config.run_config(name)
+        set_key(run, SPLIT_KEY, 0)
+        try:
+            check_config(run)
+        except UserError:
+            return replace(config, split_key="")
+    return replace(config, split_key=SPLIT_KEY)
+
+
+def check_unchanged(ledger: Ledger, config: StudyConfig, folder: Path) -> StudyConfig:
+    """Check that a study is continued with the config that it was started with; return the config to continue with.
+
+    A study of an earlier version tuned once and had one final run per round; it goes on so.
 
     Raises:
         UserError: The config has changed.
     """
     record = json.loads(json.dumps(config.record()))
     started = ledger.get_or_set("rules", lambda: record)
+    if "tuning" not in started:
+        config = replace(config, tuning="once", repeats=1, split_key="")
+        record = {key: value for key, value in record.items() if key in started}
     differing = [key for key in record if record[key] != started.get(key)]
     if differing:
         raise UserError(
             f"the study in {folder} was started with another value of {', '.join(differing)}: choose a new folder "
             "(--out), or use the config that it was started with."
         )
+    return config

@@ -29,7 +29,14 @@ class StudyConfig:
         mode: `max` if the metric should be large, `min` if it should be small; by default what is known of the metric.
         search: Tuned keys, each with a factor f > 1: the range is default/f to default·f, log-uniform.
         trials: Tuning trials per candidate, ≥ 1; with 1 the defaults are used.
-        seeds: Final runs per candidate, each with a new seed, the same seeds for all; ≥ 2.
+        seeds: The largest number of rounds, ≥ 2. Each has new seeds, the same for all candidates, and another
+            validation split; a candidate stops when it is decided against all others.
+        tuning: `rounds`: every round has a tuning of its own, so that the verdict is about the candidates with this
+            budget of tuning; `once`: one tuning for all rounds, and the verdict is about the settings that it chose.
+        repeats: Final runs per round and candidate, ≥ 1; by default 2 if rounds are tuned, which tells the variation of
+            training from that of tuning, else 1.
+        split_key: Key of the validation split's seed; by default `data.split_seed` if the data has it. With an empty
+            text the split stays the same.
         seed: Base of all seeds, ≥ 0; change it to repeat the study with other weights and batches.
         seed_keys: Keys that get the run's seed, e.g. `data.data_seed` to draw new data for each final run, the same for
             all candidates.
@@ -50,6 +57,9 @@ class StudyConfig:
     search: dict[str, float] = field(default_factory=lambda: {"model.optimizer.lr": 10.0})
     trials: int = 5
     seeds: int = 8
+    tuning: str = "rounds"
+    repeats: int | None = None
+    split_key: str | None = None
     seed: int = 0
     seed_keys: tuple[str, ...] = ()
     threads: int | None = 1
@@ -65,6 +75,20 @@ class StudyConfig:
     def names(self) -> list[str]:
         """Names of the candidates, in the given order."""
         return list(self.candidates)
+
+    @property
+    def tuned_in_rounds(self) -> bool:
+        """Whether every round has a tuning of its own."""
+        return self.tuning == "rounds" and self.trials > 1 and any(self.search_of(name) for name in self.names)
+
+    @property
+    def final_runs(self) -> int:
+        """Final runs per round and candidate."""
+        return self.repeats or (2 if self.tuned_in_rounds else 1)
+
+    def tuning_of(self, number: int) -> int:
+        """Return the number of the tuning that a round takes its values from."""
+        return number if self.tuned_in_rounds else 0
 
     def search_of(self, candidate: str) -> dict[str, float]:
         """Return the tuned keys of a candidate with their factors."""
@@ -190,11 +214,14 @@ def _check_numbers(config: StudyConfig) -> None:
         if not isinstance(value, int) or value < least:
             why = ": one run per candidate gives no estimate of the random variation" if name == "seeds" else ""
             raise UserError(f"{name} must be a whole number ≥ {least}, got {value}{why}.")
+    if config.repeats is not None and (not isinstance(config.repeats, int) or config.repeats < 1):
+        raise UserError(f"repeats must be a whole number ≥ 1 or null, got {config.repeats}.")
     if config.threads is not None and config.threads < 1:
         raise UserError(f"threads must be ≥ 1 or null, got {config.threads}.")
     for name, given, known in (
         ("mode", config.mode or "max", ("max", "min")),
         ("interval", config.interval, ("t", "bootstrap")),
+        ("tuning", config.tuning, ("rounds", "once")),
     ):
         if given not in known:
             raise UserError(f"{name} must be {' or '.join(known)}, got {given}.")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from descent.studies.report.analysis import CandidateSummary, StudyAnalysis
 from descent.studies.report.pairs import Pair
+from descent.studies.running.rounds import round_of
 from descent.studies.running.stages import FINAL
 
 AGAINST = (
@@ -19,8 +20,11 @@ AGAINST = (
     "chance_better",
     "chance_low",
     "chance_high",
+    "settings_difference",
+    "settings_low",
+    "settings_high",
 )
-"""Columns of a candidate against the baseline: mean difference with its interval, decision, rounds, chance."""
+"""Columns of a candidate against the baseline: difference, decision, rounds, chance, fixed settings."""
 
 
 def candidate_table(analysis: StudyAnalysis) -> pd.DataFrame:
@@ -61,17 +65,31 @@ def _against(pair: Pair | None) -> dict[str, Any]:
     if pair is None:
         return dict.fromkeys(AGAINST, math.nan) | {"decision": ""}
     chance = (float(side) for side in pair.chance)
-    values = (pair.mean, pair.low, pair.high, pair.decision, pair.rounds, *chance)
+    settings = (math.nan,) * 3 if pair.settings is None else (float(side) for side in pair.settings)
+    values = (pair.mean, pair.low, pair.high, pair.decision, pair.rounds, *chance, *settings)
     return dict(zip(AGAINST, values, strict=True))
+
+
+def pair_table(analysis: StudyAnalysis) -> pd.DataFrame:
+    """One row per pair of compared candidates, the better mean first."""
+    order = [name for name in analysis.ranking if name in analysis.compared]
+    pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :] if (a, b) in analysis.pairs]
+    columns = ["candidate", "other", *AGAINST, "by_sign"]
+    rows = [
+        {"candidate": a, "other": b, **_against(analysis.pairs[a, b]), "by_sign": analysis.pairs[a, b].by_sign}
+        for a, b in pairs
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def run_table(analysis: StudyAnalysis) -> pd.DataFrame:
     """One row per run; machines are numbered, so that no host name is published."""
-    runs = sorted(analysis.outcomes.items(), key=lambda entry: (entry[0].stage, entry[0].index))
+    runs = sorted(analysis.outcomes.items(), key=lambda entry: (entry[0].stage, entry[0].round, entry[0].index))
     hosts = sorted({str(o.get("worker", "")).partition(":")[0] for _, o in runs})
     return pd.DataFrame(
         {
             "stage": key.stage,
+            "round": round_of(key, analysis.config.final_runs),
             "candidate": key.candidate,
             "index": key.index,
             "seed": o.get("seed"),

@@ -54,7 +54,7 @@ def _legend(figure: Figure, axes: Any) -> None:
 
 
 def differences(analysis: StudyAnalysis) -> Figure | None:
-    """Draw each candidate's difference to the baseline with its interval."""
+    """Draw each candidate's difference to the baseline: the rounds as dots, the mean, and the interval that decides."""
     rows = [(n, d) for n in analysis.ranking if (d := analysis.pairs.get((n, analysis.config.baseline))) is not None]
     if not rows:
         return None
@@ -63,18 +63,21 @@ def differences(analysis: StudyAnalysis) -> Figure | None:
     unit = "points" if scale.percent else "units"
     figure, axes = _new("", "")
     figure.supxlabel(f"{unit} of {analysis.metric} against {analysis.config.baseline}", fontsize=10)
-    figure.set_size_inches(WIDTH, 1.2 + 0.42 * len(rows))
+    figure.set_size_inches(WIDTH, 1.3 + 0.5 * len(rows))
     styles = dict(_styles(analysis))
     for place, (name, pair) in enumerate(reversed(rows)):
         style, (mean, low, high) = styles[name], (pair.mean, pair.low, pair.high)
         centre, error = factor * mean, [[factor * (mean - low)], [factor * (high - mean)]]
+        dots = [factor * value for value in analysis.round_differences(name, analysis.config.baseline)]
+        axes.plot(dots, [place + 0.18] * len(dots), ".", color=style["color"], alpha=0.45, markersize=5)
         axes.errorbar(centre, place, xerr=error, fmt=style["marker"], color=style["color"], capsize=4, markersize=6)
     axes.axvline(0, color="black", linewidth=1)
+    axes.axvspan(-factor * analysis.delta, factor * analysis.delta, color="#009E73", alpha=0.10, linewidth=0)
     axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     better = "larger is better" if analysis.config.larger_is_better else "smaller is better"
-    axes.set_title(better, fontsize=8.5, loc="right", color="#555555")
+    axes.set_title(f"green: practically equal;  {better}", fontsize=8.5, loc="right", color="#555555")
     return figure
 
 
@@ -121,18 +124,24 @@ def sensitivity(analysis: StudyAnalysis) -> Figure | None:
         return None
     key = max(set(keys), key=keys.count)
     figure, axes = _new(f"{key.rpartition('.')[2]} (log axis)", analysis.config.metric)
-    scores = []
+    scores, better = [], 1 if analysis.config.larger_is_better else -1
     for name, style in _styles(analysis):
-        trials = sorted((point[key], score) for point, score in analysis.progress.tuning_history(name) if key in point)
+        trials = sorted(
+            (point[key], score)
+            for history in analysis.progress.histories(name)
+            for point, score in history
+            if key in point
+        )
         good = [(value, score) for value, score in trials if score is not None]
         scores += [score for _, score in good]
         if good:
-            axes.plot(*zip(*good, strict=True), linewidth=1.2, markersize=5, **style)
-        chosen = analysis.progress.best_point(name)
-        if chosen and key in chosen:
-            best = next(score for value, score in good if value == chosen[key])
-            ring = {"marker": "o", "markersize": 11, "fillstyle": "none", "color": style["color"]}
-            axes.plot([chosen[key]], [best], linestyle="none", **ring)
+            line = "none" if len(analysis.progress.histories(name)) > 1 else "-"
+            axes.plot(*zip(*good, strict=True), linewidth=1.2, linestyle=line, markersize=5, **style)
+        for chosen in analysis.progress.points(name):
+            if key in chosen:
+                best = max(good, key=lambda pair, at=chosen[key]: (pair[0] == at, better * pair[1]))[1]
+                ring = {"marker": "o", "markersize": 11, "fillstyle": "none", "color": style["color"]}
+                axes.plot([chosen[key]], [best], linestyle="none", **ring)
         failed = [value for value, score in trials if score is None]
         if failed:
             place = {"transform": axes.get_xaxis_transform(), "clip_on": False}

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.studies.statistics.counts import Proportion, resolution, superiority
-from descent.studies.statistics.intervals import Floats
-from descent.studies.statistics.sequential_test import BETTER, EQUAL, UNDECIDED, WORSE, Decisions, decide
+from descent.studies.running.decisions import RoundScores
+from descent.studies.statistics.counts import Proportion, superiority
+from descent.studies.statistics.intervals import Interval, fixed_settings_interval
+from descent.studies.statistics.sequential_test import BETTER, EQUAL, UNDECIDED, WORSE, Decisions
 
 WORDS = {BETTER: "better", WORSE: "worse", EQUAL: "equal", UNDECIDED: "undecided"}
 OPPOSITE = {"better": "worse", "worse": "better"}
@@ -31,48 +32,27 @@ class Pair(NamedTuple):
     """Rounds in which both have a score or diverged."""
     chance: Proportion
     """Probability that a run of `name` is better than one of `other`, with the 95 % interval of this pair alone."""
+    settings: Interval | None = None
+    """Mean difference of the settings that the tunings of this study chose, with the 95 % interval of this pair alone:
+    the variation of tuning is not in it. `None` if rounds have a single final run."""
 
     def reversed(self) -> "Pair":
         """Return the same pair from the side of `other`."""
         chance = Proportion(1 - self.chance.share, 1 - self.chance.high, 1 - self.chance.low)
         decision = OPPOSITE.get(self.decision, self.decision)
+        settings = None if self.settings is None else _negative(self.settings)
         return Pair(
-            self.other, self.name, -self.mean, -self.high, -self.low, decision, self.by_sign, self.rounds, chance
+            self.other,
+            self.name,
+            -self.mean,
+            -self.high,
+            -self.low,
+            decision,
+            self.by_sign,
+            self.rounds,
+            chance,
+            settings,
         )
-
-
-class RoundScores(NamedTuple):
-    """Scores of the compared candidates, oriented so that larger is better; −∞ diverged, NaN missing."""
-
-    names: list[str]
-    means: Floats
-    """Shape (candidates, rounds): mean of a round's final runs."""
-    singles: Floats
-    """Shape (candidates, rounds): the first final run of each round."""
-
-
-def round_scores(
-    scores: Mapping[str, Mapping[int, float | None]], rounds: int, repeats: int, larger_is_better: bool
-) -> RoundScores:
-    """Arrange the scores of final runs by round.
-
-    Args:
-        scores: By candidate, the score by number of the final run: `None` diverged; missing: crashed, or not run.
-        rounds: Number of rounds.
-        repeats: Final runs per round and candidate.
-        larger_is_better: Direction of the metric.
-    """
-    sign = 1.0 if larger_is_better else -1.0
-    x = np.full((len(scores), rounds, repeats), np.nan)
-    for row, found in zip(x, scores.values(), strict=True):
-        for index, value in found.items():
-            row[index // repeats, index % repeats] = -np.inf if value is None else sign * value
-    return RoundScores(list(scores), x.mean(axis=-1), x[..., 0])
-
-
-def decisions_of(scores: RoundScores, most: int, delta: float, alpha: float) -> Decisions:
-    """Decide the pairs of a study with the resolution of its metric; see `decide`."""
-    return decide(scores.means, most, delta, alpha, resolution(scores.singles))
 
 
 def pairs_of(scores: RoundScores, decisions: Decisions, larger_is_better: bool) -> dict[tuple[str, str], Pair]:
@@ -82,6 +62,7 @@ def pairs_of(scores: RoundScores, decisions: Decisions, larger_is_better: bool) 
         low, high, mean = (float(side[k]) for side in (decisions.low, decisions.high, decisions.mean))
         if not larger_is_better:
             low, high, mean = -high, -low, -mean
+        settings = fixed_settings_interval(scores.runs[i], scores.runs[j])
         pair = Pair(
             scores.names[i],
             scores.names[j],
@@ -92,9 +73,14 @@ def pairs_of(scores: RoundScores, decisions: Decisions, larger_is_better: bool) 
             bool(decisions.by_sign[k]),
             int(decisions.rounds[k]),
             superiority(scores.singles[i], scores.singles[j]),
+            settings if settings is None or larger_is_better else _negative(settings),
         )
         found[pair.name, pair.other], found[pair.other, pair.name] = pair, pair.reversed()
     return found
+
+
+def _negative(interval: Interval) -> Interval:
+    return Interval(-interval.mean, -interval.high, -interval.low)
 
 
 def tie_letters(names: Sequence[str], pairs: Mapping[tuple[str, str], Pair]) -> dict[str, str]:

@@ -52,28 +52,35 @@ def detectable(analysis: StudyAnalysis) -> float | None:
 
 
 def _risk(analysis: StudyAnalysis) -> Iterator[str]:
-    """Say how many final runs diverged or collapsed, and how many may, with 95 % confidence."""
+    """Say in how many rounds a final run diverged or collapsed, and how large this risk may be."""
     if not analysis.pairs:
         return
-    low = collapsed(analysis.round_scores.means)
-    bad = low | np.isneginf(analysis.round_scores.means)
-    total = (~np.isnan(analysis.round_scores.means)).sum(axis=-1)
+    runs = analysis.round_scores.runs
+    low = collapsed(runs.reshape(len(runs), -1)).reshape(runs.shape).any(axis=-1)
+    bad = low | np.isneginf(runs).any(axis=-1)
+    total = (~np.isnan(runs).any(axis=-1) | bad).sum(axis=-1)
     clean: list[tuple[str, float]] = []
-    for name, count, runs, fallen in zip(analysis.compared, bad.sum(axis=-1), total, low.sum(axis=-1), strict=True):
-        share = proportion(int(count), int(runs))
-        if count:
-            kind = f"diverged or collapsed ({fallen} far below its median)" if fallen else "diverged"
-            yield (
-                f"{name}: {count} of {runs} final runs {kind}; 95 % interval of this risk: {100 * share.low:.0f} to "
-                f"{100 * share.high:.0f} %. Its pairs are decided by the number of better runs, not by the mean."
-            )
-        else:
+    for name, count, rounds, fallen in zip(analysis.compared, bad.sum(-1), total, low.sum(-1), strict=True):
+        share = proportion(int(count), int(rounds))
+        if not count:
             clean.append((name, float(share.high)))
-    if clean:
-        most = max(high for _, high in clean)
+            continue
+        kind = f"diverged or collapsed ({fallen} far below the median)" if fallen else "diverged"
         yield (
-            f"No final run of {enumerate_names([name for name, _ in clean])} diverged or collapsed. With 95 % "
-            f"confidence the risk of each is at most {100 * most:.0f} %; the intervals do not contain it."
+            f"{name}: in {count} of {rounds} rounds a final run {kind}; 95 % interval of this risk: "
+            f"{100 * share.low:.0f} to {100 * share.high:.0f} %."
+        )
+    if clean:
+        names = enumerate_names([name for name, _ in clean])
+        yield (
+            f"No final run of {names} diverged or collapsed. With 95 % confidence the risk of each per round is at "
+            f"most {100 * max(high for _, high in clean):.0f} %; the intervals do not contain it."
+        )
+    by_sign = [f"{a} and {b}" for (a, b), pair in analysis.pairs.items() if pair.by_sign and a < b]
+    if by_sign:
+        yield (
+            "Decided by the number of better rounds, because a run of the pair diverged or collapsed, after which a "
+            f"mean says little of a typical run: {'; '.join(by_sign)}."
         )
 
 

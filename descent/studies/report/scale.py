@@ -1,12 +1,6 @@
 """How values and differences of a metric are written."""
 
-SHARES = ("accuracy", "recall", "precision", "f1", "dice", "iou", "jaccard", "auroc", "specificity")
-"""Words in the names of metrics that are shares between 0 and 1."""
-
-
-def is_share(metric: str) -> bool:
-    """Tell whether a metric is a share between 0 and 1, which is written in percent."""
-    return any(word in metric.rpartition("/")[2] for word in SHARES)
+from descent.studies.running.decisions import is_share
 
 
 class Scale:

@@ -20,6 +20,8 @@ def verdict(analysis: StudyAnalysis) -> str:
 
 def scope(analysis: StudyAnalysis) -> str:
     """Say what the verdict is about: the settings that were chosen, or the candidates with a budget of tuning."""
+    if analysis.config.tuned_in_rounds:
+        return f"With a budget of {analysis.trials} tuning trials"
     if analysis.trials > 1 and any(analysis.config.search_of(name) for name in analysis.config.names):
         return "With the settings that one tuning chose"
     return "With the candidates' own settings"
@@ -29,6 +31,8 @@ def no_verdict(analysis: StudyAnalysis, failed: list[str]) -> str:
     """Say why there is no verdict."""
     if len(analysis.compared) < 2:
         return f"No verdict: fewer than two candidates have final runs to compare ({enumerate_names(failed)} failed)."
+    if analysis.rounds < min(LEAST, analysis.seeds):
+        return f"No verdict: the time ended after {analysis.rounds} rounds, and a verdict needs at least {LEAST}."
     return (
         f"No verdict: a pair of candidates needs {LEAST} seeds with which both have a score, and none has them. "
         "Increase seeds."
@@ -73,7 +77,7 @@ def _difference(analysis: StudyAnalysis, pair: Pair, of: int = 1) -> str:
 
 
 def _by_sign(pair: Pair) -> str:
-    return " (decided by the number of better runs)" if pair.by_sign else ""
+    return " (decided by the number of better rounds)" if pair.by_sign else ""
 
 
 def _behind(analysis: StudyAnalysis, top: list[str], name: str) -> str:

@@ -9,7 +9,8 @@ import yaml
 from matplotlib.figure import Figure
 
 from descent.studies.report.analysis import StudyAnalysis
-from descent.studies.report.data_frames import candidate_table, curve_table, run_table
+from descent.studies.report.context import context
+from descent.studies.report.data_frames import candidate_table, curve_table, pair_table, run_table
 from descent.studies.report.figures import all_figures
 from descent.studies.report.page import page
 from descent.studies.report.verdict import verdict
@@ -32,6 +33,13 @@ class StudyResult:
         verdict: One sentence to quote.
         table: One row per candidate, the best first.
         runs: One row per run.
+        metric: The judged metric.
+        ties: Letters by candidate; two share one unless one was found better.
+        pairs: One row per pair of candidates: difference, interval, decision, probability of the better run.
+        context: What was compared: data, network, epochs, steps, date.
+        report: Path of the page.
+
+    `descent compare --json` prints verdict, metric, ties, table, pairs, context and report under the same names.
     """
 
     def __init__(self, folder: Path, analysis: StudyAnalysis, plan: Plan | None) -> None:
@@ -39,6 +47,11 @@ class StudyResult:
         self.verdict: str = verdict(analysis)
         self.table: pd.DataFrame = candidate_table(analysis)
         self.runs: pd.DataFrame = run_table(analysis)
+        self.metric: str = analysis.metric
+        self.ties: dict[str, str] = analysis.letters
+        self.pairs: pd.DataFrame = pair_table(analysis)
+        self.context: dict[str, str] = context(analysis)
+        self.report: Path = folder / PAGE
 
     @cached_property
     def curves(self) -> pd.DataFrame:

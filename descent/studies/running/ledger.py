@@ -21,11 +21,8 @@ from descent.studies.running.one_run import CRASHED, Outcome
 from foundation.compat.optuna import record_heartbeat
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING)
-MAX_DEATHS = 11
-"""A run whose process died this often counts as crashed and is not tried again.
-
-It is more than ten because ten kills of a study may all hit the same run.
-"""
+MAX_DEATHS = 2
+"""A run whose process died this often counts as crashed and is not tried again: the second time is no accident."""
 
 
 class StorageError(OSError):
@@ -128,8 +125,17 @@ class Ledger:
                 deaths[key] += 1
         for key, count in deaths.items():
             if count >= MAX_DEATHS and key not in found:
-                found[key] = {"status": CRASHED, "message": f"its process died {count} times", "score": None}
+                causes = [t.user_attrs["cause"] for t in self._trials() if t.user_attrs.get("death") == key]
+                message = f"its process died {count} times" + (f", the last time of {causes[-1]}" if causes else "")
+                found[key] = {"status": CRASHED, "message": message, "score": None, "test": {}}
         return found
+
+    def note_death(self, key: str, cause: str) -> None:
+        """Store of what the process of a run died."""
+        with self._storage_errors(), self._lock():
+            attributes = {"death": key, "cause": cause}
+            if not any(t.user_attrs == attributes for t in self._trials()):
+                self.study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
 
     def workers(self) -> set[str]:
         """Return the workers that are running something, and this one."""

@@ -12,6 +12,8 @@ from descent.studies.statistics.power import cautious_sd, sequential_limit
 
 LEAST_SEEDS, MOST_SEEDS = 5, 30
 LEAST_TRIALS, MOST_TRIALS = 3, 12
+LEAST_ROUNDS, GOOD_ROUNDS = 4, 6
+"""Rounds with a tuning of their own: the fewest that a budget must allow, and those before trials are added."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,25 @@ class PilotEstimates:
     Args:
         costs: Seconds of a run, by candidate.
         scores: One row per candidate: its scores with the pilot's seeds. Candidates that failed are left out.
-        spent: Seconds that the pilot took.
+        spent: Seconds that start and pilot took and that the report will take.
         workers: Number of processes that share the runs.
+        repeats: Final runs of a round if every round has its own tuning; 0 if the study tunes once.
     """
 
     costs: Mapping[str, float]
     scores: Sequence[Sequence[float]]
     spent: float
     workers: int = 1
+    repeats: int = 0
 
     def seconds(self, trials: int, seeds: int) -> float:
         """Estimate the seconds of a whole study; trial 0 of every candidate was part of the pilot."""
-        return self.spent + sum(self.costs.values()) * (trials - 1 + seeds) / self.workers
+        runs = seeds * (trials + self.repeats) - 1 if self.repeats else trials - 1 + seeds
+        return self.spent + sum(self.costs.values()) * runs / self.workers
+
+    def least(self, trials: int) -> tuple[int, int]:
+        """Return the smallest numbers of trials and seeds of a study that tunes with more than one trial, or not."""
+        return min(trials, LEAST_TRIALS), LEAST_ROUNDS if self.repeats else LEAST_SEEDS
 
     def sd(self) -> float | None:
         r"""Estimate the standard deviation of the paired differences, by its upper confidence limit.
@@ -90,7 +99,7 @@ def make_plan(
         StudyError: The budget is too small, or the study cannot detect the wanted difference.
     """
     if budget is not None:
-        trials, seeds = fit(pilot, trials > 1, budget)
+        trials, seeds = fit_rounds(pilot, trials, budget) if pilot.repeats else fit(pilot, trials > 1, budget)
     limit = pilot.limit(seeds)
     if wanted is not None and limit is not None and limit > wanted:
         needed = next((s for s in range(seeds, 1000) if (pilot.limit(s) or 0) <= wanted), None)
@@ -128,9 +137,33 @@ def fit(pilot: PilotEstimates, tune: bool, budget: float) -> tuple[int, int]:
     return best
 
 
+def fit_rounds(pilot: PilotEstimates, trials: int, budget: float) -> tuple[int, int]:
+    """Find the numbers of trials and rounds that fit the budget, where every round has its own tuning.
+
+    The trials are at most those configured; fewer are taken only to have at least `GOOD_ROUNDS` rounds.
+
+    Args:
+        pilot: The estimates.
+        trials: Configured trials, ≥ 2.
+        budget: Seconds.
+
+    Raises:
+        StudyError: Even the smallest study does not fit.
+    """
+    least, _ = pilot.least(trials)
+    if pilot.seconds(least, LEAST_ROUNDS) > budget:
+        raise StudyError(too_small(pilot, least, budget))
+    for count in range(trials, least - 1, -1):
+        rounds = max((n for n in range(1, MOST_SEEDS + 1) if pilot.seconds(count, n) <= budget), default=0)
+        if rounds >= GOOD_ROUNDS:
+            break
+    return count, rounds
+
+
 def too_small(pilot: PilotEstimates, trials: int, budget: float) -> str:
     """Say why a budget is too small, and what to change."""
-    needed = pilot.seconds(trials, LEAST_SEEDS)
+    _, seeds = pilot.least(trials)
+    needed = pilot.seconds(trials, seeds)
     by_cost = sorted(pilot.costs, key=lambda name: pilot.costs[name], reverse=True)
     left_out: list[str] = []
     while len(by_cost) - len(left_out) > 2 and _without(pilot, left_out, trials) > budget:
@@ -139,23 +172,24 @@ def too_small(pilot: PilotEstimates, trials: int, budget: float) -> str:
     share = (budget - pilot.spent) / max(needed - pilot.spent, 1e-9)
     times = f"{math.ceil(1 / share)} times" if share > 0.05 else "much"
     shorter = f"or make the runs {times} shorter"
+    size = f"({trials} trials + {seeds} seeds)"
+    if pilot.repeats:
+        size = f"{seeds} rounds of ({trials} trials + {pilot.repeats} final run{'s' * (pilot.repeats > 1)})"
+        fewer += (
+            "or tune once for all rounds (--tuning once), which says less: it compares the settings that were chosen; "
+        )
     return (
-        f"a budget of {format_seconds(budget)} is too small: the smallest study, {len(pilot.costs)} candidates × "
-        f"({trials} trials + {LEAST_SEEDS} seeds), takes {format_seconds(needed)}. Use --budget "
-        f"{math.ceil(needed / 60)}m; {fewer}{shorter} (trainer.max_epochs, less data)."
+        f"a budget of {format_seconds(budget)} is too small: the smallest study, {len(pilot.costs)} "
+        f"candidates × {size}, takes {format_seconds(needed)}. Use --budget {math.ceil(needed / 60)}m; {fewer}"
+        f"{shorter} (trainer.max_epochs, less data)."
     )
 
 
 def _without(pilot: PilotEstimates, names: list[str], trials: int) -> float:
     costs = {name: cost for name, cost in pilot.costs.items() if name not in names}
-    return PilotEstimates(costs, [], sum(2 * cost for cost in costs.values()), pilot.workers).seconds(
-        trials, LEAST_SEEDS
-    )
-
-
-def affordable_seeds(remaining: float, per_seed: float, planned: int) -> int:
-    """Choose the number of final runs per candidate after tuning; it depends on the time left, never on scores."""
-    return max(LEAST_SEEDS, min(MOST_SEEDS, planned + 3, int(remaining / max(per_seed, 1e-9) + 0.5)))
+    spent = pilot.spent - 2 * sum(pilot.costs[name] for name in names) / pilot.workers
+    fewer = PilotEstimates(costs, [], spent, pilot.workers, pilot.repeats)
+    return fewer.seconds(*fewer.least(trials))
 
 
 def parse_budget(text: str) -> float:

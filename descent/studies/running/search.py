@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from scipy.stats import qmc
 
 Point = dict[str, float]
@@ -17,6 +18,7 @@ def trial_point(
     factors: Mapping[str, float],
     past: Sequence[tuple[Point, float | None]],
     larger_is_better: bool,
+    tuning: int = 0,
 ) -> Point:
     r"""Choose the values of tuning trial `index` of a candidate: a pure function of the trials before it.
 
@@ -32,6 +34,8 @@ def trial_point(
         factors: The factor $f$ > 1 of each tuned key.
         past: Points and scores of trials 0 … index − 1; the score is `None` if the trial diverged or crashed.
         larger_is_better: Whether the largest score is the best, or the smallest.
+        tuning: Number of the tuning: each one after the first shifts the sequence by random numbers of its own, so that
+            tunings are independent of each other.
 
     Example:
         >>> defaults, factors = {"lr": 0.1}, {"lr": 10.0}
@@ -52,6 +56,8 @@ def trial_point(
     unit = qmc.Halton(d=len(factors), scramble=False).random(index + 2)[
         index + 1
     ]  # point 0 is a corner, point 1 the middle
+    if tuning:
+        unit = (unit + np.random.default_rng([tuning, 719]).random(len(factors))) % 1.0
     return {key: defaults[key] * factors[key] ** (2 * float(u) - 1) for (key, u) in zip(factors, unit, strict=True)}
 
 

@@ -1,18 +1,22 @@
-"""The loop of one worker of a study: pilot, plan, tuning, final runs, until all runs are finished."""
+"""The loop of one worker of a study: pilot, plan, rounds of tuning and final runs, until all pairs are decided."""
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
-from descent.studies.config_overlay import set_key
+from descent.studies.config_overlay import Config, look_up, set_key
+from descent.studies.running.budget import Budget
 from descent.studies.running.ledger import Ledger
 from descent.studies.running.one_run import CRASHED, DONE, Outcome, RunOrder, execute
-from descent.studies.running.planner import PilotEstimates, Plan, affordable_seeds, format_seconds, make_plan
+from descent.studies.running.pilot import check_pilot, costs_of, estimates_of
+from descent.studies.running.planner import Plan, format_seconds, make_plan
 from descent.studies.running.recorder import StudyError
+from descent.studies.running.rounds import Rounds, left_of, rounds_begun
 from descent.studies.running.search import Point
 from descent.studies.running.stages import FINAL, PILOT, TUNE, Progress, RunKey
+from descent.studies.running.supervisor import current_run, deaths_so_far
 from descent.studies.study_config import StudyConfig
+from foundation.errors import UserError
 
 WAIT = 0.5
 """Seconds before a worker asks again whether the others have finished."""
@@ -25,7 +29,7 @@ class Worker:
         config: The study.
         ledger: The runs' storage, shared with other workers.
         defaults: Each candidate's own values of the tuned keys.
-        budget: Seconds of the whole study, or `None`.
+        budget: The time of the whole study.
         say: Called with one line per run.
     """
 
@@ -34,7 +38,7 @@ class Worker:
         config: StudyConfig,
         ledger: Ledger,
         defaults: dict[str, Point],
-        budget: float | None = None,
+        budget: Budget,
         say: Callable[[str], None] = print,
     ) -> None:
         self.config, self.ledger, self.defaults = config, ledger, defaults
@@ -48,12 +52,15 @@ class Worker:
         Raises:
             StudyError: The study as a whole cannot continue.
         """
+        for key, cause in deaths_so_far():
+            self.ledger.note_death(key, cause)
         while True:
             progress = self._progress()
-            runs, self._all_runs = self._stage(progress, plan_only)
-            if progress.complete(runs):
+            runs = self._stage(progress, plan_only)
+            if runs is None:
                 return progress
-            if self.ledger.run_next([str(key) for key in progress.ready(runs)], self._run) == "busy":
+            ready = progress.ready(runs, self._trials())
+            if self.ledger.run_next([str(key) for key in ready], self._run) == "busy":
                 self._say_once("waiting for the runs of other workers")
                 time.sleep(WAIT)
 
@@ -61,6 +68,10 @@ class Worker:
         """Return the plan, once it is stored."""
         found = self.ledger.get("plan")
         return None if found is None else Plan(**found)
+
+    def _trials(self) -> int:
+        plan = self.plan()
+        return self.config.trials if plan is None else plan.trials
 
     def _progress(self) -> Progress:
         return Progress(self.config, self.ledger.outcomes(), self.defaults)
@@ -72,22 +83,45 @@ class Worker:
 
     # -- stages --------------------------------------------------------------------------------------------------------
 
-    def _stage(self, progress: Progress, plan_only: bool) -> tuple[list[RunKey], list[RunKey]]:
-        """Return the runs of the current stage, and all runs that are planned so far."""
+    def _stage(self, progress: Progress, plan_only: bool) -> list[RunKey] | None:
+        """Return the runs of the current stage; `None` when the study is complete."""
         pilot = progress.pilot()
         self._check_baseline(progress)
         if not progress.complete(pilot):
-            return pilot, pilot
+            check_pilot(progress, self.budget, len(self.ledger.workers()))
+            self._all_runs = pilot
+            return pilot
         plan = Plan(**self.ledger.get_or_set("plan", lambda: asdict(self._plan(progress))))
-        self._say_once(plan_sentence(plan, self.config, self.budget))
+        self._say_once(plan_sentence(plan, self.config, self.budget.seconds))
         if plan_only:
-            return [], []
-        tuning = progress.tuning(plan.trials)
-        if not progress.complete(tuning):
-            expected = [RunKey(FINAL, name, index) for index in range(plan.seeds) for name in self.config.names]
-            return tuning, _unique([*pilot, *tuning, *expected])
-        final = progress.final_runs(self.ledger.get_or_set("seeds", lambda: self._seeds(plan, progress)))
-        return final, _unique([*pilot, *tuning, *final])
+            return None
+        rounds = Rounds(progress, self.defaults, plan)
+        self._all_runs = _unique([*pilot, *rounds.planned()])
+        return rounds.next_runs(self._end(progress, plan))
+
+    def _end(self, progress: Progress, plan: Plan) -> int:
+        """Return the number of rounds after which the study ends, as stored, or the planned one.
+
+        It is stored when the time left does not suffice for another round, or not even for another run; it never
+        depends on scores.
+        """
+        stored = self.ledger.get("seeds")
+        if stored is not None:
+            return int(stored)
+        if self.budget.seconds is None:
+            return plan.seeds
+        begun, costs, left = rounds_begun(progress), costs_of(progress), self.budget.left
+
+        def seconds(rounds: int) -> float:
+            missing = left_of(self._all_runs, progress, rounds)
+            return sum(costs[key.candidate] for key in missing) / len(self.ledger.workers())
+
+        if seconds(begun) > left and max(costs.values()) > left:
+            whole = [n for n in range(begun + 1) if not left_of(self._all_runs, progress, n)]
+            return int(self.ledger.get_or_set("seeds", lambda: max(whole, default=0)))
+        if begun < plan.seeds and seconds(begun + 1) > left:
+            return int(self.ledger.get_or_set("seeds", lambda: begun))
+        return plan.seeds
 
     def _check_baseline(self, progress: Progress) -> None:
         first = progress.outcomes.get(str(RunKey(TUNE, self.config.baseline, 0)))
@@ -95,37 +129,31 @@ class Worker:
             raise StudyError(f"the baseline, {self.config.baseline}, crashes: {first['message']}")
 
     def _plan(self, progress: Progress) -> Plan:
-        estimates = estimates_of(progress, len(self.ledger.workers()))
+        estimates = estimates_of(progress, self.budget, len(self.ledger.workers()))
         config = self.config
-        return make_plan(estimates, config.trials, config.seeds, self.budget, config.smallest_difference)
-
-    def _seeds(self, plan: Plan, progress: Progress) -> int:
-        if self.budget is None:
-            return plan.seeds
-        workers = len(self.ledger.workers())
-        spent = sum(outcome.get("wall") or 0.0 for outcome in progress.outcomes.values()) / workers
-        costs = costs_of(progress)
-        per_seed = sum(costs[name] for name in costs if progress.best_point(name) is not None) / workers
-        return affordable_seeds(self.budget - spent, per_seed, plan.seeds)
+        return make_plan(estimates, config.trials, config.seeds, self.budget.seconds, config.smallest_difference)
 
     # -- one run -------------------------------------------------------------------------------------------------------
 
     def _run(self, text: str) -> Outcome:
         # Another worker may have enqueued this run after more runs were finished: read the storage again.
         key, progress = RunKey.parse(text), self._progress()
-        plan = self.plan()
-        point = progress.point(key, plan.trials if plan is not None else self.config.trials)
+        point = progress.point(key, self._trials())
         seed = progress.seed(key)
         config = self.config.run_config(key.candidate)
         for name, value in {**point, **dict.fromkeys(self.config.seed_keys, seed)}.items():
             set_key(config, name, value)
-        outcome = execute(RunOrder(config, seed, self.config.metric, key.stage == FINAL, self.config.threads))
+        if self.config.split_key:
+            set_key(config, self.config.split_key, split_seed(config, self.config.split_key) + progress.split(key))
+        with current_run(text):
+            outcome = execute(RunOrder(config, seed, self.config.metric, key.stage == FINAL, self.config.threads))
         self.say(self._line(key, point, outcome, progress))
         return {**outcome, "point": point, "seed": seed}
 
     def _line(self, key: RunKey, point: Point, outcome: Outcome, progress: Progress) -> str:
         done = sum(str(run) in progress.outcomes for run in self._all_runs) + 1
         stage = {TUNE: "trial", PILOT: "pilot", FINAL: "seed"}[key.stage]
+        stage = f"round {key.round + 1}, {stage}" if key.round else stage
         head = f"[{done}/{len(self._all_runs)}] {stage} {key.index + 1}  {key.candidate}"
         values = "  ".join(f"{name.rpartition('.')[2]} {value:.3g}" for name, value in point.items())
         result = outcome["status"].upper()
@@ -147,32 +175,27 @@ def _unique(runs: list[RunKey]) -> list[RunKey]:
     return list(dict.fromkeys(runs))
 
 
-def costs_of(progress: Progress) -> dict[str, float]:
-    """Compute the mean seconds of a run so far, by candidate."""
-    found: dict[str, list[float]] = {}
-    for text, outcome in progress.outcomes.items():
-        if outcome.get("wall"):
-            found.setdefault(RunKey.parse(text).candidate, []).append(outcome["wall"])
-    return {name: sum(seconds) / len(seconds) for name, seconds in found.items()}
-
-
-def estimates_of(progress: Progress, workers: int) -> PilotEstimates:
-    """Collect what the planner needs from the finished pilot."""
-    rows = []
-    for name in progress.config.names:
-        scores: list[Any] = [progress.outcomes[str(key)]["score"] for key in progress.pilot() if key.candidate == name]
-        if None not in scores:
-            rows.append(scores)
-    spent = sum(progress.outcomes[str(key)].get("wall") or 0.0 for key in progress.pilot())
-    return PilotEstimates(costs_of(progress), rows, spent / workers, workers)
+def split_seed(config: Config, key: str) -> int:
+    """Return the seed of the validation split in a config; 0 where it is not set."""
+    try:
+        return int(look_up(config, key))
+    except UserError:
+        return 0
 
 
 def plan_sentence(plan: Plan, config: StudyConfig, budget: float | None) -> str:
     """Say how large the study is, how long it takes, and which difference it can detect."""
-    size = f"{len(config.names)} candidates × {plan.trials} trial{'s' * (plan.trials > 1)} × {plan.seeds} seeds"
-    time_ = f"{format_seconds(budget)} allow {size}" if budget else f"{size} take about {format_seconds(plan.seconds)}"
+    trials = f"{plan.trials} trial{'s' * (plan.trials > 1)}"
+    size = f"{len(config.names)} candidates × {trials} × {plan.seeds} seeds"
+    if config.tuned_in_rounds:
+        each = f"{trials} and {config.final_runs} final run{'s' * (config.final_runs > 1)}"
+        size = f"{len(config.names)} candidates × {plan.seeds} rounds of {each}"
+    time_ = (
+        f"{format_seconds(budget)} allow {size}" if budget else f"{size} take {format_seconds(plan.seconds)} at most"
+    )
     if plan.limit is None:
         return f"{time_}; the pilot runs of a candidate are all equal, so the detectable difference is not known."
     points = config.larger_is_better and plan.limit < 1 and "accuracy" in config.metric
     limit = f"{100 * plan.limit:.1f} points" if points else f"{plan.limit:.3g}"
-    return f"{time_}; the smallest detectable difference is {limit} of {config.metric}."
+    tuning = ", without the variation of tuning" if config.tuned_in_rounds else ""
+    return f"{time_}; the smallest detectable difference is {limit} of {config.metric}{tuning}."

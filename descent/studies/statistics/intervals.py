@@ -92,6 +92,43 @@ def bootstrap_t_interval(values: ArrayLike, confidence: float = 0.95, resamples:
     return Interval(mean, mean - high * scale, mean - low * scale)
 
 
+def fixed_settings_interval(values: ArrayLike, others: ArrayLike, confidence: float = 0.95) -> Interval | None:
+    r"""Compute the interval of the mean difference of settings that were chosen by R tunings, each run k times.
+
+    The settings count as fixed: only the spread of the runs of a tuning is in the interval, pooled over the tunings
+    (a one-way analysis of variance). For the candidates with a budget of tuning the settings are random, and the R
+    means are the sample.
+
+    $$\bar d \pm t_{1-\alpha/2,\,R(k-1)}\, s_w / \sqrt{R k}, \qquad
+    s_w^2 = \frac{1}{R (k-1)} \sum_{r,i} (d_{ri} - \bar d_r)^2$$
+
+    Args:
+        values: One row per tuning, one column per run.
+        others: The runs of the other candidate with the same seeds; tunings in which a run has no finite value are left
+            out.
+        confidence: In (0, 1).
+
+    Shape:
+        `(R, k)`, `(R, k)` → each `()`.
+
+    Returns:
+        The interval; `None` if there is no tuning with two runs.
+
+    Reference:
+        H. Scheffé, "The Analysis of Variance", 1959, ch. 3 and 7.
+    """
+    x, y = np.asarray(values, dtype=np.float64), np.asarray(others, dtype=np.float64)
+    finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+    d = x[finite] - y[finite]
+    tunings, runs = d.shape
+    if tunings == 0 or runs < 2:
+        return None
+    degrees = tunings * (runs - 1)
+    spread = np.sqrt(((d - d.mean(axis=1, keepdims=True)) ** 2).sum() / degrees)
+    half = stats.t.ppf(0.5 + confidence / 2, degrees) * spread / np.sqrt(d.size)
+    return Interval(d.mean(), d.mean() - half, d.mean() + half)
+
+
 def _at_least_two(values: ArrayLike) -> Floats:
     x = np.asarray(values, dtype=np.float64)
     if x.ndim == 0 or x.shape[-1] < 2:

@@ -1,5 +1,6 @@
 """Synthetic studies: configs with shipped presets, outcomes that are computed without training."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,19 @@ def outcome(score: float | None, **more: Any) -> dict[str, Any]:
 
 
 def analysis(
-    levels: dict[str, float], sd: float = 0.005, trials: int = 3, seeds: int = 8, seed: int = 0, **changes: Any
+    levels: dict[str, float],
+    sd: float = 0.005,
+    trials: int = 3,
+    seeds: int = 8,
+    seed: int = 0,
+    tuning_sd: float = 0.0,
+    **changes: Any,
 ) -> StudyAnalysis:
-    """A finished study in which each candidate has a true mean score; a candidate with a NaN mean diverges."""
+    """A finished study in which each candidate has a true mean score; a candidate with a NaN mean diverges.
+
+    It tunes once, unless `changes` say otherwise; then each tuning moves its candidate's scores by `tuning_sd`.
+    """
+    changes.setdefault("tuning", "once")
     config = study(candidates={name: OPTIMIZERS.get(name, OPTIMIZERS["SGD"]) for name in levels}, **changes)
     defaults = {name: config.defaults(name) for name in levels}
     rng = np.random.default_rng(seed)
@@ -65,18 +76,21 @@ def analysis(
     def put(key: RunKey, score: float, point: dict[str, float]) -> None:
         outcomes[str(key)] = outcome(None if np.isnan(score) else score, point=point)
 
-    for index in range(trials):
-        for name, level in levels.items():
-            key = RunKey(TUNE, name, index)
-            point = Progress(config, outcomes, defaults).point(key, trials)
-            put(key, level - 0.1 * abs(np.log10(point.get("model.optimizer.lr", 1.0) / 0.1)), point)
+    for number in range(seeds if config.tuned_in_rounds else 1):
+        for index in range(trials):
+            for name, level in levels.items():
+                key = RunKey(TUNE, name, index, number)
+                point = Progress(config, outcomes, defaults).point(key, trials)
+                put(key, level - 0.1 * abs(np.log10(point.get("model.optimizer.lr", 1.0) / 0.1)), point)
     for name, level in levels.items():
         put(RunKey(PILOT, name, 0), level + rng.normal(0, sd), defaults[name])
     progress = Progress(config, outcomes, defaults)
-    for index in range(seeds):
+    for number in range(seeds):
         of_seed = rng.normal(0, sd)
-        for name, level in levels.items():
-            chosen = progress.best_point(name)
+        of_tuning = {name: rng.normal(0, tuning_sd) if tuning_sd else 0.0 for name in levels}
+        for repeat, (name, level) in product(range(config.final_runs), levels.items()):
+            chosen = progress.best_point(name, config.tuning_of(number))
             if chosen is not None:
-                put(RunKey(FINAL, name, index), level + of_seed + rng.normal(0, sd), chosen)
+                key = RunKey(FINAL, name, number * config.final_runs + repeat)
+                put(key, level + of_tuning[name] + of_seed + rng.normal(0, sd), chosen)
     return StudyAnalysis(config, outcomes, defaults, trials, seeds)

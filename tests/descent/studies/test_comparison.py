@@ -1,6 +1,9 @@
 """Whole studies with a toy module, through Python and the command line."""
 
 import json
+import re
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,16 @@ import yaml
 
 import cli
 from descent import compare
-from descent.studies.running.ledger import StorageError
+from descent.studies.comparison import check_unchanged, with_split_key
+from descent.studies.running.budget import Budget
+from descent.studies.running.ledger import Ledger, StorageError
 from descent.studies.running.one_run import RunOrder, execute
+from descent.studies.running.planner import Plan
 from descent.studies.running.recorder import StudyError
+from descent.studies.running.worker import Worker
 from descent.studies.study_config import read_study
 from foundation.errors import UserError
+from tests.descent.studies.synthetic import outcome
 from tests.descent.studies.toy import toy_study
 
 ROOT = Path(__file__).parents[3]
@@ -32,16 +40,19 @@ def outcome_of(study: dict[str, Any], name: str, **order: Any) -> dict[str, Any]
 
 
 def test_a_study_tells_two_rates_apart_and_writes_its_report(tmp_path: Path) -> None:
-    result = compare(toy_study(tmp_path), out=tmp_path / "out", verbose=False)
+    study = toy_study(tmp_path, tuning="rounds", trials=2)
+    result = compare(study, out=tmp_path / "out", verbose=False)
     assert result is not None
-    assert "fast is best" in result.verdict
+    assert result.verdict.startswith("With a budget of 2 tuning trials: fast is best")
+    rates = {point["model.optimizer.lr"] for point in result.analysis.progress.points("slow")}
+    assert len(rates) > 1, "each round chooses its own"
     assert list(result.table.index) == ["fast", "slow"]
     assert result.analysis.metric == "test/margin"
     assert set(result.figures) >= {"differences", "curves", "sensitivity", "expected_best", "time"}
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written >= {"report.html", "table.csv", "runs.csv", "curves.csv", "study.yaml", "machine.yaml", "figures"}
     runs = pd.read_csv(tmp_path / "out" / "runs.csv")
-    assert len(runs) == 2 * (3 + 3 + 4)  # trials, pilot, seeds
+    assert len(runs) == 2 * (3 + 4 * (2 + 2))  # pilot, rounds of trials and final runs
     assert (tmp_path / "out" / "figures" / "curves.png").read_bytes()[:4] == b"\x89PNG"
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.index("fast is best") < page.index("<table>") < page.index("<svg")
@@ -60,6 +71,47 @@ def test_the_same_command_continues_and_repeats_nothing(tmp_path: Path, capsys: 
     pd.testing.assert_frame_equal(first.table, again.table)
     with pytest.raises(UserError, match="was started with another value of seeds: choose a new folder"):
         compare(toy_study(tmp_path, seeds=5), out=tmp_path / "out", verbose=False)
+
+
+def test_a_study_of_an_earlier_version_goes_on_as_it_began(tmp_path: Path) -> None:
+    config = read_study(toy_study(tmp_path, tuning="rounds"))
+    record = {k: v for k, v in config.record().items() if k not in ("tuning", "repeats", "split_key")}
+    ledger = Ledger(f"sqlite:///{tmp_path / 'study.db'}", "toy", tmp_path)
+    ledger.get_or_set("rules", lambda: record)
+    found = check_unchanged(ledger, config, tmp_path)
+    assert (found.tuning, found.final_runs, found.split_key) == ("once", 1, "")
+    with pytest.raises(UserError, match="another value of trials"):
+        check_unchanged(ledger, replace(config, trials=9), tmp_path)
+
+
+def test_the_validation_split_is_varied_where_the_data_has_one(tmp_path: Path) -> None:
+    assert with_split_key(read_study(toy_study(tmp_path))).split_key == ""
+    digits = {"A": {}, "B": {"model.optimizer": "optimizers/sgd.yaml"}}
+    study = {"experiment": "quickstart.yaml", "candidates": digits, "baseline": "A", "metric": "val/accuracy"}
+    assert with_split_key(read_study(study)).split_key == "data.split_seed"
+    assert with_split_key(read_study({**study, "split_key": ""})).split_key == ""
+
+
+def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path) -> None:
+    config = read_study(toy_study(tmp_path, trials=1, smallest_difference=1e-12))
+    ledger = Ledger(f"sqlite:///{tmp_path / 'study.db'}", "toy", tmp_path)
+    ledger.get_or_set("plan", lambda: asdict(Plan(1, 20, 1.0, None)))
+    budget = Budget(100.0, time.monotonic())
+    worker = Worker(config, ledger, {name: {} for name in config.names}, budget, lambda line: None)
+    worker._run = lambda key: outcome(0.5, point={}, wall=1.0)  # type: ignore[method-assign]
+    budget.earlier = 100.0 - budget.reserve - 10.5  # time for five rounds of two candidates that take one second each
+    done = iter(range(100))
+    ledger_run = ledger.run_next
+
+    def run_next(ready: list[str], run: Any) -> Any:
+        budget.earlier += 1.0 if next(done) >= 8 else 0.0  # the pilot costs nothing
+        return ledger_run(ready, run)
+
+    ledger.run_next = run_next  # type: ignore[method-assign]
+    progress = worker.run()
+    final = [key for key in progress.outcomes if key.startswith("rerun/")]
+    assert len(final) == 10
+    assert ledger.get("seeds") == 5
 
 
 def test_pairs_share_weights_and_batches_and_seeds_differ(tmp_path: Path) -> None:
@@ -158,11 +210,16 @@ def test_the_command_prints_the_verdict_and_one_line_for_a_mistake(
     cli.main(words)
     out = capsys.readouterr().out
     assert "trial 1  slow  lr 0.01  val/margin" in out
-    assert "2 candidates × 2 trials × 4 seeds take about" in out
+    assert re.search(r"2 candidates × 2 trials × 4 seeds take .* at most", out)
+    counts = [(int(done), int(total)) for done, total in re.findall(r"^\[(\d+)/(\d+)\]", out, re.MULTILINE)]
+    assert [done for done, _ in counts] == list(range(1, len(counts) + 1))
+    assert counts[-1] == (len(counts), len(counts))
     cli.main([*words, "--json"])  # continues: nothing is left to run
     found = json.loads(capsys.readouterr().out)
     assert found["verdict"] in out
     assert [row["candidate"] for row in found["table"]] == ["fast", "slow"]
+    assert [(row["candidate"], row["decision"]) for row in found["pairs"]] == [("fast", "better")]
+    assert found["context"]["data"] == "ToyData"
     assert f"report      {tmp_path}/out/report.html" in out
     for wrong, message in [
         (["compare", "-c", "nowhere.yaml"], "error: study not found: nowhere.yaml"),

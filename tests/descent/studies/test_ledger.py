@@ -97,6 +97,10 @@ def test_the_runs_of_a_killed_process_are_repeated_and_at_last_given_up(tmp_path
         trial.set_user_attr("worker", "elsewhere:1:1")
         own.study.tell(trial, state=optuna.trial.TrialState.FAIL)
     assert own.outcomes()["tune/1/c"]["message"] == f"its process died {MAX_DEATHS} times"
+    own.note_death("tune/1/c", "SIGKILL; it printed last: out of memory")
+    assert own.outcomes()["tune/1/c"]["message"].endswith(
+        "2 times, the last time of SIGKILL; it printed last: out of memory"
+    )
 
 
 def test_ctrl_c_does_not_count_as_a_death(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """The planner, given pilots of known cost and spread."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from descent.studies.running.planner import PilotEstimates, affordable_seeds, fit, make_plan, parse_budget
+from descent.studies.running.planner import PilotEstimates, fit, make_plan, parse_budget
 from descent.studies.running.recorder import StudyError
 
 COSTS = {"A": 1.0, "B": 2.0, "C": 3.0}
@@ -64,10 +65,17 @@ def test_runs_that_do_not_differ_have_no_limit() -> None:
     assert PilotEstimates(COSTS, [[0.5, 0.5], [0.7, 0.7]], 1.0).limit(8) is None
 
 
-def test_seeds_follow_the_time_left_within_reason() -> None:
-    assert affordable_seeds(remaining=80.0, per_seed=10.0, planned=8) == 8
-    assert affordable_seeds(remaining=0.0, per_seed=10.0, planned=8) == 5
-    assert affordable_seeds(remaining=1e6, per_seed=10.0, planned=8) == 11
+def test_rounds_with_their_own_tuning_cost_trials_and_final_runs() -> None:
+    rounds = replace(pilot(), repeats=2)
+    assert rounds.seconds(5, 8) == 12 + 6 * (8 * 7 - 1)
+    plan = make_plan(rounds, 5, 8, 400.0)
+    assert plan.seconds <= 400.0 < plan.seconds + 6 * (plan.trials + 2)
+    assert (plan.trials, plan.seeds) == (5, 9)
+    assert make_plan(rounds, 5, 8, 250.0).trials == 4, "fewer trials rather than fewer than six rounds"
+    with pytest.raises(StudyError, match=r"3 candidates × 4 rounds of \(3 trials \+ 2 final runs\), takes 2\.1 min"):
+        make_plan(rounds, 5, 8, 100.0)
+    with pytest.raises(StudyError, match=r"or tune once for all rounds \(--tuning once\), which says less"):
+        make_plan(rounds, 5, 8, 100.0)
 
 
 @pytest.mark.parametrize("text", ["", "ten minutes", "5", "-3m"])

@@ -4,14 +4,16 @@ import math
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.formula import api as smf
 from statsmodels.stats import power
 from statsmodels.stats.proportion import proportion_confint
 
 from descent.studies.statistics.counts import proportion, resolution, superiority
 from descent.studies.statistics.curves import censored_median, expected_best, first_reached
-from descent.studies.statistics.intervals import bootstrap_t_interval, t_interval
+from descent.studies.statistics.intervals import bootstrap_t_interval, fixed_settings_interval, t_interval
 from descent.studies.statistics.power import cautious_sd, detectable_difference
 
 STUDIES = 2000
@@ -89,6 +91,18 @@ def test_a_bootstrap_of_many_equal_values_is_no_wider_than_the_values_allow() ->
 def test_the_resolution_of_a_metric_is_its_smallest_step() -> None:
     assert resolution([352 / 359, 351 / 359, 352 / 359 + 1e-9]) == pytest.approx(1 / 359)
     assert resolution([0.5, 0.5, math.inf]) == 0.0
+
+
+def test_the_interval_of_fixed_settings_equals_an_analysis_of_variance() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 6, 3)) + np.arange(6)[:, None]
+    x[2, 1] = -math.inf  # a tuning in which a run diverged is left out
+    found = fixed_settings_interval(x, y)
+    d = np.delete(x - y, 2, axis=0)
+    model = smf.ols("d ~ C(g) - 1", pd.DataFrame({"d": d.ravel(), "g": np.repeat(range(5), 3)})).fit()
+    test = model.t_test(np.full(5, 1 / 5))
+    assert found is not None
+    assert [float(end) for end in found] == pytest.approx([test.effect.item(), *test.conf_int().ravel()], rel=1e-9)
+    assert fixed_settings_interval(x[:, :1], y[:, :1]) is None
 
 
 def test_a_tie_counts_half_and_widens_both_ends() -> None:

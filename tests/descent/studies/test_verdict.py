@@ -88,10 +88,14 @@ def test_a_diverged_final_run_is_a_risk_with_an_interval() -> None:
     study = analysis({"AdamW": 0.95, "SGD": 0.90}, seeds=12)
     next(o for k, o in study.outcomes.items() if str(k) == "rerun/3/SGD").update(status="diverged", score=None, test={})
     notes = " ".join(remarks(study, None))
-    assert "SGD: 1 of 12 final runs diverged; 95 % interval of this risk: 0 to 38 %" in notes
-    assert "No final run of AdamW diverged or collapsed. With 95 % confidence the risk of each is at most 26 %" in notes
+    assert "SGD: in 1 of 12 rounds a final run diverged; 95 % interval of this risk: 0 to 38 %." in notes
+    assert (
+        "No final run of AdamW diverged or collapsed. With 95 % confidence the risk of each per round is at most 26 %"
+        in notes
+    )
     assert study.pairs["AdamW", "SGD"].by_sign
-    assert "(decided by the number of better runs)" in verdict(study)
+    assert "(decided by the number of better rounds)" in verdict(study)
+    assert "a mean says little of a typical run: AdamW and SGD." in notes
 
 
 def test_a_pair_has_the_sign_of_name_less_other() -> None:
@@ -137,6 +141,20 @@ def test_the_context_names_data_network_epochs_and_steps() -> None:
     for key, run in study.outcomes.items():
         run["steps"] = [5, 80] if key.candidate == "SGD" else [10, 20]
     assert context(study)["optimizer steps"] == "20 (AdamW), 80 (SGD)"
+
+
+def test_the_verdict_is_about_a_budget_of_tuning_and_the_settings_have_their_own_interval() -> None:
+    study = analysis({"AdamW": 0.95, "SGD": 0.94}, sd=0.002, tuning_sd=0.02, tuning="rounds")
+    assert verdict(study).startswith("With a budget of 3 tuning trials: ")
+    pair = study.pairs["AdamW", "SGD"]
+    assert pair.rounds == 8
+    assert pair.settings is not None
+    assert float(pair.settings.mean) == pytest.approx(pair.mean)
+    assert pair.high - pair.low > 5 * float(pair.settings.high - pair.settings.low), "tuning varies, training hardly"
+    back = study.pairs["SGD", "AdamW"].settings
+    assert back is not None
+    assert float(back.low) == pytest.approx(-float(pair.settings.high))
+    assert candidate_table(study).loc["SGD", "settings_difference"] == pytest.approx(-pair.mean)
 
 
 def pair(name: str, other: str, decision: str) -> Pair:

@@ -103,5 +103,6 @@ def toy_study(folder: Any, pause: float = 0.0, **changes: Any) -> dict[str, Any]
         "mode": "max",
         "trials": 3,
         "seeds": 4,
+        "tuning": "once",
     }
     return {**content, **changes}

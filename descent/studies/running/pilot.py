@@ -1,0 +1,50 @@
+"""What the pilot runs tell: seconds per run, spread, and whether the budget can suffice at all."""
+
+from typing import Any
+
+from descent.studies.running.budget import Budget
+from descent.studies.running.planner import PilotEstimates, too_small
+from descent.studies.running.recorder import StudyError
+from descent.studies.running.stages import Progress, RunKey
+
+
+def costs_of(progress: Progress) -> dict[str, float]:
+    """Compute the mean seconds of a run so far, by candidate; the mean of all for one without a run."""
+    found: dict[str, list[float]] = {}
+    for text, outcome in progress.outcomes.items():
+        if outcome.get("wall"):
+            found.setdefault(RunKey.parse(text).candidate, []).append(outcome["wall"])
+    known = {name: sum(seconds) / len(seconds) for name, seconds in found.items()}
+    typical = sum(known.values()) / len(known) if known else 0.0
+    return {name: known.get(name, typical) for name in progress.config.names}
+
+
+def estimates_of(progress: Progress, budget: Budget, workers: int) -> PilotEstimates:
+    """Collect what the planner needs from the pilot runs that are finished."""
+    rows = []
+    for name in progress.config.names:
+        keys = [str(key) for key in progress.pilot() if key.candidate == name]
+        scores: list[Any] = [progress.outcomes[key]["score"] for key in keys if key in progress.outcomes]
+        if scores and None not in scores:
+            rows.append(scores)
+    config = progress.config
+    repeats = config.final_runs if config.tuned_in_rounds else 0
+    return PilotEstimates(costs_of(progress), rows, budget.spent + budget.reserve, workers, repeats)
+
+
+def check_pilot(progress: Progress, budget: Budget, workers: int) -> None:
+    """Stop a study early whose budget is too small by what the first runs took.
+
+    Raises:
+        StudyError: Even the smallest study would take much longer.
+    """
+    if budget.seconds is None or not progress.outcomes:
+        return
+    estimates = estimates_of(progress, budget, workers)
+    left = sum(1 for key in progress.pilot() if str(key) not in progress.outcomes)
+    typical = sum(estimates.costs.values()) / len(estimates.costs)
+    pilot = estimates.spent + left * typical / workers
+    whole = PilotEstimates(estimates.costs, [], pilot, workers, estimates.repeats)
+    trials, seeds = whole.least(progress.config.trials)
+    if whole.seconds(trials, seeds) > budget.seconds:
+        raise StudyError(too_small(whole, trials, budget.seconds))
