@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from callbacks.learning_rate.scaling import ScaledRate
     from callbacks.non_finite.black_box import BlackBox
     from callbacks.preflight import Preflight
+    from callbacks.reporting.baseline import AccuracyBaseline
     from callbacks.reporting.first_images import FirstImages
     from callbacks.reporting.history import LearningCurves, history, plot_history
     from callbacks.reporting.predictions import PredictionTable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EMA",
     "SWA",
+    "AccuracyBaseline",
     "BackgroundCheckpointIO",
     "BlackBox",
     "ClassWeights",
@@ -72,6 +74,7 @@ _MODULES = {
     "callbacks.learning_rate.scaling": ("ScaledRate",),
     "callbacks.non_finite.black_box": ("BlackBox",),
     "callbacks.preflight": ("Preflight",),
+    "callbacks.reporting.baseline": ("AccuracyBaseline",),
     "callbacks.reporting.first_images": ("FirstImages",),
     "callbacks.reporting.history": ("LearningCurves", "history", "plot_history"),
     "callbacks.reporting.predictions": ("PredictionTable",),

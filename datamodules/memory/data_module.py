@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
-from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -19,10 +18,11 @@ from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_ord
 from datamodules.memory.resident import Residence, ResidentLoader, Setting, is_on, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
+from datamodules.memory.steps import BatchSize, PlannedSteps
 from foundation.argument_checks import require_at_least_one, require_between, require_fraction
 
 
-class ImageDataModule(LightningDataModule, ABC):
+class ImageDataModule(PlannedSteps, ABC):
     """Base class of data sources whose images are held in memory as one uint8 tensor.
 
     To write a data source, subclass it and define:
@@ -48,7 +48,7 @@ class ImageDataModule(LightningDataModule, ABC):
     checkpoint stores only the position in the epoch, and ``num_workers`` does not change the batches.
 
     Args:
-        batch_size: Images per batch and process, ≥ 1.
+        batch_size: Images per batch and process, ≥ 1; ``auto``: at most 128, for at least 20 steps an epoch.
         eval_batch_size: The same for validation, test and prediction, ≥ 1; results do not depend on it.
         num_workers: Processes that fetch batches, in [0, 512]; for images in memory 0 is fastest.
         val_share: Share of each class of the training images that is used for validation, in (0, 1).
@@ -96,7 +96,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def __init__(
         self,
-        batch_size: int = 128,
+        batch_size: BatchSize = "auto",
         eval_batch_size: int = 500,
         num_workers: int = 0,
         val_share: float = 0.1,
@@ -109,16 +109,16 @@ class ImageDataModule(LightningDataModule, ABC):
         std: list[float] | None = None,
         device_resident: Setting = "auto",
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size)
         self._residence = Residence(device_resident)
-        require_at_least_one(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        require_at_least_one(eval_batch_size=eval_batch_size)
         require_between("num_workers", num_workers, 0, 512)  # a mistyped number would bring the machine to a halt
         require_between("seed", seed or 0, 0)
         require_between("split_seed", split_seed, 0)
         require_fraction("val_share", val_share)
         if augmentation is not None:
             augmentation.check_targets(type(self).__name__, self.mixable, self.resizable, self.masks)
-        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last
         self._augmentation = augmentation  # the same for the length of the run, once a loader knows it
@@ -207,7 +207,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> ImageLoader:
         """Load batches in a new order in each epoch, from the position of a resumed checkpoint on."""
-        dataset, (processes, rank), position = require_open(self.train_set, "fit"), self._world(), self._run.position
+        dataset, (processes, rank), position = require_open(self.train_set, "fit"), self.world(), self._run.position
         available = len(dataset) // processes
         check_batch_size(self.batch_size, available, processes)
         if mismatch := position.mismatch(self.batch_size, processes):
@@ -215,8 +215,9 @@ class ImageDataModule(LightningDataModule, ABC):
         resume = position.epoch, position.samples(self.batch_size, processes)
         order = training_order(dataset, self.seed, (processes, rank), resume, self.trainer)
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
+        batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
+        self.plan_epochs(len(dataset), batches)
         if self.augmentation is not None:
-            batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
             known = self.augmentation.for_samples(len(dataset.images.targets))
             self._augmentation = known.over(math.inf if self.endless else run_length(self.trainer, batches))
         return self._train_loader
@@ -234,7 +235,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._evaluation_loader(require_open(self.test_set, "test"), "test", shuffled=False)
 
     def _evaluation_loader(self, dataset: ImageDataset, name: str, shuffled: bool) -> ImageLoader:
-        return self._loader(dataset, evaluation_order(dataset, name, self._world(), shuffled), self.eval_batch_size)
+        return self._loader(dataset, evaluation_order(dataset, name, self.world(), shuffled), self.eval_batch_size)
 
     def _loader(
         self, dataset: ImageDataset, order: EpochOrder | EvaluationOrder, batch_size: int, drop_last: bool = False
@@ -246,10 +247,6 @@ class ImageDataModule(LightningDataModule, ABC):
             return image_loader(resident, order, batch_size, drop_last=drop_last, kind=ResidentLoader)
         on_cuda = device is not None and device.type == "cuda"
         return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
-
-    def _world(self) -> tuple[int, int]:
-        """Return the number of processes, and the rank of this one."""
-        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch to the device, unless it is there."""
@@ -289,7 +286,7 @@ class ImageDataModule(LightningDataModule, ABC):
         position = self._run.position
         if self.trainer is not None and self._train_loader is not None and self._train_loader.started_epoch >= 0:
             done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-            position = Position(self._train_loader.started_epoch, done, self.batch_size, self._world()[0])
+            position = Position(self._train_loader.started_epoch, done, self.batch_size, self.world()[0])
         return self._run.state(position, self.statistics, self._split_hash())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

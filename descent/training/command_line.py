@@ -16,6 +16,7 @@ from callbacks.distributed.rank_guard import RankGuard
 from callbacks.monitored_values import MonitoredValues
 from callbacks.non_finite.finite_run import FiniteRun
 from callbacks.preflight import Preflight
+from callbacks.reporting.baseline import AccuracyBaseline
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
@@ -190,7 +191,7 @@ class DescentCLI(CommandLine):
         kinds += (Preemption,) if trainer.enable_checkpointing is not False else ()
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
-        reports = [LearningCurves(), FirstImages(), PredictionTable()]
+        reports = [AccuracyBaseline(), LearningCurves(), FirstImages(), PredictionTable()]
         trainer.callbacks = [MonitoredValues(), FiniteRun(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         built.run_folder = None if self.run is None else self.run.folder

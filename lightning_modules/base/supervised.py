@@ -17,6 +17,7 @@ from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.base.half_precision import out_of_half
 from lightning_modules.base.logged_values import on_host
+from lightning_modules.base.settled_batch_norm import SettledBatchNorm
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.networks.amx_convolution import use_amx_in_bf16
@@ -188,10 +189,12 @@ class SupervisedModule(EpochModule):
     # -- optimization --------------------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
-        """Add also the callback that a schedule-free optimizer needs."""
+        """Add also the callbacks that a schedule-free optimizer and batch norm in a short run need."""
         from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights, schedule_free
 
-        needed = [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        needed: list[Callback] = [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        there = self.trainer.callbacks  # type: ignore[attr-defined]
+        needed += [] if any(type(each) is SettledBatchNorm for each in there) else [SettledBatchNorm()]
         return [*super().configure_callbacks(), *needed]
 
     def configured_schedules(self) -> list[Any]:
