@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from callbacks.diagnostics.diagnostics import Diagnostics
     from callbacks.distributed.rank_guard import RankGuard
     from callbacks.ema import EMA
+    from callbacks.freeze import Freeze
     from callbacks.gradients.gradient_norm import GradientNorm
     from callbacks.learning_rate.finder import LRFinder, find_lr
     from callbacks.learning_rate.scaling import ScaledRate
@@ -46,6 +47,7 @@ __all__ = [
     "EpochLines",
     "ExactResume",
     "FirstImages",
+    "Freeze",
     "GradientNorm",
     "LRFinder",
     "LearningCurves",
@@ -69,6 +71,7 @@ _MODULES = {
     "callbacks.diagnostics.diagnostics": ("Diagnostics",),
     "callbacks.distributed.rank_guard": ("RankGuard",),
     "callbacks.ema": ("EMA",),
+    "callbacks.freeze": ("Freeze",),
     "callbacks.gradients.gradient_norm": ("GradientNorm",),
     "callbacks.learning_rate.finder": ("LRFinder", "find_lr"),
     "callbacks.learning_rate.scaling": ("ScaledRate",),

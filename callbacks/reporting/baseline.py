@@ -46,9 +46,9 @@ def baseline(trainer: Any, stage: str) -> Baseline | None:
     Returns:
         `None` for data that is not of our data modules, and for numbers.
     """
-    data = trainer.datamodule
+    data = getattr(trainer, "datamodule", None)
     dataset = getattr(data, f"{stage}_set", None)
     images = getattr(dataset, "images", None)
-    if dataset is None or images is None:
+    if data is None or dataset is None or images is None:
         return None
     return accuracy_of_one_answer(images.targets[dataset.rows], data.class_names)

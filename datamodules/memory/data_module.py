@@ -11,7 +11,8 @@ from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
 from datamodules.augmentations.mixing import soft_targets
-from datamodules.memory.images import Batch, ImageDataset, Images, require_open
+from datamodules.memory.followed_network import FollowsNetwork
+from datamodules.memory.images import Batch, ImageDataset, Images, middle, require_open
 from datamodules.memory.loading import ImageLoader, check_batch_size, image_loader, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, check_channels, given_statistics, pixel_statistics
 from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order, training_order
@@ -22,7 +23,7 @@ from datamodules.memory.steps import BatchSize, PlannedSteps
 from foundation.argument_checks import require_at_least_one, require_between, require_fraction
 
 
-class ImageDataModule(PlannedSteps, ABC):
+class ImageDataModule(PlannedSteps, FollowsNetwork, ABC):
     """Base class of data sources whose images are held in memory as one uint8 tensor.
 
     To write a data source, subclass it and define:
@@ -91,9 +92,6 @@ class ImageDataModule(PlannedSteps, ABC):
 
     masks: bool = False  # whether the targets are masks, over which augmentations must not paint
 
-    endless: bool = False
-    """Set for trials of the beginning of a run, whose trainer does not know the length of the run."""
-
     def __init__(
         self,
         batch_size: BatchSize = "auto",
@@ -119,13 +117,13 @@ class ImageDataModule(PlannedSteps, ABC):
         if augmentation is not None:
             augmentation.check_targets(type(self).__name__, self.mixable, self.resizable, self.masks)
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
-        self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
-        self.augmentation, self.channels_last = augmentation, channels_last
+        self.val_share, self.split_seed = val_share, split_seed
+        self.augmentation, self.channels_last, self.drop_last = augmentation, channels_last, drop_last
         self._augmentation = augmentation  # the same for the length of the run, once a loader knows it
         self._run = RunState(seed, given_statistics(mean, std))
         self._normaliser: Normaliser | None = None
         self._train_loader: ImageLoader | None = None
-        self.train_set: ImageDataset | None = None
+        self.train_set = None
         self.val_set: ImageDataset | None = None
         self.test_set: ImageDataset | None = None
 
@@ -180,6 +178,7 @@ class ImageDataModule(PlannedSteps, ABC):
         if stage == "fit":
             self._run.forget()
             self._train_loader = None
+        self.follow_trainer()
         check_channels(self._run.given_statistics, self.channels)
         self.open(stage)
 
@@ -203,7 +202,7 @@ class ImageDataModule(PlannedSteps, ABC):
     @property
     def statistics(self) -> Statistics:
         """Mean and standard deviation to normalise with: the given ones, else the checkpoint's, else the data's."""
-        return self._run.statistics(self.data_statistics)
+        return self._run.statistics(self.default_statistics)
 
     def train_dataloader(self) -> ImageLoader:
         """Load batches in a new order in each epoch, from the position of a resumed checkpoint on."""
@@ -219,7 +218,9 @@ class ImageDataModule(PlannedSteps, ABC):
         self.plan_epochs(len(dataset), batches)
         if self.augmentation is not None:
             known = self.augmentation.for_samples(len(dataset.images.targets))
-            self._augmentation = known.over(math.inf if self.endless else run_length(self.trainer, batches))
+            self._augmentation = known.for_size(self.image_size).over(
+                math.inf if self.endless else run_length(self.trainer, batches)
+            )
         return self._train_loader
 
     def val_dataloader(self) -> ImageLoader:
@@ -272,6 +273,8 @@ class ImageDataModule(PlannedSteps, ABC):
         """
         images, targets, rows = batch
         augmentation = self._augmentation if training else None
+        if augmentation is None or not augmentation.crops:
+            images = middle(images, self.image_size)
         if augmentation is not None:
             images = augmentation(images, rows, self.seed, epoch)
         if self._normaliser is None or self._normaliser.statistics != self.statistics:

@@ -58,6 +58,9 @@ class PlannedSteps(LightningDataModule):
         ValueError: The batch size is below 1.
     """
 
+    endless: bool = False
+    """Set for trials of the beginning of a run, whose trainer does not know the length of the run."""
+
     train_set: ImageDataset | None
 
     def __init__(self, batch_size: BatchSize) -> None:
@@ -113,16 +116,17 @@ class PlannedSteps(LightningDataModule):
             batches: Batches in an epoch.
         """
         trainer: Any = self.trainer
-        if trainer is None or batches < 1:
+        plans = getattr(trainer, "plans_epochs", False)
+        if trainer is None or batches < 1 or not (plans or self.plans_batch_size):
             return
         steps, planned = math.ceil(batches / trainer.accumulate_grad_batches), []
-        if self._batch_size is None:
+        if self.plans_batch_size:
             planned.append(f"batches of {self.batch_size} (data.batch_size)")
-        if getattr(trainer, "plans_epochs", False):
+        if plans:
             trainer.fit_loop.max_epochs = planned_epochs(steps)
             planned.append(f"{trainer.max_epochs} epochs (trainer.max_epochs)")
         plan = f"{samples:,} training images: {' and '.join(planned)}, {steps} steps an epoch{_in_all(trainer, steps)}."
-        if planned and plan != self._plan:
+        if plan != self._plan:
             self._plan = plan
             rank_zero_info(f"Planned from {plan}")
 

@@ -80,7 +80,9 @@ def lags(layer: nn.Module, steps: int) -> bool:
 
 
 def is_frozen(layer: nn.Module) -> bool:
-    """Return whether a layer has parameters, none of which is trained."""
+    """Return whether a layer keeps its statistics, or has parameters, none of which is trained."""
+    if getattr(layer, "keeps_statistics", False):
+        return True
     own = list(layer.parameters(recurse=False))
     return bool(own) and not any(parameter.requires_grad for parameter in own)
 

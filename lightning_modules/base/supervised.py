@@ -24,6 +24,7 @@ from lightning_modules.networks.amx_convolution import use_amx_in_bf16
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.closures import check_closure
+from lightning_modules.optimizers.freezing import counted_as_trainable
 from lightning_modules.optimizers.group_table import rates_of
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -203,7 +204,8 @@ class SupervisedModule(EpochModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Create the optimizer of all trainable parameters, and its schedule over the actual length of the run."""
-        optimizer = build_optimizer(self.optimizer, self, self.parameter_groups)
+        with counted_as_trainable(self):
+            optimizer = build_optimizer(self.optimizer, self, self.parameter_groups)
         resumed, self._steps_taken = self._steps_taken, None
         self.taken_steps = TakenSteps(optimizer, taken=self.trainer.global_step if resumed is None else resumed)
         schedule = build_schedule(self.scheduler, optimizer, RunLength.from_trainer(self.trainer))
