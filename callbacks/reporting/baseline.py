@@ -29,11 +29,11 @@ class AccuracyBaseline(Callback):
         self._say(trainer, pl_module)
 
     def _say(self, trainer: Trainer, module: LightningModule) -> None:
-        stage = STAGES.get(trainer.state.fn)  # type: ignore[call-overload]
+        stage = None if trainer.state.fn is None else STAGES.get(trainer.state.fn)
         found = baseline(trainer, stage) if stage else None
-        names = getattr(module, "metric_names", set)()
+        names: set[str] = getattr(module, "metric_names", set)()
         if found is not None and "accuracy" in names:
-            rank_zero_info(f"{stage}/accuracy: {found} ({found.count:,} images).")
+            rank_zero_info(f"{stage}/accuracy: {found} ({found.samples:,} samples).")
 
 
 def baseline(trainer: Any, stage: str) -> Baseline | None:

@@ -13,12 +13,12 @@ class Baseline(NamedTuple):
     Args:
         accuracy: In [0, 1].
         answer: In words.
-        count: Number of samples.
+        samples: How many there are.
     """
 
     accuracy: float
     answer: str
-    count: int
+    samples: int
 
     def __str__(self) -> str:
         return f"{self.answer} would give {self.accuracy:.4f}"

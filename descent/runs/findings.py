@@ -80,18 +80,18 @@ def findings(found: Outcome) -> list[str]:
 training accuracy, 0.5200: 40 optimizer steps are few. Train at least 300: descent fit -c runs/a/0/config.yaml \
 --trainer.max_epochs null
     """
-    error = math.sqrt(found.chance.accuracy * (1 - found.chance.accuracy) / found.chance.count)
+    error = math.sqrt(found.chance.accuracy * (1 - found.chance.accuracy) / found.chance.samples)
     limit = found.chance.accuracy + ERRORS * error
     if limit >= 1:
         return [
-            f"{found.chance.count} validation images are too few to tell an accuracy from chance ({found.chance}): "
+            f"{found.chance.samples} validation images are too few to tell an accuracy from chance ({found.chance}): "
             "give more images, or a larger data.val_share."
         ]
     if found.val <= limit:
         return [
             f"Validation accuracy {found.val:.4f} is no better than chance: {found.chance}. {why_chance(found, limit)}"
         ]
-    own_error = math.sqrt(max(found.val * (1 - found.val), 0.0) / found.chance.count)
+    own_error = math.sqrt(max(found.val * (1 - found.val), 0.0) / found.chance.samples)
     if found.train is not None and found.train - found.val > max(GAP, ERRORS * own_error):
         return [
             f"Training accuracy {found.train:.4f} is far above validation accuracy {found.val:.4f}: the network fits "

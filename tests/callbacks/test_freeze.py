@@ -48,11 +48,12 @@ def classifier(**kwargs: Any) -> ImageClassifier:
 
 
 def fit(module: ImageClassifier, folder: Path, *callbacks: Callback, **kwargs: Any) -> Trainer:
-    flags = {name: kwargs.pop(name) for name in ("strategy", "max_epochs") if name in kwargs}
+    flags: dict[str, Any] = {"max_epochs": 4}
+    flags |= {name: kwargs.pop(name) for name in ("strategy", "max_epochs") if name in kwargs}
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         callbacks=[ExactResume(seed=0), *callbacks], default_root_dir=folder, enable_checkpointing=False,
-        **({"max_epochs": 4} | flags),
+        **flags,
     )  # fmt: skip
     trainer.fit(module, datamodule=MadeUp(train=60, batch_size=9, seed=0), **kwargs)
     return trainer

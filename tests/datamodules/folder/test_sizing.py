@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
+from timm.data.transforms_factory import create_transform
 from torch import Tensor
 
 from datamodules import CropFlip, ImageFolderDataModule, RandomResizedCrop
@@ -30,7 +30,8 @@ def folder(root: Path) -> Path:
 
 
 def data(root: Path, **kwargs: Any) -> ImageFolderDataModule:
-    module = ImageFolderDataModule(str(root), seed=0, **({"image_size": "network", "batch_size": 4} | kwargs))
+    arguments: dict[str, Any] = {"image_size": "network", "batch_size": 4}
+    module = ImageFolderDataModule(str(root), seed=0, **(arguments | kwargs))
     module.follow(SimpleNamespace(network=SimpleNamespace(network_input=WANTED)))
     module.setup("fit")
     return module
@@ -45,9 +46,7 @@ def test_evaluation_is_timms_image_by_image(tmp_path: Path) -> None:
     assert (module.form.shape, module.image_size) == ((64, 64, 3), (56, 56))
     batch = first_batch(module)
     images, _ = module.prepare_batch(batch, training=False)
-    transform = timm.data.create_transform(
-        (3, 56, 56), mean=WANTED.mean, std=WANTED.std, interpolation="bicubic", crop_pct=0.875
-    )
+    transform = create_transform((3, 56, 56), mean=WANTED.mean, std=WANTED.std, interpolation="bicubic", crop_pct=0.875)
     files = [file for name in ("a", "b") for file in sorted((tmp_path / name).glob("*.png"))]
     for image, row in zip(images, batch[2].tolist(), strict=True):
         expected = transform(Image.open(files[row]))

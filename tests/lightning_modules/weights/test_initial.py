@@ -203,7 +203,7 @@ def test_the_names_of_another_library(tmp_path: Path) -> None:
     torch.save(renamed, tmp_path / "file.pth")
     said = load_initial_weights(ours, tmp_path / "file.pth")
     assert "by order and shape" in said
-    assert torch.equal(ours[0].weight, theirs["0.weight"])
+    assert torch.equal(ours.state_dict()["0.weight"], theirs["0.weight"])
     swapped = {"_a.bias": renamed["_conv_stem.bias"], **renamed}
     torch.save(swapped, tmp_path / "file.pth")
     with pytest.raises(UserError, match="no layer of"):
