@@ -14,6 +14,7 @@ from foundation.errors import UserError
 from lightning_modules import ImageClassifier
 from lightning_modules.optimizers import ParameterGroups
 from tests.datamodules.support import MadeUp
+from tests.ranks.processes import ddp, in_processes
 
 
 class Note(Callback):
@@ -49,7 +50,7 @@ def classifier(**kwargs: Any) -> ImageClassifier:
 
 def fit(module: ImageClassifier, folder: Path, *callbacks: Callback, **kwargs: Any) -> Trainer:
     flags: dict[str, Any] = {"max_epochs": 4}
-    flags |= {name: kwargs.pop(name) for name in ("strategy", "max_epochs") if name in kwargs}
+    flags |= {name: kwargs.pop(name) for name in ("strategy", "max_epochs", "devices") if name in kwargs}
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         callbacks=[ExactResume(seed=0), *callbacks], default_root_dir=folder, enable_checkpointing=False,
@@ -109,7 +110,8 @@ class SaveEverywhere(Callback):
             trainer.save_checkpoint(self.folder / f"{trainer.global_step}.ckpt")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.save_checkpoint(self.folder / f"{trainer.global_step}.ckpt")
+        if trainer.current_epoch < 3:
+            trainer.save_checkpoint(self.folder / f"{trainer.global_step}.ckpt")
 
 
 def test_a_run_resumed_anywhere_gives_the_same_weights(tmp_path: Path) -> None:
@@ -124,13 +126,18 @@ def test_a_run_resumed_anywhere_gives_the_same_weights(tmp_path: Path) -> None:
             assert torch.equal(value, resumed.state_dict()[name]), (file.name, name)
 
 
-def test_ddp_needs_no_search_for_unused_parameters(tmp_path: Path) -> None:
-    alone, module = classifier(), classifier()
-    fit(alone, tmp_path, Freeze(until=0.5))
-    trainer = fit(module, tmp_path, Freeze(until=0.5), strategy="ddp")
-    assert type(trainer.strategy).__name__ == "DDPStrategy"
-    for name, value in alone.state_dict().items():
-        assert torch.equal(value, module.state_dict()[name]), name
+def on_a_rank(rank: int, count: int, folder: Path) -> dict[str, Tensor]:
+    module = classifier()
+    fit(module, Path(folder), Freeze(until=0.5), strategy=ddp(), devices=count)
+    return module.state_dict()
+
+
+def test_ddp_reduces_gradients_that_were_frozen(tmp_path: Path) -> None:
+    one, other = in_processes(2, on_a_rank, tmp_path)
+    begin = classifier().state_dict()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), f"{name}: each rank trained its own"
+    assert not torch.equal(one["network.0.weight"], begin["network.0.weight"])
 
 
 def test_layers_can_be_named(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from huggingface_hub import constants
 from lightning.pytorch import Trainer
 from timm.data.config import resolve_model_data_config
 
-from foundation.compat.hub import hub_answers, without_retries
 from foundation.errors import UserError
 from foundation.network_input import NetworkInput, network_input_of
 from lightning_modules import ImageClassifier
@@ -94,19 +93,6 @@ def test_no_random_weights_in_silence(offline: None, tmp_path: Path) -> None:
     assert "--model.weights FILE" in str(raised.value)
     with pytest.raises(UserError, match=f"--model.weights package:{PACKAGE}"):
         FineTunedNetwork(num_classes=2).load_pretrained()
-
-
-def test_the_hub_is_asked_once(offline: None) -> None:
-    before = constants.HF_HUB_OFFLINE
-    with without_retries():
-        assert constants.HF_HUB_OFFLINE
-    assert before == constants.HF_HUB_OFFLINE
-    assert not hub_answers()
-
-
-def test_a_proxy_may_reach_the_hub(offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
-    assert hub_answers()
 
 
 def test_a_file_takes_the_place_of_the_hub(offline: None, tmp_path: Path) -> None:
