@@ -62,6 +62,8 @@ class PlannedSteps(LightningDataModule):
     """Set for trials of the beginning of a run, whose trainer does not know the length of the run."""
 
     train_set: ImageDataset | None
+    val_set: ImageDataset | None
+    test_set: ImageDataset | None
 
     def __init__(self, batch_size: BatchSize) -> None:
         super().__init__()

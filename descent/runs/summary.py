@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from callbacks.reporting.baseline import baseline
+from callbacks.target import Target
 from descent.runs.findings import findings, outcome_of
 from descent.runs.folder import Run
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
@@ -22,6 +23,7 @@ def fit_summary(run: Run, trainer: Any) -> str:
     lines = ["", f"validation  {validation_results(trainer) or 'none'}{best}", f"run folder  {shown(run.folder)}"]
     if (reason := early_stop(trainer)) is not None:
         lines.append(f"stopped     early: {reason}")
+    lines += [f"target      {text}" for each in targets(trainer) if (text := each.told()) is not None]
     outcome = outcome_of(trainer, shown(run.config))
     lines += [f"warning     {each}" for each in (findings(outcome) if outcome is not None else [])]
     checkpoints = saved_checkpoints(run, saver)
@@ -62,12 +64,17 @@ def early_stop(trainer: Any) -> str | None:
     return None
 
 
+def targets(trainer: Any) -> list[Target]:
+    """Return the callbacks that end the run at a target."""
+    return [callback for callback in trainer.callbacks if isinstance(callback, Target)]
+
+
 def more_training(trainer: Any) -> str | None:
     """Return the options that make a resumed run train twice as long; `None` if it would stop again.
 
     Each limit that ended the run is doubled: epochs, steps, time.
     """
-    if early_stop(trainer) is not None:
+    if early_stop(trainer) is not None or any(target.reached for target in targets(trainer)):
         return None
     options = ""
     if trainer.max_epochs not in (None, -1) and trainer.fit_loop.epoch_progress.current.completed >= trainer.max_epochs:

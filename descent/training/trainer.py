@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
+from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
@@ -29,6 +30,7 @@ from foundation.errors import UserError
 from foundation.hardware import effective_precision
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
+from lightning_modules.weights.mismatch import describe_mismatch, named_alike
 
 if TYPE_CHECKING:
     from descent.profiling.profile import StepProfile
@@ -199,8 +201,7 @@ class Trainer(LightningTrainer):
             json: For the command line, which then prints the numbers as JSON.
         """
         if ckpt_path is not None:
-            checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
-            model.load_state_dict(checkpoint["state_dict"])
+            load_weights(model, Path(ckpt_path))
         elif isinstance(model, EpochModule):
             model.load_initial_weights()  # once, and not in each copy
             model.report_initial_weights()
@@ -258,6 +259,18 @@ def leaves_length_open(flags: dict[str, Any]) -> bool:
     """
     limits = ("max_epochs", "max_time", "fast_dev_run", "barebones")
     return not any(flags.get(name) not in (None, False) for name in limits) and flags.get("max_steps", -1) in (None, -1)
+
+
+def load_weights(model: LightningModule, path: Path) -> None:
+    """Load the weights of a checkpoint into a module without a trainer, whose hooks do not check them.
+
+    Raises:
+        UserError: The file is no checkpoint, or one of another network.
+    """
+    state = named_alike(read_checkpoint(path)["state_dict"], model.state_dict())
+    if wrong := describe_mismatch(state, model.state_dict()):
+        raise UserError(f"{path} is a checkpoint of another network than {type(model).__name__}'s: {wrong}.")
+    model.load_state_dict(state)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
 a { color: #00508f; }
 :focus-visible { outline: 3px solid #d55e00; outline-offset: 2px; }
 .sub, .note { color: #555; }
+.facts { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: 0 0 1rem; font-size: .9rem; }
+.facts dt { color: #555; } .facts dd { margin: 0; overflow-wrap: anywhere; }
 .sub { margin: 0 0 1.2rem; }
 .note { font-size: .9rem; }
 .verdict { font-size: 1.2rem; line-height: 1.45; border-left: 5px solid #0072B2; background: #f2f7fb; margin: 0;
