@@ -19,7 +19,7 @@ from datamodules import (
     Pruning,
 )
 from lightning_modules import ImageClassifier, Regressor
-from lightning_modules.networks import MLP, ResNet8, SmallCNN
+from lightning_modules.networks import MLP, SmallCNN
 from lightning_modules.schedulers import Cosine, Warmup
 
 
@@ -69,10 +69,10 @@ def of_digits(kind: type[DigitsDataModule]) -> Callable[[int, Pruning | None], I
 
 
 def cifar10(images: Path) -> Callable[[int, Pruning | None], ImageDataModule]:
-    """Return what makes 10,000 of the training images; the others would be for validation, which there is none of."""
+    """Return what makes 5,000 of the training images; the others would be for validation, which there is none of."""
     crop = CropFlip(2, flip="alternating")
     return lambda seed, pruning: ImageFolderDataModule(
-        root=str(images), batch_size=128, val_share=0.8, augmentation=crop, seed=seed, pruning=pruning
+        root=str(images), batch_size=128, val_share=0.9, augmentation=crop, seed=seed, pruning=pruning
     )
 
 
@@ -96,5 +96,11 @@ def tasks(images: Path) -> list[Task]:
         Task("digits_long", 64, "accuracy", of_digits(DigitsDataModule), classifier(SMALL, 0.1)),
         Task("digits_noisy", 32, "accuracy", of_digits(NoisyDigits), classifier(SMALL, 0.1)),
         Task("diabetes", 32, "rmse", diabetes, regressor),
-        Task("cifar10", 16, "accuracy", cifar10(images), classifier(ResNet8, 0.1, 5e-4)),
+        Task(
+            "cifar10",
+            12,
+            "accuracy",
+            cifar10(images),
+            classifier(partial(SmallCNN, num_classes=10, width=16), 0.1, 5e-4),
+        ),
     ]

@@ -14,7 +14,7 @@ from foundation.errors import UserError
 
 Config = dict[str, Any]
 
-RUN_KEYS = ("config", "ckpt_path", "weights_only", "verbose", "experiment", "checkpoint", "seed_everything")
+RUN_KEYS = ("config", "ckpt_path", "weights_only", "verbose", "experiment", "target", "checkpoint", "seed_everything")
 """Keys of a config that belong to one run and not to the experiment."""
 
 
