@@ -29,11 +29,11 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_trains_and_is_used_offline(
-    images: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    images: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     torch.save(timm.create_model(NAME).state_dict(), "weights.pth")
     run([*WORDS, "--model.weights=weights.pth"])
-    text = "".join(capfd.readouterr())
+    text = caplog.text
     assert "Weights of" in text
     assert "new: model.classifier.weight" in text
     assert "frozen" in text
@@ -48,7 +48,7 @@ def test_it_trains_and_is_used_offline(
     run(["fit", "--ckpt_path", "runs/finetune/0", "--trainer.max_epochs=3"])
     run(["test", "--ckpt_path", "runs/finetune/0"])
     run(["predict", "--ckpt_path", "runs/finetune/0", "--images", "images", "--out", "predictions"])
-    assert "test/accuracy: the most common class" in "".join(capfd.readouterr())
+    assert "test/accuracy: the most common class" in caplog.text
     (table,) = Path("predictions").glob("*.csv")
     assert len(table.read_text().splitlines()) == 41
 

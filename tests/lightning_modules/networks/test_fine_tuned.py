@@ -77,6 +77,7 @@ def test_the_head_starts_at_zero_and_the_input_is_timms() -> None:
 def test_timms_weights_are_taken_but_for_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
     network = FineTunedNetwork(NAME, num_classes=3)
     there = timm.create_model(NAME, num_classes=3)
+    torch.nn.init.ones_(there.get_classifier().bias)
     monkeypatch.setattr(network, "_create", lambda *_: there)
     state = torch.get_rng_state()
     said = network.load_pretrained()
@@ -100,7 +101,7 @@ def test_a_file_takes_the_place_of_the_hub(offline: None, tmp_path: Path) -> Non
     torch.save(there.state_dict(), file)
     network = FineTunedNetwork(NAME, num_classes=2)
     said = load_initial_weights(network, file)
-    assert "new: model.classifier.weight (2, 256), model.classifier.bias (2)" in said
+    assert "new: model.classifier.weight (2, 256), model.classifier.bias (2,)" in said
     own = network.model.state_dict()
     assert torch.equal(own["conv_stem.weight"], there.state_dict()["conv_stem.weight"])
     assert not own["classifier.weight"].any(), "the new head stays zero"
