@@ -77,7 +77,7 @@ def test_the_head_starts_at_zero_and_the_input_is_timms() -> None:
 def test_timms_weights_are_taken_but_for_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
     network = FineTunedNetwork(NAME, num_classes=3)
     there = timm.create_model(NAME, num_classes=3)
-    torch.nn.init.ones_(there.get_classifier().bias)
+    torch.nn.init.ones_(there.get_parameter("classifier.bias"))
     monkeypatch.setattr(network, "_create", lambda *_: there)
     state = torch.get_rng_state()
     said = network.load_pretrained()
