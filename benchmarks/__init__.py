@@ -17,8 +17,10 @@ in `common/`; open `common/paired.py` first. Nothing else in the repository impo
 | `lr_finder` | Is the suggested learning rate near the best one? |
 | `optimizers` | How long does an optimizer step take? |
 | `overhead` | What does a training step cost beside the arithmetic? |
+| `photos` | How fast are augmentations of photographs, against torchvision on single images? |
 | `predict` | How much of the network's throughput does `descent predict` reach? |
 | `scaling` | How efficient are two processes? |
+| `small_folders` | How accurate is a network trained on folders of few images? |
 | `speedrun` | How long does it take to reach 94 % on CIFAR-10? `speedrun.levers`: what does each part bring? |
 | `studies` | How often does `descent compare` err, and at which cost? `studies.calibrate`: the levels of its looks |
 | `startup` | How long does it take to the first training step? |

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from callbacks.diagnostics.diagnostics import Diagnostics
     from callbacks.distributed.rank_guard import RankGuard
     from callbacks.ema import EMA
+    from callbacks.freeze import Freeze
     from callbacks.gradients.gradient_norm import GradientNorm
     from callbacks.learning_rate.finder import LRFinder, find_lr
     from callbacks.learning_rate.scaling import ScaledRate
     from callbacks.non_finite.black_box import BlackBox
     from callbacks.preflight import Preflight
+    from callbacks.reporting.baseline import AccuracyBaseline
     from callbacks.reporting.first_images import FirstImages
     from callbacks.reporting.history import LearningCurves, history, plot_history
     from callbacks.reporting.predictions import PredictionTable
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EMA",
     "SWA",
+    "AccuracyBaseline",
     "BackgroundCheckpointIO",
     "BlackBox",
     "ClassWeights",
@@ -45,6 +48,7 @@ __all__ = [
     "EpochLines",
     "ExactResume",
     "FirstImages",
+    "Freeze",
     "GradientNorm",
     "LRFinder",
     "LearningCurves",
@@ -69,11 +73,13 @@ _MODULES = {
     "callbacks.diagnostics.diagnostics": ("Diagnostics",),
     "callbacks.distributed.rank_guard": ("RankGuard",),
     "callbacks.ema": ("EMA",),
+    "callbacks.freeze": ("Freeze",),
     "callbacks.gradients.gradient_norm": ("GradientNorm",),
     "callbacks.learning_rate.finder": ("LRFinder", "find_lr"),
     "callbacks.learning_rate.scaling": ("ScaledRate",),
     "callbacks.non_finite.black_box": ("BlackBox",),
     "callbacks.preflight": ("Preflight",),
+    "callbacks.reporting.baseline": ("AccuracyBaseline",),
     "callbacks.reporting.first_images": ("FirstImages",),
     "callbacks.reporting.history": ("LearningCurves", "history", "plot_history"),
     "callbacks.reporting.predictions": ("PredictionTable",),

@@ -4,10 +4,14 @@ Open `memory/data_module.py` first: `ImageDataModule` is the base of all data so
 """
 
 from datamodules.augmentations.base import Augmentation, Chain
+from datamodules.augmentations.color_jitter import ColorJitter
 from datamodules.augmentations.crop_flip import CropFlip
 from datamodules.augmentations.cutout import Cutout
 from datamodules.augmentations.mixing import CutMix, MixUp
 from datamodules.augmentations.progressive_resize import ProgressiveResize
+from datamodules.augmentations.random_changes import RandAugment, TrivialAugment
+from datamodules.augmentations.random_erasing import RandomErasing
+from datamodules.augmentations.random_resized_crop import RandomResizedCrop
 from datamodules.datasets.cifar10 import CIFAR10DataModule
 from datamodules.datasets.digits import DigitsDataModule, ImbalancedDigitsDataModule
 from datamodules.datasets.linear_regression import LinearRegressionDataModule
@@ -26,6 +30,7 @@ __all__ = [
     "BreastCancerDataModule",
     "CIFAR10DataModule",
     "Chain",
+    "ColorJitter",
     "CropFlip",
     "CutMix",
     "Cutout",
@@ -43,8 +48,12 @@ __all__ = [
     "OxfordPetsDataModule",
     "ProgressiveResize",
     "Pruning",
+    "RandAugment",
+    "RandomErasing",
+    "RandomResizedCrop",
     "ShapeLabelsDataModule",
     "ShapeMasksDataModule",
     "Table",
     "TableDataModule",
+    "TrivialAugment",
 ]

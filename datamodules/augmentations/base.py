@@ -29,6 +29,9 @@ class Augmentation(ABC):
     keeps_size: bool = True
     """Whether images keep their size."""
 
+    crops: bool = False
+    """Whether images that are stored larger than the network takes them are cut to its size here, and not before."""
+
     only_moves_pixels: bool = False
     """Whether every value of a result is one of the image's (crop, flip), or 0 where there is none (zero padding).
 
@@ -71,6 +74,10 @@ class Augmentation(ABC):
 
         One that chooses at random returns a copy that draws for all images at once (`draws.py`).
         """
+        return self
+
+    def for_size(self, size: tuple[int, int]) -> "Augmentation":
+        """Return the augmentation for a network that takes images of this height and width; by default itself."""
         return self
 
     def mix(self, images: Tensor, targets: Tensor, rows: Tensor, seed: int, epoch: int) -> tuple[Tensor, Tensor]:
@@ -158,6 +165,15 @@ class Chain(Augmentation):
     def mixes(self) -> bool:  # type: ignore[override]
         """Whether any step mixes images."""
         return any(step.mixes for step in self.steps)
+
+    @property
+    def crops(self) -> bool:  # type: ignore[override]
+        """Whether any step does."""
+        return any(step.crops for step in self.steps)
+
+    def for_size(self, size: tuple[int, int]) -> "Chain":
+        """Return the chain of the steps for this size."""
+        return Chain([step.for_size(size) for step in self.steps])
 
     @property
     def keeps_size(self) -> bool:  # type: ignore[override]

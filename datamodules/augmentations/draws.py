@@ -8,8 +8,25 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import Tensor
 
+from foundation.counter_random import random_below
+
 MOST = 1 << 22
 """Images for which a table is kept; for more, every batch draws its own, so that no device memory is spent on it."""
+
+
+def uniform(key: int, counters: Tensor) -> Tensor:
+    """Return a number in [0, 1) for each counter, float32, of 24 random bits.
+
+    Args:
+        key: From `foundation.counter_random.mix`.
+        counters: Integers of any shape.
+
+    Example:
+        >>> values = uniform(5, torch.arange(10_000))
+        >>> bool((values >= 0).all() and (values < 1).all()), round(values.mean().item(), 1)
+        (True, 0.5)
+    """
+    return random_below(1 << 24, key, counters).float() / (1 << 24)
 
 
 class EpochDraws:

@@ -7,7 +7,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from datamodules.folder.building import OnCorrupt
-from datamodules.folder.decoding import ImageFormat
+from datamodules.folder.sizing import Sizing
 from datamodules.folder.split_cache import FolderCache
 from datamodules.folder.tree import ALL, class_folders, is_unsplit
 from datamodules.memory.data_module import ImageDataModule
@@ -17,6 +17,7 @@ from datamodules.memory.normalisation import Statistics, pixel_statistics
 from datamodules.memory.split import TEST_SEED
 from foundation.argument_checks import require_choice, require_fraction
 from foundation.errors import UserError
+from foundation.network_input import Interpolation
 
 
 class ImageFolderDataModule(ImageDataModule):
@@ -32,7 +33,8 @@ class ImageFolderDataModule(ImageDataModule):
 
     Args:
         root: The folder.
-        image_size: Height and width to which all images are resized, or one number for both; ≥ 1.
+        image_size: Height and width of the images that the network gets, or one number for both; ≥ 1. ``network``: the
+            size that its weights were trained with.
         mode: ``RGB``, or ``L`` for grey.
         resize: ``crop``: scale to cover the size and cut out the middle; ``squash``: scale both sides to the size.
         cache_dir: Folder of the cache. Default: ``.descent_cache`` in ``root``, or in the user's cache folder if
@@ -41,6 +43,11 @@ class ImageFolderDataModule(ImageDataModule):
         class_names: Names of the class folders in the order of their class numbers. Default: those in ``train``,
             sorted; for a trained network, those it was trained on.
         test_share: Share of every class that is the test set of an unsplit folder, in (0, 1).
+        stored_size: Height and width of the images in the cache, at least ``image_size``: the network gets their
+            middle, and random crops of them where an augmentation crops. Default: for a pretrained network, from its
+            crop share; else ``image_size``.
+        interpolation: How images are resized: ``bilinear`` or ``bicubic``, with antialiasing. Default: as a pretrained
+            network wants, else bilinear.
         kwargs: See :class:`~datamodules.memory.data_module.ImageDataModule`.
 
     Raises:
@@ -50,18 +57,20 @@ class ImageFolderDataModule(ImageDataModule):
     def __init__(
         self,
         root: str,
-        image_size: int | tuple[int, int] = 32,
+        image_size: int | tuple[int, int] | Literal["network"] = 32,
         mode: Literal["RGB", "L"] = "RGB",
         resize: Literal["crop", "squash"] = "crop",
         cache_dir: str | None = None,
         on_corrupt: OnCorrupt = "stop",
         class_names: list[str] | None = None,
         test_share: float = 0.2,
+        stored_size: int | tuple[int, int] | None = None,
+        interpolation: Interpolation | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.form = ImageFormat(height, width, mode, resize)
+        self.sizing = Sizing(image_size, stored_size, interpolation)
+        self.form, self._size = self.sizing.form(mode, resize, None)
         require_choice("on_corrupt", on_corrupt, ("stop", "skip"))
         require_fraction("test_share", test_share)
         self.root, self.on_corrupt, self.test_share = Path(root).expanduser(), on_corrupt, test_share
@@ -89,8 +98,15 @@ class ImageFolderDataModule(ImageDataModule):
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Height and width, as configured."""
-        return self.form.height, self.form.width
+        """Height and width of what the network gets."""
+        return self._size
+
+    def follow(self, module: Any) -> None:
+        """Take what is not given from what the network was pretrained with."""
+        super().follow(module)
+        form, self._size = self.sizing.form(self.form.mode, self.form.resize, self.network_input)
+        if form != self.form:
+            self.form, self._caches = form, {}
 
     @property
     def channels(self) -> int:
@@ -99,6 +115,7 @@ class ImageFolderDataModule(ImageDataModule):
 
     def prepare_data(self) -> None:
         """Fill the caches that the command needs."""
+        self.follow_trainer()
         if self.is_unsplit:
             self._cache(ALL).find()
             if not self._has_announced_split:

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from foundation.argument_checks import require_choice
+from foundation.network_input import Interpolation
 
 ENDINGS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
 
 Pixels = NDArray[np.uint8]
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _BACKGROUND = (255, 255, 255, 255)
 _WIDE_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -29,6 +31,7 @@ class ImageFormat:
         mode: ``RGB`` (3 channels) or ``L`` (1, ITU-R 601 luma).
         resize: ``crop``: scale so that the image just covers the size, then cut out the middle; ``squash``: scale
             both sides to the size, which may change the aspect ratio. An image that has the size is not resized.
+        interpolation: ``bilinear`` or ``bicubic``, both with antialiasing.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -42,12 +45,14 @@ class ImageFormat:
     width: int
     mode: Literal["RGB", "L"]
     resize: Literal["crop", "squash"]
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
             raise ValueError(f"image_size must be ≥ 1, got {self.height} × {self.width}.")
         require_choice("mode", self.mode, ("RGB", "L"))
         require_choice("resize", self.resize, ("crop", "squash"))
+        require_choice("interpolation", self.interpolation, tuple(_FILTERS))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -118,11 +123,11 @@ def _resized(image: Image.Image, form: ImageFormat) -> Image.Image:
     if image.size == size:
         return image
     if form.resize == "squash":
-        return image.resize(size, Image.Resampling.BILINEAR)
+        return image.resize(size, _FILTERS[form.interpolation])
     width, height = _covering(image.size, form)
     left, top = round((width - form.width) / 2), round((height - form.height) / 2)
     box = left, top, left + form.width, top + form.height
-    return image.resize((width, height), Image.Resampling.BILINEAR).crop(box)
+    return image.resize((width, height), _FILTERS[form.interpolation]).crop(box)
 
 
 def _covering(size: tuple[int, int], form: ImageFormat) -> tuple[int, int]:

@@ -43,6 +43,7 @@ class FolderCache:
         self.root, self.split, self.form, self.on_corrupt = root, split, form, on_corrupt
         self.class_names, self.source = class_names, root / split
         name = f"{'all' if split == ALL else split}-{form.height}x{form.width}-{form.mode}-{form.resize}"
+        name += "" if form.interpolation == "bilinear" else f"-{form.interpolation}"
         self._candidates = [ImageCache(folder, name) for folder in cache_folders(root, cache_dir)]
         self._comparison: Thread | None = None
         self._changed = False

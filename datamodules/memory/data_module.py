@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
 from datamodules.augmentations.mixing import soft_targets
-from datamodules.memory.images import Batch, ImageDataset, Images, require_open
+from datamodules.memory.followed_network import FollowsNetwork
+from datamodules.memory.images import Batch, ImageDataset, Images, middle, require_open
 from datamodules.memory.loading import ImageLoader, check_batch_size, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, check_channels, given_statistics, pixel_statistics
 from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order
@@ -21,10 +21,11 @@ from datamodules.memory.resident import Residence, Setting, is_on, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.sample_choice import SampleChoice
 from datamodules.memory.split import stratified_split
+from datamodules.memory.steps import BatchSize, PlannedSteps
 from foundation.argument_checks import require_at_least_one, require_between, require_fraction
 
 
-class ImageDataModule(LightningDataModule, ABC):
+class ImageDataModule(PlannedSteps, FollowsNetwork, ABC):
     """Base class of data sources whose images are held in memory as one uint8 tensor.
 
     To write a data source, subclass it and define:
@@ -50,7 +51,7 @@ class ImageDataModule(LightningDataModule, ABC):
     checkpoint stores only the position in the epoch, and ``num_workers`` does not change the batches.
 
     Args:
-        batch_size: Images per batch and process, ≥ 1.
+        batch_size: Images per batch and process, ≥ 1; ``auto``: at most 128, for at least 20 steps an epoch.
         eval_batch_size: The same for validation, test and prediction, ≥ 1; results do not depend on it.
         num_workers: Processes that fetch batches, in [0, 512]; for images in memory 0 is fastest.
         val_share: Share of each class of the training images that is used for validation, in (0, 1).
@@ -90,11 +91,10 @@ class ImageDataModule(LightningDataModule, ABC):
 
     resizable: bool = True  # whether targets stay right when images are resized
     masks: bool = False  # whether the targets are masks, over which augmentations must not paint
-    endless: bool = False  # set for trials of the beginning of a run, whose trainer does not know the run's length
 
     def __init__(
         self,
-        batch_size: int = 128,
+        batch_size: BatchSize = "auto",
         eval_batch_size: int = 500,
         num_workers: int = 0,
         val_share: float = 0.1,
@@ -108,25 +108,23 @@ class ImageDataModule(LightningDataModule, ABC):
         device_resident: Setting = "auto",
         pruning: Pruning | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size)
         self._residence = Residence(device_resident)
-        require_at_least_one(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        require_at_least_one(eval_batch_size=eval_batch_size)
         require_between("num_workers", num_workers, 0, 512)  # a mistyped number would bring the machine to a halt
         require_between("seed", seed or 0, 0)
         require_between("split_seed", split_seed, 0)
         require_fraction("val_share", val_share)
         if augmentation is not None:
             augmentation.check_targets(type(self).__name__, self.mixable, self.resizable, self.masks)
-        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
-        self.augmentation, self.channels_last = augmentation, channels_last
+        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
+        self.val_share, self.split_seed = val_share, split_seed
+        self.augmentation, self.channels_last, self.drop_last = augmentation, channels_last, drop_last
         self._augmentation = augmentation  # the same for the length of the run, once a loader knows it
         self._run = RunState(seed, given_statistics(mean, std), SampleChoice(pruning))
         self._normaliser: Normaliser | None = None
         self._train_loader: ImageLoader | None = None
-        self.train_set: ImageDataset | None = None
-        self.val_set: ImageDataset | None = None
-        self.test_set: ImageDataset | None = None
+        self.train_set = self.val_set = self.test_set = None
 
     @property
     @abstractmethod
@@ -179,6 +177,7 @@ class ImageDataModule(LightningDataModule, ABC):
         if stage == "fit":
             self._run.forget()
             self._train_loader = None
+        self.follow_trainer()
         check_channels(self._run.given_statistics, self.channels)
         self.open(stage)
 
@@ -207,17 +206,19 @@ class ImageDataModule(LightningDataModule, ABC):
     @property
     def statistics(self) -> Statistics:
         """Mean and standard deviation to normalise with: the given ones, else the checkpoint's, else the data's."""
-        return self._run.statistics(self.data_statistics)
+        return self._run.statistics(self.default_statistics)
 
     def train_dataloader(self) -> ImageLoader:
         """Load batches in a new order in each epoch, from the position of a resumed checkpoint on."""
-        dataset, world = require_open(self.train_set, "fit"), self._world()
+        dataset, world = require_open(self.train_set, "fit"), self.world()
         order = order_of_run(self._run, dataset, world, self.trainer, self.batch_size, self.augmentation)
         check_batch_size(self.batch_size, order.num_samples, world[0])
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
+        self.plan_epochs(len(dataset), len(self._train_loader))
         if self.augmentation is not None:
-            length = math.inf if self.endless else run_length(self.trainer, len(self._train_loader))
-            self._augmentation = self.augmentation.for_samples(len(dataset.images.targets)).over(length)
+            epochs = math.inf if self.endless else run_length(self.trainer, len(self._train_loader))
+            known = self.augmentation.over(epochs).for_samples(len(dataset.images.targets))
+            self._augmentation = known.for_size(self.image_size)
         return self._train_loader
 
     def val_dataloader(self) -> ImageLoader:
@@ -233,7 +234,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._evaluation_loader(require_open(self.test_set, "test"), "test", shuffled=False)
 
     def _evaluation_loader(self, dataset: ImageDataset, name: str, shuffled: bool) -> ImageLoader:
-        return self._loader(dataset, evaluation_order(dataset, name, self._world(), shuffled), self.eval_batch_size)
+        return self._loader(dataset, evaluation_order(dataset, name, self.world(), shuffled), self.eval_batch_size)
 
     def _loader(
         self, dataset: ImageDataset, order: EpochOrder | EvaluationOrder, batch_size: int, drop_last: bool = False
@@ -241,10 +242,6 @@ class ImageDataModule(LightningDataModule, ABC):
         device = None if self.trainer is None else self.trainer.strategy.root_device
         sets = sets_in_use(dataset, self.trainer, training=self.train_set, validation=self.val_set, test=self.test_set)
         return self._residence.loader(dataset, order, batch_size, drop_last, sets, device, self.num_workers)
-
-    def _world(self) -> tuple[int, int]:
-        """Return the number of processes, and the rank of this one."""
-        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch to the device, unless it is there."""
@@ -273,6 +270,8 @@ class ImageDataModule(LightningDataModule, ABC):
         """
         images, targets, rows = batch
         augmentation = self._augmentation if training else None
+        if augmentation is None or not augmentation.crops:
+            images = middle(images, self.image_size)
         if augmentation is not None:
             images = augmentation(images, rows, self.seed, epoch)
         if self._normaliser is None or self._normaliser.statistics != self.statistics:
@@ -289,7 +288,7 @@ class ImageDataModule(LightningDataModule, ABC):
         position = self._run.position
         if self.trainer is not None and self._train_loader is not None and self._train_loader.started_epoch >= 0:
             done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-            position = Position(self._train_loader.started_epoch, done, self.batch_size, self._world()[0])
+            position = Position(self._train_loader.started_epoch, done, self.batch_size, self.world()[0])
         return self._run.state(position, self.statistics, self._split_hash())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -74,3 +74,20 @@ def require_open(dataset: ImageDataset | None, stage: str) -> ImageDataset:
     if dataset is None:
         raise UserError(f"The images are not open yet: call setup({stage!r}) first.")
     return dataset
+
+
+def middle(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut out the middle of images that are larger than `size`, (height, width); others are returned as they are.
+
+    Shape:
+        ``(…, H, W)`` → ``(…, min(H, height), min(W, width))``, a view.
+
+    Example:
+        >>> middle(torch.arange(5).view(1, 5), (1, 3))
+        tensor([[1, 2, 3]])
+    """
+    height, width = images.shape[-2:]
+    if height <= size[0] and width <= size[1]:
+        return images
+    top, left = (max(0, round((have - want) / 2)) for have, want in ((height, size[0]), (width, size[1])))
+    return images[..., top : top + size[0], left : left + size[1]]

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 
 from callbacks.checkpointing.metadata import KEY
 from callbacks.checkpointing.reading import read_checkpoint
+from datamodules import ImageDataModule
 from descent.runs.folder import Run, resolve_checkpoint, run_of
 from descent.runs.lookup import config_run
 from descent.training.build import build, parse_config
@@ -86,6 +87,8 @@ def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
     module.load_state_dict(content["state_dict"])
     if module.channels_last:
         module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if isinstance(data, ImageDataModule):
+        data.follow(module)
     state = content.get(type(data).__qualname__)
     if state is not None:
         data.load_state_dict(state)

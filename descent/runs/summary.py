@@ -8,7 +8,9 @@ from typing import Any
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
+from callbacks.reporting.baseline import baseline
 from callbacks.target import Target
+from descent.runs.findings import findings, outcome_of
 from descent.runs.folder import Run
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 
@@ -22,6 +24,8 @@ def fit_summary(run: Run, trainer: Any) -> str:
     if (reason := early_stop(trainer)) is not None:
         lines.append(f"stopped     early: {reason}")
     lines += [f"target      {text}" for each in targets(trainer) if (text := each.told()) is not None]
+    outcome = outcome_of(trainer, shown(run.config))
+    lines += [f"warning     {each}" for each in (findings(outcome) if outcome is not None else [])]
     checkpoints = saved_checkpoints(run, saver)
     if not checkpoints:
         return "\n".join([*lines, "checkpoint  none was saved"])
@@ -49,8 +53,14 @@ def validation_results(trainer: Any) -> str:
     for name, value in sorted(trainer.callback_metrics.items()):
         if name.startswith("val/"):
             when = f" (of epoch {older[name] + 1}; none after it)" if name in older else ""
-            parts.setdefault(when, []).append(f"{name.removeprefix('val/')} {float(value):.4f}")
+            parts.setdefault(when, []).append(f"{name.removeprefix('val/')} {float(value):.4f}{beside(trainer, name)}")
     return "; ".join(", ".join(values) + when for when, values in parts.items())
+
+
+def beside(trainer: Any, name: str) -> str:
+    """Return what the most common answer would give, beside an accuracy."""
+    found = baseline(trainer, "val") if name == "val/accuracy" else None
+    return "" if found is None else f" ({found})"
 
 
 def early_stop(trainer: Any) -> str | None:

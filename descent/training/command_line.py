@@ -18,6 +18,7 @@ from callbacks.distributed.rank_guard import RankGuard
 from callbacks.monitored_values import MonitoredValues
 from callbacks.non_finite.finite_run import FiniteRun
 from callbacks.preflight import Preflight
+from callbacks.reporting.baseline import AccuracyBaseline
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.history import METRICS_FILE, LearningCurves
 from callbacks.reporting.predictions import PredictionTable
@@ -224,7 +225,7 @@ class DescentCLI(CommandLine):
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
         if config.target and self.subcommand == "fit":
             asked.append(parse_target(config.target))
-        reports = [LearningCurves(), FirstImages(), PredictionTable()]
+        reports = [AccuracyBaseline(), LearningCurves(), FirstImages(), PredictionTable()]
         trainer.callbacks = [MonitoredValues(), FiniteRun(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         built.run_folder = None if self.run is None else self.run.folder

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
+from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from callbacks.checkpointing.reading import read_checkpoint
@@ -17,6 +18,7 @@ from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
 from callbacks.reporting.progress import EpochBar, EpochLines
+from datamodules.memory.steps import PlannedSteps
 from descent.training.features.batch_size import search_batch_size, split_finder
 from descent.training.features.callbacks import check_callbacks, check_module
 from descent.training.features.flags import check_flags
@@ -92,6 +94,9 @@ class Trainer(LightningTrainer):
         self.batch_size_finder, callbacks = split_finder(callbacks)
         if kwargs.get("enable_checkpointing") is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, DurableCheckpoint)]
+        self.plans_epochs = leaves_length_open(kwargs)
+        if self.plans_epochs:
+            kwargs["max_epochs"] = UNPLANNED  # with None Lightning would announce them, and the data sets others
         bare = bool(kwargs.get("barebones"))  # Lightning then refuses a profiler and a progress bar
         if kwargs.get("profiler") is None and not bare:
             kwargs["profiler"] = NoProfiler()
@@ -126,6 +131,8 @@ class Trainer(LightningTrainer):
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Train as Lightning does, without the calls of empty hooks."""
         module = kwargs.get("model", args[0] if args else None)
+        if self.plans_epochs and not any(isinstance(data, PlannedSteps) for data in (*args, *kwargs.values())):
+            rank_zero_warn(f"No limit is set (trainer.max_epochs, max_steps, max_time): training {UNPLANNED} epochs.")
         if module is not None:
             resumed = kwargs.get("ckpt_path") is not None
             check_module(self.callbacks, module, resumed)  # type: ignore[attr-defined]
@@ -237,6 +244,21 @@ class Trainer(LightningTrainer):
             raise UserError(f"seconds must be > 0, got {seconds:g}.")
         self.profiled = profile_step(ProfiledRun(model, datamodule, self, steps, seconds), tries)
         return self.profiled
+
+
+UNPLANNED = 1000
+"""Epochs of a run without any limit, in Lightning: of data that does not plan them."""
+
+
+def leaves_length_open(flags: dict[str, Any]) -> bool:
+    """Return whether the trainer's flags do not limit a run, so that the data plans its epochs.
+
+    Example:
+        >>> leaves_length_open({"max_epochs": None, "max_steps": -1}), leaves_length_open({"max_steps": 5})
+        (True, False)
+    """
+    limits = ("max_epochs", "max_time", "fast_dev_run", "barebones")
+    return not any(flags.get(name) not in (None, False) for name in limits) and flags.get("max_steps", -1) in (None, -1)
 
 
 def load_weights(model: LightningModule, path: Path) -> None:

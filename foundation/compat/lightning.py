@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,9 +16,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
-from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities.argparse import _parse_env_variables
+from torch.nn.parallel import DistributedDataParallel
 
 
 def trainer_of(module: LightningModule) -> Trainer | None:
@@ -77,6 +79,19 @@ def let_ddp_find_unused_parameters(strategy: Strategy | None) -> None:
     It is an argument of `DDPStrategy`, which Lightning calls itself where the strategy is given by name.
     """
     getattr(strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
+
+
+def wrap_for_ddp_again(trainer: Trainer) -> None:
+    """Let DDP reduce the gradients of parameters that were frozen when it wrapped the module; nothing without DDP.
+
+    DDP fixes its parameters when it wraps a module. The strategy offers a method to wrap, for a module that is not
+    wrapped yet, and collecting the old wrapper removes its hooks from the parameters.
+    """
+    strategy = trainer.strategy
+    if isinstance(strategy, DDPStrategy) and isinstance(strategy.model, DistributedDataParallel):
+        strategy.model = trainer.lightning_module
+        gc.collect()
+        strategy.configure_ddp()
 
 
 class ScriptLauncher(_SubprocessScriptLauncher):

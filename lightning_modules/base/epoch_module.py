@@ -29,6 +29,7 @@ class EpochModule(QuickHookNames, LightningModule):
     weights_strict = True
     """Whether a layer of that file that does not fit is an error, unless it is the last one."""
 
+    _loads_pretrained = False  # whether a new run loads the weights that the network names itself
     _initial_weights: str | UserError | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -54,7 +55,7 @@ class EpochModule(QuickHookNames, LightningModule):
     def start_from(self, weights: str | None, strict: bool) -> None:
         """Set the file that a new run starts from; not while a module is built that a checkpoint is loaded into."""
         self.weights = weights if initial_weights_are_needed() else None
-        self.weights_strict = strict
+        self.weights_strict, self._loads_pretrained = strict, initial_weights_are_needed()
 
     def initialized_network(self) -> nn.Module:
         """Return the module that `weights` are loaded into."""
@@ -63,18 +64,21 @@ class EpochModule(QuickHookNames, LightningModule):
         return network
 
     def load_initial_weights(self) -> None:
-        """Load the file `weights`, once; `report_initial_weights` tells how that went.
+        """Load the file `weights`, or what the network itself starts from, once; `report_initial_weights` tells how.
 
         This is part of `setup`, before a strategy shards the weights. There it is not known yet whether a checkpoint
         will be loaded, which replaces them and needs no such file.
         """
-        if self.weights is None:
-            return
-        from lightning_modules.weights.initial import load_initial_weights
-
+        load_pretrained = getattr(self.initialized_network(), "load_pretrained", None)
         path, self.weights = self.weights, None
+        own, self._loads_pretrained = self._loads_pretrained, False
         try:
-            self._initial_weights = load_initial_weights(self.initialized_network(), path, self.weights_strict)
+            if path is not None:
+                from lightning_modules.weights.initial import load_initial_weights
+
+                self._initial_weights = load_initial_weights(self.initialized_network(), path, self.weights_strict)
+            elif own and load_pretrained is not None and getattr(trainer_of(self), "ckpt_path", None) is None:
+                self._initial_weights = load_pretrained()
         except UserError as error:
             self._initial_weights = error
 

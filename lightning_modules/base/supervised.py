@@ -17,6 +17,7 @@ from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.base.half_precision import out_of_half
 from lightning_modules.base.logged_values import on_host
+from lightning_modules.base.settled_batch_norm import SettledBatchNorm
 from lightning_modules.base.weighed_samples import WeighedSamples
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
@@ -24,6 +25,7 @@ from lightning_modules.networks.amx_convolution import use_amx_in_bf16
 from lightning_modules.optimizers.build import build_optimizer
 from lightning_modules.optimizers.clipping import clip_gradients_once, optimized_parameters
 from lightning_modules.optimizers.closures import check_closure
+from lightning_modules.optimizers.freezing import counted_as_trainable
 from lightning_modules.optimizers.group_table import rates_of
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.parameter_groups import ParameterGroups
@@ -211,10 +213,12 @@ class SupervisedModule(EpochModule):
     # -- optimization --------------------------------------------------------------------------------------------------
 
     def configure_callbacks(self) -> list[Callback]:
-        """Add also the callback that a schedule-free optimizer needs."""
+        """Add also the callbacks that a schedule-free optimizer and batch norm in a short run need."""
         from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights, schedule_free
 
-        needed = [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        needed: list[Callback] = [ScheduleFreeWeights()] if schedule_free(class_of(self.optimizer)) else []
+        there = self.trainer.callbacks  # type: ignore[attr-defined]
+        needed += [] if any(type(each) is SettledBatchNorm for each in there) else [SettledBatchNorm()]
         return [*super().configure_callbacks(), *needed]
 
     def configured_schedules(self) -> list[Any]:
@@ -223,7 +227,8 @@ class SupervisedModule(EpochModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Create the optimizer of all trainable parameters, and its schedule over the actual length of the run."""
-        optimizer = build_optimizer(self.optimizer, self, self.parameter_groups)
+        with counted_as_trainable(self):
+            optimizer = build_optimizer(self.optimizer, self, self.parameter_groups)
         resumed, self._steps_taken = self._steps_taken, None
         self.taken_steps = TakenSteps(optimizer, taken=self.trainer.global_step if resumed is None else resumed)
         schedule = build_schedule(self.scheduler, optimizer, RunLength.from_trainer(self.trainer))

@@ -2,6 +2,7 @@
 
 from lightning_modules.networks.airbench import AirbenchNet
 from lightning_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from lightning_modules.networks.fine_tuned import FineTunedNetwork
 from lightning_modules.networks.mlp import MLP
 from lightning_modules.networks.pretrained import TimmNetwork, TorchvisionNetwork
 from lightning_modules.networks.resnet8 import ResNet8
@@ -14,6 +15,7 @@ __all__ = [
     "AirbenchNet",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "FineTunedNetwork",
     "ResNet8",
     "ResNet18Cifar",
     "SmallCNN",

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from foundation.compat.torch import leave_unscaling_to_the_scaler
 from foundation.errors import UserError
 from foundation.factories import name_of
+from lightning_modules.optimizers.freezing import frozen_in
 from lightning_modules.optimizers.group_table import group_table
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
 from lightning_modules.optimizers.implementation import choose_implementation
@@ -54,5 +55,5 @@ def build_optimizer(
     for group in built.param_groups:
         group["lr"] = group["lr"] * group.pop("lr_factor", 1.0)
     leave_unscaling_to_the_scaler(built)
-    rank_zero_info(group_table(built))
+    rank_zero_info(group_table(built, {p for name, p in module.named_parameters() if name in frozen_in(module)}))
     return built

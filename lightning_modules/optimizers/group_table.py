@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from lightning_modules.optimizers.implementation import implementation_of
@@ -24,8 +25,12 @@ def rates_of(groups: Sequence[dict[str, Any]], prefix: str = "lr") -> dict[str, 
     return {f"{prefix}/{group.get('name', number)}": float(group["lr"]) for number, group in enumerate(groups)}
 
 
-def group_table(optimizer: Optimizer) -> str:
+def group_table(optimizer: Optimizer, frozen: Collection[Tensor] = ()) -> str:
     """Return a line for the optimizer, and a table if it has several groups.
+
+    Args:
+        optimizer: The optimizer.
+        frozen: Parameters in it that are not trained yet.
 
     Example:
         >>> import torch
@@ -35,25 +40,28 @@ def group_table(optimizer: Optimizer) -> str:
     """
     groups = optimizer.param_groups
     title = f"{type(optimizer).__name__} ({implementation_of(optimizer)})"
+    frozen_ids = {id(parameter) for parameter in frozen}
     if len(groups) == 1:
-        tensors, numel, lr, decay = row(groups[0])
+        tensors, numel, lr, decay, still = row(groups[0], frozen_ids)
         plural = "" if tensors == "1" else "s"
-        return f"{title}: {tensors} tensor{plural}, {numel} parameters, lr {lr}, weight decay {decay}"
-    rows = [("group", "tensors", "parameters", "lr", "weight decay")]
-    rows += [(str(group.get("name", index)), *row(group)) for index, group in enumerate(groups)]
-    widths = [max(len(line[column]) for line in rows) for column in range(5)]
+        later = f", {still} of them frozen" if frozen_ids else ""
+        return f"{title}: {tensors} tensor{plural}, {numel} parameters{later}, lr {lr}, weight decay {decay}"
+    rows = [("group", "tensors", "parameters", "lr", "weight decay", "frozen")]
+    rows += [(str(group.get("name", index)), *row(group, frozen_ids)) for index, group in enumerate(groups)]
+    columns = range(6 if frozen_ids else 5)
+    widths = [max(len(line[column]) for line in rows) for column in columns]
     lines = [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        )
+        "  ".join([line[0].ljust(widths[0]), *(line[column].rjust(widths[column]) for column in columns[1:])])
         for line in rows
     ]
     return "\n  ".join([f"{title}:", *lines])
 
 
-def row(group: dict[str, object]) -> tuple[str, str, str, str]:
-    """Return the number of tensors, number of parameters, learning rate and weight decay of a group."""
+def row(group: dict[str, object], frozen: Collection[int]) -> tuple[str, str, str, str, str]:
+    """Return the number of tensors and of parameters, rate, decay and number of frozen parameters of a group."""
     params = group["params"]
     assert isinstance(params, list)
     numel = sum(parameter.numel() for parameter in params)
-    return str(len(params)), f"{numel:,}", f"{group['lr']:.4g}", f"{group.get('weight_decay', 0):.4g}"
+    still = sum(parameter.numel() for parameter in params if id(parameter) in frozen)
+    decay = f"{group.get('weight_decay', 0):.4g}"
+    return str(len(params)), f"{numel:,}", f"{group['lr']:.4g}", decay, f"{still:,}"

@@ -42,9 +42,10 @@ def load_initial_weights(network: nn.Module, path: str | Path, strict: bool = Tr
             own[key].copy_(value)
     sizes = {key: shape_of(value) for key, value in own.items()}
     new = [f"{key} {sizes.get(key, '')}".strip() for key in found.new]
+    how = " (by order and shape: the names are of another library)" if found.by_order else ""
     return (
-        f"Weights of {what}: {len(found.taken)} of {len(own)} tensors of {name} taken; new: {capped(new) or 'none'}; "
-        f"left over: {capped(found.left) or 'none'}"
+        f"Weights of {what}{how}: {len(found.taken)} of {len(own)} tensors of {name} taken; "
+        f"new: {capped(new) or 'none'}; left over: {capped(found.left) or 'none'}"
         f"{'; not of the network: ' + capped(found.outside) if found.outside else ''}."
     )
 

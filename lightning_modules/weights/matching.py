@@ -22,6 +22,7 @@ class Match:
         left: Names in the file, without its prefix, that the network lacks or has with another shape.
         outside: Names in the file that belong to no network, such as buffers of the loss.
         mismatch: What does not fit, beside the head; empty if all fits.
+        by_order: Whether the names differ, and the tensors were matched by their order.
     """
 
     taken: dict[str, Tensor]
@@ -29,6 +30,7 @@ class Match:
     left: list[str]
     outside: list[str]
     mismatch: str
+    by_order: bool = False
 
 
 def match(state: Mapping[str, Tensor], own: Mapping[str, Any]) -> Match:
@@ -36,6 +38,8 @@ def match(state: Mapping[str, Tensor], own: Mapping[str, Any]) -> Match:
 
     The names are those of the network, of a module around it (`network.conv.weight` in a checkpoint), or of a module in
     it (timm's own names). The head is the last layer of both: it may have another number of classes, or be missing.
+    Where most names differ, as those of another library do, all tensors must be of the same kinds and shapes in the
+    same order.
 
     Args:
         state: Of the file, in its order.
@@ -51,6 +55,11 @@ def match(state: Mapping[str, Tensor], own: Mapping[str, Any]) -> Match:
     plain = {name.replace(COMPILED, ""): name for name in own}  # as the file's names → as the network's
     file = {name.replace(COMPILED, ""): value for name, value in state.items()}
     theirs, ours = _prefixes(list(file), list(plain))
+    renamed: dict[str, Any] = {}
+    if 2 * sum(ours + name.removeprefix(theirs) in plain for name in file) < len(plain):
+        renamed = renamed_by_order(file, {name: own[plain[name]] for name in plain})
+    if renamed:
+        file, theirs, ours = renamed, "", ""
     named = {ours + name.removeprefix(theirs): value for name, value in file.items() if name.startswith(theirs)}
     taken = {n: value for n, value in named.items() if n in plain and shape_of(value) == shape_of(own[plain[n]])}
     new = [name for name in plain if name not in taken and not name.endswith(COUNTER)]
@@ -63,7 +72,31 @@ def match(state: Mapping[str, Tensor], own: Mapping[str, Any]) -> Match:
             {name: value for name, value in shapes.items() if not name.endswith(COUNTER)},
         ).replace("in the checkpoint", "in the file")
     outside = [name for name in file if not name.startswith(theirs)]
-    return Match({plain[n]: value for n, value in taken.items()}, new, left, outside, mismatch)
+    return Match({plain[n]: value for n, value in taken.items()}, new, left, outside, mismatch, bool(renamed))
+
+
+def renamed_by_order(file: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a file's tensors by the names of a network that has the same layers under other names, else nothing.
+
+    Tensor by tensor, the last part of the name (weight, bias, running_mean) and the shape must be the same; that of the
+    last layer may have another number of outputs.
+
+    Example:
+        >>> import torch
+        >>> file = {"_conv.weight": torch.zeros(4, 2), "_fc.bias": torch.zeros(9)}
+        >>> list(renamed_by_order(file, {"stem.weight": torch.zeros(4, 2), "head.bias": torch.zeros(3)}))
+        ['stem.weight', 'head.bias']
+    """
+    theirs = [name for name in file if not name.endswith(COUNTER)]
+    ours = [name for name in own if not name.endswith(COUNTER)]
+    if len(theirs) != len(ours):
+        return {}
+    head = ours[-1].rpartition(".")[0]
+    for a, b in zip(theirs, ours, strict=True):
+        first = 1 if b.rpartition(".")[0] == head else 0
+        if a.rpartition(".")[2] != b.rpartition(".")[2] or shape_of(file[a])[first:] != shape_of(own[b])[first:]:
+            return {}
+    return {b: file[a] for a, b in zip(theirs, ours, strict=True)}
 
 
 def _is_head(new: list[str], left: list[str], file: Mapping[str, Any], own: Mapping[str, Any]) -> bool:

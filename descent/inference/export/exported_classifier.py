@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules import ImageDataModule
+from datamodules.memory.images import middle
 from descent.inference.classifiers import Classifier, require_classifier
 from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.prediction import image_format
@@ -25,6 +26,7 @@ class ExportedClassifier(nn.Module):
         mean: Mean of each channel, in [0, 1].
         std: Standard deviation of each channel, > 0.
         white: The value that 255 is scaled to, see `ImageDataModule.white`.
+        size: Height and width of the middle of the images that the network gets; None for all of them.
 
     Shape:
         uint8 `(B, H, W, C)`, as in Pillow and numpy → `(B, K)`. The probabilities of classes sum to 1, also the two of
@@ -34,10 +36,17 @@ class ExportedClassifier(nn.Module):
     offset: Tensor
     scale: Tensor
 
-    def __init__(self, module: Classifier, mean: tuple[float, ...], std: tuple[float, ...], white: int = 255) -> None:
+    def __init__(
+        self,
+        module: Classifier,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        white: int = 255,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.module = copy.deepcopy(module).float().cpu().eval()
-        self.white = white
+        self.white, self.size = white, size
         self.register_buffer("offset", (255 * torch.tensor(mean, dtype=torch.float64)).float())
         self.register_buffer("scale", (1 / (255 * torch.tensor(std, dtype=torch.float64))).float())
 
@@ -47,6 +56,8 @@ class ExportedClassifier(nn.Module):
         if self.white != 255:
             values = ((values * self.white + 127) / 255).floor()
         normalised = ((values - self.offset) * self.scale).permute(0, 3, 1, 2)
+        if self.size is not None:
+            normalised = middle(normalised, self.size)
         return self.module.probabilities(self.module(normalised))
 
 
@@ -60,7 +71,7 @@ def build_exported_classifier(trained: TrainedNetwork) -> ExportedClassifier:
     image_format(trained)
     data = trained.data
     assert isinstance(data, ImageDataModule)  # checked by image_format
-    return ExportedClassifier(module, *data.statistics, data.white)
+    return ExportedClassifier(module, *data.statistics, data.white, data.image_size)
 
 
 def export_metadata(trained: TrainedNetwork) -> dict[str, str]:

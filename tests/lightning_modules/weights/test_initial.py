@@ -176,3 +176,35 @@ def test_timm_weights_need_no_download_for_a_checkpoint(monkeypatch: pytest.Monk
         TimmNetwork("resnet10t", num_classes=3, pretrained=True)
     with weights_from_checkpoint():
         TimmNetwork("resnet10t", num_classes=3, pretrained=True)
+
+
+def test_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "made_up_weights"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("raise RuntimeError('its code must not run')")
+    network = nn.Linear(3, 2)
+    torch.save(network.state_dict(), folder / "net.pth")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    other = nn.Linear(3, 2)
+    assert "net.pth" in load_initial_weights(other, "package:made-up-weights")
+    assert torch.equal(network.weight, other.weight)
+    torch.save(network.state_dict(), folder / "second.pth")
+    with pytest.raises(UserError, match="should hold one file of weights, found"):
+        load_initial_weights(other, "package:made-up-weights")
+    with pytest.raises(UserError, match="there is no package 'nothing-like-it': pip install nothing-like-it"):
+        load_initial_weights(other, "package:nothing-like-it")
+
+
+def test_the_names_of_another_library(tmp_path: Path) -> None:
+    ours = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    theirs = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 5)).state_dict()
+    names = {"0": "_conv_stem", "1": "_bn0", "3": "_fc"}
+    renamed = {f"{names[name[0]]}{name[1:]}": value for name, value in theirs.items()}
+    torch.save(renamed, tmp_path / "file.pth")
+    said = load_initial_weights(ours, tmp_path / "file.pth")
+    assert "by order and shape" in said
+    assert torch.equal(ours.state_dict()["0.weight"], theirs["0.weight"])
+    swapped = {"_a.bias": renamed["_conv_stem.bias"], **renamed}
+    torch.save(swapped, tmp_path / "file.pth")
+    with pytest.raises(UserError, match="no layer of"):
+        load_initial_weights(ours, tmp_path / "file.pth")

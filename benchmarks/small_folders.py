@@ -1,0 +1,137 @@
+"""Accuracy on folders of few images: `configs/pictures.yaml` against a plain torch loop of usual defaults.
+
+    python -m benchmarks.small_folders IMAGES [--counts 10 30 100] [--classes 2 6 10] [--seeds 1] [--out FILE]
+
+IMAGES holds train/<class> and test/<class>. For each number of classes and of images a class, both train the same small
+residual network from random weights on the same images, the first of each class, at 32 × 32 pixels; both are tested on
+the same images, up to 100 of each class. The loop is written down independently: AdamW with a one-cycle rate of 1e-3 at
+most, batches of 64 (or all images, if there are fewer), 20 epochs, random flips and shifts, batch norm with running
+statistics. Both use one thread of the CPU; the seconds are CPU time.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.common.command_line import write_csv
+from cli import main
+from lightning_modules.networks import ResNet8
+
+WIDTHS = [32, 64, 128]
+TESTED = 100
+
+
+class Row(NamedTuple):
+    """Accuracy of both on one folder."""
+
+    classes: int
+    images_per_class: int
+    seed: int
+    chance: float
+    ours: float
+    plain: float
+    our_seconds: float
+    plain_seconds: float
+
+
+def read(files: list[list[Path]]) -> tuple[Tensor, Tensor]:
+    """Return the images of each class, normalised, and their classes."""
+    pixels = [np.asarray(Image.open(file).convert("RGB").resize((32, 32))) for group in files for file in group]
+    images = torch.tensor(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
+    classes = torch.tensor([number for number, group in enumerate(files) for _ in group])
+    return (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True), classes
+
+
+def plain_loop(train: list[list[Path]], test: list[list[Path]], seed: int) -> float:
+    """Return the test accuracy of the loop."""
+    torch.manual_seed(seed)
+    images, classes = read(train)
+    network = ResNet8(num_classes=len(train), in_channels=3, widths=WIDTHS)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
+    size = min(64, len(images))
+    steps = 20 * (len(images) // size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps)
+    for _ in range(20):
+        for rows in torch.randperm(len(images)).split(size):  # type: ignore[no-untyped-call]
+            if len(rows) < size:
+                continue
+            flipped = torch.where(torch.rand(size, 1, 1, 1) < 0.5, images[rows].flip(3), images[rows])
+            down, across = torch.randint(0, 9, (2,)).tolist()
+            batch = F.pad(flipped, (4, 4, 4, 4), mode="reflect")[:, :, down : down + 32, across : across + 32]
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(batch), classes[rows]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    network.eval()
+    held_out, truth = read(test)
+    with torch.no_grad():
+        return float((network(held_out).argmax(1) == truth).float().mean())
+
+
+def ours(root: Path, seed: int) -> float:
+    """Return the test accuracy of the config."""
+    words = [f"--data.root={root}", "--data.image_size=32", f"--model.network.widths={WIDTHS}"]
+    words += ["--trainer.accelerator=cpu", "--trainer.precision=32", f"--seed_everything={seed}"]
+    main(["fit", "-c", "configs/pictures.yaml", *words])
+    trainer = main(["test", "--ckpt_path", "runs/pictures"]).trainer
+    return float(trainer.callback_metrics["test/accuracy"])
+
+
+def measured(images: Path, classes: int, count: int, seed: int) -> Row:
+    """Train both on one folder."""
+    names = sorted(folder.name for folder in (images / "train").iterdir())[:classes]
+    train, test = (
+        [sorted((images / split / name).iterdir())[:number] for name in names]
+        for split, number in (("train", count), ("test", TESTED))
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for split, groups in (("train", train), ("test", test)):
+            for name, group in zip(names, groups, strict=True):
+                (Path(folder) / "images" / split / name).mkdir(parents=True)
+                for file in group:
+                    shutil.copy(file, Path(folder) / "images" / split / name)
+        before = Path.cwd()
+        os.chdir(folder)
+        start = time.process_time()
+        accuracy = ours(Path(folder) / "images", seed)
+        middle = time.process_time()
+        plain = plain_loop(train, test, seed)
+        os.chdir(before)
+        return Row(classes, count, seed, 1 / classes, accuracy, plain, middle - start, time.process_time() - middle)
+
+
+def rows(images: Path, classes: list[int], counts: list[int], seeds: int) -> Iterator[Row]:
+    """Train both on every folder."""
+    for count in counts:
+        for number in classes:
+            for seed in range(seeds):
+                yield measured(images, number, count, seed)
+
+
+if __name__ == "__main__":
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--counts", type=int, nargs="+", default=[10, 30, 100])
+    parser.add_argument("--classes", type=int, nargs="+", default=[2, 6, 10])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    found = []
+    for row in rows(options.images.absolute(), options.classes, options.counts, options.seeds):
+        found.append(row)
+        print(row, file=sys.stderr, flush=True)
+    if options.out:
+        write_csv(found, options.out)

@@ -1,0 +1,172 @@
+"""Changes of photographs, each with a strength of its own for every image of a batch; torchvision's arithmetic.
+
+torchvision's own kernels take one strength for a whole batch. Where they need none, they are used.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+Kernel = Callable[[Tensor, Tensor], Tensor]
+"""Maps uint8 images ``(B, C, H, W)`` and a strength for each ``(B,)`` to uint8 images."""
+
+_GREY = (0.2989, 0.587, 0.114)
+
+
+def grey(images: Tensor) -> Tensor:
+    """Return the grey value of each pixel, float32 ``(B, 1, H, W)``, a whole number."""
+    if images.shape[1] == 1:
+        return images.float()
+    red, green, blue = images.float().unbind(1)
+    return (red * _GREY[0] + green * _GREY[1] + blue * _GREY[2]).unsqueeze(1).floor_()
+
+
+def blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
+    """Return ``factor · image + (1 − factor) · other``, as bytes."""
+    factors = factors.view(-1, 1, 1, 1)
+    return (images * factors + other * (1 - factors)).clamp_(0, 255).to(torch.uint8)
+
+
+def brightness(images: Tensor, factors: Tensor) -> Tensor:
+    """Multiply each image by its factor, ≥ 0."""
+    return (images * factors.view(-1, 1, 1, 1)).clamp_(0, 255).to(torch.uint8)
+
+
+def contrast(images: Tensor, factors: Tensor) -> Tensor:
+    """Blend each image with its mean grey."""
+    return blend(images, grey(images).mean((1, 2, 3), keepdim=True), factors)
+
+
+def saturation(images: Tensor, factors: Tensor) -> Tensor:
+    """Blend each image with its grey version."""
+    return images if images.shape[1] == 1 else blend(images, grey(images), factors)
+
+
+def sharpness(images: Tensor, factors: Tensor) -> Tensor:
+    """Blend each image with a smoothed version; the pixels at its edge stay."""
+    if min(images.shape[-2:]) <= 2:
+        return images
+    channels = images.shape[1]
+    kernel = torch.full((3, 3), 1 / 13, device=images.device)
+    kernel[1, 1] = 5 / 13
+    values = images.float()
+    smooth = values.clone()
+    inner = torch.nn.functional.conv2d(values, kernel.expand(channels, 1, 3, 3), groups=channels)
+    smooth[..., 1:-1, 1:-1] = inner.round_()
+    return blend(images, smooth, factors)
+
+
+def hue(images: Tensor, shifts: Tensor) -> Tensor:
+    """Turn the hue of each image by its share of the circle, in [−0.5, 0.5]."""
+    if images.shape[1] == 1:
+        return images
+    values = images.float() / 255
+    high, low = values.amax(1, keepdim=True), values.amin(1, keepdim=True)
+    spread = high - low
+    red, green, blue = ((high - values) / torch.where(spread == 0, 1, spread)).unbind(1)
+    top = high.squeeze(1)
+    is_red = values[:, 0] == top
+    is_green = (values[:, 1] == top) & ~is_red
+    angle = torch.where(is_red, blue - green, torch.where(is_green, 2 + red - blue, 4 + green - red))
+    angle = (angle / 6 + 1 + shifts.view(-1, 1, 1)).remainder(1).unsqueeze(1) * 6
+    # each channel is the highest value within a third of the circle around it, and falls off linearly beside it
+    centres = torch.tensor([0.0, 2.0, 4.0], device=images.device).view(1, 3, 1, 1)
+    distance = (angle - centres).abs()
+    distance = torch.minimum(distance, 6 - distance)
+    return ((low + spread * (2 - distance).clamp(0, 1)) * 255.999).floor_().to(torch.uint8)
+
+
+def posterize(images: Tensor, bits: Tensor) -> Tensor:
+    """Keep the highest bits of each value, a whole number in [0, 8]."""
+    step = torch.exp2(8 - bits.floor()).to(torch.int16).view(-1, 1, 1, 1)
+    return (images.to(torch.int16).div(step, rounding_mode="floor") * step).to(torch.uint8)
+
+
+def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
+    """Invert the values from the threshold on, a share of white."""
+    return torch.where(images >= (255 * thresholds).view(-1, 1, 1, 1), 255 - images, images)
+
+
+def auto_contrast(images: Tensor, _: Tensor) -> Tensor:
+    """Stretch the values of each channel to the full range."""
+    return F.autocontrast(images)
+
+
+def equalize(images: Tensor, _: Tensor) -> Tensor:
+    """Spread the values of each channel evenly."""
+    return F.equalize(images)
+
+
+def identity(images: Tensor, _: Tensor) -> Tensor:
+    """Return the images as they are."""
+    return images
+
+
+def shear_x(images: Tensor, strengths: Tensor) -> Tensor:
+    """Shift each row by its distance from the top times the strength."""
+    return moved(images, _matrix(strengths, one=strengths, shift_x=strengths * images.shape[-2] / 2))
+
+
+def shear_y(images: Tensor, strengths: Tensor) -> Tensor:
+    """Shift each column by its distance from the left times the strength."""
+    return moved(images, _matrix(strengths, two=strengths, shift_y=strengths * images.shape[-1] / 2))
+
+
+def translate_x(images: Tensor, pixels: Tensor) -> Tensor:
+    """Move each image right by a whole number of pixels, rounded towards 0."""
+    return moved(images, _matrix(pixels, shift_x=-pixels.trunc()))
+
+
+def translate_y(images: Tensor, pixels: Tensor) -> Tensor:
+    """Move each image down by a whole number of pixels, rounded towards 0."""
+    return moved(images, _matrix(pixels, shift_y=-pixels.trunc()))
+
+
+def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+    """Turn each image counter-clockwise around its middle."""
+    angle = degrees * (math.pi / 180)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return moved(images, _matrix(cos, diagonal=cos, one=-sin, two=sin))
+
+
+def _matrix(like: Tensor, diagonal: Tensor | None = None, **entries: Tensor) -> Tensor:
+    """Return for each image the matrix ``(2, 3)`` from places in the result to places in the image, from the middle."""
+    zero, one = torch.zeros_like(like), torch.ones_like(like) if diagonal is None else diagonal
+    rows = [one, entries.get("one", zero), entries.get("shift_x", zero)]
+    rows += [entries.get("two", zero), one, entries.get("shift_y", zero)]
+    return torch.stack(rows, dim=1).view(-1, 2, 3)
+
+
+def moved(images: Tensor, matrices: Tensor) -> Tensor:
+    """Take for each pixel the nearest one at the place that the image's matrix gives; black where there is none.
+
+    Shape:
+        images ``(B, C, H, W)``, matrices ``(B, 2, 3)`` → ``(B, C, H, W)``.
+    """
+    batch, channels, height, width = images.shape
+    ys = torch.arange(height, device=images.device, dtype=torch.float32) + 0.5 - height / 2
+    xs = torch.arange(width, device=images.device, dtype=torch.float32) + 0.5 - width / 2
+    a, b, c = (matrices[:, :, number].unsqueeze(-1).unsqueeze(-1) for number in range(3))  # each (B, 2, 1, 1)
+    places = a * xs + b * ys.unsqueeze(1) + c  # (B, 2, H, W)
+    x = (places[:, 0] + width / 2 - 0.5).round().long()
+    y = (places[:, 1] + height / 2 - 0.5).round().long()
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    source = (y * width + x).masked_fill_(~inside, 0).view(batch, -1, 1).expand(-1, -1, channels)
+    pixels = images.permute(0, 2, 3, 1).reshape(batch, height * width, channels).gather(1, source)
+    pixels = pixels * inside.view(batch, -1, 1)
+    return pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def apply_where(chosen: Tensor, kernel: Kernel, images: Tensor, strengths: Tensor) -> Tensor:
+    """Change the chosen images, ``(B,)`` bool; on a GPU all are computed, so that nothing waits for it."""
+    if images.device.type != "cpu":
+        return torch.where(chosen.view(-1, 1, 1, 1), kernel(images, strengths), images)
+    places = chosen.nonzero().flatten()
+    if not len(places):
+        return images
+    result = images.clone(memory_format=torch.preserve_format)
+    result[places] = kernel(images[places], strengths[places])
+    return result

@@ -1,0 +1,63 @@
+"""`configs/finetune.yaml` from the command line, and every command that uses the run without the pretrained weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+from lightning_modules.networks import FineTunedNetwork
+from tests.descent.helpers import refused, run
+
+NAME = "test_efficientnet.r160_in1k"
+WORDS = ["fit", "-c", "configs/finetune.yaml", "--data.root=images", f"--model.network.name={NAME}"]
+WORDS += ["--data.image_size=32", "--trainer.accelerator=cpu", "--trainer.max_epochs=2"]
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    for number in range(40):
+        file = tmp_path / "images" / ("dark", "light")[number % 2] / f"{number}.png"
+        file.parent.mkdir(exist_ok=True, parents=True)
+        low = 150 * (number % 2)
+        Image.fromarray(generator.integers(low, low + 100, (40, 48, 3), dtype=np.uint8)).save(file)
+    return tmp_path
+
+
+def test_it_trains_and_is_used_offline(
+    images: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.save(timm.create_model(NAME).state_dict(), "weights.pth")
+    run([*WORDS, "--model.weights=weights.pth"])
+    text = caplog.text
+    assert "Weights of" in text
+    assert "new: model.classifier.weight" in text
+    assert "frozen" in text
+    assert "batches of 8 (data.batch_size)" in text
+    assert "Freeze: from here on all layers are trained" in text
+    Path("weights.pth").unlink()
+
+    def fail(self: FineTunedNetwork) -> str:
+        raise AssertionError("a checkpoint is loaded")
+
+    monkeypatch.setattr(FineTunedNetwork, "load_pretrained", fail)
+    run(["fit", "--ckpt_path", "runs/finetune/0", "--trainer.max_epochs=3"])
+    run(["test", "--ckpt_path", "runs/finetune/0"])
+    run(["predict", "--ckpt_path", "runs/finetune/0", "--images", "images", "--out", "predictions"])
+    assert "test/accuracy: the most common class" in caplog.text
+    (table,) = Path("predictions").glob("*.csv")
+    assert len(table.read_text().splitlines()) == 41
+
+
+def test_without_weights_it_says_what_to_do(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("foundation.compat.hub.hub_answers", lambda: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(images / "hub"))
+    said = refused(WORDS, capsys)
+    assert "could not be downloaded" in said
+    assert "--model.weights FILE" in said
