@@ -1,9 +1,10 @@
-"""Tables of `benchmarks.lr_problems`: a line a finder, and a line a problem with each pick as a multiple of the best
-rate and, in parentheses, its loss as a multiple of the lowest of the grid.
+"""Tables of `benchmarks.lr_problems`: a line a finder, and a line a problem.
 
     python -m benchmarks.lr_problems.table [--out FOLDER]
 
-The best rate is that of the grid with the lowest mean validation loss. A pick is near if it is within a factor of 3 of
+The lines of problems have each pick as a multiple of the best rate and, in parentheses, its loss as a multiple of the
+lowest of the grid. The best rate is that of the grid with the lowest mean validation loss. A pick is near if it is
+within a factor of 3 of
 that rate, and good if its mean validation loss is at most 10 % above the lowest of the grid. Problems without a
 complete grid are left out. The tables are printed and written to FOLDER/tables.md.
 """
@@ -43,7 +44,7 @@ def outcomes(folder: Path, problems: list[Problem]) -> pd.DataFrame:
         grid = own[[is_of_grid(rate) for rate in own["rate"]]]
         if grid.empty:
             continue
-        best = grid.loc[grid["mean"].idxmin()]
+        best = grid.sort_values("mean").iloc[0]
         for _, found in searches[searches["problem"] == problem].iterrows():
             at = own[abs(own["rate"] / found["rate"] - 1) < 1e-5]["mean"]
             factor = found["rate"] / best["rate"]

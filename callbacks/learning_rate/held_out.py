@@ -1,6 +1,6 @@
 """Judge a short training on batches that it was not trained on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -73,10 +73,11 @@ def held_out_loss(trainer: Trainer, module: LightningModule, batches: list[Any])
         for number, batch in enumerate(batches):
             moved = _moved(trainer, module, batch)
             with trainer.precision_plugin.train_step_context():
-                output = module.training_step(moved, number)
-            loss = output["loss"] if isinstance(output, dict) else output
-            losses.append(loss.detach().float().reshape(()))
-    mean: Tensor = torch.stack(losses).mean()
+                output: Any = module.training_step(moved, number)
+            loss = output["loss"] if isinstance(output, Mapping) else output
+            if loss is not None:  # the module skips this batch
+                losses.append(loss.detach().float().reshape(()))
+    mean: Tensor = torch.stack(losses).mean() if losses else torch.tensor(float("inf"), device=module.device)
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         dist.all_reduce(mean)
         mean /= dist.get_world_size()

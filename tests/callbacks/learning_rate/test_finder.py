@@ -249,7 +249,8 @@ def test_files(tmp_path: Path) -> None:
 
 def figure_texts(search: LRSearch) -> str:
     figure = search.plot()
-    legends = [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
+    found = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
+    legends = [text.get_text() for legend in found for text in legend.get_texts()]
     return "\n".join([figure.get_suptitle(), *legends])
 
 
@@ -274,7 +275,12 @@ def test_the_number_is_the_same_everywhere(tmp_path: Path, confirm: bool, method
 def test_the_cost_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     step = torch.optim.SGD.step
-    monkeypatch.setattr(torch.optim.SGD, "step", lambda *a, **k: (taken.append(1), step(*a, **k))[1])
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        taken.append(1)
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", counted)
     for confirm, most in ((False, 200), (True, 600)):
         taken.clear()
         options: Any = {"accelerator": "cpu", "run_steps": 200, "confirm": confirm}
