@@ -1,27 +1,22 @@
-"""Find a learning rate by a range test: in a notebook, or at the start of a fit."""
+"""Find a learning rate by a range test and short trainings: in a notebook, or at the start of a fit."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
+from callbacks.learning_rate.decision import decide
+from callbacks.learning_rate.passes import Passes, range_test
 from callbacks.learning_rate.preset import module_preset, write_preset
 from callbacks.learning_rate.scaling import scale_rates
-from callbacks.learning_rate.search import LRSearch, smoothed_repeats
-from callbacks.learning_rate.suggestions import Floats, Method, divergence, spaced_rates, suggest
-from callbacks.learning_rate.sweep import LRSweep, is_distributed
+from callbacks.learning_rate.search import LRSearch
+from callbacks.learning_rate.suggestions import Method, spaced_rates
+from callbacks.learning_rate.sweep import is_distributed
 from foundation.argument_checks import require_between
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
-from foundation.progress_lines import ProgressLines
-from foundation.trial_fit import trainer_options, trial_fit
-
-BETA = 0.8  # of the smoothing: about 4 steps to each side
-CONFIRM_SHARE = 0.2  # of a short training, at its end, gives the final loss
 
 
 def find_lr(
@@ -29,35 +24,43 @@ def find_lr(
     data: Any,
     low: float = 1e-6,
     high: float = 10.0,
-    steps: int = 140,
+    steps: int = 60,
     mode: Literal["exponential", "linear"] = "exponential",
-    repeats: int = 3,
-    method: Method = "nine_tenths",
+    repeats: int = 1,
+    method: Method = "short_runs",
     optimizer: int = 0,
     confirm: bool = False,
-    confirm_steps: int = 200,
+    confirm_steps: int = 100,
     seed: int = 0,
+    run_steps: int | None = None,
     trainer: Trainer | None = None,
     folder: str | Path | None = None,
     **options: Any,
 ) -> LRSearch:
-    """Train copies of the module at rising learning rates, and suggest a rate from the losses.
+    """Train copies of the module at rising learning rates, then shortly at some rates, and choose the best for the run.
+
+    The range test (60 steps) says where to begin. Five runs of 15 steps and two of 30 follow, with the schedule of the
+    whole run compressed to their length, all from the same weights and on the same batches; held-out batches judge
+    them. The best rate falls with the length of a run, so the result is carried over to the length of the run.
 
     The module, the data and every random stream are left as they were, even after an exception or Ctrl+C.
 
     Args:
         module: Each repeat starts from its present weights.
-        data: A data module, or a loader of training batches.
+        data: A data module, or a loader of training batches. Its validation batches judge the short runs; without any,
+            batches of the training data do.
         low: First rate, > 0.
         high: Last rate, > `low`; the test ends earlier if the loss diverges.
-        steps: Optimizer steps of a repeat, ≥ 20.
+        steps: Optimizer steps of a repeat of the range test, ≥ 20.
         mode: Spacing of the rates: equal ratios (exponential) or equal differences (linear).
         repeats: Number of passes, ≥ 1, each with another order of the data and other random numbers.
-        method: Which suggestion is the pick; see `Suggestions`.
+        method: `short_runs`, or which suggestion of the range test is the pick; see `Suggestions`.
         optimizer: Index of the optimizer, if the module has several; the others keep their rates.
-        confirm: Whether to train shortly at a third of the pick, the pick, and three times the pick.
-        confirm_steps: Optimizer steps of each short training, ≥ 20.
+        confirm: Whether to add up to four longer runs around the pick.
+        confirm_steps: Optimizer steps of each of them, ≥ 20.
         seed: ≥ 0.
+        run_steps: Optimizer steps of the run that the rate is for, ≥ 1; by default those of the trainer's run, 1000 if
+            they are not known.
         trainer: Whose device, precision, clipping and accumulation to use.
         folder: Where to write `lr_finder.png`, `.csv` and `.json`, and `lr_finder.yaml` for `fit -c` if the module has
             an `optimizer` that is a `functools.partial`; `None`: nowhere.
@@ -72,30 +75,16 @@ def find_lr(
         >>> from datamodules import DigitsDataModule; from lightning_modules import ImageClassifier
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
         >>> module = ImageClassifier(network, partial(torch.optim.SGD, lr=0.1))
-        >>> search = find_lr(module, DigitsDataModule(), steps=60, repeats=1, high=100.0, accelerator="cpu")
-        >>> 1e-3 < search.pick < 10
-        True
+        >>> search = find_lr(module, DigitsDataModule(), high=100.0, run_steps=200, accelerator="cpu")
+        >>> 1e-3 < search.pick < 10, search.steps <= 200
+        (True, True)
     """
     check_range(low, high, steps, repeats, seed)
-    passes = SweepSettings(module, data, optimizer, seed, trainer, options)
-    rates = spaced_rates(low, high, steps, mode)
-    sweeps = []
-    for repeat in range(repeats):
-        passes.progress.start(f"pass {repeat + 1} of {repeats}, at most {steps} steps")
-        sweeps.append(passes.sweep(rates, repeat))
-    curve, band, noise = smoothed_repeats([s.losses[: divergence(s.losses)] for s in sweeps], BETA)
-    suggestions = suggest(rates, curve, noise, diverged=any(sweep.diverged for sweep in sweeps))
-    losses = np.full((repeats, steps), np.nan)
-    for row, sweep in zip(losses, sweeps, strict=True):
-        row[: len(sweep.losses)] = sweep.losses
-    pick = float(getattr(suggestions, method))
-    per_group = [pick * relative for relative in sweeps[0].relative]
-    search = LRSearch(rates, losses, curve, band, suggestions, method, pick, per_group)
-    if confirm:
-        search.confirmation = {}
-        for rate in (pick / 3, pick, 3 * pick):
-            passes.progress.start(f"training at {rate:.3g}, {confirm_steps} steps")
-            search.confirmation[rate] = passes.final_loss(rate, confirm_steps, repeats)
+    require_between("confirm_steps", confirm_steps, 20)
+    require_between("run_steps", run_steps or 1, 1)
+    passes = Passes(module, data, optimizer, seed, trainer, options)
+    test = range_test(passes, spaced_rates(low, high, steps, mode), repeats)
+    search = decide(test, passes, method, (low, high), run_steps, confirm_steps if confirm else 0)
     if folder is not None and not (is_distributed() and dist.get_rank()):
         search.save(Path(folder))
         if preset := module_preset(search, module):
@@ -110,34 +99,6 @@ def check_range(low: float, high: float, steps: int, repeats: int, seed: int) ->
     require_between("steps", steps, 20)
     require_between("repeats", repeats, 1)
     require_between("seed", seed, 0)
-
-
-@dataclass(frozen=True)
-class SweepSettings:
-    """What all passes of a search have in common."""
-
-    module: LightningModule
-    data: Any
-    optimizer: int
-    seed: int
-    trainer: Trainer | None
-    options: dict[str, Any]
-    progress: ProgressLines = field(default_factory=lambda: ProgressLines("find-lr"))
-
-    def sweep(self, rates: Floats, repeat: int) -> LRSweep:
-        """Run one pass on a copy of module and data."""
-        rank, world = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
-        # The epoch decides the order of the data: it differs between repeats and between processes.
-        number = repeat * world + rank
-        sweep = LRSweep(rates, self.optimizer, epoch=1000 * number, progress=self.progress)
-        options = self.options | trainer_options(self.trainer)
-        trial_fit(self.module, self.data, sweep, self.seed + number, **options)
-        return sweep
-
-    def final_loss(self, rate: float, steps: int, repeat: int) -> float:
-        """Train at a constant rate; return the mean of the last losses, infinity if the loss diverges."""
-        losses = self.sweep(np.full(steps, rate), repeat).losses
-        return float(losses[-max(int(CONFIRM_SHARE * steps), 1) :].mean()) if len(losses) == steps else float("inf")
 
 
 class LRFinder(Callback):
@@ -168,10 +129,10 @@ class LRFinder(Callback):
         apply: bool = True,
         low: float = 1e-6,
         high: float = 10.0,
-        steps: int = 140,
+        steps: int = 60,
         mode: Literal["exponential", "linear"] = "exponential",
-        repeats: int = 3,
-        method: Method = "nine_tenths",
+        repeats: int = 1,
+        method: Method = "short_runs",
         seed: int = 0,
     ) -> None:
         check_range(low, high, steps, repeats, seed)

@@ -25,12 +25,12 @@ def rate_preset(search: LRSearch, class_path: str, optimizer: Spec, scheduler: S
         optimizer: Class path and arguments as in the config, among them `lr`.
         scheduler: Likewise; `None` without one.
     """
-    rate = _rounded(search.winner)
+    rate = search.pick
     chosen = {"optimizer": _with_arguments(optimizer, lr=rate)}
     own = (scheduler or {}).get("init_args") or {}
     if scheduler and {"base_lr", "max_lr"} <= own.keys():
-        lower, upper = search.suggestions.cyclic
-        chosen["scheduler"] = _with_arguments(scheduler, base_lr=_rounded(lower), max_lr=_rounded(upper))
+        lower, upper = search.cyclic
+        chosen["scheduler"] = _with_arguments(scheduler, base_lr=lower, max_lr=upper)
     elif scheduler and "max_lr" in own:
         chosen["scheduler"] = _with_arguments(scheduler, max_lr=rate)
     return {"model": {"class_path": class_path, "init_args": chosen}}
@@ -51,7 +51,7 @@ def module_preset(search: LRSearch, module: LightningModule) -> Spec | None:
 
 def write_preset(search: LRSearch, preset: Spec, folder: Path) -> Path:
     """Write `lr_finder.yaml`."""
-    text = f"# Learning rate found by a range test ({search.method}); use it after the config: fit -c CONFIG -c THIS.\n"
+    text = f"# Learning rate {search.pick:.3g}: {search.basis}.\n# Use it after the config: fit -c CONFIG -c THIS.\n"
     (folder / PRESET).write_text(text + yaml.safe_dump(preset, sort_keys=False), encoding="utf-8")
     return folder / PRESET
 
@@ -77,7 +77,3 @@ def _class_path(cls: Any) -> str:
 def _with_arguments(spec: Spec, **changed: float) -> Spec:
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in spec["init_args"].items()}
     return {"class_path": spec["class_path"], "init_args": plain | changed}
-
-
-def _rounded(rate: float) -> float:
-    return float(f"{rate:.3g}")

@@ -1,4 +1,4 @@
-"""The result of a learning-rate search: losses, suggestions, pick, figure and files."""
+"""The result of a learning-rate search: losses, suggestions, pick and files."""
 
 import csv
 from dataclasses import asdict, dataclass, field
@@ -7,74 +7,170 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from callbacks.learning_rate.run_shape import RunShape
+from callbacks.learning_rate.short_runs import ShortRun
 from callbacks.learning_rate.suggestions import Floats, Suggestions, smooth
+from callbacks.learning_rate.sweep import SweepFacts
+from foundation.errors import UserError
 from foundation.files import strict_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass
-class LRSearch:
-    """Result of a range test.
+@dataclass(frozen=True)
+class RangeTest:
+    """Losses at rising rates, and what they suggest.
 
     Args:
         rates: Of the first parameter group, `(n,)`.
         losses: Raw losses of `r` repeats, NaN after the end of each, `(r, n)`.
         curve: Mean of the smoothed repeats, `(m,)`, m ≤ n.
         band: Lowest and highest smoothed repeat, `(2, m)`.
-        suggestions: Learning rates read from the curve.
-        method: Which of them is the pick.
-        pick: Suggested learning rate of the first parameter group.
-        per_group: Rate of every group, in the optimizer's ratios.
-        confirmation: Final loss by rate of the short trainings, if there were any.
+        suggestions: Learning rates read from the curve; `None` if it shows none.
+        refusal: Why there are none.
+        facts: What else the test has found out.
     """
 
     rates: Floats
     losses: Floats
     curve: Floats
     band: Floats
-    suggestions: Suggestions
+    suggestions: Suggestions | None
+    refusal: UserError | None
+    facts: SweepFacts
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that were taken."""
+        return int(np.isfinite(self.losses).sum())
+
+
+@dataclass
+class LRSearch:
+    """Result of a search.
+
+    Args:
+        test: The range test.
+        method: How the pick was found.
+        rate: Best learning rate of the first parameter group, before rounding.
+        equal: Lowest and highest rate that did about as well; `None` without short runs.
+        runs: The short runs, in their order.
+        shape: Length and schedule of the run that the pick is for.
+        confirmed: Whether longer runs decided in the end.
+        validation: Whether validation batches judged the short runs; otherwise batches of the training data did.
+        notes: What else the reader should know.
+    """
+
+    test: RangeTest
     method: str
-    pick: float
-    per_group: list[float]
-    confirmation: dict[float, float] = field(default_factory=dict)
+    rate: float
+    equal: tuple[float, float] | None
+    runs: list[ShortRun]
+    shape: RunShape
+    confirmed: bool = False
+    validation: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def pick(self) -> float:
+        """Learning rate of the first parameter group, to 3 digits: the highest of the run's schedule."""
+        return rounded(self.rate)
+
+    @property
+    def per_group(self) -> list[float]:
+        """Rate of every group, in the optimizer's ratios."""
+        return [self.pick * relative for relative in self.test.facts.relative]
+
+    @property
+    def suggestions(self) -> Suggestions | None:
+        """Learning rates read from the curve of the range test; `None` if it shows none."""
+        return self.test.suggestions
+
+    @property
+    def rates(self) -> Floats:
+        """Rates of the range test, `(n,)`."""
+        return self.test.rates
+
+    @property
+    def losses(self) -> Floats:
+        """Losses of the range test, `(r, n)`; NaN after the end of a repeat."""
+        return self.test.losses
+
+    @property
+    def curve(self) -> Floats:
+        """Smoothed losses of the range test, `(m,)`."""
+        return self.test.curve
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps that the search took."""
+        return self.test.steps + sum(run.steps for run in self.runs)
+
+    @property
+    def basis(self) -> str:
+        """How the pick was found, in some words."""
+        if not self.runs:
+            return f"range test, {self.method}"
+        last = self.runs[-1].steps
+        count = sum(run.steps == last for run in self.runs)
+        kind = "confirming" if self.confirmed else "short"
+        known = "" if self.shape.known else ", an assumed length"
+        return f"{count} {kind} runs of {last} steps, carried over to a run of {self.shape.steps}{known}"
+
+    @property
+    def cyclic(self) -> tuple[float, float]:
+        """Lower and upper rate of a cyclic schedule: the upper is the pick."""
+        if self.suggestions is None:
+            return rounded(self.rate / 10), self.pick
+        return rounded(min(self.suggestions.cyclic[0], self.rate / 2)), self.pick
 
     def summary(self) -> str:
         """Return some lines for a terminal."""
-        found = asdict(self.suggestions)
-        lower, upper = found.pop("cyclic")
-        lines = [f"{name.replace('_', ' '):<14} {rate:.3g}" for name, rate in found.items()]
-        lines += [f"{'cyclic':<14} {lower:.3g} to {upper:.3g}", f"learning rate  {self.pick:.3g} ({self.method})"]
+        lines = []
+        if self.suggestions is not None:
+            found = asdict(self.suggestions)
+            found.pop("cyclic")
+            lines.append("range test     " + ", ".join(f"{n.replace('_', ' ')} {r:.3g}" for n, r in found.items()))
+        for steps in dict.fromkeys(run.steps for run in self.runs):
+            runs = sorted((run for run in self.runs if run.steps == steps), key=lambda run: run.rate)
+            tried = ", ".join(f"{run.rate:.3g}: {run.loss:.4g}" for run in runs)
+            lines.append(f"{f'{steps} steps':<14} {tried} (held-out loss)")
+        if self.runs and not self.validation:
+            lines.append("There is no validation data: batches of the training data judged the short runs.")
+        lines += self.notes
+        lines.append(f"cost           {self.steps} optimizer steps")
+        lines.append(f"learning rate  {self.pick:.3g} ({self.basis})")
+        if self.equal is not None and rounded(self.equal[1]) > rounded(self.equal[0]):
+            lines.append(f"about as good  {self.equal[0]:.3g} to {self.equal[1]:.3g}")
         if len(self.per_group) > 1:
             lines.append("by group       " + ", ".join(f"{rate:.3g}" for rate in self.per_group))
-        if self.confirmation:
-            best = self.winner
-            tried = ", ".join(f"{rate:.3g}: {loss:.4f}" for rate, loss in self.confirmation.items())
-            verdict = "the pick holds" if best == self.pick else f"{best:.3g} did better than the pick"
-            lines.append(f"short training {tried}; {verdict}")
         return "\n".join(lines)
-
-    @property
-    def winner(self) -> float:
-        """The rate with the lowest loss in the confirmation; without it the pick."""
-        finite = {rate: loss for rate, loss in self.confirmation.items() if np.isfinite(loss)}
-        return min(finite, key=lambda rate: finite[rate]) if finite else self.pick
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers for JSON."""
         return {
             "pick": self.pick,
             "method": self.method,
+            "basis": self.basis,
+            "equally_good": None if self.equal is None else [rounded(rate) for rate in self.equal],
             "per_group": self.per_group,
-            "suggestions": asdict(self.suggestions),
-            "confirmation": [{"lr": rate, "loss": loss} for rate, loss in self.confirmation.items()],
+            "suggestions": None if self.suggestions is None else asdict(self.suggestions),
+            "runs": [{"lr": run.rate, "steps": run.steps, "held_out_loss": run.loss} for run in self.runs],
+            "confirmed": self.confirmed,
+            "run_steps": self.shape.steps,
+            "run_steps_known": self.shape.known,
+            "judged_by": ("validation" if self.validation else "training") if self.runs else None,
+            "steps": self.steps,
+            "notes": self.notes,
             "rates": self.rates.tolist(),
             "curve": self.curve.tolist(),
         }
 
     def plot(self) -> "Figure":
-        """Draw loss against learning rate, with the suggestions."""
+        """Draw loss against learning rate: of the range test, and of the short runs."""
+        from callbacks.learning_rate.figure import lr_figure
+
         return lr_figure(self)
 
     def save(self, folder: Path, name: str = "lr_finder") -> None:
@@ -89,6 +185,16 @@ class LRSearch:
             for index, rate in enumerate(self.rates):
                 smoothed = [self.curve[index]] if index < len(self.curve) else [""]
                 writer.writerow([repr(float(rate)), *self.losses[:, index], *smoothed])
+
+
+def rounded(rate: float) -> float:
+    """Return the rate to 3 digits, as it is printed, drawn and written.
+
+    Example:
+        >>> rounded(0.00846732)
+        0.00847
+    """
+    return float(f"{rate:.3g}")
 
 
 def smoothed_repeats(sweeps: list[Floats], beta: float) -> tuple[Floats, Floats, float]:
@@ -117,40 +223,3 @@ def _capped(losses: Floats) -> Floats:
     """Limit losses to as far above the first ones as the lowest is below: divergence must not lift its surroundings."""
     start = losses[: max(len(losses) // 10, 3)].mean()
     return np.minimum(losses, start + max(start - losses.min(), 0.1 * abs(start)))
-
-
-COLORS = {  # Okabe and Ito
-    "nine_tenths": "#CC79A7",
-    "steepest": "#D55E00",
-    "valley": "#0072B2",
-    "minimum_tenth": "#009E73",
-}
-
-
-def lr_figure(search: LRSearch) -> "Figure":
-    """Draw loss against learning rate: smoothed mean, range of the repeats, raw losses, suggestions."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 4.4), layout="constrained")
-    axes = figure.subplots()
-    shown = search.rates[: len(search.curve)]
-    for losses in search.losses:
-        axes.plot(search.rates, losses, color="#999999", linewidth=0.5, alpha=0.6)
-    axes.fill_between(shown, *search.band, color="#56B4E9", alpha=0.35, linewidth=0, label="range of the repeats")
-    axes.plot(shown, search.curve, color="black", linewidth=1.8, label="smoothed loss")
-    lower, upper = search.suggestions.cyclic
-    axes.axvspan(lower, upper, color="#F0E442", alpha=0.25, linewidth=0, label=f"cyclic {lower:.2g} to {upper:.2g}")
-    for name, color in COLORS.items():
-        rate = getattr(search.suggestions, name)
-        mark = " (pick)" if name == search.method else ""
-        axes.axvline(rate, color=color, linestyle="-" if mark else "--", linewidth=1.4)
-        height = np.interp(np.log10(rate), np.log10(shown), search.curve)
-        axes.plot(rate, height, "o", color=color, label=f"{name.replace('_', ' ')} {rate:.2g}{mark}")
-    first, lowest = search.curve[0], min(search.curve.min(), np.nanquantile(search.losses, 0.01))
-    fall = max(float(first - lowest), 1e-12)
-    axes.set(xscale="log", ylim=(lowest - 0.15 * fall, first + 0.6 * fall))
-    axes.set(xlabel="learning rate", ylabel="training loss", title="Learning-rate range test")
-    axes.set_xlim(search.rates[0], search.rates[-1])
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return figure

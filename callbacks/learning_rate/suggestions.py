@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from foundation.errors import UserError
 
 Floats = NDArray[np.float64]
-Method = Literal["nine_tenths", "steepest", "valley", "minimum_tenth"]
+Method = Literal["short_runs", "nine_tenths", "steepest", "valley", "minimum_tenth"]
 
 DIVERGENCE_FACTOR = 4.0  # times the smallest smoothed loss
 MIN_POINTS = 10
@@ -21,8 +21,7 @@ class Suggestions:
     """Learning rates read from the curve of a range test.
 
     Args:
-        nine_tenths: Where the loss has fallen by nine tenths: the highest rate at which it still falls well. Of all
-            suggestions the nearest to the best rate in `docs/inside.md`.
+        nine_tenths: Where the loss has fallen by nine tenths: the highest rate at which it still falls well.
         steepest: Where the loss falls fastest over log rate; too high on some hard tasks.
         valley: Middle of the longest fall, without its first and last tenth; least affected by noise.
         minimum_tenth: A tenth of the rate with the smallest loss; conservative.

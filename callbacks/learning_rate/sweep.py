@@ -1,5 +1,6 @@
 """One pass of a learning-rate range test: set a rate at each optimizer step and record the loss."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.gradients.measure import current_scale
+from callbacks.learning_rate.held_out import held_out_batches, held_out_loss
+from callbacks.learning_rate.run_shape import RunShape, foreign_shape
+from callbacks.learning_rate.short_runs import usual_rate
 from callbacks.learning_rate.suggestions import Floats, divergence
 from foundation.errors import UserError
 from foundation.progress_lines import ProgressLines
@@ -36,6 +40,25 @@ def relative_rates(optimizer: Optimizer) -> list[float]:
     return [rate / rates[0] for rate in rates]
 
 
+@dataclass(frozen=True)
+class SweepFacts:
+    """What a range test has found out besides the losses.
+
+    Args:
+        relative: Rate of each group relative to the first group's.
+        batches_per_epoch: Infinite if unknown.
+        shape: Of a schedule that the module has built for itself.
+        usual: Usual best rate of the optimizer, if it is known; see `short_runs.USUAL`.
+        held_out: Loss of held-out batches before training.
+    """
+
+    relative: list[float]
+    batches_per_epoch: float
+    shape: RunShape | None
+    usual: float | None
+    held_out: float
+
+
 class LRSweep(Callback):
     """Set the rates and record the losses of one pass.
 
@@ -43,11 +66,24 @@ class LRSweep(Callback):
         rates: Of the optimizer's first group, at each step.
         index: Of the optimizer, if there are several; the others keep their rates.
         epoch: Number of the first epoch, which decides the order of the data.
+        judge: Whether to compute the loss of held-out batches at the end.
         progress: Told the number of steps now and then; `None` for no lines.
     """
 
-    def __init__(self, rates: Floats, index: int = 0, epoch: int = 0, progress: ProgressLines | None = None) -> None:
-        self.rates, self.index, self.epoch, self.progress = rates, index, epoch, progress
+    def __init__(
+        self,
+        rates: Floats,
+        index: int = 0,
+        epoch: int = 0,
+        judge: bool = False,
+        progress: ProgressLines | None = None,
+    ) -> None:
+        self.rates, self.index, self.epoch, self.judge, self.progress = rates, index, epoch, judge, progress
+        self.held_out: float = float("inf")
+        self.held_out_is_validation = False
+        self.batches_per_epoch: float = float("inf")
+        self.shape: RunShape | None = None
+        self.usual: float | None = None
         self.steps = 0
         self._window: list[Tensor] = []
         self._losses: list[Tensor] = []
@@ -59,7 +95,10 @@ class LRSweep(Callback):
         """Remove the schedules; in manual optimization the module steps them, and `_set_rates` overrides the result."""
         if self.index >= len(trainer.optimizers):
             raise UserError(f"optimizer is {self.index}, but there are {len(trainer.optimizers)}, counted from 0.")
+        self.batches_per_epoch = trainer.num_training_batches
+        self.usual = usual_rate(trainer.optimizers[self.index])
         if pl_module.automatic_optimization:
+            self.shape = foreign_shape(trainer, self.index)
             trainer.lr_scheduler_configs.clear()
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self.epoch
@@ -68,6 +107,8 @@ class LRSweep(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Set the rate."""
         self._set_rates(trainer)
+        if not self.judge and batch_idx == 0 and not self.steps and pl_module.automatic_optimization:
+            self._judge_held_out(trainer, pl_module, batch)  # before training
 
     def _set_rates(self, trainer: Trainer) -> None:
         rate = float(self.rates[min(self.steps, len(self.rates) - 1)])
@@ -109,9 +150,21 @@ class LRSweep(Callback):
         if not (done or (self.steps and self.steps % READ_EVERY == 0)) or not self._losses:
             return
         self._read()
-        end = divergence(self.losses)
+        # The rate of a short run does not rise: a loss that is only large comes from a small batch, and may fall again.
+        end = int(np.isfinite(self.losses).sum()) if self.judge else divergence(self.losses)
         self.diverged = end < len(self.losses)
         trainer.should_stop = done or self.diverged
+        if self.judge and done and not self.diverged:
+            self._judge_held_out(trainer, pl_module, batch)
+
+    def _judge_held_out(self, trainer: Trainer, module: LightningModule, batch: Any) -> None:
+        batches, self.held_out_is_validation = held_out_batches(trainer, module, batch)
+        loss = held_out_loss(trainer, module, batches)
+        self.held_out = loss if np.isfinite(loss) else float("inf")
+
+    def facts(self) -> "SweepFacts":
+        """Return what the pass has found out about the module and its run."""
+        return SweepFacts(self.relative, self.batches_per_epoch, self.shape, self.usual, self.held_out)
 
     def _read(self) -> None:
         new = torch.stack(self._losses)

@@ -21,7 +21,7 @@ VALUES = {
     "--trainer.gradient_clip_algorithm": ["norm", "value"],
     "--checkpoint.mode": ["min", "max"],
     "--mode": ["exponential", "linear"],
-    "--method": ["nine_tenths", "steepest", "valley", "minimum_tenth"],
+    "--method": ["short_runs", "nine_tenths", "steepest", "valley", "minimum_tenth"],
     "--to": ["onnx", "torch"],
 }
 ANY_FILE = ("",)

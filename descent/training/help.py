@@ -94,15 +94,18 @@ descent fit would start with the same options, without training. With -c RUN/con
     "find_lr": """\
 usage: descent find-lr -c CONFIG [options]
 
-Trains copies at rising learning rates and finds those at which the loss falls. Writes
-lr_finder.png, .csv, .json and lr_finder.yaml, which is given after the config:
+Trains copies at rising learning rates, then shortly at some rates, which held-out batches judge; the
+result is for the length and schedule of the config's run (at most 195 steps). Writes lr_finder.png,
+.csv, .json and lr_finder.yaml, which is given after the config:
 descent fit -c CONFIG -c .../lr_finder.yaml
 
+  --confirm true          add up to four longer runs around the rate that was found (400 steps)
+  --run_steps N           steps of the run that the rate is for (default: those of the config's run)
+  --method                how to choose: short_runs (default), or from the range test alone:
+                          nine_tenths, steepest, valley, minimum_tenth
   --low, --high           the range (default 1e-6 to 10); the test stops when the loss diverges
-  --steps N, --repeats N  optimizer steps of a pass, number of passes (default 140, 3)
+  --steps N, --repeats N  optimizer steps of a pass of the range test, number of passes (60, 1)
   --mode                  exponential or linear spacing
-  --method                how to choose: nine_tenths (default), steepest, valley, minimum_tenth
-  --confirm true          train shortly at a third of the chosen rate, at it, and at three times it
   --ckpt_path PATH        start from the weights of a checkpoint
   --json true             print the numbers as JSON, for programs
 """,

@@ -173,13 +173,14 @@ class Trainer(LightningTrainer):
         weights_only: bool | None = None,
         low: float = 1e-6,
         high: float = 10.0,
-        steps: int = 140,
+        steps: int = 60,
         mode: Literal["exponential", "linear"] = "exponential",
-        repeats: int = 3,
-        method: Method = "nine_tenths",
+        repeats: int = 1,
+        method: Method = "short_runs",
         optimizer: int = 0,
         confirm: bool = False,
-        confirm_steps: int = 200,
+        confirm_steps: int = 100,
+        run_steps: int | None = None,
         json: bool = False,
     ) -> LRSearch:
         """Find a learning rate with this trainer's device, precision, clipping and accumulation; see `find_lr`.
@@ -191,13 +192,14 @@ class Trainer(LightningTrainer):
             weights_only: Ignored; a saved config has it, and a checkpoint is always read without running its code.
             low: Lowest rate.
             high: Highest rate.
-            steps: Optimizer steps of a pass.
+            steps: Optimizer steps of a pass of the range test.
             mode: Spacing of the rates.
             repeats: Passes over the range.
-            method: How to choose the rate.
+            method: How to choose the rate: by short runs, or by a suggestion of the range test.
             optimizer: Index of the optimizer, where the module has several.
-            confirm: Train shortly at a third of the chosen rate, at it, and at three times it.
+            confirm: Add up to four longer runs around the chosen rate.
             confirm_steps: Optimizer steps of each of these.
+            run_steps: Optimizer steps of the run that the rate is for; by default those of this trainer's run.
             json: For the command line, which then prints the numbers as JSON.
         """
         if ckpt_path is not None:
@@ -206,8 +208,9 @@ class Trainer(LightningTrainer):
             model.load_initial_weights()  # once, and not in each copy
             model.report_initial_weights()
         self.search = find_lr(
-            model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps, trainer=self
-        )
+            model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps,
+            run_steps=run_steps, trainer=self,
+        )  # fmt: skip
         return self.search
 
     def profile(

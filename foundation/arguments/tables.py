@@ -37,7 +37,8 @@ METHODS = {
         "steps": "≥ 20",
         "repeats": COUNT,
         "optimizer": NUMBER,
-        "confirm_steps": COUNT,
+        "confirm_steps": "≥ 20",
+        "run_steps": COUNT,
     },
     "profile": {"steps": "≥ 3", "seconds": FACTOR},
 }

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import LRFinder, find_lr
+from callbacks.learning_rate.search import LRSearch
 from foundation.errors import UserError
 from foundation.random_streams import random_state
 from lightning_modules.losses import NonSaturatingLoss
@@ -207,6 +208,8 @@ def test_a_gan_one_network_at_a_time(number: int) -> None:
     options: dict[str, Any] = {"low": 1e-5, "high": 100.0, "steps": 80, "repeats": 1, "accelerator": "cpu"}
     search = find_lr(module, data(batch_size=64), optimizer=number, **options)
     assert 1e-4 < search.pick < 10
+    assert search.method == "nine_tenths"
+    assert "optimizes by hand" in search.summary()
     own, other = ([pair[n] for pair in TinyGAN.rates] for n in (number, 1 - number))
     assert set(other) == {(2e-4, 0.01)[1 - number]}  # it keeps its rate
     assert own[0] == 1e-5
@@ -228,21 +231,84 @@ def test_no_search_on_a_resume(tmp_path: Path) -> None:
 
 def test_files(tmp_path: Path) -> None:
     module = classifier(linear(), scheduler=None)
-    search = find_lr(module, data(batch_size=64), accelerator="cpu", confirm=True, confirm_steps=20, **SHORT)
+    options = SHORT | {"run_steps": 100}
+    search = find_lr(module, data(batch_size=64), accelerator="cpu", confirm=True, confirm_steps=20, **options)
     search.save(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {"lr_finder.png", "lr_finder.csv", "lr_finder.json"}
     assert (tmp_path / "lr_finder.png").read_bytes().startswith(b"\x89PNG")
     found = json.loads((tmp_path / "lr_finder.json").read_text())
     assert found["pick"] == search.pick
-    assert [entry["lr"] for entry in found["confirmation"]] == pytest.approx(
-        [search.pick / 3, search.pick, 3 * search.pick]
-    )
+    assert [entry["steps"] for entry in found["runs"]][-3:] == [20, 20, 20]
+    assert found["judged_by"] == "validation"
+    assert found["equally_good"][0] <= found["pick"] <= found["equally_good"][1]
     with (tmp_path / "lr_finder.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["lr"]) for row in rows] == search.rates.tolist()
     assert [float(row["loss_0"]) for row in rows[:20]] == search.losses[0, :20].tolist()
-    assert search.winner in search.confirmation
-    assert "short training" in search.summary()
+
+
+def figure_texts(search: LRSearch) -> str:
+    figure = search.plot()
+    found = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
+    legends = [text.get_text() for legend in found for text in legend.get_texts()]
+    return "\n".join([figure.get_suptitle(), *legends])
+
+
+@pytest.mark.parametrize("confirm", [False, True])
+@pytest.mark.parametrize("method", ["short_runs", "valley"])
+def test_the_number_is_the_same_everywhere(tmp_path: Path, confirm: bool, method: Any) -> None:
+    module = classifier(linear(), optimizer=partial(torch.optim.AdamW, lr=1e-3), scheduler=None)
+    options = SHORT | {"method": method, "confirm": confirm, "confirm_steps": 20, "run_steps": 300}
+    search = find_lr(module, data(batch_size=64), accelerator="cpu", folder=tmp_path, **options)
+    text = f"{search.pick:.3g}"
+    assert float(text) == search.pick
+    written = (tmp_path / "lr_finder.yaml").read_text()
+    assert yaml.safe_load(written)["model"]["init_args"]["optimizer"]["init_args"]["lr"] == search.pick
+    assert json.loads((tmp_path / "lr_finder.json").read_text())["pick"] == search.pick
+    for said in (written, search.summary(), figure_texts(search)):
+        assert text in said
+        assert search.basis in said
+    assert search.confirmed == confirm
+    assert ("confirming runs of 20 steps" in search.basis) == confirm
+
+
+def test_the_cost_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    step = torch.optim.SGD.step
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        taken.append(1)
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", counted)
+    for confirm, most in ((False, 200), (True, 600)):
+        taken.clear()
+        options: Any = {"accelerator": "cpu", "run_steps": 200, "confirm": confirm}
+        search = find_lr(classifier(linear(), scheduler=None), data(batch_size=64), **options)
+        assert search.steps <= len(taken) <= most
+        assert len(taken) <= search.steps + 10  # the loss of the range test is read every 10 steps
+
+
+def test_a_longer_run_gets_a_lower_rate() -> None:
+    short, long = (
+        find_lr(classifier(linear(), scheduler=None), data(batch_size=64), run_steps=steps, accelerator="cpu", **SHORT)
+        for steps in (100, 10_000)
+    )
+    assert long.pick < short.pick
+    assert short.runs == long.runs
+    assert "carried over to a run of 10000" in long.basis
+
+
+def test_a_module_without_validation_data_says_what_judged() -> None:
+    images = data(batch_size=512)
+    images.setup("fit")
+    dataset = TensorDataset(*images.prepare_batch(next(iter(images.train_dataloader())), training=False))
+    module = classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), scheduler=None, num_classes=10)
+    search = find_lr(module, DataLoader(dataset, 64, shuffle=True), accelerator="cpu", **SHORT)
+    assert not search.validation
+    assert "batches of the training data judged the short runs" in search.summary()
+    assert "an assumed length" in search.basis
+    assert search.shape.steps == 1000
 
 
 def test_find_lr_writes_the_files(tmp_path: Path) -> None:
@@ -255,7 +321,7 @@ def test_find_lr_writes_the_files(tmp_path: Path) -> None:
     assert preset["model"]["init_args"] == {
         "optimizer": {
             "class_path": "torch.optim.AdamW",
-            "init_args": {"lr": pytest.approx(search.pick, rel=0.01), "betas": [0.9, 0.99]},
+            "init_args": {"lr": search.pick, "betas": [0.9, 0.99]},
         }
     }
     assert json.loads((tmp_path / "found/lr_finder.json").read_text())["pick"] == search.pick
@@ -268,6 +334,25 @@ def test_a_flat_curve_is_refused() -> None:
     module = classifier(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), scheduler=None)
     with pytest.raises(UserError, match="does not fall"):
         find_lr(module, data(batch_size=64), low=1e-12, high=1e-9, steps=30, accelerator="cpu")
+
+
+class Untrained(LightningModule):
+    """Its weights do not change the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Linear(64, 10)
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return 0 * self.network(batch[0].flatten(1)).mean() + batch[0].var()
+
+    def configure_optimizers(self) -> Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_a_module_that_does_not_learn_is_refused() -> None:
+    with pytest.raises(UserError, match="does not fall"):
+        find_lr(Untrained(), data(batch_size=64), accelerator="cpu", **SHORT)
 
 
 def test_a_module_that_cannot_be_copied() -> None:

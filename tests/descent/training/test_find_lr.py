@@ -43,16 +43,17 @@ def test_fit_uses_the_found_rate(tmp_path: Path, capsys: pytest.CaptureFixture[s
     cli.main(["find-lr", "--ckpt_path", str(run.run.folder), *ARGUMENTS])
 
 
-def test_confirm_trains_at_three_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_confirm_says_one_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["find-lr", "-c", "configs/quickstart.yaml", *ARGUMENTS, "--confirm", "true", "--confirm_steps", "20"])
-    assert "short training" in capsys.readouterr().out
+    said = capsys.readouterr().out
     folder = tmp_path / "runs/quickstart/0"
     found = json.loads((folder / "lr_finder.json").read_text())
-    tried = {entry["lr"]: entry["loss"] for entry in found["confirmation"]}
-    assert list(tried) == pytest.approx([found["pick"] / 3, found["pick"], 3 * found["pick"]])
-    preset = yaml.safe_load((folder / "lr_finder.yaml").read_text())["model"]["init_args"]
-    best = min(tried, key=lambda rate: tried[rate])
-    assert preset["optimizer"]["init_args"]["lr"] == pytest.approx(best, rel=0.01)
+    text = (folder / "lr_finder.yaml").read_text()
+    assert yaml.safe_load(text)["model"]["init_args"]["optimizer"]["init_args"]["lr"] == found["pick"]
+    assert f"learning rate  {found['pick']:.3g} ({found['basis']})" in said
+    assert f"# Learning rate {found['pick']:.3g}: {found['basis']}." in text
+    assert found["run_steps"] == 15 * 20  # epochs of quickstart.yaml, batches of 64 in each
+    assert found["run_steps_known"]
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
