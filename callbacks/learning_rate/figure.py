@@ -7,7 +7,6 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from callbacks.learning_rate.search import LRSearch
 
 COLORS = {  # Okabe and Ito
     "nine_tenths": "#CC79A7",
@@ -18,7 +17,7 @@ COLORS = {  # Okabe and Ito
 RUN_COLORS = ("#E69F00", "#0072B2", "#009E73")
 
 
-def lr_figure(search: "LRSearch") -> "Figure":
+def lr_figure(search: Any) -> "Figure":
     """Draw loss against learning rate: the range test above, the held-out losses of the short runs below."""
     from matplotlib.figure import Figure
 
@@ -36,7 +35,7 @@ def lr_figure(search: "LRSearch") -> "Figure":
     return figure
 
 
-def _draw_range_test(axes: Any, search: "LRSearch") -> None:
+def _draw_range_test(axes: Any, search: Any) -> None:
     shown = search.rates[: len(search.curve)]
     for losses in search.losses:
         axes.plot(search.rates, losses, color="#999999", linewidth=0.5, alpha=0.6)
@@ -56,7 +55,7 @@ def _draw_range_test(axes: Any, search: "LRSearch") -> None:
     axes.set(ylabel="training loss", title="Range test", xscale="log")
 
 
-def _draw_runs(axes: Any, search: "LRSearch") -> None:
+def _draw_runs(axes: Any, search: Any) -> None:
     lengths = list(dict.fromkeys(run.steps for run in search.runs))
     for steps, color in zip(lengths, RUN_COLORS, strict=False):
         runs = sorted((run for run in search.runs if run.steps == steps), key=lambda run: run.rate)

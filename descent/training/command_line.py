@@ -113,7 +113,7 @@ class DescentCLI(CommandLine):
             return None
         if "trainer" not in vars(self):
             return None
-        return explain_first_use(error, self.config[self.subcommand], self.trainer)
+        return explain_first_use(error, self.config.get(self.subcommand, self.config), self.trainer)
 
     # -- arguments -----------------------------------------------------------------------------------------------------
 

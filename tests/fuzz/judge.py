@@ -84,7 +84,8 @@ def faults(case: Case, code: int, said: str, left: list[str]) -> list[str]:
 
 def _names_another(case: Case, error: str) -> bool:
     """Whether a value that is right by itself is refused beside another, whose key the message names."""
-    return case.words[-1].partition("=")[2] in RIGHT and any(name in error for name in OFTEN_IN_THE_WAY)
+    names = (*OFTEN_IN_THE_WAY, "The loss does not fall")  # the search found nothing, with a value that is right
+    return case.words[-1].partition("=")[2] in RIGHT and any(name in error for name in names)
 
 
 def _wrong_advice(case: Case, error: str) -> list[str]:

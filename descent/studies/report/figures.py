@@ -139,7 +139,8 @@ def sensitivity(analysis: StudyAnalysis) -> Figure | None:
             axes.plot(*zip(*good, strict=True), linewidth=1.2, linestyle=line, markersize=5, **style)
         for chosen in analysis.progress.points(name):
             if key in chosen:
-                best = max(good, key=lambda pair, at=chosen[key]: (pair[0] == at, better * pair[1]))[1]
+                at_chosen = [score for value, score in good if value == chosen[key]]
+                best = max(at_chosen or [score for _, score in good], key=lambda score: better * score)
                 ring = {"marker": "o", "markersize": 11, "fillstyle": "none", "color": style["color"]}
                 axes.plot([chosen[key]], [best], linestyle="none", **ring)
         failed = [value for value, score in trials if score is None]

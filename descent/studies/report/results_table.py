@@ -107,7 +107,7 @@ def _interval(mean: float, low: float, high: float, scale: Scale) -> str:
 
 
 def _settings(pair: Pair, scale: Scale) -> str:
-    return "–" if pair.settings is None else _interval(*(float(side) for side in pair.settings), scale)
+    return "–" if pair.settings is None else _interval(*map(float, pair.settings[:3]), scale=scale)
 
 
 def _setting(analysis: StudyAnalysis, summary: CandidateSummary) -> str:

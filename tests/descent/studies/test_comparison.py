@@ -98,7 +98,7 @@ def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path) -> No
     ledger.get_or_set("plan", lambda: asdict(Plan(1, 20, 1.0, None)))
     budget = Budget(100.0, time.monotonic())
     worker = Worker(config, ledger, {name: {} for name in config.names}, budget, lambda line: None)
-    worker._run = lambda key: outcome(0.5, point={}, wall=1.0)  # type: ignore[method-assign]
+    worker._run = lambda text: outcome(0.5, point={}, wall=1.0)  # type: ignore[method-assign]
     budget.earlier = 100.0 - budget.reserve - 10.5  # time for five rounds of two candidates that take one second each
     done = iter(range(100))
     ledger_run = ledger.run_next
