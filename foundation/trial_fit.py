@@ -69,7 +69,7 @@ class _TrainMode(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for optimizer in trainer.optimizers:
             if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
-                optimizer.train()
+                optimizer.train()  # type: ignore[attr-defined]
 
 
 def trainer_options(trainer: Trainer | None) -> dict[str, Any]:

@@ -107,7 +107,10 @@ def _interval(mean: float, low: float, high: float, scale: Scale) -> str:
 
 
 def _settings(pair: Pair, scale: Scale) -> str:
-    return "–" if pair.settings is None else _interval(*map(float, pair.settings[:3]), scale=scale)
+    if pair.settings is None:
+        return "–"
+    mean, low, high = map(float, pair.settings)
+    return _interval(mean, low, high, scale)
 
 
 def _setting(analysis: StudyAnalysis, summary: CandidateSummary) -> str:

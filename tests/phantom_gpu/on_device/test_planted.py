@@ -68,7 +68,7 @@ def planted(kind: type[ImageClassifier]) -> list[str]:
 
 @pytest.mark.phantom_gpu(values=True)
 def test_a_mix_of_devices() -> None:
-    with pytest.raises(AssertionError, match="Mixed raises RuntimeError: .* at least two devices"):
+    with pytest.raises(AssertionError, match=r"Mixed raises RuntimeError: .* at least two devices"):
         fit(planted(Mixed))  # it expects exit code 0, and shows what was printed
 
 
