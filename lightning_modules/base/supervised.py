@@ -118,7 +118,7 @@ class SupervisedModule(EpochModule):
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if stage == "fit" and trainer is not None:
-            check_closure(self.optimizer, self.network, trainer.accumulate_grad_batches)
+            check_closure(self.optimizer, self.network, trainer.accumulate_grad_batches, trainer.gradient_clip_val)
             use_amx_in_bf16(self.network, trainer.strategy.root_device, str(trainer.precision))
 
     def _check_soft_targets(self, augmentation: str) -> None:
