@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from callbacks.resuming.epoch_state import gradients_of, metric_states, restore_gradients, restore_metrics
 from callbacks.resuming.unlogged_row import KEY, NEXT_STEP, UnloggedRow, log_row
 from foundation.argument_checks import require_between
-from foundation.compat.lightning import loader_positions
+from foundation.compat.lightning_data import loader_positions
 from foundation.random_streams import seed_all
 from lightning_modules.resuming.precision import convert_before_loading
 

@@ -11,6 +11,7 @@ from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
+from foundation.compat.lightning_data import forget_training_data
 from foundation.errors import UserError
 from lightning_modules.resuming.comparison import Change, check_unrecorded, compare
 from lightning_modules.resuming.description import SCHEDULED, find, optimizer_record
@@ -63,6 +64,8 @@ class ResumedSettings(Callback):
             stopping = (callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping))  # type: ignore[attr-defined]
             self.patience = [(callback, callback.patience) for callback in stopping]
             self.checkpoint = checkpoint
+            if trainer.strategy.restore_checkpoint_after_setup:
+                forget_training_data(trainer)
             if self.records:
                 self._compare(trainer, pl_module)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from foundation.argument_checks import require_positive
-from foundation.compat.lightning import load_training_data
+from foundation.compat.lightning_data import load_training_data
 from foundation.errors import UserError
 
 if TYPE_CHECKING:
