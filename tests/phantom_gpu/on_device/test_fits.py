@@ -1,24 +1,23 @@
 """Everything that a config can choose, trained on the phantom GPU: it runs, gives the CPU's values, and does not wait."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from callbacks import compilation
 from tests.phantom_gpu.counting import WARM, counted
 from tests.phantom_gpu.on_device.fits import FITS, LOGGED, STEPS, fit, rows
 
 OWN_NUMBERS = ("gan", "adversarial")  # noise comes from the device's generator
 OTHER_KERNELS = ("16",)  # autocast of CUDA and of the CPU choose other dtypes for some operations
-WAITS = {
-    "callback black_box": 1,
-    "16-mixed": 1,
-    "16-mixed gan": 2,
-    "16-mixed gradient norm": 1,
-    "16-mixed black box": 2,
-}
-WAITS |= {"16-mixed fused, clipped by value": 1, "optimizer adafactor": 22}
-"""Fits that wait in every step: the black box and a gradient scaler decide before they take it; Adafactor is torch's."""
 MEASURES = ("gradient_norm", "gradient norm")  # a callback that reads values of its own in a logged step
+
+
+def waits_of(name: str) -> int:
+    """Return how often a step of this fit may wait: a black box and a gradient scaler decide before they take it."""
+    scaled = 2 if name == "16-mixed gan" else int(name.startswith("16-mixed"))
+    return scaled + bool(re.search("black.box", name))
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +32,7 @@ def test_a_fit(name: str) -> None:
         ours = rows(fit(FITS[name]).run.folder)
     waits = dict(enumerate(found.waits(), start=WARM))
     assert len(found.steps) == STEPS, "Lightning's loop has changed"
-    usual = WAITS.get(name, 0)
+    usual = waits_of(name)
     assert [waits[step] for step in waits if (step + 1) % LOGGED] == [usual] * 3, found.lines()
     assert waits[STEPS - 1] <= usual + 1 + any(word in name for word in MEASURES), found.lines()
     draws = any(word in name for word in OWN_NUMBERS)
@@ -52,3 +51,17 @@ def test_a_fit(name: str) -> None:
         assert {key: row[key] for key in common} == pytest.approx(
             {key: other[key] for key in common}, nan_ok=True, **near
         )
+
+
+@pytest.mark.phantom_gpu(values=True)
+@pytest.mark.parametrize("name", ["task quickstart", "task gan"])
+def test_a_compiled_fit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced by torch.compile, and run as it was traced: inductor would need Triton."""
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
+    few = ["--trainer.limit_train_batches=4", "--trainer.limit_val_batches=1", "--preflight=false"]
+    plain, traced = (
+        rows(fit(FITS[name], "gpu", *few, f"--compile={compiled}").run.folder) for compiled in ("false", "true")
+    )
+    assert [row.keys() for row in traced] == [row.keys() for row in plain]
+    for row, other in zip(traced, plain, strict=True):
+        assert row == pytest.approx(other, rel=1e-4, abs=1e-6)
