@@ -123,13 +123,6 @@ def fork(item: pytest.Item, environment: dict[str, str], report: Path) -> int:
         report.with_suffix(".part").write_text(json.dumps([hook(config=item.config, report=one) for one in collected]))
         report.with_suffix(".part").rename(report)
     finally:
-        import resource
-
-        r = resource.getrusage(resource.RUSAGE_SELF)
-        c = resource.getrusage(resource.RUSAGE_CHILDREN)
-        open("/tmp/gpuw/cpu.log", "a").write(
-            f"{r.ru_utime + r.ru_stime:.2f} {c.ru_utime + c.ru_stime:.2f} {item.nodeid}\n"
-        )  # SCRATCH
         sys.stdout.flush()
         os._exit(0)
 

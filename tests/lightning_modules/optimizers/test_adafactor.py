@@ -9,7 +9,7 @@ from torch import nn
 from lightning_modules.optimizers import Adafactor
 from tests.phantom_gpu import device
 
-GROUPS = [{"lr": 0.05, "weight_decay": 0.1, "eps": (1e-8, 0.5), "d": 2.0}, {"beta2_decay": -0.5}]
+GROUPS: list[dict[str, Any]] = [{"lr": 0.05, "weight_decay": 0.1, "eps": (1e-8, 0.5), "d": 2.0}, {"beta2_decay": -0.5}]
 
 
 def trained(kind: Any, dtype: torch.dtype, where: str = "cpu") -> tuple[list[torch.Tensor], dict[str, Any]]:

@@ -93,7 +93,10 @@ def test_predictions_of_a_gpu_are_those_of_a_cpu() -> None:
     assert len(tables[0]) == len(tables[1]) > 300
     for ours, theirs in zip(*tables, strict=True):
         for name, text in theirs.items():
-            assert ours[name] == (pytest.approx(float(text), rel=1e-3, abs=1e-4) if "." in text else text)
+            try:
+                assert float(ours[name]) == pytest.approx(float(text), rel=1e-3, abs=1e-4)
+            except ValueError:
+                assert ours[name] == text
 
 
 def test_a_run_of_a_gpu_is_exported() -> None:
@@ -104,10 +107,10 @@ def test_a_run_of_a_gpu_is_exported() -> None:
 
 def test_a_search_and_a_profile_run_on_a_gpu() -> None:
     search = ["--steps=40", "--repeats=1", "--low=1e-4", "--json=true"]
-    rates = []
+    found = []
     for accelerator in ("gpu", "cpu"):
         said = run("find-lr", "-c", QUICK, f"--trainer.accelerator={accelerator}", *search)
-        rates.append(json.loads(said[said.index("{") : said.rindex("}") + 1])["suggestion"])
-    assert rates[0] == pytest.approx(rates[1], rel=0.1)
+        found.append(json.loads(said[said.index("{") : said.rindex("}") + 1])["suggestions"]["nine_tenths"])
+    assert found[0] == pytest.approx(found[1], rel=0.1)
     said = run("profile", "-c", QUICK, "--trainer.accelerator=gpu", "--steps=5", "--seconds=1", "--tries=false")
-    assert "network" in said
+    assert "profile.json" in said

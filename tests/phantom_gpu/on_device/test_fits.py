@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from callbacks import compilation
+from callbacks.non_finite.finite_run import FiniteRun
 from tests.phantom_gpu.counting import WARM, counted
 from tests.phantom_gpu.on_device.fits import FITS, LOGGED, STEPS, fit, rows
 
@@ -30,8 +31,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fit(name: str) -> None:
     with counted() as found:
         ours = rows(fit(FITS[name]).run.folder)
-    waits = dict(enumerate(found.waits(), start=WARM))
+    del found.steps[:-STEPS]  # those of a search before the fit
     assert len(found.steps) == STEPS, "Lightning's loop has changed"
+    waits = dict(enumerate(found.waits(), start=WARM))
     usual = waits_of(name)
     assert [waits[step] for step in waits if (step + 1) % LOGGED] == [usual] * 3, found.lines()
     assert waits[STEPS - 1] <= usual + 1 + any(word in name for word in MEASURES), found.lines()
@@ -53,15 +55,15 @@ def test_a_fit(name: str) -> None:
         )
 
 
-@pytest.mark.phantom_gpu(values=True)
+@pytest.mark.phantom_gpu
 @pytest.mark.parametrize("name", ["task quickstart", "task gan"])
 def test_a_compiled_fit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Traced by torch.compile, and run as it was traced: inductor would need Triton."""
+    """Traced by torch.compile, and run as it was traced: inductor would need Triton. Nothing is computed."""
     monkeypatch.setattr(compilation, "BACKEND", "eager")
-    few = ["--trainer.limit_train_batches=4", "--trainer.limit_val_batches=1", "--preflight=false"]
-    plain, traced = (
-        rows(fit(FITS[name], "gpu", *few, f"--compile={compiled}").run.folder) for compiled in ("false", "true")
-    )
-    assert [row.keys() for row in traced] == [row.keys() for row in plain]
-    for row, other in zip(traced, plain, strict=True):
-        assert row == pytest.approx(other, rel=1e-4, abs=1e-6)
+    monkeypatch.setattr(FiniteRun, "on_train_epoch_end", lambda *_: None)
+    monkeypatch.setattr(FiniteRun, "on_fit_end", lambda *_: None)
+    with counted() as found:
+        run = fit(FITS[name], "gpu", "--compile=true", "--preflight=false")
+    waits = dict(enumerate(found.waits(), start=WARM))
+    assert run.trainer.global_step == STEPS
+    assert [waits[step] for step in waits if (step + 1) % LOGGED] == [0, 0, 0], found.lines()
