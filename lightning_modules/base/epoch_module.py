@@ -165,7 +165,7 @@ class EpochModule(QuickHookNames, LightningModule):
         Raises:
             UserError: The checkpoint is of another network, or its weights are not finite; the message names layers.
         """
-        if "state_dict" in checkpoint:  # a strategy that shards has loaded it already
+        if "state_dict" in checkpoint:  # a strategy that shards the weights has loaded and removed them
             checkpoint["state_dict"] = named_alike(checkpoint["state_dict"], self.state_dict())
             if self.strict_loading and trainer_of(self) is not None:  # else load_state_dict is told how strict to be
                 self._check_state(checkpoint["state_dict"])
