@@ -35,6 +35,7 @@ def convolution() -> nn.Module:
 
 
 def test_it_trains() -> None:
+    torch.manual_seed(0)
     dense = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     for network, channels_last in ((dense, True), (convolution(), False)):
         trainer = fitted(network, channels_last)
