@@ -31,10 +31,10 @@ class Loader:
     def __len__(self) -> int:
         return 10
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         return {"next": self.index + 1}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.begin = state["next"]
 
 
@@ -86,7 +86,7 @@ def test_after_a_fit_that_max_steps_ended(kind: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [Other, ours])
 @pytest.mark.parametrize("limits", [{"max_epochs": 2, "limit_train_batches": 4}, {"max_steps": 8}])
-def test_within_an_epoch(kind: Any, limits: dict[str, int], tmp_path: Path) -> None:
+def test_within_an_epoch(kind: Any, limits: dict[str, Any], tmp_path: Path) -> None:
     whole = seen(kind(), tmp_path / "two.ckpt", within=True, **limits)
     assert whole == [*range(4), *range(4)] if "max_epochs" in limits else [*range(8)]
     assert seen(kind(), resume=tmp_path / "two.ckpt", **limits) == whole[2:]
