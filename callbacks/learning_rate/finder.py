@@ -17,7 +17,7 @@ from callbacks.learning_rate.sweep import LRSweep, is_distributed
 from foundation.argument_checks import require_between
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
-from foundation.progress_lines import ProgressLines
+from foundation.processes import ProgressLines
 from foundation.trial_fit import trainer_options, trial_fit
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side

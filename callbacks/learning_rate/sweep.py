@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from callbacks.gradients.measure import current_scale
 from callbacks.learning_rate.suggestions import Floats, divergence
 from foundation.errors import UserError
-from foundation.progress_lines import ProgressLines
+from foundation.processes import ProgressLines
 
 READ_EVERY = 10  # steps between two reads of the losses, which wait for the device
 

@@ -1,14 +1,14 @@
 import pytest
 
-from foundation import progress_lines
-from foundation.progress_lines import INTERVAL, ProgressLines
+from foundation import processes
+from foundation.processes import INTERVAL, ProgressLines
 
 
 def test_stages_and_now_and_then_a_position(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(progress_lines.time, "monotonic", lambda: now)
+    monkeypatch.setattr(processes.time, "monotonic", lambda: now)
     progress = ProgressLines("find-lr")
     progress.start("pass 1 of 3")
     progress.at("step 1")
