@@ -69,7 +69,7 @@ class _TrainMode(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for optimizer in trainer.optimizers:
             if callable(getattr(optimizer, "train", None)) and callable(getattr(optimizer, "eval", None)):
-                optimizer.train()  # type: ignore[operator]
+                optimizer.train()  # type: ignore[attr-defined]
 
 
 def trainer_options(trainer: Trainer | None) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _copied_module(module: LightningModule, logged: bool) -> LightningModule:
     if hasattr(copied, "scheduler") and hasattr(copied, "optimizer"):
         copied.scheduler = None  # type: ignore[assignment]  # of Descent's modules: it needs the length of the real run
     if hasattr(copied, "forget_schedules"):  # a GAN has two
-        copied.forget_schedules()  # type: ignore[operator]
+        copied.forget_schedules()  # type: ignore[attr-defined]
     return copied
 
 

@@ -1,6 +1,5 @@
 import pytest
 
-from foundation import processes
 from foundation.processes import INTERVAL, ProgressLines
 
 
@@ -8,7 +7,7 @@ def test_stages_and_now_and_then_a_position(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(processes.time, "monotonic", lambda: now)
+    monkeypatch.setattr("foundation.processes.time.monotonic", lambda: now)
     progress = ProgressLines("find-lr")
     progress.start("pass 1 of 3")
     progress.at("step 1")
