@@ -123,7 +123,7 @@ def _copied_module(module: LightningModule, logged: bool) -> LightningModule:
     if hasattr(copied, "scheduler") and hasattr(copied, "optimizer"):
         copied.scheduler = None  # type: ignore[assignment]  # of Descent's modules: it needs the length of the real run
     if hasattr(copied, "forget_schedules"):  # a GAN has two
-        copied.forget_schedules()  # type: ignore[attr-defined]
+        copied.forget_schedules()  # type: ignore[operator]
     return copied
 
 
