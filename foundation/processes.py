@@ -1,9 +1,13 @@
-"""The rank of this process, found without torch, and what only one process of a run says."""
+"""The rank of this process, found without torch, and what only one process of a run says, progress among it."""
 
 import gc
 import hashlib
 import os
 import sys
+import time
+
+INTERVAL = 10.0
+"""Seconds between two progress lines within a stage."""
 
 
 def rank_of_process() -> int:
@@ -79,3 +83,26 @@ def end_process() -> None:
         return
     gc.collect()  # DDP holds the group in a circle of references; its threads live as long as anything holds it
     dist.destroy_process_group()
+
+
+class ProgressLines:
+    """Print a line at the start of each stage, and within a stage every ten seconds.
+
+    Args:
+        command: Begins each line.
+    """
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self.stage, self._last = "", time.monotonic()
+
+    def start(self, stage: str) -> None:
+        """Print that a stage begins."""
+        self.stage, self._last = stage, time.monotonic()
+        say(f"{self.command}: {stage}")
+
+    def at(self, position: str) -> None:
+        """Print where the stage is, unless a line was printed shortly before."""
+        if time.monotonic() - self._last >= INTERVAL:
+            self._last = time.monotonic()
+            say(f"{self.command}: {self.stage}, {position}")

@@ -12,7 +12,7 @@ from callbacks.learning_rate.search import RangeTest, smoothed_repeats
 from callbacks.learning_rate.suggestions import Floats, divergence, suggest
 from callbacks.learning_rate.sweep import LRSweep, is_distributed
 from foundation.errors import UserError
-from foundation.progress_lines import ProgressLines
+from foundation.processes import ProgressLines
 from foundation.trial_fit import trainer_options, trial_fit
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side

@@ -16,7 +16,7 @@ from callbacks.learning_rate.run_shape import RunShape, foreign_shape
 from callbacks.learning_rate.short_runs import usual_rate
 from callbacks.learning_rate.suggestions import Floats, divergence
 from foundation.errors import UserError
-from foundation.progress_lines import ProgressLines
+from foundation.processes import ProgressLines
 
 READ_EVERY = 10  # steps between two reads of the losses, which wait for the device
 

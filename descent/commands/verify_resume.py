@@ -14,7 +14,7 @@ from typing import Any
 from descent.commands.parser import CommandParser, print_json
 from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
-from foundation.progress_lines import ProgressLines
+from foundation.processes import ProgressLines
 
 USAGE = """\
 usage: descent verify-resume -c CONFIG [--json] [options of fit]

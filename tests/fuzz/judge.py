@@ -83,9 +83,12 @@ def faults(case: Case, code: int, said: str, left: list[str]) -> list[str]:
 
 
 def _names_another(case: Case, error: str) -> bool:
-    """Whether a value that is right by itself is refused beside another, whose key the message names."""
-    names = (*OFTEN_IN_THE_WAY, "The loss does not fall")  # the search found nothing, with a value that is right
-    return case.words[-1].partition("=")[2] in RIGHT and any(name in error for name in names)
+    """Whether a value that is right by itself is refused beside another, whose key the message names.
+
+    The range test of find-lr may find no learning rate with values that are right.
+    """
+    others = (*OFTEN_IN_THE_WAY, "The loss does not fall")
+    return case.words[-1].partition("=")[2] in RIGHT and any(name in error for name in others)
 
 
 def _wrong_advice(case: Case, error: str) -> list[str]:

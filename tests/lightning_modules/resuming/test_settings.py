@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from lightning.pytorch.plugins import Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
@@ -73,6 +74,7 @@ class Fit:
         self.trainer: Any = SimpleNamespace(
             optimizers=[self.optimizer], lr_scheduler_configs=self.schedules, callbacks=[], ckpt_path="last.ckpt",
             global_step=0, state=SimpleNamespace(fn=TrainerFn.FITTING), strategy=SingleDeviceStrategy("cpu"),
+            precision_plugin=Precision(),
         )  # fmt: skip
         self.callback.setup(cast(Any, self.trainer), cast(Any, self.module), "fit")
 

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from foundation.progress_lines import INTERVAL, ProgressLines
+from foundation.processes import INTERVAL, ProgressLines
 
 
 def test_stages_and_now_and_then_a_position(
