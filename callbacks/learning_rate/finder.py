@@ -17,7 +17,8 @@ from callbacks.learning_rate.sweep import LRSweep, is_distributed
 from foundation.argument_checks import require_between
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
-from foundation.trial_fit import trainer_options, trial_fit
+from foundation.trial.fit import trainer_options, trial_fit
+from foundation.trial.world import World
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side
 CONFIRM_SHARE = 0.2  # of a short training, at its end, gives the final loss
@@ -46,7 +47,7 @@ def find_lr(
 
     Args:
         module: Each repeat starts from its present weights.
-        data: A data module, or a loader of training batches.
+        data: A data module, or a loader of training batches; `None`: the module has a `train_dataloader`.
         low: First rate, > 0.
         high: Last rate, > `low`; the test ends earlier if the loss diverges.
         steps: Optimizer steps of a repeat, ≥ 20.
@@ -120,12 +121,13 @@ class SweepSettings:
 
     def sweep(self, rates: Floats, repeat: int) -> LRSweep:
         """Run one pass on a copy of module and data."""
-        rank, world = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
+        rank, processes = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
         # The epoch decides the order of the data: it differs between repeats and between processes.
-        number = repeat * world + rank
+        number = repeat * processes + rank
         sweep = LRSweep(rates, self.optimizer, epoch=1000 * number)
         options = self.options | trainer_options(self.trainer)
-        trial_fit(self.module, self.data, sweep, self.seed + number, **options)
+        world = World.of(self.trainer, self.module)
+        trial_fit(self.module, self.data, sweep, self.seed + number, world=world, **options)
         return sweep
 
     def final_loss(self, rate: float, steps: int, repeat: int) -> float:

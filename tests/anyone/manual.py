@@ -68,7 +68,8 @@ class TwoOptimizers(Manual):
         self.net = network()
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
-        generator, critic = self.optimizers()  # type: ignore[misc]
+        optimizers: Any = self.optimizers()
+        generator, critic = optimizers
         noise = torch.randn(len(batch[0]), 4)
         self.toggle_optimizer(generator)
         loss = nn.functional.softplus(-self.critic(self.generator(noise))).mean()
@@ -96,7 +97,8 @@ class OneRarely(TwoOptimizers):
         if batch_idx % 3 == 0:
             super().training_step(batch, batch_idx)
             return
-        _, critic = self.optimizers()  # type: ignore[misc]
+        optimizers: Any = self.optimizers()
+        _, critic = optimizers
         loss = nn.functional.softplus(-self.critic(batch[0])).mean()
         critic.zero_grad()
         self.manual_backward(loss)

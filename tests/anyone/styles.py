@@ -8,9 +8,20 @@ from typing import Any
 from lightning.pytorch import LightningModule
 
 from tests.anyone import manual, plain, sequences
-from tests.anyone.data import Listed, Noisy, Pair, Points, Stream, VectorsModule, collated, dicts, loaders, pairs
+from tests.anyone.data import (
+    Listed,
+    Noisy,
+    Pair,
+    Points,
+    Stream,
+    VectorsModule,
+    collated,
+    dicts,
+    loaders,
+    pairs,
+    two_inputs,
+)
 from tests.anyone.data import sequences as token_sequences
-from tests.anyone.data import two_inputs
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class Style:
         module: Makes the module.
         data: Makes a pair of loaders or a data module; `None`: the module brings its own.
         trains: Whether it has an optimizer.
-        place: Name of the module behind which a test plants a NaN.
+        place: Name of the module behind which a test plants a NaN; its first parameter is planted too.
     """
 
     module: Callable[[], LightningModule]
@@ -54,7 +65,7 @@ STYLES: dict[str, Style] = {
     "checkpointed activations": Style(plain.CheckpointedActivations, place="middle.0"),
     "checkpointed activations, reentrant": Style(plain.ReentrantCheckpoint, place="middle.0"),
     "activations as functions": Style(plain.FunctionalReLU, place="second"),
-    "a ScriptModule": Style(plain.Scripted),
+    "a ScriptModule": Style(plain.Scripted, place="after"),
     "its own loaders": Style(plain.BringsItsLoaders, None),
     "no optimizer": Style(plain.NoOptimizer, trains=False),
     "dataloader_iter": Style(plain.TakesTheIterator),
