@@ -26,7 +26,7 @@ fit: $(STAMP)
 	$(BIN)/descent test --ckpt_path runs/quickstart
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

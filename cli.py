@@ -43,6 +43,9 @@ def main(args: list[str] | None = None) -> Any:
         return importlib.import_module(LIGHT[command]).main(words[1:])
     if command not in TRAINING:
         _unknown_command(words[0])
+    from foundation.compat.quick_import import import_torchmetrics
+
+    import_torchmetrics()  # before Lightning imports it
     from descent.training.run_command import run_command
 
     return run_command([command, *words[1:]])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from callbacks.resuming.exact_resume import ExactResume
     from callbacks.resuming.preemption import Preemption
     from callbacks.swa import SWA
+    from callbacks.target import Target
     from lightning_modules.adversarial.sample_grid import SampleGrid
     from lightning_modules.optimizers.schedule_free import ScheduleFreeWeights
 
@@ -54,6 +55,7 @@ __all__ = [
     "SampleGrid",
     "ScaledRate",
     "ScheduleFreeWeights",
+    "Target",
     "find_lr",
     "history",
     "plot_history",
@@ -79,6 +81,7 @@ _MODULES = {
     "callbacks.resuming.exact_resume": ("ExactResume",),
     "callbacks.resuming.preemption": ("Preemption",),
     "callbacks.swa": ("SWA",),
+    "callbacks.target": ("Target",),
     "lightning_modules.adversarial.sample_grid": ("SampleGrid",),
     "lightning_modules.optimizers.schedule_free": ("ScheduleFreeWeights",),
 }

@@ -1,10 +1,10 @@
 """Find presets: beside the file that names them, in the working folder, then among the shipped configs."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
 from foundation.errors import UserError
-from foundation.suggestions import did_you_mean
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 MODE = "descent"
@@ -34,11 +34,34 @@ def kinds() -> list[str]:
     return sorted({name.partition("/")[0] for name in names() if "/" in name})
 
 
-def nearest(path: str) -> str:
-    """Return ` Did you mean …?` for a preset that does not exist, or how to list the presets."""
-    text = path.removeprefix("configs/")
-    found = did_you_mean(text, names(), cutoff=0.5)
-    return f" D{found[1:]}" if found else " `descent presets` lists the shipped ones."
+def kind_of(key: str) -> str | None:
+    """Return the kind of presets that a key takes; `None` if it takes none.
+
+    Example:
+        >>> kind_of("model.optimizer"), kind_of("trainer.callbacks[0]"), kind_of("trainer")
+        ('optimizers', 'callbacks', None)
+    """
+    last = key.rpartition(".")[2].partition("[")[0]
+    last = last.rpartition("_")[2]  # discriminator_optimizer
+    return next((kind for kind in kinds() if kind in (last, f"{last}s", f"{last}es")), None)
+
+
+def nearest(path: str, key: str = "") -> str:
+    """Return ` Did you mean …?` for a preset that does not exist, or how to list the presets.
+
+    Args:
+        path: The preset that was given.
+        key: The key that it was given for, whose kind the preset must have; empty where any will do.
+    """
+    known = [name for name in names() if not key or name.partition("/")[0] == kind_of(key)]
+    # The folder and the ending would make any two presets of a kind similar.
+    stems = {Path(name).stem: name for name in reversed(known)}
+    beside = {stem: name for stem, name in stems.items() if Path(name).parent == Path(path).parent}
+    for among in (beside, stems):
+        if close := difflib.get_close_matches(Path(path).stem, among, n=1):
+            return f" Did you mean {among[close[0]]}?"
+    kind = kind_of(key) if key else next((kind for kind in kinds() if Path(path).parts[:1] == (kind,)), None)
+    return f" `{' '.join(filter(None, ('descent presets', kind)))}` lists the shipped ones."
 
 
 def resolve(text: str, folder: Path | None = None) -> str:

@@ -16,6 +16,19 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def widest_float(device: "torch.device") -> "torch.dtype":
+    """Return float64, or float32 on MPS, which has no float64.
+
+    Example:
+        >>> import torch
+        >>> widest_float(torch.device("cpu")), widest_float(torch.device("mps"))
+        (torch.float64, torch.float32)
+    """
+    import torch
+
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 DISTRIBUTIONS = {"descent": "descent-lightning"}
 """Names under which packages are installed, where they differ: `descent` on PyPI is another project."""
 

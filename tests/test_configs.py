@@ -12,6 +12,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule
 from lightning.pytorch.strategies import Strategy
 
+from datamodules import Pruning
 from datamodules.augmentations.base import Augmentation
 from descent.commands.presets import summary
 from descent.presets import SHIPPED, names, shipped
@@ -22,6 +23,7 @@ from lightning_modules.optimizers import ParameterGroups
 KINDS = {"networks": "network", "losses": "loss", "optimizers": "optimizer", "schedulers": "scheduler"}
 OTHERS: dict[str, type] = {
     "augmentations": Augmentation,
+    "pruning": Pruning,
     "callbacks": Callback,
     "data": LightningDataModule,
     "parameter_groups": ParameterGroups,

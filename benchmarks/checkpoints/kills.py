@@ -120,7 +120,7 @@ def kill(child: int, moment: Moment | None, folder: Path, log: Path) -> bool | N
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
                 return writing
-        time.sleep(0 if moment is not None and moment.within_a_save else 0.002)
+        time.sleep(0.0002 if moment is not None and moment.within_a_save else 0.002)
 
 
 def _newest(folder: Path) -> int:

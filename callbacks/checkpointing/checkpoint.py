@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies import Strategy
+from lightning.pytorch.strategies.xla import XLAStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -212,8 +213,9 @@ class DurableCheckpoint(MonitoredCheckpoint):
     def _write(self, trainer: Trainer, files: list[Path], dropped: list[str]) -> None:
         """Write the best before the last: after a crash between them the resumed run finds the same best again."""
         strategy = trainer.strategy
-        sharded = isinstance(strategy, (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy))  # without the IO
-        if not sharded and isinstance(strategy.checkpoint_io, DurableCheckpointIO):
+        # DeepSpeed, FSDP and others that write in a way of their own refuse options; XLA hands them to the IO.
+        hands_over = type(strategy).save_checkpoint in (Strategy.save_checkpoint, XLAStrategy.save_checkpoint)
+        if hands_over and isinstance(strategy.checkpoint_io, DurableCheckpointIO):
             keep = ((self.folder / LAST, self.folder / PREVIOUS),)
             remove = tuple(self.folder / name for name in dropped)
             changes = NameChanges(tuple(files[1:]), keep, remove)

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from callbacks.diagnostics.findings import findings
 from callbacks.diagnostics.layer_statistics import RECTIFIERS, activation_statistics, relative_update
 from callbacks.diagnostics.page import diagnostics_page
+from callbacks.diagnostics.samples import Row, added, packed, unpacked
 from callbacks.diagnostics.units import ActiveUnits
 from callbacks.gradients.measure import current_scale, layer_norms
 from foundation.argument_checks import require_at_least_one
@@ -25,7 +26,8 @@ class Diagnostics(Callback):
     """Measure activations, gradients, updates and weights of each layer every few optimizer steps.
 
     Between the sampled steps there is no hook and no cost, and the run's results do not change. The callback writes
-    `diagnostics.html` and `diagnostics.csv` into the run's folder. With a TensorBoard logger it logs:
+    `diagnostics.html` and `diagnostics.csv` into the run's folder. Above 1000 sampled steps it keeps every second one,
+    so that checkpoints do not grow without a bound. With a TensorBoard logger it logs:
 
     | key | value |
     | --- | --- |
@@ -51,7 +53,7 @@ class Diagnostics(Callback):
     def __init__(self, every_n_steps: int = 50) -> None:
         require_at_least_one(every_n_steps=every_n_steps)
         self.every_n_steps = every_n_steps
-        self.rows: list[tuple[int, int, str, str, float]] = []
+        self.rows: list[Row] = []
         self.findings: list[str] = []
         """The findings, once training has ended."""
         self._hooks: list[Any] = []
@@ -127,7 +129,7 @@ class Diagnostics(Callback):
             values = torch.stack([value.float() for value in sample.values()]).tolist()
             place = (trainer.global_step, trainer.current_epoch)
             rows = [(*place, *key, float(value)) for key, value in zip(sample, values, strict=True)]
-            self.rows += rows
+            self.rows = added(self.rows, rows, self.every_n_steps)
             for board in tensorboards(trainer):
                 for step, _, name, quantity, value in rows:
                     board.add_scalar(f"layer_{quantity}/{name}", value, step)
@@ -177,12 +179,12 @@ class Diagnostics(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the samples, so that the page of a resumed run shows all steps."""
-        checkpoint["diagnostics"] = {"rows": self.rows, "active": self.units.active}
+        checkpoint["diagnostics"] = {**packed(self.rows), "active": self.units.active}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Restore the samples."""
         state = checkpoint.get("diagnostics", {"rows": [], "active": {}})
-        self.rows = [tuple(row) for row in state["rows"]]
+        self.rows = unpacked(state)
         self.units.active = dict(state["active"])
 
 

@@ -150,6 +150,8 @@ class GradientNorm(Callback):
         kind, clip = clipping_of(trainer, module)
         for record in self.records:
             record.read(clip, unclipped=kind == "none")
+            if not trainer.log_every_n_steps:  # type: ignore[attr-defined]  # nothing is logged, so nothing takes them
+                record.since_log = []
 
     def _logged(self) -> dict[str, float]:
         """Return the values of the table in the class docstring, and start a new log interval."""

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,10 @@ def read_black_box(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(f"{path} cannot be read as a black box: {error}") from error
+        reason = shorten(" ".join(str(error).split()), 120, placeholder=" …")
+        raise UserError(
+            f"{path} cannot be read as a black box, a file written by callbacks.BlackBox: {reason}"
+        ) from error
     if not isinstance(content, dict) or not content.keys() >= KEYS:
         raise UserError(f"{path} is no black box: expected a file written by callbacks.BlackBox.")
     for state in content["random"]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from datamodules.augmentations.base import RandomAugmentation
 from foundation.argument_checks import require_between
 from foundation.counter_random import mix, random_below, random_bits
+from foundation.hardware import widest_float
 
 _PAIRS, _SHARE, _WHETHER, _BOX_Y, _BOX_X = 7, 8, 9, 10, 11  # random streams, after those of Cutout
 _STEPS = 1 << 16  # quantiles in the table of the share's distribution
@@ -162,8 +163,7 @@ class CutMix(Mixing):
         Top, bottom, left and right side, and the share that the images keep.
         """
         share = self.shares(rows, seed, epoch)
-        exact = share if share.device.type == "mps" else share.double()  # MPS has no float64
-        half = 0.5 * (1 - exact).sqrt()
+        half = 0.5 * (1 - share.to(widest_float(share.device))).sqrt()
         sides = []
         replaced = torch.ones_like(rows)
         for length, stream in ((height, _BOX_Y), (width, _BOX_X)):

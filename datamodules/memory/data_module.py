@@ -7,17 +7,19 @@ from typing import Any, Self
 
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from datamodules.augmentations.base import Augmentation
 from datamodules.augmentations.mixing import soft_targets
 from datamodules.memory.images import Batch, ImageDataset, Images, require_open
-from datamodules.memory.loading import ImageLoader, check_batch_size, image_loader, run_length
+from datamodules.memory.loading import ImageLoader, check_batch_size, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, check_channels, given_statistics, pixel_statistics
-from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order, training_order
-from datamodules.memory.resident import Residence, ResidentLoader, Setting, is_on, sets_in_use
+from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order
+from datamodules.memory.pruned_order import order_of_run
+from datamodules.memory.pruning import Pruning
+from datamodules.memory.resident import Residence, Setting, is_on, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
+from datamodules.memory.sample_choice import SampleChoice
 from datamodules.memory.split import stratified_split
 from foundation.argument_checks import require_at_least_one, require_between, require_fraction
 
@@ -61,8 +63,8 @@ class ImageDataModule(LightningDataModule, ABC):
         mean: Mean of each channel, in [0, 1]. Default: the checkpoint's, else that of the data.
         std: Standard deviation of each channel, > 0, given together with ``mean``.
         device_resident: Keep the data on the device, where batches are gathered without the host: ``auto`` on a CUDA
-            device, if they take at most a quarter of its free memory; ``true`` on any device; ``false`` never. The
-            batches are the same.
+            device, if they take at most a quarter of its free memory; ``true`` on any device; ``false`` never.
+        pruning: Leave out samples of low loss in each epoch, see :class:`~datamodules.memory.pruning.Pruning`.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -86,13 +88,9 @@ class ImageDataModule(LightningDataModule, ABC):
     mixable: bool = True
     """Whether targets of several images can be mixed (MixUp, CutMix)."""
 
-    resizable: bool = True
-    """Whether targets stay right when images are resized."""
-
+    resizable: bool = True  # whether targets stay right when images are resized
     masks: bool = False  # whether the targets are masks, over which augmentations must not paint
-
-    endless: bool = False
-    """Set for trials of the beginning of a run, whose trainer does not know the length of the run."""
+    endless: bool = False  # set for trials of the beginning of a run, whose trainer does not know the run's length
 
     def __init__(
         self,
@@ -108,6 +106,7 @@ class ImageDataModule(LightningDataModule, ABC):
         mean: list[float] | None = None,
         std: list[float] | None = None,
         device_resident: Setting = "auto",
+        pruning: Pruning | None = None,
     ) -> None:
         super().__init__()
         self._residence = Residence(device_resident)
@@ -122,7 +121,7 @@ class ImageDataModule(LightningDataModule, ABC):
         self.val_share, self.split_seed, self.drop_last = val_share, split_seed, drop_last
         self.augmentation, self.channels_last = augmentation, channels_last
         self._augmentation = augmentation  # the same for the length of the run, once a loader knows it
-        self._run = RunState(seed, given_statistics(mean, std))
+        self._run = RunState(seed, given_statistics(mean, std), SampleChoice(pruning))
         self._normaliser: Normaliser | None = None
         self._train_loader: ImageLoader | None = None
         self.train_set: ImageDataset | None = None
@@ -201,24 +200,24 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._run.seed
 
     @property
+    def sample_choice(self) -> SampleChoice:
+        """Chooses the samples of an epoch, and keeps their losses."""
+        return self._run.samples
+
+    @property
     def statistics(self) -> Statistics:
         """Mean and standard deviation to normalise with: the given ones, else the checkpoint's, else the data's."""
         return self._run.statistics(self.data_statistics)
 
     def train_dataloader(self) -> ImageLoader:
         """Load batches in a new order in each epoch, from the position of a resumed checkpoint on."""
-        dataset, (processes, rank), position = require_open(self.train_set, "fit"), self._world(), self._run.position
-        available = len(dataset) // processes
-        check_batch_size(self.batch_size, available, processes)
-        if mismatch := position.mismatch(self.batch_size, processes):
-            rank_zero_warn(mismatch)
-        resume = position.epoch, position.samples(self.batch_size, processes)
-        order = training_order(dataset, self.seed, (processes, rank), resume, self.trainer)
+        dataset, world = require_open(self.train_set, "fit"), self._world()
+        order = order_of_run(self._run, dataset, world, self.trainer, self.batch_size, self.augmentation)
+        check_batch_size(self.batch_size, order.num_samples, world[0])
         self._train_loader = self._loader(dataset, order, self.batch_size, self.drop_last)
         if self.augmentation is not None:
-            batches = available // self.batch_size if self.drop_last else math.ceil(available / self.batch_size)
-            known = self.augmentation.for_samples(len(dataset.images.targets))
-            self._augmentation = known.over(math.inf if self.endless else run_length(self.trainer, batches))
+            length = math.inf if self.endless else run_length(self.trainer, len(self._train_loader))
+            self._augmentation = self.augmentation.for_samples(len(dataset.images.targets)).over(length)
         return self._train_loader
 
     def val_dataloader(self) -> ImageLoader:
@@ -241,11 +240,7 @@ class ImageDataModule(LightningDataModule, ABC):
     ) -> ImageLoader:
         device = None if self.trainer is None else self.trainer.strategy.root_device
         sets = sets_in_use(dataset, self.trainer, training=self.train_set, validation=self.val_set, test=self.test_set)
-        resident = self._residence.copy_of(dataset, sets, device, self.num_workers)
-        if resident is not None:
-            return image_loader(resident, order, batch_size, drop_last=drop_last, kind=ResidentLoader)
-        on_cuda = device is not None and device.type == "cuda"
-        return image_loader(dataset, order, batch_size, self.num_workers, on_cuda, drop_last)
+        return self._residence.loader(dataset, order, batch_size, drop_last, sets, device, self.num_workers)
 
     def _world(self) -> tuple[int, int]:
         """Return the number of processes, and the rank of this one."""
@@ -255,11 +250,14 @@ class ImageDataModule(LightningDataModule, ABC):
         """Move a batch to the device, unless it is there."""
         return batch if is_on(batch, device) else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Augment in training, always normalise, convert the inputs to the precision; on the device, a whole batch."""
-        training = self.trainer is not None and self.trainer.training
-        made = self.prepare_batch(batch, training, self.trainer.current_epoch if training and self.trainer else 0)
-        return (self.trainer.precision_plugin.convert_input(made[0]), made[1]) if self.trainer else made
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, ...]:
+        """Augment in training, always normalise, convert to the precision; a pruned batch gets weights and rows."""
+        if self.trainer is None:
+            return self.prepare_batch(batch, training=False)
+        training, epoch = self.trainer.training, self.trainer.current_epoch if self.trainer.training else 0
+        inputs, targets = self.prepare_batch(batch, training, epoch)
+        weighed = self.sample_choice.weighed(batch[2], epoch) if training else ()
+        return self.trainer.precision_plugin.convert_input(inputs), targets, *weighed
 
     def prepare_batch(self, batch: Batch, training: bool, epoch: int = 0) -> tuple[Tensor, Tensor]:
         """Turn a loaded batch into what the LightningModule gets; call it yourself in a loop of your own.
@@ -281,7 +279,9 @@ class ImageDataModule(LightningDataModule, ABC):
             self._normaliser = Normaliser(self.statistics, self.channels_last)
         normal = self._normaliser(images)
         if augmentation is not None and augmentation.mixes:
-            return augmentation.mix(normal, soft_targets(targets, self.num_classes), rows, self.seed, epoch)
+            targets = soft_targets(targets, self.num_classes)
+            if not self.sample_choice.prunes(epoch):
+                return augmentation.mix(normal, targets, rows, self.seed, epoch)
         return normal, targets
 
     def state_dict(self) -> dict[str, Any]:

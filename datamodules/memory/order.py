@@ -48,11 +48,14 @@ class EpochOrder(DistributedSampler[int]):
         """The epoch whose order this is."""
         return int(self.epoch)
 
+    def whole_epoch(self) -> Tensor:
+        """Return the order of all ranks' samples, int64."""
+        generator = torch.Generator().manual_seed(mix(self.seed, self.shuffled_epoch, _TRAINING))
+        return torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
+
     def positions(self) -> Tensor:
         """Return what is left of the epoch as one tensor, int64."""
-        generator = torch.Generator().manual_seed(mix(self.seed, self.shuffled_epoch, _TRAINING))
-        order = torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
-        own = order[self.rank :: self.num_replicas][: self.num_samples]
+        own = self.whole_epoch()[self.rank :: self.num_replicas][: self.num_samples]
         epoch, samples = self.resume
         return own[samples if epoch == self.epoch else 0 :]
 

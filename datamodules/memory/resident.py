@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler
 
 from datamodules.memory.images import Batch, ImageDataset
-from datamodules.memory.loading import ImageLoader
+from datamodules.memory.loading import ImageLoader, image_loader
 from datamodules.memory.order import EpochOrder, EvaluationOrder
 from foundation.errors import UserError
 from foundation.hardware import on_device
@@ -115,6 +115,23 @@ class Residence:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and deep-copy the setting only."""
         return Residence, (self.setting,)
+
+    def loader(
+        self,
+        dataset: ImageDataset,
+        order: EpochOrder | EvaluationOrder,
+        batch_size: int,
+        drop_last: bool,
+        sets: dict[str, ImageDataset],
+        device: torch.device | None,
+        num_workers: int,
+    ) -> ImageLoader:
+        """Return a loader of a data set, or of its copy on the device; arguments as of `image_loader` and `copy_of`."""
+        resident = self.copy_of(dataset, sets, device, num_workers)
+        if resident is not None:
+            return image_loader(resident, order, batch_size, drop_last=drop_last, kind=ResidentLoader)
+        on_cuda = device is not None and device.type == "cuda"
+        return image_loader(dataset, order, batch_size, num_workers, on_cuda, drop_last)
 
     def copy_of(
         self, dataset: ImageDataset, sets: dict[str, ImageDataset], device: torch.device | None, num_workers: int = 0

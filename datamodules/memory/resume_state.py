@@ -1,13 +1,15 @@
 """Resume state of a data module: position in the epoch, seed and normalisation, given or read from a checkpoint."""
 
+import copy
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from lightning.pytorch.utilities import rank_zero_warn
 
 from datamodules.memory.normalisation import Statistics
+from datamodules.memory.sample_choice import SampleChoice
 
 
 @dataclass(frozen=True)
@@ -49,25 +51,39 @@ class Position:
 
 
 class RunState:
-    """Seed, normalisation and position of a run.
+    """Seed, normalisation, position and choice of samples of a run.
 
     Arguments have priority over a checkpoint, which has priority over the run's seed and the statistics of the data.
 
     Args:
         seed: ≥ 0, or None if it was not given.
         statistics: Mean and standard deviation, or None if they were not given.
+        samples: Chooses the samples of an epoch.
     """
 
-    def __init__(self, seed: int | None, statistics: Statistics | None) -> None:
-        self._given_seed, self.given_statistics = seed, statistics
+    def __init__(self, seed: int | None, statistics: Statistics | None, samples: SampleChoice) -> None:
+        self._given_seed, self.given_statistics, self.samples = seed, statistics, samples
         self._own_statistics: Statistics | None = None
         self.forget()
+
+    def __copy__(self) -> Self:
+        """Copy for a trial, which trains on every sample."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__, samples=copy.copy(self.samples))
+        return copied
 
     def forget(self) -> None:
         """Drop what was loaded from a checkpoint, because a new run begins."""
         self.position = Position()
         self._loaded_seed: int | None = None
         self._loaded_statistics: Statistics | None = None
+        self.samples.forget()
+
+    def resume(self, batch_size: int, processes: int) -> tuple[int, int]:
+        """Return the epoch in which the run resumes, and how many samples each process skips in it."""
+        if mismatch := self.position.mismatch(batch_size, processes):
+            rank_zero_warn(mismatch)
+        return self.position.epoch, self.position.samples(batch_size, processes)
 
     @property
     def seed(self) -> int:
@@ -85,7 +101,7 @@ class RunState:
         return known
 
     def state(self, position: Position, statistics: Statistics, split: str) -> dict[str, Any]:
-        """Return a checkpoint's state: plain numbers and text.
+        """Return a checkpoint's state: plain numbers and text, of a pruned run also tensors.
 
         Args:
             position: Where the run is.
@@ -98,11 +114,13 @@ class RunState:
             "mean": list(statistics.mean),
             "std": list(statistics.std),
             "split": split,
+            **self.samples.state_dict(),
         }
 
     def load(self, state: dict[str, Any], split: str) -> None:
         """Load a checkpoint's state; warn where the seed or the split differ from those of this run."""
         self.position = Position(**state["position"])
+        self.samples.load_state_dict(state)
         self._loaded_seed = state["seed"]
         self._loaded_statistics = Statistics(tuple(state["mean"]), tuple(state["std"]))
         if self._given_seed not in (None, self._loaded_seed):

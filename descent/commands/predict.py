@@ -24,6 +24,9 @@ predicted class) and, if files cannot be decoded, corrupt.csv.
 Without --images the command predicts the run's own test images: see descent predict --help.
 """
 
+FEW = 10
+"""Up to so many images the answers are printed too."""
+
 
 def main(args: list[str]) -> Any:
     """Classify image files; `args` are the words after `descent predict`."""
@@ -50,7 +53,7 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> Any:
 
 def _write(predictions: Any, folder: Path, checkpoint: str, other_files: int) -> None:
     from descent.inference.prediction.page import prediction_page
-    from descent.inference.prediction.table import write_failures, write_table
+    from descent.inference.prediction.table import answer_lines, write_failures, write_table
     from descent.runs.summary import shown
     from foundation.files import replacing
     from foundation.processes import say
@@ -65,5 +68,8 @@ def _write(predictions: Any, folder: Path, checkpoint: str, other_files: int) ->
     if predictions.failures:
         path, reason = next(iter(predictions.failures.items()))
         say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {reason}")
-    print(f"{len(predictions.paths):,} images classified")
+    if len(predictions.paths) <= FEW:
+        for line in answer_lines(predictions):
+            print(line)
+    print(f"{len(predictions.paths):,} {'image' if len(predictions.paths) == 1 else 'images'} classified")
     print(f"table       {shown(folder / 'predictions.csv')}\npage        {shown(folder / 'predictions.html')}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from descent.config_errors.own_packages import hidden_folder
 from foundation.compat.signatures import Argument, signature_of
-from foundation.suggestions import did_you_mean, suggest
+from foundation.suggestions import did_you_mean
 
 
 def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
@@ -31,10 +31,10 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
             f"{path or 'an empty text'} is neither a file nor a class path (such as torch.optim.SGD, or mine.Network "
             f"for a class in mine.py in the working folder).{similar}"
         )
-    target, line = _import(path)
+    bases = tuple(base for base, _ in classes)
+    target, line = _import(path, bases)
     if target is None:
         return None, line
-    bases = tuple(base for base, _ in classes)
     if not callable(target):
         return None, f"{path} is no class."
     if bases and inspect.isclass(target) and not issubclass(target, bases):
@@ -47,7 +47,7 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
     return target, ""
 
 
-def _import(path: str) -> tuple[Any, str]:
+def _import(path: str, bases: tuple[type, ...]) -> tuple[Any, str]:
     module_name, _, name = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)
@@ -64,7 +64,12 @@ def _import(path: str) -> tuple[Any, str]:
     if not hasattr(module, name):
         if hint := hidden_folder(module_name):
             return None, f"{module_name} has no {name}.{hint}"
-        return None, f"{module_name} has no {name or 'class without a name'}.{suggest(name, dir(module))}"
+        kinds = {each: getattr(module, each, None) for each in dir(module)}
+        known = [each for each, kind in kinds.items() if inspect.isclass(kind) and issubclass(kind, bases or object)]
+        hint = did_you_mean(name, known, count=2).removeprefix("did you mean ").removesuffix("?")
+        meant = " or ".join(f"{module_name}.{each}" for each in hint.split(" or ") if each)
+        otherwise = f" Did you mean {meant}?" if meant else ""
+        return None, f"{module_name} has no {name or 'class without a name'}.{otherwise}"
     return getattr(module, name), ""
 
 

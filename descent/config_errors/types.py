@@ -22,6 +22,8 @@ def fits(given: Given, kind: Any) -> bool:
     """Return whether jsonargparse accepts a value as one of a type."""
     if kind is None or kind is Any:
         return True
+    if given.value is None and given.text is None:  # which jsonargparse takes for "not given"
+        return type(None) in members(kind)
     parser = ArgumentParser(exit_on_error=False, parser_mode=presets.register())
     try:
         parser.add_argument("--value", type=kind)

@@ -8,6 +8,7 @@ from typing import Any
 from descent import presets
 from descent.config_errors.given import Given, is_number, shorten
 from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
+from descent.config_errors.nulls import accepts_null
 from descent.config_errors.tree import Tree
 from descent.config_errors.types import WORDS, classes_of, fits, in_words, item_type, members
 from foundation.compat.signatures import Argument
@@ -29,7 +30,7 @@ class Values:
     def mistake(self, path: str, given: Given, argument: Argument) -> str:
         """Return what is wrong with a value; empty if nothing is."""
         kind = argument.type
-        if fits(given, kind):
+        if fits(given, kind) or (given.value is None and accepts_null(argument)):
             return ""
         classes, item = classes_of(kind), item_type(kind)
         if isinstance(given.value, list) and item is not None:
@@ -48,9 +49,12 @@ class Values:
 
     def _of_class(self, path: str, given: Given, classes: list[tuple[type, int]]) -> str:
         """Return what is wrong with a class path and its arguments."""
-        named = given.value.get("class_path") if isinstance(given.value, dict) else given
+        node = given.value if isinstance(given.value, dict) else {}
+        named = node.get("class_path") if isinstance(given.value, dict) else given
+        if (inside := node.get("init_args")) is not None and not isinstance(inside.value, (dict, type(None))):
+            return f"{path}.init_args must be a mapping of arguments, got {shorten(inside.plain)}.{inside.suffix}"
         class_path = self.tree.default_class(path) if named is None else str(named.plain)
-        if class_path is None:
+        if class_path in (None, "None"):
             kind = " or ".join(base.__name__ for base, _ in classes)
             return f"{path} lacks class_path, the class of kind {kind} that it configures.{given.suffix}"
         target, line = find_class(class_path, classes)
@@ -145,8 +149,7 @@ def _digits(found: object, kind: Any) -> str:
 
 def _preset(path: str, name: str) -> str:
     """Suggest a preset of the same kind."""
-    last = path.rpartition(".")[2].partition("[")[0]
-    kind = next((kind for kind in presets.kinds() if kind in (last, f"{last}s")), None)
+    kind = presets.kind_of(path)
     known = [each for each in presets.names() if kind is not None and each.startswith(f"{kind}/")]
     text = did_you_mean(f"{kind}/{name}.yaml", known, cutoff=0.8)
     if text:

@@ -6,8 +6,9 @@ import io
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from datamodules.folder.decoding import read_upright
 from foundation.html import details, section
@@ -27,13 +28,15 @@ class Thumbnail:
         load: Returns the image, upright, mode RGB or L; called only if the image is shown.
         alt: Alternative text.
         lines: Plain text below the image; the first line is bold.
-        path: The image's file; the page shows the last two parts of it. Empty if there is none.
+        path: The image's file; the page shows the last two parts of it, linked if the file exists. Empty: none.
+        group: Name of the group to which the image belongs, for a filter and for links from elsewhere on the page.
     """
 
     load: Callable[[], Image.Image]
     alt: str
     lines: tuple[str, ...]
     path: str = ""
+    group: str = ""
 
 
 def load_image(path: str) -> Image.Image:
@@ -54,7 +57,8 @@ def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
     Returns:
         The HTML, and how many images are in it.
     """
-    items = []
+    items: list[str] = []
+    groups: set[str] = set()
     for thumbnail in thumbnails:
         source = _data_uri(thumbnail.load())
         if len(source) > budget.left:
@@ -63,14 +67,29 @@ def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
         first, *others = (html.escape(line) for line in thumbnail.lines)
         caption = f"<strong>{first}</strong>" + "".join(f"<br>{line}" for line in others)
         if thumbnail.path:
-            caption += f'<div class="file">{html.escape("/".join(thumbnail.path.split("/")[-2:]))}</div>'
-        items.append(f'<li><img src="{source}" alt="{html.escape(thumbnail.alt)}" loading="lazy">{caption}</li>')
+            caption += f'<div class="file">{_linked(thumbnail.path)}</div>'
+        group = f' data-group="{html.escape(thumbnail.group)}"' if thumbnail.group else ""
+        if thumbnail.group and thumbnail.group not in groups:
+            groups.add(thumbnail.group)
+            group += f' id="group-{html.escape(thumbnail.group)}"'
+        picture = f'<img src="{source}" alt="{html.escape(thumbnail.alt)}" loading="lazy">'
+        items.append(f"<li{group}>{picture}{caption}</li>")
     return f'<ul class="gallery">{"".join(items)}</ul>', len(items)
 
 
+def _linked(path: str) -> str:
+    """Return the last two parts of a path, as a link to the file where there is one."""
+    text, file = html.escape("/".join(path.split("/")[-2:])), Path(path)
+    if not file.is_file():
+        return text
+    return f'<a href="{html.escape(file.resolve().as_uri())}" title="{html.escape(path)}">{text}</a>'
+
+
 def _data_uri(image: Image.Image) -> str:
-    if max(image.size) > THUMBNAIL_SIDE:
-        image = ImageOps.contain(image, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
+    """Return a thumbnail as a JPEG within the page; of a very long image it is one pixel high or wide."""
+    if (longest := max(image.size)) > THUMBNAIL_SIDE:
+        width, height = (max(1, round(side * THUMBNAIL_SIDE / longest)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     target = io.BytesIO()
     image.save(target, "JPEG", quality=80, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(target.getvalue()).decode()}"

@@ -12,7 +12,7 @@ from lightning_modules.resuming.comparison import shown
 from lightning_modules.resuming.settings import KEY as OPTIMIZERS
 
 ELSEWHERE = (
-    "ckpt_path", "config", "experiment", "preflight", "weights_only", "checkpoint", "model.weights",
+    "ckpt_path", "config", "experiment", "preflight", "target", "weights_only", "checkpoint", "model.weights",
     "trainer.accelerator", "trainer.accumulate_grad_batches", "trainer.barebones", "trainer.default_root_dir",
     "trainer.devices", "trainer.enable_", "trainer.limit_", "trainer.log_every_n_steps", "trainer.logger",
     "trainer.max_", "trainer.min_", "trainer.num_nodes", "trainer.num_sanity_val_steps", "trainer.plugins",

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
+from callbacks.target import Target
 from descent.runs.folder import Run
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 
@@ -20,6 +21,7 @@ def fit_summary(run: Run, trainer: Any) -> str:
     lines = ["", f"validation  {validation_results(trainer) or 'none'}{best}", f"run folder  {shown(run.folder)}"]
     if (reason := early_stop(trainer)) is not None:
         lines.append(f"stopped     early: {reason}")
+    lines += [f"target      {text}" for each in targets(trainer) if (text := each.told()) is not None]
     checkpoints = saved_checkpoints(run, saver)
     if not checkpoints:
         return "\n".join([*lines, "checkpoint  none was saved"])
@@ -52,12 +54,17 @@ def early_stop(trainer: Any) -> str | None:
     return None
 
 
+def targets(trainer: Any) -> list[Target]:
+    """Return the callbacks that end the run at a target."""
+    return [callback for callback in trainer.callbacks if isinstance(callback, Target)]
+
+
 def more_training(trainer: Any) -> str | None:
     """Return the options that make a resumed run train twice as long; `None` if it would stop again.
 
     Each limit that ended the run is doubled: epochs, steps, time.
     """
-    if early_stop(trainer) is not None:
+    if early_stop(trainer) is not None or any(target.reached for target in targets(trainer)):
         return None
     options = ""
     if trainer.max_epochs not in (None, -1) and trainer.fit_loop.epoch_progress.current.completed >= trainer.max_epochs:

@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from descent import presets
+from descent.config_errors.given import read_config
 from descent.training.parser import DEFAULT_MODULE
 from foundation.errors import UserError
 
 Config = dict[str, Any]
 
-RUN_KEYS = ("config", "ckpt_path", "weights_only", "verbose", "experiment", "checkpoint", "seed_everything")
+RUN_KEYS = ("config", "ckpt_path", "weights_only", "verbose", "experiment", "target", "checkpoint", "seed_everything")
 """Keys of a config that belong to one run and not to the experiment."""
 
 
@@ -106,8 +107,9 @@ def read_mapping(path: Path, otherwise: str) -> Config:
     Raises:
         UserError: The file is not valid YAML, or does not hold keys and values; the message then ends with `otherwise`.
     """
+    read_config(str(path))  # refuses what is no YAML, keys that stand twice, and anchors that contain themselves
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

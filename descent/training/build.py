@@ -9,9 +9,9 @@ from jsonargparse import Namespace
 from lightning import seed_everything
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
+from descent.config_errors.check import check_config
 from descent.config_errors.constructor import explained_constructor_errors
 from descent.config_errors.monitored import settle_modes
-from descent.config_errors.numbers import check_numbers
 from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
@@ -62,7 +62,7 @@ def parse_config(words: Sequence[str], command: str | None = None) -> Namespace:
     parser = config_parser(command)
     config: Namespace = parser.parse_args(list(words))
     settle_modes(config, lambda: parser.parse_args(list(words), defaults=False))
-    check_numbers(config)
+    check_config(config, parser)
     return config
 
 

@@ -22,9 +22,11 @@ from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
 from callbacks.resuming.unlogged_row import next_step_in
+from callbacks.target import parse_target
+from descent.config_errors.check import check_config
 from descent.config_errors.constructor import explained_constructor_errors
+from descent.config_errors.first_use import explain_first_use
 from descent.config_errors.monitored import settle_modes
-from descent.config_errors.numbers import check_numbers
 from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
 from descent.runs.loggers import run_loggers
@@ -32,8 +34,10 @@ from descent.runs.lookup import config_run, experiment_of, flat, newest_run_of, 
 from descent.runs.resumed_config import changes
 from descent.runs.saved_config import SaveConfig
 from descent.runs.summary import fit_summary, shown
+from descent.training.connection_errors import explain_loss
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
+from descent.training.mistakes import is_mistake
 from descent.training.parser import Parser, add_run_arguments
 from descent.training.processes import as_list, use_fast_kernels, use_present_devices
 from descent.training.trainer import Trainer
@@ -79,10 +83,20 @@ class DescentCLI(CommandLine):
                 load_from_checkpoint_support=False,
                 args=args,
             )
-        except BaseException:
+        except BaseException as error:
             if self.claimed is not None:
                 self.claimed.discard_if_unused()
+            if (text := self._explained(error)) is not None:
+                raise UserError(text) from error
             raise
+
+    def _explained(self, error: BaseException) -> str | None:
+        """Say which key of the config an error at the first use of its object belongs to; `None` if to none."""
+        if not isinstance(error, Exception) or is_mistake(error) or explain_loss(error) is not None:
+            return None
+        if "trainer" not in vars(self):
+            return None
+        return explain_first_use(error, self.config[self.subcommand], self.trainer)
 
     # -- arguments -----------------------------------------------------------------------------------------------------
 
@@ -103,7 +117,7 @@ class DescentCLI(CommandLine):
         if command is not None:
             self.drawn_seed = self.config[command].get("seed_everything") is True
             settle_modes(self.config[command], lambda: parser.parse_args(args, defaults=False)[command])
-            check_numbers(self.config[command], command)
+            check_config(self.config[command], self.parsers[command], command)
 
     # -- from config to run --------------------------------------------------------------------------------------------
 
@@ -190,6 +204,8 @@ class DescentCLI(CommandLine):
         kinds += (Preemption,) if trainer.enable_checkpointing is not False else ()
         missing = [kind() for kind in kinds if not any(isinstance(c, kind) for c in configured)]
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
+        if config.target and self.subcommand == "fit":
+            asked.append(parse_target(config.target))
         reports = [LearningCurves(), FirstImages(), PredictionTable()]
         trainer.callbacks = [MonitoredValues(), FiniteRun(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
@@ -208,11 +224,14 @@ class DescentCLI(CommandLine):
             return added or False
         return [*run_loggers(self.run.folder, self.resumed_step), *added]
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """List Lightning's commands and ours that need model, data and trainer, with the arguments to skip."""
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """List the command that was given, with the arguments to skip; a parser for each would take half a second.
+
+        Without a known command all are listed: Lightning's, and ours that need model, data and trainer.
+        """
         known: dict[str, set[str]] = LightningCLI.subcommands()
-        return known | {name: {"model", "datamodule"} for name in ("show_schedule", "find_lr", "profile")}
+        known |= {name: {"model", "datamodule"} for name in ("show_schedule", "find_lr", "profile")}
+        return {name: known[name] for name in self.words[:1] if name in known} or known
 
     def before_show_schedule(self) -> None:
         """Replay the run's own validation results to a plateau schedule, unless others are given."""

@@ -55,6 +55,8 @@ checkpoints/best.ckpt and last.ckpt, figures/.
   --ckpt_path PATH        a checkpoint, a run's folder, an experiment's folder (its newest run), or
                           last or best with -c RUN/config.yaml. Without -c the run's config is used
   --model.weights PATH    start a new run from the weights of a run, or of a file of torch or timm
+  --target NAME=VALUE     end the run when a validation metric has reached a value, and tell in how
+                          many seconds and samples: val/accuracy=0.90
   --preflight false       do not check the first batch for mistakes
   --compile true          compile network and loss with torch.compile
   --checkpoint.monitor NAME   metric that selects best.ckpt (default val/loss)

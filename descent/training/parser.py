@@ -95,7 +95,7 @@ for _name in callbacks.__all__:  # a config may name one without its package onc
 
 
 def add_run_arguments(parser: LightningArgumentParser) -> None:
-    """Add `--experiment`, `--preflight`, `--compile`, `--checkpoint`, and the links from the data to the networks."""
+    """Add `--experiment`, `--target`, `--preflight`, …, and the links from the data to the networks."""
     parser.add_argument(
         "--experiment",
         type=str | None,
@@ -113,6 +113,13 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
         type=bool,
         default=False,
         help="Compile network and loss with torch.compile while fit runs.",
+    )
+    parser.add_argument(
+        "--target",
+        type=str | None,
+        default=None,
+        help="End the run when a validation metric has reached a value, and tell in how many seconds and samples: "
+        "val/accuracy=0.90.",
     )
     parser.add_lightning_class_args(DurableCheckpoint, "checkpoint")
     parser.set_defaults({"model": DEFAULT_MODULE, "trainer.default_root_dir": "runs"})

@@ -47,8 +47,10 @@ def resolve_presets(words: list[str]) -> list[str]:
             found.append(resolved(word))
         except presets.PresetNotFoundError as error:
             key = (word.partition("=")[0] if word.startswith("-") else before).lstrip("-")
-            named = "" if key in ("", "c", "config") else f"{key}: "
-            raise UserError(f"{named}{error}") from error
+            if key in ("", "c", "config"):
+                raise
+            path = word.partition("=")[2] if word.startswith("-") else word
+            raise UserError(f"{key}: preset not found: {path}.{presets.nearest(path, key)}") from error
     return found
 
 

@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
+from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
@@ -27,6 +28,7 @@ from foundation.errors import UserError
 from foundation.hardware import effective_precision
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
+from lightning_modules.weights.mismatch import describe_mismatch, named_alike
 
 if TYPE_CHECKING:
     from descent.profiling.profile import StepProfile
@@ -192,8 +194,7 @@ class Trainer(LightningTrainer):
             json: For the command line, which then prints the numbers as JSON.
         """
         if ckpt_path is not None:
-            checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
-            model.load_state_dict(checkpoint["state_dict"])
+            load_weights(model, Path(ckpt_path))
         elif isinstance(model, EpochModule):
             model.load_initial_weights()  # once, and not in each copy
             model.report_initial_weights()
@@ -236,6 +237,18 @@ class Trainer(LightningTrainer):
             raise UserError(f"seconds must be > 0, got {seconds:g}.")
         self.profiled = profile_step(ProfiledRun(model, datamodule, self, steps, seconds), tries)
         return self.profiled
+
+
+def load_weights(model: LightningModule, path: Path) -> None:
+    """Load the weights of a checkpoint into a module without a trainer, whose hooks do not check them.
+
+    Raises:
+        UserError: The file is no checkpoint, or one of another network.
+    """
+    state = named_alike(read_checkpoint(path)["state_dict"], model.state_dict())
+    if wrong := describe_mismatch(state, model.state_dict()):
+        raise UserError(f"{path} is a checkpoint of another network than {type(model).__name__}'s: {wrong}.")
+    model.load_state_dict(state)
 
 
 @contextmanager

@@ -22,10 +22,12 @@ class Argument:
     Args:
         type: Its type; `None` if it has none.
         required: Whether it has no default.
+        default: Its default; an empty text stands for none.
     """
 
     type: Any
     required: bool = False
+    default: Any = ""
 
 
 def signature_of(target: Callable[..., Any], given_by_caller: int = 0) -> dict[str, Argument]:
@@ -40,6 +42,7 @@ def signature_of(target: Callable[..., Any], given_by_caller: int = 0) -> dict[s
         parameter.name: Argument(
             None if parameter.annotation is inspect.Parameter.empty else parameter.annotation,
             parameter.default is inspect.Parameter.empty,
+            "" if parameter.default is inspect.Parameter.empty else parameter.default,
         )
         for parameter in parameters[given_by_caller:]
     }
@@ -48,7 +51,7 @@ def signature_of(target: Callable[..., Any], given_by_caller: int = 0) -> dict[s
 def parser_arguments(parser: argparse.ArgumentParser) -> dict[str, Argument]:
     """Return the options of a parser that take a value of a type, as dotted names."""
     return {
-        action.dest: Argument(action._typehint)  # type: ignore[attr-defined]
+        action.dest: Argument(action._typehint, default=action.default)  # type: ignore[attr-defined]
         for action in parser._actions
         if hasattr(action, "_typehint") and action.default is not argparse.SUPPRESS
     }

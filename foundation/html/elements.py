@@ -51,35 +51,38 @@ def _row(cells: Sequence[object]) -> str:
     )
 
 
-FULL = (0, 90, 156)
+Color = tuple[int, int, int]
+FULL: Color = (0, 90, 156)
+ERRORS: Color = (213, 94, 0)
 
 
-def shaded(text: str, share: float, title: str) -> Cell:
-    """Return a table cell that is the bluer, the larger the share.
+def shaded(text: str, share: float, title: str, full: Color = FULL) -> Cell:
+    """Return a table cell that is the more coloured, the larger the share.
 
     Args:
-        text: Plain text without markup.
-        share: In [0, 1]: 0 is white, 1 full blue.
+        text: HTML.
+        share: In [0, 1]: 0 is white, 1 the full color.
         title: Tooltip, escaped already.
+        full: RGB.
     """
-    background = shade(share)
+    background = shade(share, full)
     color = max(((0, 0, 0), (255, 255, 255)), key=lambda ink: contrast(ink, background))
     style = f"background:rgb{background};color:rgb{color}".replace(" ", "")
     return Cell(f'<td style="{style}" title="{title}">{text}</td>')
 
 
-def shade(share: float) -> tuple[int, int, int]:
+def shade(share: float, full: Color = FULL) -> Color:
     """Return the background color of a share, as RGB.
 
     Example:
         >>> shade(0.0), shade(1.0)
         ((255, 255, 255), (0, 90, 156))
     """
-    red, green, blue = (round(255 + share * (full - 255)) for full in FULL)
+    red, green, blue = (round(255 + share * (part - 255)) for part in full)
     return red, green, blue
 
 
-def contrast(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:
+def contrast(first: Color, second: Color) -> float:
     """Return the contrast ratio of two colors, 1 to 21, as WCAG 2.2 defines it.
 
     Example:
@@ -90,6 +93,6 @@ def contrast(first: tuple[int, int, int], second: tuple[int, int, int]) -> float
     return (high + 0.05) / (low + 0.05)
 
 
-def _luminance(color: tuple[int, int, int]) -> float:
+def _luminance(color: Color) -> float:
     linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in color]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

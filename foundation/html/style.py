@@ -1,47 +1,60 @@
 """The CSS of every page: text has a contrast of at least 4.5 (WCAG AA), focus is visible, nothing moves."""
 
 STYLE = """
-:root { color-scheme: light; }
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --soft: #555; --line: #ddd; --link: #00508f;
+  --lead: #f2f7fb; --code: #f6f6f6; --error: #a63d00; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181b; --soft: #b0b0b0; --line: #44484d;
+  --link: #8cc4f5; --lead: #1d2a36; --code: #22262a; --error: #ff9b5e; } }
+@media print { :root { color-scheme: light; --ink: #1b1b1b; --paper: #fff; --soft: #555; --line: #ddd; --link: #00508f;
+  --lead: none; --code: #f6f6f6; --error: #a63d00; } }
 * { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1b1b1b; background: #fff;
-  margin: 0 auto; max-width: 1040px; padding: 1.2rem 1rem 3rem; }
+body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: var(--ink);
+  background: var(--paper); margin: 0 auto; max-width: 1040px; padding: 1.2rem 1rem 3rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
-a { color: #00508f; }
+a { color: var(--link); }
 :focus-visible { outline: 3px solid #d55e00; outline-offset: 2px; }
-.sub, .note { color: #555; }
+.sub, .note { color: var(--soft); }
+.facts { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: 0 0 1rem; font-size: .9rem; }
+.facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
 .sub { margin: 0 0 1.2rem; }
 .note { font-size: .9rem; }
-.verdict { font-size: 1.2rem; line-height: 1.45; border-left: 5px solid #0072B2; background: #f2f7fb; margin: 0;
+.verdict { font-size: 1.2rem; line-height: 1.45; border-left: 5px solid #0072B2; background: var(--lead); margin: 0;
   padding: .8rem 1rem; }
-.remarks { margin: .8rem 0 0; padding-left: 1.2rem; color: #333; }
+.remarks { margin: .8rem 0 0; padding-left: 1.2rem; color: var(--soft); }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: 1rem 0 0; }
-.findings { border-left: 5px solid #0072B2; background: #f2f7fb; padding: .8rem 1rem; }
+.findings { border-left: 5px solid #0072B2; background: var(--lead); padding: .8rem 1rem; }
 .findings h2 { margin: 0; border: 0; } .findings ul { padding-left: 1.2rem; margin: .4rem 0 0; }
 .findings p { margin: .4rem 0 0; } .findings li { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 .wide img { width: 100%; min-width: 40rem; height: auto; display: block; }
 table { border-collapse: collapse; font-size: .9rem; }
-caption { text-align: left; color: #555; padding-bottom: .3rem; }
-th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
-thead th { border-bottom: 2px solid #999; vertical-align: bottom; font-weight: 600; }
+caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
+th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); }
+thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
 tbody th { font-weight: 600; }
 .left th, .left td { text-align: left; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1.2rem 1.6rem; }
 figure { margin: 0; break-inside: avoid; }
 figure svg { width: 100%; height: auto; display: block; }
-figcaption { font-size: .9rem; color: #444; }
+figure svg, .wide img { background: #fff; border-radius: 4px; }
+figcaption { font-size: .9rem; color: var(--soft); }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(116px, 1fr)); gap: .8rem; list-style: none;
   padding: 0; margin: .6rem 0; }
 .gallery li { break-inside: avoid; font-size: .82rem; line-height: 1.35; overflow-wrap: anywhere; }
-.gallery img { width: 100%; aspect-ratio: 1; object-fit: contain; background: #f0f0f0; display: block;
-  border: 1px solid #ddd; }
-.gallery .file { color: #555; font-size: .75rem; }
+.gallery img { width: 100%; aspect-ratio: 1; object-fit: contain; background: var(--code); display: block;
+  border: 1px solid var(--line); }
+.gallery .file { color: var(--soft); font-size: .75rem; }
+.gallery li:target { outline: 3px solid #d55e00; outline-offset: 3px; }
+.matrix thead th:not(:first-child) { max-width: 7rem; white-space: normal; overflow-wrap: anywhere; }
+.matrix td a { color: inherit; } .matrix .zero { color: var(--soft); }
+.filter { border: 0; padding: 0; margin: .6rem 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; }
+.filter legend { color: var(--soft); padding: 0; }
 details { margin: .5rem 0; }
 summary { cursor: pointer; font-weight: 600; }
-pre { font-size: .8rem; background: #f6f6f6; padding: .7rem; overflow-x: auto; white-space: pre-wrap;
+pre { font-size: .8rem; background: var(--code); padding: .7rem; overflow-x: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 @media (max-width: 480px) { th, td { padding: .3rem .4rem; } }
 @media print { body { max-width: none; font-size: 10.5pt; padding: 0; }

@@ -91,6 +91,10 @@ class AccumulationWindow:
         if self._active:
             self._weight = mean_weight(loss, output, target)
 
+    def set_weight(self, weight: Tensor | float | None) -> None:
+        """Replace the batch's size by a weight that is known; None for a loss that is a sum."""
+        self._weight = weight
+
     def scaled(self, loss: Tensor) -> Tensor:
         """Return the loss times the batch's weight, and add that to the window's."""
         if not self._active or self._weight is None:

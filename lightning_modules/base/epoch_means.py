@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from foundation.hardware import widest_float
+
 Reduce = Callable[[Tensor], Tensor]
 """Sums a tensor over the processes."""
 
@@ -46,11 +48,11 @@ class EpochMeans:
         self.count += count
         if self._loaded and means:
             device = next(iter(means.values())).device
-            self.sums = {name: total.to(sum_dtype(device)).to(device) for name, total in self.sums.items()}
+            self.sums = {name: total.to(widest_float(device)).to(device) for name, total in self.sums.items()}
             self._loaded = False
         for name, mean in means.items():
             if name not in self.sums:
-                self.sums[name] = torch.zeros((), dtype=sum_dtype(mean.device), device=mean.device)
+                self.sums[name] = torch.zeros((), dtype=widest_float(mean.device), device=mean.device)
             self.sums[name].add_(mean.detach(), alpha=count)
 
     def compute(self, reduce: Reduce | None = None) -> dict[str, Tensor]:
@@ -93,8 +95,3 @@ class EpochMeans:
         sums = [self.sums[name] for name in sorted(self.sums)]
         stacked = torch.stack([*sums, sums[0].new_full((), float(self.count))])
         return stacked if reduce is None else reduce(stacked)
-
-
-def sum_dtype(device: torch.device) -> torch.dtype:
-    """Return the dtype that sums are kept in on a device: float64, or float32 where there is no float64."""
-    return torch.float32 if device.type == "mps" else torch.float64

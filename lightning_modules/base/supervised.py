@@ -17,6 +17,7 @@ from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.base.half_precision import out_of_half
 from lightning_modules.base.logged_values import on_host
+from lightning_modules.base.weighed_samples import WeighedSamples
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
 from lightning_modules.losses.input_contract import input_contract
 from lightning_modules.networks.amx_convolution import use_amx_in_bf16
@@ -59,8 +60,17 @@ class SupervisedModule(EpochModule):
     clip_divisor: Tensor | None = None
     """The norm that clipping divided by: torch's, which on a CPU is less exact for very large tensors."""
 
+    weighs_samples = True
+    """Whether `training_step` takes the weights of samples from the batch, see `WeighedSamples`."""
+
     taken_steps: TakenSteps | None = None
     """Counts the optimizer steps that were taken; a gradient scaler skips those that overflow."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note a `training_step` of one's own, which does not know that a batch may have weights."""
+        super().__init_subclass__(**kwargs)
+        if "training_step" in vars(cls) and "weighs_samples" not in vars(cls):
+            cls.weighs_samples = False
 
     def __init__(
         self,
@@ -82,6 +92,7 @@ class SupervisedModule(EpochModule):
         self.channels_last = channels_last
         self.parameter_groups = parameter_groups
         self.accumulation = AccumulationWindow()
+        self.weighed_samples = WeighedSamples()
         self.start_from(weights, weights_strict)
         self._steps_taken: int | None = None
         self._flat_shards: tuple[Any] | None = None  # in a tuple: a module in an attribute would be a child
@@ -92,6 +103,10 @@ class SupervisedModule(EpochModule):
         """Return the loss of a batch, shape `()`; a task converts its targets here if the loss needs another form."""
         if len(output) == 0:
             return output.float().sum()  # 0 with a gradient; torch's own losses give NaN
+        if self.weighed_samples.weights is not None:
+            weighed, weight = self.weighed_samples.loss(self.loss, output, target)
+            self.accumulation.set_weight(weight)
+            return weighed
         self.accumulation.weigh(self.loss, output, target)
         loss: Tensor = self.loss(output, target)
         return loss
@@ -112,6 +127,8 @@ class SupervisedModule(EpochModule):
             self.accumulation.restart()
             self.taken_steps = None
         trainer = trainer_of(self)
+        if stage == "fit":
+            self.weighed_samples.restart(self.loss, getattr(trainer, "datamodule", None))
         augmentation = getattr(getattr(trainer, "datamodule", None), "augmentation", None)
         if stage == "fit" and getattr(augmentation, "mixes", False):
             self._check_soft_targets(type(augmentation).__name__)
@@ -139,17 +156,23 @@ class SupervisedModule(EpochModule):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return out_of_half(self.network(inputs))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of a batch; add it to the epoch's mean, and log it every `log_every_n_steps`."""
-        inputs, target = batch
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        """Return the loss of a batch; add it to the epoch's mean, and log it every `log_every_n_steps`.
+
+        The mean and the log are over the samples that were seen, each counted once, also where the loss weighs them.
+        """
+        inputs, target, *weights = batch
         self.accumulation.begin_batch(self.trainer, batch_idx, len(inputs))
+        self.weighed_samples.begin_batch(weights)
         output = self(inputs)
         loss = self.criterion(output, target)
-        self.means["train"].update(len(inputs), loss=loss, **self.batch_metrics(output.detach(), target))
+        self.weighed_samples.end_batch(self, getattr(self.trainer, "datamodule", None))
+        seen = loss if self.weighed_samples.mean is None else self.weighed_samples.mean
+        self.means["train"].update(len(inputs), loss=seen, **self.batch_metrics(output.detach(), target))
         # self.log takes longer than a step of a small network, so call it only when the trainer would write it.
         if is_logging_step(self.trainer, self.trainer.global_step + 1):
             rates: dict[str, Tensor | float] = {**self.learning_rates(), **self.skipped_steps()}
-            self.log_dict(on_host({"train/loss_step": loss, **rates}), on_step=True, on_epoch=False)
+            self.log_dict(on_host({"train/loss_step": seen, **rates}), on_step=True, on_epoch=False)
         return loss
 
     def learning_rates(self) -> dict[str, float]:

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from foundation.argument_checks import require_between
-from lightning_modules.losses.reduction import ReducedLoss, Reduction, labelled_samples, logits_as_float32, reduce
+from lightning_modules.losses.reduction import (
+    ReducedLoss,
+    Reduction,
+    labelled_samples,
+    logits_as_float32,
+    reduce,
+    target_weights,
+)
 from lightning_modules.losses.tensor_checks import (
     along_classes,
     labelled,
@@ -190,3 +197,9 @@ class WeightedCrossEntropyLoss(ReducedLoss):
         if target.is_floating_point():
             return super().mean_weight(output, target)
         return labelled_samples(target, self.ignore_index, self.class_weights)
+
+    def target_weights(self, target: Tensor) -> Tensor | None:
+        """Return the weight of each target's class, 0 where it is not labelled; None if all are 1."""
+        if target.is_floating_point():
+            return None
+        return target_weights(target, self.ignore_index, self.class_weights)

@@ -77,6 +77,7 @@ class TverskyLoss(ReducedLoss):
     """
 
     class_weights: Tensor | None
+    per_sample = False
 
     def __init__(
         self,

@@ -30,9 +30,16 @@ class ReducedLoss(nn.Module):
         require_choice("reduction", reduction, REDUCTIONS)
         self.reduction: Reduction = reduction
 
+    per_sample: bool = True
+    """Whether the mean over a batch is one over its samples, so that each of them has a loss of its own."""
+
     def mean_weight(self, output: Tensor, target: Tensor) -> Tensor | float:
         """Return what the mean over a batch divides by, in samples; gradient accumulation weighs batches with it."""
         return float(len(output))
+
+    def target_weights(self, target: Tensor) -> Tensor | None:
+        """Return the weight of each target in the mean, with the shape of the targets; None if all are 1."""
+        return None
 
 
 def labelled_samples(target: Tensor, ignore_index: int | None, weights: Tensor | None = None) -> Tensor | float:
@@ -55,6 +62,26 @@ def labelled_samples(target: Tensor, ignore_index: int | None, weights: Tensor |
         return float(len(target)) if valid is None else valid.sum() / target[0].numel()
     counted = weights.flatten()[(target if valid is None else target.where(valid, 0)).long()]
     return (counted if valid is None else counted * valid).sum() / target[0].numel()
+
+
+def target_weights(target: Tensor, ignore_index: int | None, weights: Tensor | None = None) -> Tensor | None:
+    """Return the weight of each target in the mean of a loss; None if all are 1.
+
+    Args:
+        target: Class numbers `(B, …)`, or targets of another kind if there are no weights.
+        ignore_index: Target that means "not labelled"; None if there is none.
+        weights: Weight of each class `(C,)`.
+
+    Example:
+        >>> target_weights(torch.tensor([1, 0, -100]), -100, torch.tensor([1.0, 3.0]))
+        tensor([3., 1., 0.])
+    """
+    target = usable_labels(target)
+    valid = labelled(target, ignore_index)
+    if weights is None:
+        return None if valid is None else valid.float()
+    counted = weights.flatten()[(target if valid is None else target.where(valid, 0)).long()]
+    return counted if valid is None else counted * valid
 
 
 def reduce(values: Tensor, reduction: Reduction, count: Tensor | int | None = None) -> Tensor:

@@ -59,6 +59,8 @@ class RMSELoss(ReducedLoss):
         tensor(3.5355)
     """
 
+    per_sample = False
+
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of a batch."""
         return rmse(output, target, self.reduction)

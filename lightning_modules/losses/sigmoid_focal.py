@@ -15,6 +15,7 @@ from lightning_modules.losses.reduction import (
     differentiable_gradient,
     labelled_samples,
     reduce,
+    target_weights,
 )
 from lightning_modules.losses.sigmoid_targets import sigmoid_inputs
 from lightning_modules.losses.tensor_checks import register_weights
@@ -130,3 +131,7 @@ class SigmoidFocalLoss(ReducedLoss):
     def mean_weight(self, output: Tensor, target: Tensor) -> Tensor | float:
         """Return the number of labelled targets, per target of a sample; see `ReducedLoss`."""
         return labelled_samples(target, self.ignore_index)
+
+    def target_weights(self, target: Tensor) -> Tensor | None:
+        """Return 1 for each labelled target and 0 for the others; None if all are labelled."""
+        return target_weights(target, self.ignore_index)

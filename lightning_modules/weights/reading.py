@@ -64,6 +64,8 @@ def _torch(file: Path) -> Mapping[str, Any]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if "GLOBAL" not in str(error) and "class" not in str(error):  # no object is refused: it is no pickle at all
+            raise UserError(f"weights: {file} is not a file of torch, or it is damaged.") from error
         raise UserError(
             f"weights: {file} holds Python objects that could run code when loaded. Save the weights alone: "
             "torch.save(network.state_dict(), FILE)."

@@ -98,6 +98,6 @@ def test_a_lever_is_a_real_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(levers, "STEPS", 3)
     monkeypatch.setattr(levers, "WARM_UP", 1)
     small = ["--data.batch_size", "8", "--data.val_share", "0.1", "--model.network.widths", "[4,4,4]"]
-    for lever in ("images of 25 pixels", "the stem is trained"):
-        monkeypatch.setitem(levers.LEVERS, lever, [*levers.LEVERS[lever], *small])
-        assert 0 < levers.seconds_per_image(tmp_path / "images", lever) < 1
+    lever = "images of 25 pixels"
+    monkeypatch.setitem(levers.LEVERS, lever, [*levers.LEVERS[lever], *small])
+    assert 0 < levers.seconds_per_image(tmp_path / "images", lever) < 1

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from descent.presets import SHIPPED, PresetNotFoundError, resolve
+from descent.presets import SHIPPED, PresetNotFoundError, nearest, resolve
 
 
 def test_the_shipped_preset_is_used_last() -> None:
@@ -32,3 +32,18 @@ def test_a_preset_that_does_not_exist() -> None:
         PresetNotFoundError, match=r"preset not found: optimizers/admw\.yaml\. Did you mean optimizers/adam"
     ):
         resolve("optimizers/admw.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "hint"),
+    [
+        ("losses/focl.yaml", "", "Did you mean losses/focal.yaml?"),
+        ("losses/focl.yaml", "model.loss", "Did you mean losses/focal.yaml?"),
+        ("losses/focl.yaml", "model", "`descent presets` lists"),
+        ("losses/adamw.yaml", "model.discriminator_optimizer", "Did you mean optimizers/adamw.yaml?"),
+        ("data/images.yaml", "data", "`descent presets data` lists"),
+        ("configs/quickstrat.yaml", "", "Did you mean quickstart.yaml?"),
+    ],
+)
+def test_a_preset_that_is_suggested_fits_its_key(path: str, key: str, hint: str) -> None:
+    assert hint in nearest(path, key)

@@ -28,13 +28,13 @@ MEASURE = """<script>addEventListener('load', () => {
   const lum = c => { const [r, g, b] = parts(c).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
     return .2126 * r + .7152 * g + .0722 * b; };
   const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-    if (!(parts(c)[3] === 0)) return c; } return 'rgb(255, 255, 255)'; };
+    if (!(parts(c)[3] === 0)) return c; } return getComputedStyle(document.body).backgroundColor; };
   const texts = all.filter(e => !e.closest('svg') && [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()));
   const ratio = e => { const [a, b] = [lum(getComputedStyle(e).color), lum(behind(e))].sort((x, y) => y - x);
     return (a + .05) / (b + .05); };
   const reach = [...document.querySelectorAll('a[href], summary, [tabindex]')];
   const focused = reach.filter(e => { e.focus(); return document.activeElement === e; });
-  parent.postMessage(JSON.stringify({width: innerWidth, contrast: Math.min(...texts.map(ratio)), texts: texts.length,
+  parent.postMessage(JSON.stringify({dark: matchMedia('(prefers-color-scheme: dark)').matches, width: innerWidth, contrast: Math.min(...texts.map(ratio)), texts: texts.length,
     wide: all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.wide')).map(e => e.tagName),
     scrolled: all.filter(e => e.matches('.wide') && e.scrollWidth > e.clientWidth && e.tabIndex !== 0).length,
     reach: reach.length, focused: focused.length, images: [...document.images].filter(i => i.naturalWidth > 0).length,
@@ -45,13 +45,14 @@ FRAME = """<!doctype html><title>-</title><link rel="icon" href="data:,"><script
   e => document.title = e.data)</script><iframe src="page.html" style="border:0;width:{width}px;height:3000px"></iframe>"""
 
 
-def browse(page: str, width: int, folder: Path) -> tuple[dict[str, Any], str]:
+def browse(page: str, width: int, folder: Path, dark: bool = False) -> tuple[dict[str, Any], str]:
     """What a browser of that width makes of a page, and what it says on the console."""
     (folder / "page.html").write_text(page.replace("</head>", MEASURE + "</head>").replace(' loading="lazy"', ""))
     (folder / "frame.html").write_text(FRAME.format(width=width))
     chromium = shutil.which("chromium")
     assert chromium is not None
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    flags += ["--blink-settings=preferredColorScheme=0"] if dark else []
     flags += ["--enable-logging=stderr", "--window-size=1300,3200", "--virtual-time-budget=8000"]
     ended = subprocess.run(
         [chromium, *flags, (folder / "frame.html").as_uri()], capture_output=True, text=True, timeout=180, check=True
@@ -83,9 +84,12 @@ def predictions(folder: Path, count: int = 70) -> str:
 
 
 @pytest.mark.chromium
-@pytest.mark.parametrize(("make", "width"), [(evaluation, 400), (evaluation, 1200), (predictions, 400)])
-def test_a_browser_shows_it(make: Any, width: int, tmp_path: Path) -> None:
-    seen, said = browse(make(tmp_path), width, tmp_path)
+@pytest.mark.parametrize(
+    ("make", "width", "dark"), [(evaluation, 400, True), (evaluation, 1200, False), (predictions, 400, False)]
+)
+def test_a_browser_shows_it(make: Any, width: int, dark: bool, tmp_path: Path) -> None:
+    seen, said = browse(make(tmp_path), width, tmp_path, dark)
+    assert seen["dark"] == dark
     assert said == ""
     assert seen["width"] == width
     assert seen["wide"] == [], "something sticks out of the screen"

@@ -6,12 +6,17 @@ import shutil
 import signal
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from cli import main
 from tests.fuzz.cases import Case, leftovers
+from tests.fuzz.files import USER_MODULE
 
 LINES, CHARACTERS, SECONDS = 3, 400, 120
+MAY_BE_ACCEPTED = ("value", "class", "dropped", "other")
+EMPTY = (b"model:\n", b"{}\n", b"<<: 3\n")
+"""Files that change nothing."""
 
 
 def run(case: Case) -> tuple[int, str, list[str]]:
@@ -19,6 +24,7 @@ def run(case: Case) -> tuple[int, str, list[str]]:
     folder = Path(tempfile.mkdtemp())
     if case.file is not None:
         (folder / "mistake.yaml").write_bytes(case.file)
+    (folder / "mistake.py").write_text(USER_MODULE)
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -37,13 +43,14 @@ def _run_and_end(case: Case, folder: Path, write: int) -> None:
     try:
         os.chdir(folder)
         signal.alarm(SECONDS)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(write, 2)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
         main(list(case.words))
         code = 0
     except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     except BaseException:
         import traceback
 
@@ -59,7 +66,7 @@ def faults(case: Case, code: int, said: str, left: list[str]) -> list[str]:
     if "Traceback" in said or code not in (0, 2):
         found.append(f"ends with {code}{' and a traceback' if 'Traceback' in said else ''}")
     if code == 0:
-        return [*found, *(["accepted"] if case.kind in ("misspelt", "file") and case.file != b"model:\n" else [])]
+        return [*found, *(["accepted"] if case.kind not in MAY_BE_ACCEPTED and case.file not in EMPTY else [])]
     error = said[said.rfind("error: ") :] if "error: " in said else said
     lines = [line for line in error.splitlines() if line.strip()]
     if len(lines) > LINES or len(error) > CHARACTERS + len("error: "):
@@ -77,5 +84,16 @@ def _wrong_advice(case: Case, error: str) -> list[str]:
     advice = re.search(r"[Dd]id you mean (.*?)\?", error)
     if advice is None:
         return ["suggests nothing"]
-    suggested = re.findall(r"--([\w.]+)", advice[1])
+    suggested = re.findall(r"[\w.]+", advice[1])
     return [] if case.meant in suggested else [f"suggests {advice[1]} for {case.meant}"]
+
+
+def wrong_when_applied(case: Case, said: str) -> list[str]:
+    """Return what is wrong with a suggested value: when it is given, the same key must not be refused again."""
+    advice = re.search(r"(?:[Dd]id you mean|: write) ([^\s?]+?)(?:\?|\.? |\.?$)", said.strip())
+    last = case.words[-1]
+    if case.kind not in ("value", "class") or advice is None or not last.startswith(f"--{case.key}="):
+        return []
+    answer = run(replace(case, words=(*case.words[:-1], f"--{case.key}={advice[1]}")))
+    again = re.search(rf"{re.escape(case.key)}(:| must be)", answer[1])
+    return [f"{advice[1]} is refused too: {answer[1].strip()[-150:]}"] if answer[0] and again else []

@@ -1,24 +1,34 @@
 """A sample of generated mistakes, each in a process of its own: exit code 2, one line, the key, right advice, no files."""
 
 import itertools
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
-from descent.training.build import config_parser
-from tests.fuzz.cases import Case, cases
-from tests.fuzz.judge import faults, run
+from tests.fuzz.__main__ import judged
+from tests.fuzz.cases import MAKERS, Case, cases
+from tests.fuzz.judge import faults
+from tests.fuzz.warm import warmed
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_generated_mistakes(seed: int) -> None:
-    # Values that only fail when they are first used are left to `python -m tests.fuzz`.
-    config_parser("fit")  # once, before the processes are forked
-    wrong = []
-    for case in itertools.islice(cases(1000 + seed, ("misspelt", "class", "file")), 10):
-        code, said, left = run(case)
-        if found := faults(case, code, said, left):
-            wrong.append(f"{' '.join(case.words)} {case.file!r}: {'; '.join(found)}\n{said[-500:]}")
-    assert not wrong, "\n".join(wrong)
+@pytest.fixture(scope="module", autouse=True)
+def _parsers_are_built_once() -> Iterator[None]:
+    with warmed():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("misspelt", 90), ("value", 60), ("class", 50), ("file", 60), ("dropped", 10), ("doubled", 20), ("other", 10)],
+)
+def test_generated_mistakes(kind: str, count: int) -> None:
+    wrong = [judged(case, Counter()) for case in itertools.islice(cases(1000, (kind,)), count)]
+    assert not any(wrong), "\n".join(filter(None, wrong))
+
+
+def test_every_kind_is_tried() -> None:
+    assert {case.kind for case in itertools.islice(cases(0), 100)} == set(MAKERS)
 
 
 def test_the_judge_finds_faults() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
-from torch.multiprocessing.spawn import start_processes
+from torch.multiprocessing.spawn import ProcessContext, start_processes
 
 PATIENCE = 240  # seconds, for a busy machine
 PRELOADED = ["torch", "lightning.pytorch", "torchvision", "torchmetrics", "sklearn.datasets"]
@@ -27,11 +27,17 @@ def ddp() -> DDPStrategy:
     return DDPStrategy(cluster_environment=StartedElsewhere(), process_group_backend="gloo")
 
 
+def started(function: Callable[..., None], arguments: tuple[Any, ...], count: int = 2) -> ProcessContext:
+    """Start `function(rank, *arguments)` in `count` processes."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    context = start_processes(function, arguments, nprocs=count, join=False, start_method="forkserver")
+    assert context is not None
+    return context
+
+
 def in_processes(count: int, function: Callable[..., Any], folder: Path) -> list[Any]:
     """Run `function(rank, count, folder)` in `count` processes of one gloo group; return their results by rank."""
-    multiprocessing.set_forkserver_preload(PRELOADED)
-    context = start_processes(_run, (count, function, str(folder)), nprocs=count, join=False, start_method="forkserver")
-    assert context is not None
+    context = started(_run, (count, function, str(folder)), count)
     try:
         ended = any(context.join(timeout=PATIENCE) for _ in range(count))  # returns when one has ended
         assert ended, "the ranks wait for each other"

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
@@ -46,14 +47,20 @@ class ClassScore(NamedTuple):
     f1: float
 
 
-def class_scores(confusion: Tensor, names: list[str]) -> list[ClassScore]:
+def class_scores(classes: Tensor, targets: Tensor, names: list[str]) -> list[ClassScore]:
     """Compute precision, recall and F1 of each class.
 
     Args:
-        confusion: How often class i (row) was predicted as class j (column), int64 `(K, K)`.
-        names: Names of the classes.
+        classes: Predicted classes, in [0, K).
+        targets: True classes, in [0, K).
+        names: Names of the K classes.
+
+    Shape:
+        classes `(N,)` int64, targets `(N,)` int64.
     """
-    samples, predicted, correct = confusion.sum(1), confusion.sum(0), confusion.diagonal()
+    predicted, samples, correct = (
+        torch.bincount(of, minlength=len(names)) for of in (classes, targets, classes[classes == targets])
+    )
     hits = correct.double()  # 0 / 0 is NaN
     scores = hits / predicted, hits / samples, 2 * hits / (predicted + samples)
     columns = [column.tolist() for column in (samples, predicted, correct, *scores)]

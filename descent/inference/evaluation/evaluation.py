@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from descent.inference.evaluation.calibration import (
     CalibrationBins,
@@ -16,6 +15,9 @@ from descent.inference.evaluation.calibration import (
 )
 from descent.inference.evaluation.class_scores import ClassScore, class_scores, wilson_interval
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
+
+MAX_DENSE = 200
+"""Up to this many classes the confusion matrix is stored with its zeros: their number is the square of the classes'."""
 
 SCORE_COLUMNS = ("samples", "said", "right", "precision", "recall", "f1")
 """Names of a `ClassScore`'s fields in evaluation.json and classes.csv."""
@@ -41,8 +43,9 @@ class Evaluation:
         self.count, self.correct_count = len(targets), int(self.correct.sum())
         self.accuracy = self.correct_count / self.count
         self.interval = wilson_interval(self.correct_count, self.count)
-        self.confusion = multiclass_confusion_matrix(classes, targets, len(self.class_names))
-        self.class_scores: list[ClassScore] = class_scores(self.confusion, self.class_names)
+        self.class_scores: list[ClassScore] = class_scores(classes, targets, self.class_names)
+        most_common = max(self.class_scores, key=lambda score: score.samples)
+        self.baseline_class, self.baseline = most_common.name, most_common.samples / self.count
         self.confidence = self._confidence(self.predictions.log_probabilities)
         self.calibration = calibration_bins(self.confidence, self.correct)
         self.scaled_calibration: CalibrationBins | None = None
@@ -59,11 +62,25 @@ class Evaluation:
         rows: list[int] = wrong[self.confidence[wrong].argsort(descending=True, stable=True)].tolist()
         return rows
 
-    def confusions(self) -> list[tuple[str, str, int]]:
+    @property
+    def confusion(self) -> Tensor:
+        """How often class i (row) was predicted as class j (column), int64 `(K, K)`."""
+        size = len(self.class_names)
+        flat = torch.bincount(self.predictions.targets * size + self.predictions.classes, minlength=size * size)
+        return flat.view(size, size)
+
+    def confused_pairs(self) -> list[tuple[int, int, int]]:
         """Return true class, predicted class and count of each pair that was confused, the most frequent first."""
-        names, counts = self.class_names, self.confusion
-        pairs = [(names[i], names[j], int(counts[i, j])) for i, j in counts.nonzero().tolist() if i != j]
-        return sorted(pairs, key=lambda pair: -pair[2])
+        size = len(self.class_names)
+        wrong = (self.predictions.targets * size + self.predictions.classes)[~self.correct]
+        codes, counts = wrong.unique(return_counts=True)
+        found = zip(codes.tolist(), counts.tolist(), strict=True)
+        return sorted(((code // size, code % size, count) for code, count in found), key=lambda pair: -pair[2])
+
+    def confusions(self) -> list[tuple[str, str, int]]:
+        """Return `confused_pairs` with the names of the classes."""
+        names = self.class_names
+        return [(names[true], names[predicted], count) for true, predicted, count in self.confused_pairs()]
 
     def macro_means(self) -> dict[str, float]:
         """Return precision, recall and F1, each as the mean over the classes for which it is defined."""
@@ -78,14 +95,22 @@ class Evaluation:
             "right": self.correct_count,
             "accuracy": self.accuracy,
             "accuracy_interval_95": list(self.interval),
+            "balanced_accuracy": self.macro_means()["recall"],
+            "baseline_accuracy": self.baseline,
+            "baseline_class": self.baseline_class,
             **{f"{name}_macro": mean for name, mean in self.macro_means().items()},
             "nll": mean_nll(self.predictions.log_probabilities, self.predictions.targets),
             "classes": [dict(zip(("name", *SCORE_COLUMNS), score, strict=True)) for score in scores],
             "class_names": self.class_names,
-            "confusion": self.confusion.tolist(),
+            **self._confusion_summary(),
             "calibration": self._calibration_summary(),
             "not_decoded": len(self.predictions.failures),
         }
+
+    def _confusion_summary(self) -> dict[str, Any]:
+        if len(self.class_names) <= MAX_DENSE:
+            return {"confusion": self.confusion.tolist()}
+        return {"confusions": [list(row) for row in self.confusions()]}
 
     def _calibration_summary(self) -> dict[str, Any]:
         bins = self.calibration

@@ -4,23 +4,28 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from descent.inference.evaluation.calibration import CalibrationBins
+from descent.inference.evaluation.class_scores import wilson_interval
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
 
 
 def reliability_diagram(found: CalibrationBins) -> Figure:
-    """Plot accuracy over confidence (above) and the share of predictions in each bin (below)."""
+    """Plot accuracy over confidence with Wilson's 95 % intervals (above), and the predictions in each bin (below)."""
     bins = len(found.counts)
     edges = np.arange(bins) / bins
-    shares = found.counts / found.counts.sum()
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.bar(edges, found.accuracy.nan_to_num().numpy(), 1 / bins, align="edge", color=BLUE, edgecolor="white")
     upper.plot([0, 1], [0, 1], color="#1b1b1b", linewidth=1, linestyle="--")
-    upper.plot(found.confidence.numpy(), found.accuracy.numpy(), "o", color=ORANGE, markersize=4, clip_on=False)
+    filled = [place for place, count in enumerate(found.counts.tolist()) if count]
+    x, y, counts = (values[filled].numpy() for values in (found.confidence, found.accuracy, found.counts))
+    ends = np.array([wilson_interval(round(a * n), n) for a, n in zip(y.tolist(), counts.tolist(), strict=True)]).T
+    upper.errorbar(x, y, np.abs(ends - y), fmt="o", color=ORANGE, markersize=4, linewidth=1.2, clip_on=False)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
-    lower.bar(edges, shares.numpy(), 1 / bins, align="edge", color=GREY, edgecolor="white")
-    lower.set(ylim=(0, 1), xlabel="confidence (probability of the predicted class)", ylabel="share")
+    bars = lower.bar(edges, found.counts.numpy(), 1 / bins, align="edge", color=GREY, edgecolor="white")
+    lower.bar_label(bars, [f"{count:,}" if count else "" for count in found.counts.tolist()], fontsize=7, padding=1)
+    lower.set(xlabel="confidence (probability of the predicted class)", ylabel="predictions")
+    lower.set_ylim(0, float(found.counts.max()) * 1.25)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
     return figure

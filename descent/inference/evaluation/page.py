@@ -2,25 +2,30 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from descent.inference.evaluation.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
+from descent.inference.evaluation.class_scores import ClassScore, wilson_interval
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.figures import confusion_figure, reliability_diagram
 from descent.inference.page_elements import Budget, Thumbnail, corrupt_files, gallery, percent, probability_text
 from foundation.html import document, note, section, table
 from foundation.html.document import Section
-from foundation.html.elements import escaped, shaded
+from foundation.html.elements import ERRORS, FULL, Cell, escaped, shaded
 from foundation.html.svg import captioned
 
 MAX_MISTAKES = 60
 MAX_CONFUSIONS = 10
-MAX_TABLE_CLASSES = 20
-"""Up to this many classes the confusion matrix is a table, with more a figure."""
+MAX_TABLE_CLASSES, MAX_FIGURE_CLASSES = 20, 1000
+"""Up to this many classes the confusion matrix is a table, a figure; with more the page lists what is confused."""
+MAX_CLASS_ROWS = 100
+BALANCED = 0.05
+"""The balanced accuracy is stated if it differs from the accuracy by more than this."""
 
 
 def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()) -> str:
     """Make the page's HTML, with the network's name as subtitle and further remarks at the top."""
-    notes = [*remarks, *_frequent_confusion(found), calibration_sentence(found)]
+    notes = [*remarks, *imbalance_sentences(found), *_frequent_confusion(found), calibration_sentence(found)]
     lead = f'<p class="verdict" id="verdict">{escaped(accuracy_sentence(found))}</p>'
     lead += f'<ul class="remarks">{"".join(f"<li>{escaped(text)}</li>" for text in notes)}</ul>'
     sections = [
@@ -30,16 +35,46 @@ def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()
         _mistakes(found),
         *corrupt_files(found.predictions.failures),
     ]
-    return document("Evaluation", network, lead, sections)
+    return document(f"Evaluation of {run_name(network)}", network, lead, sections)
+
+
+def run_name(checkpoint: str) -> str:
+    """Return experiment and number of a run from its checkpoint's path, else the file's name.
+
+    Example:
+        >>> run_name("runs/quickstart/3/checkpoints/best.ckpt"), run_name("weights/best.ckpt")
+        ('quickstart/3', 'best.ckpt')
+    """
+    parts = Path(checkpoint).parts
+    return "/".join(parts[-4:-2]) if len(parts) > 3 and parts[-2] == "checkpoints" else parts[-1]
 
 
 def accuracy_sentence(found: Evaluation) -> str:
-    """State the accuracy and its confidence interval."""
+    """State the accuracy, its confidence interval, and that of the simplest answer."""
     low, high = found.interval
     return (
         f"Accuracy {found.accuracy:.2%}: {found.correct_count:,} of {found.count:,} samples are classified correctly; "
-        f"95% confidence interval (Wilson) {low:.2%} to {high:.2%}."
+        f"95% confidence interval (Wilson) {low:.2%} to {high:.2%}. The most common class, {found.baseline_class}, "
+        f"would give {found.baseline:.2%}."
     )
+
+
+def imbalance_sentences(found: Evaluation) -> list[str]:
+    """Say where the accuracy hides something: classes that are never found, recalls that differ."""
+    balanced = found.macro_means()["recall"]
+    said = []
+    if abs(balanced - found.accuracy) > BALANCED:
+        said.append(f"Balanced accuracy (the mean of the classes' recalls): {balanced:.2%}.")
+    missed = [score for score in found.class_scores if score.samples and not score.correct]
+    for score in missed[:3]:
+        of = f"the {score.samples:,} samples" if score.samples > 1 else "1 sample"
+        said.append(f"None of {of} of {score.name} was found.")
+    if len(missed) > 3:
+        said.append(f"Further classes of which no sample was found: {len(missed) - 3:,}.")
+    low, high = found.interval
+    if low <= found.baseline <= high and found.accuracy < 1:
+        said.append("This is no better than always answering with the most common class, within the interval.")
+    return said
 
 
 def calibration_sentence(found: Evaluation) -> str:
@@ -53,8 +88,10 @@ def calibration_sentence(found: Evaluation) -> str:
         return text
     text += (
         f" With a temperature of {temperature.value:.3f}, fitted on {temperature.samples:,} validation samples, the "
-        f"ECE is {scaled.ece:.2%}."
+        f"ECE is {scaled.ece:.2%}"
     )
+    worse = scaled.ece >= found.calibration.ece
+    text += ": no better, so use the probabilities as they are." if worse else "."
     if temperature.at_search_limit:
         limits = f"{MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
         text += f" This temperature is at the limit of the search range ({limits}); a better one may lie outside it."
@@ -72,30 +109,36 @@ def _frequent_confusion(found: Evaluation) -> list[str]:
 
 
 def _class_table(found: Evaluation) -> str:
-    rows = [
-        (score.name, f"{score.samples:,}", *map(percent, (score.precision, score.recall, score.f1)))
-        for score in found.class_scores
+    worst_first = sorted(found.class_scores, key=lambda score: (not score.samples, score.recall))
+    rows: list[tuple[str, ...]] = [
+        (score.name, f"{score.samples:,}", percent(score.precision), _recall(score), percent(score.f1))
+        for score in worst_first[:MAX_CLASS_ROWS]
     ]
-    rows.append(("mean over classes", f"{found.count:,}", *map(percent, found.macro_means().values())))
+    rows.append(("mean over classes", "", *map(percent, found.macro_means().values())))
+    left_out = f"The other {len(worst_first) - MAX_CLASS_ROWS:,} classes are in classes.csv. "
     explanation = note(
+        f"The class with the lowest recall comes first. {left_out if len(worst_first) > MAX_CLASS_ROWS else ''}"
         "Precision: share of the predictions of this class that are correct. Recall: share of the samples of this "
-        "class that are predicted as it. F1: their harmonic mean. –: not defined, because no sample is predicted as "
-        "this class, or none belongs to it."
+        "class that are predicted as it, with Wilson's 95% interval. F1: their harmonic mean. –: not defined, because "
+        "no sample is predicted as this class, or none belongs to it."
     )
     return table("Classes", ["class", "samples", "precision", "recall", "F1"], rows) + explanation
 
 
+def _recall(score: ClassScore) -> str:
+    if not score.samples:
+        return percent(score.recall)
+    low, high = wilson_interval(score.correct, score.samples)
+    return f"{percent(score.recall)} ({low:.0%} to {high:.0%})"
+
+
 def _confusion_matrix(found: Evaluation) -> str:
-    names, counts = found.class_names, found.confusion
-    if len(names) > MAX_TABLE_CLASSES:
+    names, matrix = found.class_names, ""
+    if len(names) <= MAX_TABLE_CLASSES:
+        matrix = _confusion_table(found)
+    elif len(names) <= MAX_FIGURE_CLASSES:
         caption = "Each row is a true class: the share of its samples that is predicted as each class."
-        matrix = captioned(confusion_figure(counts.numpy()), "map", caption)
-    else:
-        rows = [
-            (true, *(_cell(count, sum(row), true, predicted) for count, predicted in zip(row, names, strict=True)))
-            for true, row in zip(names, counts.tolist(), strict=True)
-        ]
-        matrix = table("Confusion matrix", ["true ↓ predicted →", *names], rows)
+        matrix = captioned(confusion_figure(found.confusion.numpy()), "map", caption)
     confusions = [(true, predicted, f"{count:,}") for true, predicted, count in found.confusions()[:MAX_CONFUSIONS]]
     if not confusions:
         return matrix
@@ -103,10 +146,29 @@ def _confusion_matrix(found: Evaluation) -> str:
     return f"{matrix}<h3>Most frequent confusions</h3>{listed}"
 
 
-def _cell(count: int, total: int, true: str, predicted: str) -> object:
-    share = count / total if total else 0.0
-    title = f"{true} predicted as {predicted}: {count:,} of {total:,} ({percent(share)})"
-    return shaded(f"{count:,}", share, escaped(title))
+def _confusion_table(found: Evaluation) -> str:
+    """Make the matrix as a table: blue is right, orange wrong, and a wrong count leads to images of it."""
+    names, counts = found.class_names, found.confusion.tolist()
+    shown = {_group(found, row) for row in shown_mistakes(found)} if found.predictions.load_image else set()
+    totals = [max(1, sum(row)) for row in counts]
+    worst = max((count / totals[true] for true, _, count in found.confused_pairs()), default=1.0)
+
+    def cell(true: int, predicted: int) -> object:
+        count, group = counts[true][predicted], f"{true}-{predicted}"
+        share = count / totals[true]
+        title = f"{names[true]} predicted as {names[predicted]}: {count:,} of {sum(counts[true]):,} ({percent(share)})"
+        if not count:
+            return Cell(f'<td class="zero" title="{escaped(title)}">0</td>')
+        text = f'<a href="#group-{group}">{count:,}</a>' if group in shown else f"{count:,}"
+        right = true == predicted
+        return shaded(text, share if right else 0.7 * share / worst, escaped(title), FULL if right else ERRORS)
+
+    rows = [(name, *(cell(true, predicted) for predicted in range(len(names)))) for true, name in enumerate(names)]
+    explanation = note(
+        "Blue is right, orange is wrong; the darker, the larger the share of the true class (orange: relative to the "
+        "most frequent error). " + ("A linked count leads to the first of its images." if shown else "")
+    )
+    return f'<div class="matrix">{table("Confusion matrix", ["true ↓ predicted →", *names], rows)}</div>{explanation}'
 
 
 def _calibration(found: Evaluation) -> str:
@@ -135,13 +197,47 @@ def _mistakes(found: Evaluation) -> Section:
         body = table(title, ["sample", "predicted class", "true class"], cells, left=True)
         return section("mistakes", title, body)
     load = predictions.load_image
-    thumbnails = (
-        Thumbnail(partial(load, row), ", ".join(_captions(found, row)), _captions(found, row), predictions.names[row])
-        for row in rows[:MAX_MISTAKES]
-    )
+    thumbnails = [
+        Thumbnail(
+            partial(load, row), ", ".join(_captions(found, row)), _captions(found, row), predictions.names[row],
+            _group(found, row),
+        )
+        for row in shown_mistakes(found)
+    ]  # fmt: skip
     images, count = gallery(thumbnails, Budget())
-    text = note(f"{count:,} of {len(rows):,} mistakes, the most confident first.")
-    return section("mistakes", title, text + images)
+    text = note(
+        f"{count:,} of {len(rows):,} mistakes, of each frequent confusion at least one, the most confident first."
+    )
+    return section("mistakes", title, text + _filter(found) + images)
+
+
+def shown_mistakes(found: Evaluation) -> list[int]:
+    """Choose the mistakes that the page shows: of each frequent confusion one, then the most confident."""
+    rows = found.mistakes()
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(_group(found, row), row)
+    frequent = [first[f"{true}-{predicted}"] for true, predicted, _ in found.confused_pairs()[: MAX_MISTAKES // 2]]
+    chosen = set(dict.fromkeys([*frequent, *rows][: MAX_MISTAKES + len(frequent)]))
+    return [row for row in rows if row in chosen][:MAX_MISTAKES]
+
+
+def _group(found: Evaluation, row: int) -> str:
+    return f"{int(found.predictions.targets[row])}-{int(found.predictions.classes[row])}"
+
+
+def _filter(found: Evaluation) -> str:
+    """Make buttons that show the mistakes of one true class only; the page has no scripts."""
+    classes = sorted({int(found.predictions.targets[row]) for row in shown_mistakes(found)})
+    if not 1 < len(classes) <= MAX_TABLE_CLASSES:
+        return ""
+    buttons = '<label><input type="radio" name="true" id="only-all" checked> all</label>'
+    rules = ""
+    for number in classes:
+        name = escaped(found.class_names[number])
+        buttons += f'<label><input type="radio" name="true" id="only-{number}"> {name}</label>'
+        rules += f'section:has(#only-{number}:checked) li:not([data-group^="{number}-"]) {{ display: none; }}\n'
+    return f'<style>{rules}</style><fieldset class="filter"><legend>True class</legend>{buttons}</fieldset>'
 
 
 def _captions(found: Evaluation, row: int) -> tuple[str, str]:

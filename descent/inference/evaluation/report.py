@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from descent.inference.evaluation.evaluation import SCORE_COLUMNS, Evaluation
+from descent.inference.evaluation.evaluation import MAX_DENSE, SCORE_COLUMNS, Evaluation
 from descent.inference.evaluation.page import evaluation_page
 from descent.inference.prediction.table import write_csv
 from foundation.files import replacing, strict_json
@@ -26,15 +26,21 @@ def write_evaluation(found: Evaluation, folder: Path, network: str, remarks: Seq
     names = found.class_names
     scores = ([name, *("" if math.isnan(value) else value for value in values)] for name, *values in found.class_scores)
     write_csv(folder / "classes.csv", ["class", *SCORE_COLUMNS], scores)
-    rows = ([name, *row] for name, row in zip(names, found.confusion.tolist(), strict=True))
-    write_csv(folder / "confusion.csv", ["true class", *names], rows)
+    if len(names) <= MAX_DENSE:
+        rows = ([name, *row] for name, row in zip(names, found.confusion.tolist(), strict=True))
+        write_csv(folder / "confusion.csv", ["true class", *names], rows)
+    else:
+        write_csv(folder / "confusion.csv", ["true class", "predicted class", "samples"], found.confusions())
     write_csv(folder / "answers.csv", ["sample", "true_class", "class", "probability"], _samples(found))
     text = strict_json({"checkpoint": network, "remarks": list(remarks)} | found.summary()) + "\n"
-    page = evaluation_page(found, network, remarks)
-    for name, content in (("evaluation.json", text), ("evaluation.html", page)):
-        with replacing(folder / name) as part:
-            part.write_text(content, "utf-8", "backslashreplace")
+    _write(folder / "evaluation.json", text)  # before the page, so that an error there loses no result
+    _write(folder / "evaluation.html", evaluation_page(found, network, remarks))
     return text
+
+
+def _write(path: Path, content: str) -> None:
+    with replacing(path) as part:
+        part.write_text(content, "utf-8", "backslashreplace")
 
 
 def _samples(found: Evaluation) -> Iterable[Sequence[object]]:

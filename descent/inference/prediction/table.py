@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from descent.inference.page_elements import probability_text
 from descent.inference.prediction.prediction import FilePredictions
 from foundation.files import replacing
 
@@ -35,6 +36,22 @@ def write_failures(failures: dict[str, str], file: Path) -> None:
         write_csv(file, ["path", "reason"], failures.items())
     else:
         file.unlink(missing_ok=True)
+
+
+def answer_lines(found: FilePredictions) -> list[str]:
+    """Return a line for each image: its path, the predicted class (or labels) and their probabilities."""
+    width = max(map(len, found.paths))
+    return [f"{path:<{width}}  {_answer(found, row)}" for row, path in enumerate(found.paths)]
+
+
+def _answer(found: FilePredictions, row: int) -> str:
+    predictions, names = found.predictions, found.class_names
+    pairs = zip(predictions.classes[row].tolist(), predictions.probabilities[row].tolist(), strict=True)
+    top = [f"{names[number]} {probability_text(probability)}" for number, probability in pairs]
+    if predictions.labels is None:
+        return f"{top[0]}  (then {top[1]})" if len(top) > 1 else top[0]
+    applies = [name for name, holds in zip(names, predictions.labels[row].tolist(), strict=True) if holds]
+    return f"{', '.join(applies) or 'no label applies'}  (most probable: {top[0]})"
 
 
 def _single_label_rows(found: FilePredictions) -> Iterator[list[str]]:

@@ -7,16 +7,20 @@ from functools import cached_property
 
 import numpy as np
 
+from descent.studies.report.pairs import Pair, RoundScores, decisions_of, pairs_of, round_scores, tie_letters
+from descent.studies.report.scale import is_share
 from descent.studies.running.one_run import CRASHED, DIVERGED, DONE, Outcome
 from descent.studies.running.recorder import PHASES
 from descent.studies.running.search import Point
 from descent.studies.running.stages import FINAL, TUNE, Progress, RunKey
 from descent.studies.statistics.curves import censored_median, expected_best, first_reached
+from descent.studies.statistics.group_sequential import LEAST
 from descent.studies.statistics.intervals import Interval, bootstrap_t_interval, t_interval
-from descent.studies.statistics.paired_tests import PairwiseTests, all_pairs, tie_groups
+from descent.studies.statistics.sequential_test import Decisions
 from descent.studies.study_config import StudyConfig
 
 ALPHA = 0.05
+SHARE_DELTA, RELATIVE_DELTA = 0.01, 0.02
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,13 @@ class CandidateSummary:
     diverged: int
     crashed: int
     runs: int
+    """All runs, of which so many diverged or crashed."""
+    final_diverged: int
+    final_crashed: int
+    final_runs: int
+    """Final runs alone."""
+    unmeasured: int
+    """Final runs that ended and have no finite judged metric."""
     message: str
 
 
@@ -71,10 +82,10 @@ class StudyAnalysis:
 
     @cached_property
     def metric(self) -> str:
-        """The judged metric: the test metric if all final runs have one, else the validation metric."""
+        """The judged metric: the test metric if a final run has a finite one, else the validation metric."""
         name = self.config.metric.replace("val/", "test/", 1)
         done = [o for key, o in self.outcomes.items() if key.stage == FINAL and o["status"] == DONE]
-        return name if done and all(o["test"].get(name) is not None for o in done) else self.config.metric
+        return name if any(o["test"].get(name) is not None for o in done) else self.config.metric
 
     def judged(self, outcome: Outcome) -> float | None:
         """Return the judged metric of a final run; `None` if it diverged or crashed."""
@@ -90,9 +101,11 @@ class StudyAnalysis:
 
     def _summary(self, name: str) -> CandidateSummary:
         all_runs = [o for key, o in self.outcomes.items() if key.candidate == name]
-        scores = {i: v for i, o in self.of(FINAL, name).items() if (v := self.judged(o)) is not None}
+        final = self.of(FINAL, name)
+        scores = {i: v for i, o in final.items() if (v := self.judged(o)) is not None}
         values = list(scores.values())
         interval = bootstrap_t_interval if self.config.interval == "bootstrap" and len(values) > 3 else t_interval
+        statuses = [o["status"] for o in final.values()]
         return CandidateSummary(
             name=name,
             point=self.progress.best_point(name),
@@ -102,6 +115,10 @@ class StudyAnalysis:
             diverged=sum(o["status"] == DIVERGED for o in all_runs),
             crashed=sum(o["status"] == CRASHED for o in all_runs),
             runs=len(all_runs),
+            final_diverged=statuses.count(DIVERGED),
+            final_crashed=statuses.count(CRASHED),
+            final_runs=len(statuses),
+            unmeasured=statuses.count(DONE) - len(scores),
             message=next((str(o["message"]) for o in all_runs if o["status"] == CRASHED), ""),
         )
 
@@ -118,36 +135,59 @@ class StudyAnalysis:
 
     @cached_property
     def compared(self) -> list[str]:
-        """Candidates whose final runs all have a score; only these are tested, on the same seeds."""
-        most = max((len(s.scores) for s in self.summaries), default=0)
-        return [s.name for s in self.summaries if len(s.scores) == most and most > 1]
+        """Candidates with at least two scores in final runs; only these are compared, by the rounds that they share."""
+        return [s.name for s in self.summaries if s.mean is not None]
 
     @cached_property
-    def tests(self) -> PairwiseTests | None:
-        """Paired tests of all compared candidates; `None` if there are fewer than two."""
-        rows = [list(s.scores.values()) for s in self.summaries if s.name in self.compared]
-        return all_pairs(rows) if len(rows) > 1 else None
+    def delta(self) -> float:
+        """The largest difference that does not matter.
 
-    def difference(self, name: str, other: str) -> tuple[float, float, float, float] | None:
-        """Return mean, 95 % interval and corrected p-value of `name` minus `other`; `None` if they were not tested."""
-        if self.tests is None or name == other or not {name, other} <= set(self.compared):
+        It is `smallest_difference` of the study; by default 0.01 for a metric that is a share, such as accuracy, and
+        2 % of the baseline's mean for another one.
+        """
+        if self.config.smallest_difference is not None:
+            return self.config.smallest_difference
+        if is_share(self.metric):
+            return SHARE_DELTA
+        means = [abs(m) for n in (self.config.baseline, *self.ranking) if not math.isnan(m := self.mean(n))]
+        return RELATIVE_DELTA * means[0] if means else 0.0
+
+    @cached_property
+    def round_scores(self) -> RoundScores:
+        """Scores of the compared candidates by round."""
+        rounds = max((k.index for k in self.outcomes if k.stage == FINAL), default=-1) + 1
+        scores = {name: self._judged_or_diverged(name) for name in self.compared}
+        return round_scores(scores, rounds, 1, self.config.larger_is_better)
+
+    def _judged_or_diverged(self, name: str) -> dict[int, float | None]:
+        """Return the scores of a candidate's final runs, `None` for those that diverged; leave out those without."""
+        values = {i: (o["status"], self.judged(o)) for i, o in self.of(FINAL, name).items()}
+        return {i: value for i, (status, value) in values.items() if status == DIVERGED or value is not None}
+
+    @cached_property
+    def decisions(self) -> Decisions | None:
+        """The decisions on all compared pairs; `None` if there are fewer than two candidates."""
+        if len(self.compared) < 2:
             return None
-        i, j = self.compared.index(name), self.compared.index(other)
-        k = self.tests.pairs.index((min(i, j), max(i, j)))
-        mean, low, high = (float(side[k]) for side in self.tests.difference.interval)
-        if i > j:
-            mean, low, high = -mean, -high, -low
-        return mean, low, high, float(self.tests.corrected[k])
+        return decisions_of(self.round_scores, max(self.seeds, self.rounds), self.delta, ALPHA)
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds of final runs that were run."""
+        return int(self.round_scores.means.shape[1])
+
+    @cached_property
+    def pairs(self) -> dict[tuple[str, str], Pair]:
+        """What was decided on each pair, in both orders; empty if no pair has enough rounds for a decision."""
+        if self.decisions is None or self.rounds < LEAST:
+            return {}
+        found = pairs_of(self.round_scores, self.decisions, self.config.larger_is_better)
+        return found if any(pair.rounds >= LEAST for pair in found.values()) else {}
 
     @cached_property
     def letters(self) -> dict[str, str]:
-        """Letters of each compared candidate; candidates that share one tie."""
-        if self.tests is None:
-            return {}
-        groups = tie_groups(
-            [self.mean(name) for name in self.compared], self.tests, self.config.larger_is_better, ALPHA
-        )
-        return dict(zip(self.compared, groups, strict=True))
+        """Letters of each compared candidate; two share one exactly if neither was found better than the other."""
+        return tie_letters([name for name in self.ranking if name in self.compared], self.pairs) if self.pairs else {}
 
     def pairing(self) -> tuple[bool, bool]:
         """Tell whether final runs with the same seed had the same initial weights, and the same first batch."""

@@ -7,7 +7,20 @@ import numpy as np
 import pandas as pd
 
 from descent.studies.report.analysis import CandidateSummary, StudyAnalysis
+from descent.studies.report.pairs import Pair
 from descent.studies.running.stages import FINAL
+
+AGAINST = (
+    "difference",
+    "difference_low",
+    "difference_high",
+    "decision",
+    "rounds",
+    "chance_better",
+    "chance_low",
+    "chance_high",
+)
+"""Columns of a candidate against the baseline: mean difference with its interval, decision, rounds, chance."""
 
 
 def candidate_table(analysis: StudyAnalysis) -> pd.DataFrame:
@@ -18,7 +31,7 @@ def candidate_table(analysis: StudyAnalysis) -> pd.DataFrame:
 
 def _candidate(analysis: StudyAnalysis, summary: CandidateSummary) -> dict[str, Any]:
     name = summary.name
-    difference = analysis.difference(name, analysis.config.baseline) or (math.nan,) * 4
+    pair = analysis.pairs.get((name, analysis.config.baseline))
     mean, low, high = summary.mean or (math.nan,) * 3
     steps, reached = analysis.to_target(name, "steps")
     return {
@@ -28,7 +41,7 @@ def _candidate(analysis: StudyAnalysis, summary: CandidateSummary) -> dict[str, 
         "low": float(low),
         "high": float(high),
         "sd": float(np.std(list(summary.scores.values()), ddof=1)) if len(summary.scores) > 1 else math.nan,
-        **dict(zip(("difference", "difference_low", "difference_high", "p_corrected"), difference, strict=True)),
+        **_against(pair),
         **{f"best {key}": value for key, value in (summary.point or {}).items()},
         "at_edge": " ".join(summary.at_edge),
         "steps_to_target": steps,
@@ -37,10 +50,19 @@ def _candidate(analysis: StudyAnalysis, summary: CandidateSummary) -> dict[str, 
         "seconds": analysis.seconds(name) if analysis.timed else math.nan,
         "optimizer_bytes_per_parameter": analysis.optimizer_bytes(name),
         **{f"share_{phase}": share for phase, share in analysis.split(name).items()},
-        "reruns": len(analysis.of(FINAL, name)),
+        "reruns": summary.final_runs,
         "diverged": summary.diverged,
         "crashed": summary.crashed,
     }
+
+
+def _against(pair: Pair | None) -> dict[str, Any]:
+    """Return the columns of a candidate against the baseline."""
+    if pair is None:
+        return dict.fromkeys(AGAINST, math.nan) | {"decision": ""}
+    chance = (float(side) for side in pair.chance)
+    values = (pair.mean, pair.low, pair.high, pair.decision, pair.rounds, *chance)
+    return dict(zip(AGAINST, values, strict=True))
 
 
 def run_table(analysis: StudyAnalysis) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.data_frames import curve_table
-from descent.studies.report.verdict import Scale
+from descent.studies.report.scale import Scale
 from descent.studies.running.recorder import PHASES
 from descent.studies.statistics.intervals import t_interval
 
@@ -54,8 +54,8 @@ def _legend(figure: Figure, axes: Any) -> None:
 
 
 def differences(analysis: StudyAnalysis) -> Figure | None:
-    """Draw each candidate's difference to the baseline with its 95 % interval."""
-    rows = [(n, d) for n in analysis.ranking if (d := analysis.difference(n, analysis.config.baseline)) is not None]
+    """Draw each candidate's difference to the baseline with its interval."""
+    rows = [(n, d) for n in analysis.ranking if (d := analysis.pairs.get((n, analysis.config.baseline))) is not None]
     if not rows:
         return None
     scale = Scale(analysis.metric)
@@ -65,8 +65,8 @@ def differences(analysis: StudyAnalysis) -> Figure | None:
     figure.supxlabel(f"{unit} of {analysis.metric} against {analysis.config.baseline}", fontsize=10)
     figure.set_size_inches(WIDTH, 1.2 + 0.42 * len(rows))
     styles = dict(_styles(analysis))
-    for place, (name, (mean, low, high, _)) in enumerate(reversed(rows)):
-        style = styles[name]
+    for place, (name, pair) in enumerate(reversed(rows)):
+        style, (mean, low, high) = styles[name], (pair.mean, pair.low, pair.high)
         centre, error = factor * mean, [[factor * (mean - low)], [factor * (high - mean)]]
         axes.errorbar(centre, place, xerr=error, fmt=style["marker"], color=style["color"], capsize=4, markersize=6)
     axes.axvline(0, color="black", linewidth=1)

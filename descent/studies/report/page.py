@@ -10,7 +10,10 @@ from matplotlib.figure import Figure
 
 from descent.studies.config_overlay import map_paths, set_key
 from descent.studies.report.analysis import CandidateSummary, StudyAnalysis
-from descent.studies.report.verdict import Scale, remarks, verdict
+from descent.studies.report.context import context, title
+from descent.studies.report.remarks import remarks
+from descent.studies.report.scale import Scale, signed
+from descent.studies.report.verdict import verdict
 from descent.studies.running.planner import Plan
 from descent.studies.running.stages import FINAL
 from foundation.html import details
@@ -18,7 +21,7 @@ from foundation.html import svg as html_svg
 from foundation.html.style import STYLE
 
 CAPTIONS = {
-    "differences": "Each candidate against the baseline: mean of the differences per seed with its 95 % interval.",
+    "differences": "Each candidate against the baseline: mean difference per round, with the interval that decides.",
     "curves": "Validation: mean over the seeds; the band is the 95 % interval of the mean.",
     "curves_training": "Training: the same metric on the training data, with augmentation and dropout.",
     "sensitivity": "Sensitivity: one point per tuning trial. With a flat maximum the exact value matters little.",
@@ -32,20 +35,24 @@ def page(
 ) -> str:
     """Write the HTML of the page."""
     config = analysis.config
-    judged = f"{analysis.metric}, {analysis.trials} tuning trials and {analysis.seeds} seeds per candidate"
+    scale = Scale(analysis.metric)
+    facts = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in context(analysis).items())
     notes = "".join(f"<li>{html.escape(text)}</li>" for text in remarks(analysis, plan))
     shown = "".join(_figure(name, figure) for name, figure in figures.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(config.name)}: comparison</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
+<title>{html.escape(title(analysis))}</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>
 <h1>{html.escape(config.name)}</h1>
-<p class="sub">{len(config.names)} candidates compared by {html.escape(judged)}</p>
+<dl class="facts">{facts}</dl>
 <p class="verdict" id="verdict">{html.escape(verdict(analysis))}</p>
 <ul class="remarks">{notes}</ul>
 <h2>Results</h2>
 <div class="wide" role="region" aria-label="Results" tabindex="0">{_table(analysis)}</div>
-<p class="sub">Candidates that share a letter tie. p is that of the paired t-test with Holm's correction over all pairs,
-and decides. The intervals are not corrected: one may exclude 0 although the candidates tie.
+<p class="sub">Two candidates share a letter unless one was found better. The interval of a mean is that of this
+candidate alone. The interval against the baseline decides; all such intervals, of every pair and after every round,
+have a joint confidence of 95 %. "better": it excludes 0; "equal": it lies within ±{scale.difference(analysis.delta)};
+else undecided. P(better): probability that a run has a better score than the run of the baseline with the same seed,
+with its own 95 % interval.
 Target: the median of {html.escape(", ".join(config.targets))} at the end of the run, by {html.escape(config.metric)}.
 </p>
 <h2>Figures</h2>
@@ -88,8 +95,10 @@ def _table(analysis: StudyAnalysis) -> str:
         "ties",
         f"{analysis.metric}<br>95 % interval",
         f"against {html.escape(analysis.config.baseline)}",
+        "decision",
+        "P(better)",
     ]
-    head += ["p", "best setting", "steps to<br>target"]
+    head += ["best setting", "steps to<br>target"]
     head += ["seconds<br>to target", "seconds<br>per run"] if timed else []
     head += ["optimizer<br>bytes per<br>parameter", "diverged", "crashed"]
     body = "".join(_row(analysis, by_name[name], scale, timed) for name in analysis.ranking)
@@ -108,25 +117,30 @@ def _row(analysis: StudyAnalysis, summary: CandidateSummary, scale: Scale, timed
     return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
 
 
+def _same(analysis: StudyAnalysis) -> str:
+    """Say what was checked to be the same in runs with the same seed."""
+    checked = zip(("initial weights", "first batch"), analysis.pairing(), strict=True)
+    same = [what for what, equal in checked if equal]
+    return f"; checked to be the same: {' and '.join(same)}" if same else ""
+
+
 def _mean(summary: CandidateSummary, scale: Scale) -> str:
     if summary.mean is None:
         return "–"
     mean, low, high = (float(side) for side in summary.mean)
     if scale.percent:
-        return f"{100 * mean:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+        return f"{scale.value(mean)} [{scale.number(low)}, {scale.number(high)}]"
+    return signed(f"{mean:.4g} [{low:.4g}, {high:.4g}]")
 
 
 def _against(analysis: StudyAnalysis, name: str, scale: Scale) -> list[str]:
     if name == analysis.config.baseline:
-        return ["baseline", ""]
-    found = analysis.difference(name, analysis.config.baseline)
-    if found is None:
-        return ["–", "–"]
-    mean, low, high, p = found
-    factor, form = (100, "{:+.1f}") if scale.percent else (1, "{:+.3g}")
-    values = [form.format(factor * value).replace("-", "−") for value in (mean, low, high)]
-    return [f"{values[0]} [{values[1]}, {values[2]}]", "< 0.001" if p < 0.001 else f"{p:.3f}"]
+        return ["baseline", "", ""]
+    pair = analysis.pairs.get((name, analysis.config.baseline))
+    if pair is None:
+        return ["–", "–", "–"]
+    chance = f"{pair.chance.share:.2f} [{pair.chance.low:.2f}, {pair.chance.high:.2f}]"
+    return [f"{scale.number(pair.mean)} [{scale.number(pair.low)}, {scale.number(pair.high)}]", pair.decision, chance]
 
 
 def _to_target(analysis: StudyAnalysis, name: str, clock: str, form: str) -> str:
@@ -150,11 +164,12 @@ def _protocol(analysis: StudyAnalysis) -> str:
     items = [
         tuning,
         f"The best trial was chosen by {config.metric} at the end of the run.",
-        f"Final runs: {analysis.seeds} new seeds, the same for all candidates: same initial weights, same batches.",
+        f"Final runs: at most {analysis.seeds} new seeds, the same for all candidates{_same(analysis)}.",
         f"Judged by {analysis.metric}"
         + (", computed once at the end of each final run." if analysis.metric.startswith("test/") else "."),
         "Runs of the candidates alternated. Validation is not timed, and only runs on an otherwise idle machine are.",
         "The intervals hold for the chosen settings: tuning with other seeds may choose others.",
-        "Every candidate had the same number of trials, seeds and steps.",
+        f"The verdict is about new training runs, measured on the same data for {analysis.metric}: how other test data "
+        "would move the values is not in the intervals.",
     ]
     return f"<ul>{''.join(f'<li>{html.escape(item)}</li>' for item in items)}</ul>"

@@ -1,164 +1,94 @@
-"""The verdict of a study in one sentence, and the remarks that must accompany it."""
+"""The verdict of a study: sentences that each follow from the decision on a pair."""
 
-import math
-from collections.abc import Iterator, Sequence
-
-import numpy as np
-
-from descent.studies.report.analysis import ALPHA, CandidateSummary, StudyAnalysis
-from descent.studies.running.planner import Plan
-from descent.studies.statistics.power import detectable_difference
-
-
-class Scale:
-    """Format values of a metric: accuracies in percent and their differences in points, other metrics as numbers.
-
-    Args:
-        metric: Name of the metric.
-
-    Example:
-        >>> Scale("test/accuracy").value(0.9123), Scale("test/accuracy").difference(-0.0081)
-        ('91.2 %', '−0.8 points')
-        >>> Scale("test/mae").difference(0.01234)
-        '0.0123'
-    """
-
-    def __init__(self, metric: str) -> None:
-        name = metric.rpartition("/")[2]
-        self.percent = any(word in name for word in ("accuracy", "recall", "precision", "f1"))
-
-    def value(self, value: float) -> str:
-        """Format a value."""
-        return _signed(f"{100 * value:.1f} %" if self.percent else f"{value:.4g}")
-
-    def difference(self, value: float) -> str:
-        """Format a difference of two values."""
-        return _signed(f"{100 * value:.1f} points" if self.percent else f"{value:.3g}")
-
-    def plus_minus(self, value: float, half: float) -> str:
-        """Format a difference with half the width of its interval."""
-        if self.percent:
-            return _signed(f"{100 * value:.1f} ± {100 * half:.1f} points")
-        return _signed(f"{value:.3g} ± {half:.2g}")
-
-
-def _signed(text: str) -> str:
-    return text.replace("-", "−") if text.startswith("-") else text
+from descent.studies.report.analysis import StudyAnalysis
+from descent.studies.report.pairs import Pair
+from descent.studies.report.scale import Scale, enumerate_names
+from descent.studies.statistics.group_sequential import LEAST
 
 
 def verdict(analysis: StudyAnalysis) -> str:
-    """Say which candidates are best, how far the others are behind, and which one to choose for few trials."""
-    compared = [name for name in analysis.ranking if name in analysis.compared]
+    """Say which candidates are best, how far the others are behind, and which cannot be told apart."""
     failed = [name for name in analysis.config.names if name not in analysis.compared]
-    if len(compared) < 2:
-        return f"No verdict: fewer than two candidates have final runs to compare ({enumerate_names(failed)} failed)."
-    best = compared[0]
-    top = [name for name in compared if not _differ(analysis, name, best)]
-    parts = [
-        _top_sentence(analysis, best, top),
-        *(_behind(analysis, best, name) for name in compared if name not in top),
-    ]
+    if not analysis.pairs:
+        return no_verdict(analysis, failed)
+    top = unbeaten(analysis)
+    parts = [*_top(analysis, top), *(_behind(analysis, top, n) for n in analysis.letters if n not in top)]
     if failed:
-        verb = "is" if len(failed) == 1 else "are"
-        parts.append(f"{enumerate_names(failed)} failed in final runs and {verb} not ranked")
-    few = few_trials(analysis, best)
-    return "; ".join([part for part in parts if part] + ([few] if few else [])) + "."
+        parts.append(f"{enumerate_names(failed)}: not ranked, since fewer than two final runs have a score")
+    return f"{scope(analysis)}: {'; '.join(parts)}."
 
 
-def _differ(analysis: StudyAnalysis, name: str, other: str) -> bool:
-    found = analysis.difference(name, other)
-    return found is not None and found[3] < ALPHA
+def scope(analysis: StudyAnalysis) -> str:
+    """Say what the verdict is about: the settings that were chosen, or the candidates with a budget of tuning."""
+    if analysis.trials > 1 and any(analysis.config.search_of(name) for name in analysis.config.names):
+        return "With the settings that one tuning chose"
+    return "With the candidates' own settings"
 
 
-def _top_sentence(analysis: StudyAnalysis, best: str, top: Sequence[str]) -> str:
-    scale = Scale(analysis.metric)
-    value = scale.value(analysis.mean(best))
-    if len(top) == 1:
-        return f"{best} is best, at {value} of {analysis.metric}"
-    groups = [set(analysis.letters[name]) for name in top]
-    chain = "" if set.intersection(*groups) else " with the best"
-    return f"{enumerate_names(top)} tie{chain} (about {value} of {analysis.metric})"
+def no_verdict(analysis: StudyAnalysis, failed: list[str]) -> str:
+    """Say why there is no verdict."""
+    if len(analysis.compared) < 2:
+        return f"No verdict: fewer than two candidates have final runs to compare ({enumerate_names(failed)} failed)."
+    return (
+        f"No verdict: a pair of candidates needs {LEAST} seeds with which both have a score, and none has them. "
+        "Increase seeds."
+    )
 
 
-def _behind(analysis: StudyAnalysis, best: str, name: str) -> str:
-    found = analysis.difference(best, name)
-    assert found is not None
-    mean, low, high, _ = found
-    return f"{name} is {Scale(analysis.metric).plus_minus(abs(mean), (high - low) / 2)} behind"
-
-
-def few_trials(analysis: StudyAnalysis, best: str) -> str:
-    """Name the candidate to prefer for few tuning trials: ahead of the best by more than the detectable difference."""
-    curves = {name: analysis.expected(name) for name in analysis.compared}
-    shortest = min((len(curve) for curve in curves.values()), default=0)
-    if shortest < 3:
-        return ""
-    sign = 1 if analysis.config.larger_is_better else -1
-    leaders = [max(curves, key=lambda name: sign * curves[name][k]) for k in range(shortest)]
-    first, limit = leaders[0], detectable(analysis) or 0.0
-    ahead = [
-        leader == first and sign * (curves[first][k] - curves[best][k]) > limit for k, leader in enumerate(leaders)
+def unbeaten(analysis: StudyAnalysis) -> list[str]:
+    """List the candidates that none was found better than, the best mean first."""
+    return [
+        n for n in analysis.letters if not any(p.decision == "worse" for (a, _), p in analysis.pairs.items() if a == n)
     ]
-    last = ahead.index(False) if False in ahead else 0  # ahead to the end means that tuning and final runs disagree
-    if not last:
-        return ""
-    trials = f"{last} tuning trials or fewer" if last > 1 else "a single trial"
-    return f"with {trials} {first} is the safer choice"
 
 
-def remarks(analysis: StudyAnalysis, plan: Plan | None) -> list[str]:
-    """List what a reader of the verdict must know: detectable difference, failed runs, search range, pairing."""
-    found = []
-    limit = detectable(analysis)
-    if limit is not None:
-        scale = Scale(analysis.metric)
-        planned = f" (planned: {scale.difference(plan.limit)})" if plan is not None and plan.limit is not None else ""
-        smallest = f"{scale.difference(limit)} or more{planned}"
-        found.append(f"These runs detect differences of {smallest}; a tie may hide a smaller one.")
-    for summary in analysis.summaries:
-        found += _candidate_remarks(summary)
-    same_weights, same_batches = analysis.pairing()
-    if not same_batches:
-        found.append("The candidates did not see the same batches: their data differ.")
-    if not same_weights:
-        found.append("The candidates did not start from the same weights: their networks differ.")
-    if not analysis.timed:
-        found.append("Timings are omitted: other programs may have been running during the final runs.")
-    if analysis.metric.startswith("val/"):
-        found.append("The data has no test set: candidates are judged on the validation data of the final runs.")
-    return found
+def _value(analysis: StudyAnalysis, name: str) -> str:
+    return f"{name} ({Scale(analysis.metric).value(analysis.mean(name))})"
 
 
-def _candidate_remarks(summary: CandidateSummary) -> Iterator[str]:
-    name = summary.name
-    if summary.crashed == summary.runs and summary.runs:
-        yield f"{name} crashed in every run: {summary.message}"
-    elif summary.point is None:
-        yield f"{name} diverged in every tuning trial."
-    elif summary.diverged or summary.crashed:
-        yield f"{name}: {summary.diverged} of {summary.runs} runs diverged, {summary.crashed} crashed."
-    if summary.at_edge:
-        keys = ", ".join(summary.at_edge)
-        yield f"{name}: the best {keys} is at the edge of the search range; a longer search may find a better one."
+def _top(analysis: StudyAnalysis, top: list[str]) -> list[str]:
+    if len(top) == 1:
+        ahead = all(analysis.pairs[top[0], other].decision == "better" for other in analysis.letters if other != top[0])
+        value = f"at {Scale(analysis.metric).value(analysis.mean(top[0]))} of {analysis.metric}"
+        return [f"{top[0]} is best, {value}" if ahead else f"none was found better than {top[0]}, {value}"]
+    pairs = [analysis.pairs[a, b] for i, a in enumerate(top) for b in top[i + 1 :]]
+    equal = [pair for pair in pairs if pair.decision == "equal"]
+    names = enumerate_names([_value(analysis, name) for name in top])
+    widest = max(pairs, key=lambda pair: abs(pair.mean))
+    if len(equal) == len(pairs):
+        return [f"{names} are practically equal in {analysis.metric}: {_difference(analysis, widest, len(pairs))}"]
+    text = f"{names} cannot be told apart in {analysis.metric}: {_difference(analysis, widest, len(pairs))}"
+    return [
+        text,
+        *(f"{pair.name} and {pair.other} are practically equal: {_difference(analysis, pair)}" for pair in equal),
+    ]
 
 
-def enumerate_names(names: Sequence[str]) -> str:
-    """Join names: `A`, `A and B`, `A, B and C`.
-
-    Example:
-        >>> enumerate_names(["A", "B", "C"])
-        'A, B and C'
-    """
-    if len(names) < 2:
-        return "".join(names) or "none"
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+def _difference(analysis: StudyAnalysis, pair: Pair, of: int = 1) -> str:
+    scale = Scale(analysis.metric)
+    larger = pair if pair.mean >= 0 else pair.reversed()
+    within = f", within ±{scale.difference(analysis.delta)}" if pair.decision == "equal" else ""
+    which = f"the largest difference, {larger.name} − {larger.other}," if of > 1 else f"{larger.name} − {larger.other}"
+    return f"{which} is {scale.interval(larger.mean, larger.low, larger.high)}{within}{_by_sign(pair)}"
 
 
-def detectable(analysis: StudyAnalysis) -> float | None:
-    """Compute the smallest difference that the final runs detect with 80 % power, from their own spread."""
-    rows = np.array([list(r.scores.values()) for r in analysis.summaries if r.name in analysis.compared])
-    if analysis.tests is None:
-        return None
-    spread = [float((rows[i] - rows[j]).var(ddof=1)) for i, j in analysis.tests.pairs]
-    sd = math.sqrt(sum(spread) / len(spread))
-    return detectable_difference(sd, rows.shape[1], len(spread)) if sd > 0 else None
+def _by_sign(pair: Pair) -> str:
+    return " (decided by the number of better runs)" if pair.by_sign else ""
+
+
+def _behind(analysis: StudyAnalysis, top: list[str], name: str) -> str:
+    scale = Scale(analysis.metric)
+    others = [other for other in analysis.letters if other != name]
+    ahead = [other for other in others if analysis.pairs[other, name].decision == "better"]
+    leader = next((other for other in ahead if other in top), ahead[0])
+    pair = analysis.pairs[leader, name] if analysis.config.larger_is_better else analysis.pairs[name, leader]
+    behind = f"{_value(analysis, name)} is {scale.interval(pair.mean, pair.low, pair.high)} behind"
+    if len(top) > 1 or leader not in top:
+        behind += f" {leader}"
+    open_ = [other for other in top if analysis.pairs[other, name].decision == "undecided"]
+    equal = [other for other in top if analysis.pairs[other, name].decision == "equal"]
+    if open_:
+        behind += f" and cannot be told from {enumerate_names(open_)}"
+    if equal:
+        behind += f" and is practically equal to {enumerate_names(equal)}"
+    return behind + _by_sign(pair)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from descent.studies.running.recorder import StudyError
-from descent.studies.statistics.power import cautious_sd, detectable_difference
+from descent.studies.statistics.power import cautious_sd, sequential_limit
 
 LEAST_SEEDS, MOST_SEEDS = 5, 30
 LEAST_TRIALS, MOST_TRIALS = 3, 12
@@ -71,7 +71,7 @@ class PilotEstimates:
         """Compute the smallest difference that a number of seeds can detect."""
         candidates = len(self.scores)
         sd = self.sd()
-        return None if sd is None else detectable_difference(sd, seeds, candidates * (candidates - 1) // 2)
+        return None if sd is None else sequential_limit(sd, seeds, candidates * (candidates - 1) // 2)
 
 
 def make_plan(

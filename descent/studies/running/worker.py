@@ -85,9 +85,9 @@ class Worker:
         tuning = progress.tuning(plan.trials)
         if not progress.complete(tuning):
             expected = [RunKey(FINAL, name, index) for index in range(plan.seeds) for name in self.config.names]
-            return tuning, [*pilot, *tuning, *expected]
+            return tuning, _unique([*pilot, *tuning, *expected])
         final = progress.final_runs(self.ledger.get_or_set("seeds", lambda: self._seeds(plan, progress)))
-        return final, [*pilot, *tuning, *final]
+        return final, _unique([*pilot, *tuning, *final])
 
     def _check_baseline(self, progress: Progress) -> None:
         first = progress.outcomes.get(str(RunKey(TUNE, self.config.baseline, 0)))
@@ -140,6 +140,11 @@ class Worker:
         costs = {**dict.fromkeys(self.config.names, float(outcome["wall"])), **costs_of(progress)}
         missing = [run for run in self._all_runs if str(run) not in progress.outcomes and run != key]
         return sum(costs[run.candidate] for run in missing) / len(self.ledger.workers())
+
+
+def _unique(runs: list[RunKey]) -> list[RunKey]:
+    """Leave out repetitions: the first tuning trial belongs to the pilot too."""
+    return list(dict.fromkeys(runs))
 
 
 def costs_of(progress: Progress) -> dict[str, float]:

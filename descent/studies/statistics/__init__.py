@@ -1,1 +1,1 @@
-"""Paired tests, intervals, power: pure functions of arrays; open `paired_tests.py` first."""
+"""Decisions after each round of seeds, intervals, power: pure functions of arrays; open `sequential_test.py` first."""

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Floats = NDArray[np.float64]
+DEGENERATE = 0.02
+"""Four different values repeat one of them in 1.6 % of the resamples."""
 
 
 class Interval(NamedTuple):
@@ -52,7 +54,9 @@ def bootstrap_t_interval(values: ArrayLike, confidence: float = 0.95, resamples:
     q_p \text{ the quantiles of } t^* = (\bar x^* - \bar x) / (s^* / \sqrt S)$$
 
     The percentile bootstrap does not divide by $s^*$; its 95 % interval contains the mean of 8 normal values in only
-    89 % of the cases. (`scipy.stats.bootstrap` has no bootstrap-t.)
+    89 % of the cases. (`scipy.stats.bootstrap` has no bootstrap-t.) $t^*$ is not defined for a resample that repeats
+    one value. Where that is more than a share `DEGENERATE` of the resamples, since equal values are frequent, the
+    quantiles of the others would be wrong, and Student's interval is returned.
 
     Args:
         values: $x$: one value per seed; S ≥ 4, since resamples of fewer values hardly differ.
@@ -79,10 +83,10 @@ def bootstrap_t_interval(values: ArrayLike, confidence: float = 0.95, resamples:
         raise ValueError(f"the bootstrap needs at least 4 values in one row, got shape {x.shape}; use t_interval.")
     drawn = x[np.random.default_rng(seed).integers(len(x), size=(resamples, len(x)))]
     error = stats.sem(drawn, axis=1)
-    varied = error > 0  # t* is not defined for a resample that repeats one value
+    varied = error > 1e-9 * np.abs(x).max()  # equal values have an error of 1e-17 rather than 0
     mean, scale = x.mean(), stats.sem(x)
-    if not varied.any():
-        return Interval(mean, mean, mean)
+    if varied.mean() < 1 - DEGENERATE:
+        return t_interval(x, confidence)
     t = (drawn.mean(axis=1)[varied] - mean) / error[varied]
     low, high = np.quantile(t, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(mean, mean - high * scale, mean - low * scale)

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import optimize, stats
 
+from descent.studies.statistics.group_sequential import LEAST, looks, nominal_levels
+
 POWER = 0.8
 ALPHA = 0.05
 ASSURANCE = 0.8
@@ -39,6 +41,27 @@ def detectable_difference(sd: float, seeds: int, comparisons: int, alpha: float 
     critical = stats.t.ppf(1 - alpha / (2 * comparisons), seeds - 1)
     delta = optimize.brentq(lambda d: stats.nct.sf(critical, seeds - 1, d) - power, 0.0, 2 * critical + 10)
     return float(delta * sd / np.sqrt(seeds))
+
+
+def sequential_limit(sd: float, rounds: int, comparisons: int, alpha: float = ALPHA) -> float:
+    """Compute the smallest difference that a study detects with 80 % power if it looks after each round of seeds.
+
+    The level of the last look is used, so that what earlier looks detect is a reserve.
+
+    Args:
+        sd: Standard deviation of the paired differences, > 0.
+        rounds: The largest number of rounds, ≥ 2.
+        comparisons: m ≥ 1 pairs.
+        alpha: Error over all pairs and looks.
+
+    Example:
+        >>> print(f"{sequential_limit(sd=1.0, rounds=8, comparisons=1):.2f}")
+        1.34
+    """
+    if rounds < LEAST:
+        return detectable_difference(sd, rounds, comparisons, alpha)
+    level = nominal_levels(tuple(looks(rounds)), rounds, alpha / comparisons)[-1]
+    return detectable_difference(sd, rounds, 1, level)
 
 
 def cautious_sd(sd: float, degrees: int, assurance: float = ASSURANCE) -> float:

@@ -7,6 +7,13 @@ import pytest
 import torch
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import (
+    DeepSpeedStrategy,
+    FSDPStrategy,
+    ModelParallelStrategy,
+    SingleDeviceStrategy,
+    Strategy,
+)
 
 from callbacks import BackgroundCheckpointIO, DurableCheckpoint, DurableCheckpointIO
 from foundation.errors import UserError
@@ -43,3 +50,30 @@ def test_options_of_another_io_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="storage_options"):
         DurableCheckpointIO().save_checkpoint({"state_dict": {}}, tmp_path / "last.ckpt", options)
     assert list(tmp_path.iterdir()) == []
+
+
+class OwnWriter(SingleDeviceStrategy):
+    """Write checkpoints without the IO, and refuse its options, as DeepSpeed's and FSDP's strategies do."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
+        if storage_options is not None:
+            raise TypeError("storage_options are not supported")
+        Path(filepath).parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, filepath)
+
+
+def test_a_strategy_that_writes_without_the_io_is_given_no_options(tmp_path: Path) -> None:
+    module = Line()
+    trainer = Trainer(
+        default_root_dir=tmp_path, logger=False, strategy=OwnWriter(torch.device("cpu")), max_epochs=2,
+        plugins=[DurableCheckpointIO()], callbacks=[DurableCheckpoint(monitor=None)], enable_progress_bar=False,
+        enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(module, loader(), loader())
+    saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    assert saved["epoch"] == 1
+
+
+@pytest.mark.parametrize("strategy", [DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy])
+def test_lightnings_sharding_strategies_write_without_the_io(strategy: type[Strategy]) -> None:
+    assert strategy.save_checkpoint is not Strategy.save_checkpoint

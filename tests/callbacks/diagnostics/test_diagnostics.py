@@ -15,6 +15,7 @@ from torch import nn
 
 from callbacks import Diagnostics
 from callbacks.diagnostics.findings import findings
+from callbacks.diagnostics.samples import Row, added, packed, unpacked
 from tests.callbacks.inside_case import classifier, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -145,6 +146,35 @@ def test_loaded_samples_follow_the_module_to_its_device() -> None:
     resumed.on_train_start(trainer, module)
     resumed._hook("relu")(nn.ReLU(), (), torch.zeros(2, 3, device="meta"))
     assert {active.device.type for active in resumed.units.active.values()} == {"meta"}
+
+
+def test_a_checkpoint_of_a_long_run_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times as many steps leave as many samples, over the whole run, and of every kind."""
+    monkeypatch.setattr("callbacks.diagnostics.samples.MAX_SAMPLES", 20)
+    rows: list[Row] = []
+    resumed: list[Row] = []
+    for step in range(2, 802, 2):
+        sample: list[Row] = [(step, step // 20, "head", quantity, step / 3) for quantity in ("mean", "update")]
+        dead: list[Row] = [(step, step // 20, "relu", "dead", 0.5)] if step % 20 == 18 else []
+        rows = added(added(rows, sample, 2), dead, 2)
+        resumed = added(added(unpacked(packed(resumed)), sample, 2), dead, 2)  # saved and loaded after each step
+        assert len(rows) <= 2 * 20 + 20
+    assert [row[:4] for row in resumed] == [row[:4] for row in rows]
+    assert torch.tensor([row[4] for row in rows]).equal(torch.tensor([row[4] for row in resumed]))
+    assert [row[0] for row in rows if row[3] == "update"] == list(range(64, 801, 64))
+    assert [row[1] for row in rows if row[3] == "dead"] == list(range(1, 40, 2))
+
+
+def test_a_run_keeps_no_more_samples_than_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callbacks.diagnostics.samples.MAX_SAMPLES", 4)
+    monkeypatch.setattr(Diagnostics, "on_train_end", lambda *_: None)  # the page, which takes longer than the run
+    watch = Diagnostics(every_n_steps=1)
+    fit(tmp_path, classifier(network(), scheduler=None), [watch], limit_train_batches=6)
+    assert len({row[0] for row in watch.rows if row[3] == "update"}) <= 4
+    checkpoint: dict[str, Any] = {}
+    watch.on_save_checkpoint(Trainer(accelerator="cpu", logger=False), classifier(), checkpoint)
+    assert checkpoint["diagnostics"].keys() == {"keys", "places", "values", "active"}
+    assert len(checkpoint["diagnostics"]["values"]) == len(watch.rows)
 
 
 def test_bad_argument() -> None:

@@ -12,12 +12,12 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.strategies import DDPStrategy
-from torch.multiprocessing.spawn import start_processes
 
 from callbacks import BlackBox, Diagnostics, GradientNorm, LRFinder
 from callbacks.non_finite.black_box import NonFiniteError
 from tests.callbacks.gradients.test_gradient_norm import Reference
 from tests.callbacks.inside_case import classifier, data, half_precision, trainer_in
+from tests.ranks.processes import started
 
 PATIENCE = 240  # seconds, on a machine that does much else
 
@@ -92,8 +92,7 @@ def run(rank: int, folder: str) -> None:
 
 
 def test_two_processes(tmp_path: Path) -> None:
-    context = start_processes(run, (str(tmp_path),), nprocs=2, join=False, start_method="spawn")
-    assert context is not None
+    context = started(run, (str(tmp_path),))
     try:
         assert context.join(timeout=PATIENCE) or context.join(timeout=PATIENCE), "the ranks wait for each other"
     finally:

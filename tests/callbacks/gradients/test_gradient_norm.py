@@ -285,3 +285,5 @@ def test_without_logging_norms_are_read_now_and_then(monkeypatch: pytest.MonkeyP
     trainer = quiet_trainer(max_epochs=1, log_every_n_steps=0, callbacks=[callback, Watch()])
     trainer.fit(module, loader)
     assert max(kept) == 2
+    assert callback.records[0].since_log == []  # or every checkpoint would be larger than the one before
+    assert len(callback.records[0].norms) == 8

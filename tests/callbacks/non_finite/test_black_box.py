@@ -17,7 +17,7 @@ from callbacks.non_finite.replay import read_black_box, replay
 from foundation.errors import UserError
 from lightning_modules.optimizers.taken_steps import dropped_norm
 from lightning_modules.schedulers import Cosine
-from tests.callbacks.inside_case import classifier, data, fit, half_precision, trainer_in
+from tests.callbacks.inside_case import Foreign, classifier, data, fit, half_precision, trainer_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -123,6 +123,25 @@ def test_a_step_is_skipped(tmp_path: Path, fault: str) -> None:
     assert [row["grad_norm/skipped"] for row in logged] == ["", "2.0", "6.0", "10.0", "14.0"]
     assert logged[-1]["skipped_steps"] == "13.0"  # logged before the step
     assert dropped_norm(trained.trainer.optimizers[0]) is None
+
+
+class Fused(Foreign):
+    """A module that knows nothing of Descent, with a fused optimizer, and a NaN at its 7th step."""
+
+    def __init__(self) -> None:
+        super().__init__(fused=True)
+        self.net = twenty("forward")  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("flags", [{}, {"gradient_clip_val": 1.0}], ids=["", "clipped"])
+def test_a_fused_step_under_a_scaler_is_skipped(tmp_path: Path, flags: dict[str, Any]) -> None:
+    """The scaler would ask for the gradients that are gone."""
+    torch.manual_seed(0)
+    box, trained = BlackBox(action="skip"), Fused()
+    with pytest.warns(UserWarning, match="the step is skipped"):
+        fit(tmp_path, trained, [box], plugins=half_precision(1.0), max_epochs=1, **flags)
+    assert [step for step, _ in box.found] == list(range(6, 10))
+    assert all(value.isfinite().all() for value in trained.state_dict().values())
 
 
 def test_a_value_that_does_not_reach_the_loss(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 from scipy import stats
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import v2
 
 from cli import main
@@ -99,6 +100,31 @@ def test_a_box_has_the_size_of_its_share_and_is_cut_at_the_edge() -> None:
     assert not covered(8, *interval(8, torch.tensor([4]), torch.tensor(0.0))).any()
     assert covered(8, *interval(8, torch.tensor([4]), torch.tensor(0.5))).all()
     assert interval(8, torch.tensor([7]), half)[1] == 8
+
+
+class NoDoubles(TorchDispatchMode):
+    """Refuse float64, as MPS does."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        assert getattr(result, "dtype", None) != torch.float64, func
+        return result
+
+
+def test_boxes_need_no_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.arange(2000)
+    exact = CutMix().boxes(rows, 32, 24, seed=1, epoch=2)
+    monkeypatch.setattr("datamodules.augmentations.mixing.widest_float", lambda device: torch.float32)
+    cutmix = CutMix()
+    cutmix.shares(rows, seed=1, epoch=2)  # the table of quantiles is computed on the host
+    with NoDoubles():
+        single = cutmix.boxes(rows, 32, 24, seed=1, epoch=2)
+    assert single.dtype == torch.float32
+    assert torch.equal(single[:4].double(), exact[:4])
+    images, targets = batch()
+    monkeypatch.setattr(cutmix, "draws", lambda name, draw, key, rows: draw(rows))
+    with NoDoubles():
+        cutmix.mix(images, hot(targets), ROWS, seed=0, epoch=0)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])

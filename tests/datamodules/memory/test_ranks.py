@@ -10,13 +10,13 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
-from torch.multiprocessing.spawn import start_processes
 
 from datamodules import CropFlip
 from datamodules.memory.order import EpochOrder
 from foundation.errors import UserError
 from tests.datamodules.memory.test_resume import SaveEverywhere
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
+from tests.ranks.processes import started
 
 TIMEOUT = 240  # seconds, enough on a busy machine
 Seen = list[tuple[str, int, Tensor, Tensor]]
@@ -67,8 +67,7 @@ def run(rank: int, folder: str) -> None:
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[list[Seen]]:
     """The batches of both ranks: fitted, tested, resumed in the middle of the second epoch."""
     folder = tmp_path_factory.mktemp("ranks")
-    context = start_processes(run, (str(folder),), nprocs=2, join=False, start_method="spawn")
-    assert context is not None
+    context = started(run, (str(folder),))
     try:
         assert context.join(timeout=TIMEOUT) or context.join(timeout=TIMEOUT), "the ranks wait for each other"
     finally:

@@ -8,6 +8,7 @@ import torch
 import yaml
 from PIL import Image
 
+from foundation.errors import UserError
 from tests.descent.helpers import SHORT, refused, run
 
 STOPPING = ["--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping"]
@@ -156,7 +157,9 @@ def test_a_variable_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None
         run([*SHORT, "--ckpt_path=nowhere.ckpt"])
 
 
-def test_a_bug_in_a_users_class_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_a_users_class_is_shown_with_its_file_and_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("buggy.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Module):\n"
@@ -167,8 +170,15 @@ def test_a_bug_in_a_users_class_shows_its_traceback(monkeypatch: pytest.MonkeyPa
         "        return self.layer(x.flatten(1)).undefined\n"
     )
     monkeypatch.syspath_prepend(Path.cwd())
-    with pytest.raises(AttributeError, match="undefined"):
+    with pytest.raises(SystemExit, match="2"):
         run([*SHORT, "--model.network=buggy.Net"])
+    said = capsys.readouterr().err
+    assert "model.network: buggy.Net raises AttributeError: 'Tensor' object has no attribute 'undefined'" in said
+    assert "(buggy.py, line 7). DESCENT_TRACEBACK=1 shows the traceback." in said
+    monkeypatch.setenv("DESCENT_TRACEBACK", "1")
+    with pytest.raises(UserError) as caught:
+        run([*SHORT, "--model.network=buggy.Net"])
+    assert isinstance(caught.value.__cause__, AttributeError)
 
 
 def test_a_number_in_scientific_notation_is_a_number() -> None:

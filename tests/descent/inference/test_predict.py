@@ -60,6 +60,12 @@ def test_many_image_modes_and_corrupt_files(colours: TrainedRun, capsys: pytest.
     cli.main(["predict", "--ckpt_path", str(colours.run), "--images", str(folder), "--out", "out"])
     said = capsys.readouterr()
     assert "6 images classified" in said.out
+    answers = [line.split() for line in said.out.splitlines() if ".png" in line]
+    table = {row["path"]: row for row in rows("out/predictions.csv")}
+    assert len(answers) == 3
+    for path, answer, probability, *_ in answers:  # the answers for a few images are printed too
+        assert answer == table[path]["class"]
+        assert abs(float(probability.strip(">%")) / 100 - float(table[path]["probability"])) < 6e-4
     assert "skipped files without an image's file extension: 1" in said.err
     assert "files that could not be decoded (corrupt.csv): 2, e.g. mine/cut.jpg" in said.err
     assert [row["path"] for row in rows("out/corrupt.csv")] == ["mine/cut.jpg", "mine/empty.png"]
@@ -126,7 +132,8 @@ def test_the_gallery_of_a_label_is_sorted_by_its_probability() -> None:
     paths = [str(image(Path(f"{i}.png"), 0, i)) for i in range(4)]
     page = prediction_page(FilePredictions(paths, predictions, {}, ["first", "second"]), "n")
     shown = {
-        part[: part.index("<")]: re.findall(r'class="file">(\d)', part) for part in re.split(r"<h2[^>]*>", page)[1:]
+        part[: part.index("<")]: re.findall(r'class="file">(?:<a [^>]*>)?(\d)', part)
+        for part in re.split(r"<h2[^>]*>", page)[1:]
     }
     assert shown["first"] == ["0", "1"]
     assert shown["second"] == ["1", "0"]

@@ -42,7 +42,7 @@ def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
     title = re.search(r"<title>(.*?)</title>", found, re.DOTALL)
     assert title is not None
     seen = json.loads(title[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-    assert "SGD <script> is" in seen["verdict"]
+    assert "SGD <script> (" in seen["verdict"]
     assert seen["rows"] == 3
     assert len(seen["figures"]) == 6
     assert min(seen["figures"]) > 380

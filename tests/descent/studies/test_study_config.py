@@ -52,7 +52,7 @@ def test_files_that_do_not_exist_or_are_not_valid(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"config not found: quickstrat.yaml. Did you mean quickstart.yaml"):
         load_experiment("quickstrat.yaml")
     (tmp_path / "s.yaml").write_text("a: [1")
-    with pytest.raises(UserError, match=r"s\.yaml is not valid YAML"):
+    with pytest.raises(UserError, match=r"s\.yaml, line 1 is not valid YAML"):
         read_study(tmp_path / "s.yaml")
     (tmp_path / "s.yaml").write_text("just words")
     with pytest.raises(UserError, match="is not a study"):

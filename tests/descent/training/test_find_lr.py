@@ -4,9 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from torch import nn
 
 import cli
+from datamodules import DigitsDataModule
+from descent.training.trainer import Trainer
+from foundation.errors import UserError
+from tests.callbacks.inside_case import Foreign
 
 ARGUMENTS = ["--trainer.accelerator", "cpu", "--steps", "60", "--repeats", "1", "--low", "1e-4", "--high", "30"]
 
@@ -56,3 +62,16 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(error) == 1
     assert "high" in error[0]
+
+
+def test_a_checkpoint_of_another_network_is_an_error(tmp_path: Path) -> None:
+    """Also for a module of another library, whose loading Descent does not check."""
+    trained, other = Foreign(), Foreign()
+    other.net.head = nn.Linear(16, 7)
+    torch.save({"state_dict": trained.state_dict()}, tmp_path / "other.ckpt")
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    with pytest.raises(UserError, match=r"other\.ckpt is a checkpoint of another network than Foreign's: .*net\.head"):
+        trainer.find_lr(other, DigitsDataModule(), ckpt_path=str(tmp_path / "other.ckpt"))
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    with pytest.raises(UserError, match=r"text\.ckpt"):
+        trainer.find_lr(other, DigitsDataModule(), ckpt_path=str(tmp_path / "text.ckpt"))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lightning_modules.base.epoch_means import EpochMeans, sum_dtype
+from foundation.hardware import widest_float
+from lightning_modules.base.epoch_means import EpochMeans
 
 
 def test_equal_to_the_mean_over_all_samples() -> None:
@@ -61,4 +62,4 @@ def test_loaded_sums_follow_the_next_batch_to_its_device() -> None:
 
 @pytest.mark.parametrize(("device", "dtype"), [("cpu", torch.float64), ("cuda", torch.float64), ("mps", torch.float32)])
 def test_dtype_of_the_sums(device: str, dtype: torch.dtype) -> None:
-    assert sum_dtype(torch.device(device)) == dtype
+    assert widest_float(torch.device(device)) == dtype

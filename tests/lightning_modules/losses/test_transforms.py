@@ -17,6 +17,7 @@ from lightning_modules.losses import (
     softmax_focal_loss,
     tversky_loss,
 )
+from tests.lightning_modules.losses import transforms
 from tests.lightning_modules.losses.accuracy import PAGE, between
 from tests.lightning_modules.losses.cases import CASES, build, random_input
 from tests.lightning_modules.losses.transforms import EACH_TARGET, ONE_TARGET, PART, row
@@ -37,6 +38,16 @@ def test_row(cells: list[str]) -> None:
     found = row(cells[0])
     assert list(found.values()) == cells[1:], "python -m tests.lightning_modules.losses.transforms"
     assert "wrong" not in "".join(cells)
+
+
+@pytest.mark.parametrize("name", ["focal, gamma 0.5, smoothing 0.1", "adversarial_non_saturating"])
+def test_a_compiled_backward_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`aot_eager` traces and decomposes it as Inductor does, but generates no code."""
+    monkeypatch.setattr(transforms, "BACKEND", "aot_eager")
+    loss = build(name).double()
+    output, target = random_input(CASES[name].kind, scale=1.5)
+    expected = transforms.gradient(loss, output.double(), target)
+    transforms.compiled(loss, output.double(), target, expected)
 
 
 SOFT = [name for name, case in CASES.items() if case.kind in ("soft", "soft_binary", "probability", "positive")]

@@ -1,6 +1,9 @@
 """What each loss can be put through: types and layouts of targets, second derivatives, `torch.func`, compilers.
 
-python -m tests.lightning_modules.losses.transforms   rewrites the table of docs/losses.md.
+python -m tests.lightning_modules.losses.transforms   rewrites the table of docs/losses.md, compiled by Inductor.
+
+The table is made with Inductor, whose C++ takes minutes to compile. The tests trace every loss without a break, and
+decompose the backward pass of a few as Inductor does.
 
 A cell is ✓ if the result is right for every target type and layout that the loss takes, and "error" if it raises. Every
 result is compared with plain autograd in float64, second derivatives with differences.
@@ -19,6 +22,7 @@ from tests.lightning_modules.losses.accuracy import PAGE, between
 from tests.lightning_modules.losses.cases import CASES, build, random_input
 
 PART = "transforms"
+BACKEND = "eager"
 NUMBERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.bool)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -64,7 +68,7 @@ def vmap(loss: Loss, output: Tensor, target: Tensor, expected: Tensor) -> None:
 
 def compiled(loss: Loss, output: Tensor, target: Tensor, expected: Tensor) -> None:
     torch._dynamo.reset()
-    made = torch.compile(loss, fullgraph=True, dynamic=True, backend="eager")
+    made = torch.compile(loss, fullgraph=True, dynamic=True, backend=BACKEND)
     same(gradient(made, output, target), expected)
 
 
@@ -158,6 +162,7 @@ def table() -> str:
 
 
 if __name__ == "__main__":
+    BACKEND = "inductor"
     page = PAGE.read_text()
     begin, end = f"<!-- {PART}: begin -->\n\n", f"\n<!-- {PART}: end -->"
     PAGE.write_text(page.replace(f"{begin}{between(page, PART)}{end}", f"{begin}{table()}{end}"))

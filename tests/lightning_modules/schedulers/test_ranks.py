@@ -11,11 +11,11 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
-from torch.multiprocessing.spawn import start_processes
 
 from foundation.errors import UserError
 from lightning_modules.schedulers import Cosine, Plateau, observe_plateaus
 from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
+from tests.ranks.processes import started
 
 PATIENCE = 120
 
@@ -67,8 +67,7 @@ def run(rank: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("ranks")
-    context = start_processes(run, (str(folder),), nprocs=2, join=False, start_method="spawn")
-    assert context is not None
+    context = started(run, (str(folder),))
     try:
         assert context.join(timeout=PATIENCE) or context.join(timeout=PATIENCE), "the ranks wait for each other"
     finally:

@@ -20,7 +20,7 @@ from datamodules import (
 )
 from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor, Segmenter
-from lightning_modules.losses import DiceLoss
+from lightning_modules.losses import DiceLoss, SigmoidCrossEntropyLoss, SigmoidFocalLoss
 from lightning_modules.losses.cross_entropy import nll_of_rows
 from lightning_modules.networks import MLP, SmallCNN, UNet
 from tests.lightning_modules.tasks.tasks_case import SGD, quiet
@@ -53,6 +53,30 @@ from tests.lightning_modules.tasks.tasks_case import SGD, quiet
 def test_a_network_or_loss_that_does_not_fit_is_an_error(module: Any, data: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         quiet(tmp_path, max_epochs=1).fit(module, data)
+
+
+class TwoClasses(ShapeMasksDataModule):
+    """Says that its masks have two classes."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names."""
+        return ["background", "shape"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (SigmoidCrossEntropyLoss([1.0, 3.0]), r"pos_weight has 2 numbers.*give one number, e\.g\. --model\.loss\.pos_weight 3"),
+        (SigmoidFocalLoss(2.0, [0.3, 0.7]), r"alpha has 2 numbers.*--model\.loss\.alpha 0\.7"),
+        (nn.BCEWithLogitsLoss(pos_weight=torch.tensor([1.0] * 32)), r"pos_weight has 32 numbers"),
+    ],
+    ids=["bce", "focal", "torch"],
+)  # fmt: skip
+def test_binary_segmentation_takes_one_weight(loss: nn.Module, message: str, tmp_path: Path) -> None:
+    """A list would weigh the rows of the masks as if they were labels."""
+    with pytest.raises(UserError, match=message):
+        quiet(tmp_path, max_epochs=1).fit(Segmenter(nn.Conv2d(3, 1, 1), SGD, loss), TwoClasses())
 
 
 def test_numbers_of_classes_must_be_known(tmp_path: Path) -> None:

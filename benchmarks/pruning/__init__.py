@@ -1,0 +1,1 @@
+"""Data pruning against ordinary runs of as many samples; open `__main__.py` first."""

@@ -1,0 +1,120 @@
+"""What is said of a pair of candidates: mean difference, interval, decision, chance of the better run."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from descent.studies.statistics.counts import Proportion, resolution, superiority
+from descent.studies.statistics.intervals import Floats
+from descent.studies.statistics.sequential_test import BETTER, EQUAL, UNDECIDED, WORSE, Decisions, decide
+
+WORDS = {BETTER: "better", WORSE: "worse", EQUAL: "equal", UNDECIDED: "undecided"}
+OPPOSITE = {"better": "worse", "worse": "better"}
+
+
+class Pair(NamedTuple):
+    """One candidate against another."""
+
+    name: str
+    other: str
+    mean: float
+    """Mean of the differences per round, `name` minus `other`, in the metric's unit."""
+    low: float
+    high: float
+    """Repeated confidence interval: those of all pairs and looks hold together with 95 %."""
+    decision: str
+    """`better`, `worse`, `equal` (practically) or `undecided`; of `name`."""
+    by_sign: bool
+    """Decided by the number of better rounds, because a run diverged or collapsed."""
+    rounds: int
+    """Rounds in which both have a score or diverged."""
+    chance: Proportion
+    """Probability that a run of `name` is better than one of `other`, with the 95 % interval of this pair alone."""
+
+    def reversed(self) -> "Pair":
+        """Return the same pair from the side of `other`."""
+        chance = Proportion(1 - self.chance.share, 1 - self.chance.high, 1 - self.chance.low)
+        decision = OPPOSITE.get(self.decision, self.decision)
+        return Pair(
+            self.other, self.name, -self.mean, -self.high, -self.low, decision, self.by_sign, self.rounds, chance
+        )
+
+
+class RoundScores(NamedTuple):
+    """Scores of the compared candidates, oriented so that larger is better; −∞ diverged, NaN missing."""
+
+    names: list[str]
+    means: Floats
+    """Shape (candidates, rounds): mean of a round's final runs."""
+    singles: Floats
+    """Shape (candidates, rounds): the first final run of each round."""
+
+
+def round_scores(
+    scores: Mapping[str, Mapping[int, float | None]], rounds: int, repeats: int, larger_is_better: bool
+) -> RoundScores:
+    """Arrange the scores of final runs by round.
+
+    Args:
+        scores: By candidate, the score by number of the final run: `None` diverged; missing: crashed, or not run.
+        rounds: Number of rounds.
+        repeats: Final runs per round and candidate.
+        larger_is_better: Direction of the metric.
+    """
+    sign = 1.0 if larger_is_better else -1.0
+    x = np.full((len(scores), rounds, repeats), np.nan)
+    for row, found in zip(x, scores.values(), strict=True):
+        for index, value in found.items():
+            row[index // repeats, index % repeats] = -np.inf if value is None else sign * value
+    return RoundScores(list(scores), x.mean(axis=-1), x[..., 0])
+
+
+def decisions_of(scores: RoundScores, most: int, delta: float, alpha: float) -> Decisions:
+    """Decide the pairs of a study with the resolution of its metric; see `decide`."""
+    return decide(scores.means, most, delta, alpha, resolution(scores.singles))
+
+
+def pairs_of(scores: RoundScores, decisions: Decisions, larger_is_better: bool) -> dict[tuple[str, str], Pair]:
+    """Name what was decided, for both orders of each pair."""
+    found = {}
+    for k, (i, j) in enumerate(decisions.pairs):
+        low, high, mean = (float(side[k]) for side in (decisions.low, decisions.high, decisions.mean))
+        if not larger_is_better:
+            low, high, mean = -high, -low, -mean
+        pair = Pair(
+            scores.names[i],
+            scores.names[j],
+            float(np.clip(mean, low, high)),
+            low,
+            high,
+            WORDS[int(decisions.decision[k])],
+            bool(decisions.by_sign[k]),
+            int(decisions.rounds[k]),
+            superiority(scores.singles[i], scores.singles[j]),
+        )
+        found[pair.name, pair.other], found[pair.other, pair.name] = pair, pair.reversed()
+    return found
+
+
+def tie_letters(names: Sequence[str], pairs: Mapping[tuple[str, str], Pair]) -> dict[str, str]:
+    """Assign letters (a compact letter display): two candidates share one exactly if neither was found better.
+
+    Args:
+        names: The candidates, the best first.
+        pairs: Every pair of them.
+
+    Reference:
+        H.-P. Piepho, "An algorithm for a letter-based representation of all-pairwise comparisons", 2004.
+    """
+    groups: list[set[str]] = [set(names)]
+    for (name, other), pair in pairs.items():
+        if pair.decision != "better":
+            continue
+        split: list[set[str]] = []
+        for group in groups:
+            split += [group - {name}, group - {other}] if {name, other} <= group else [group]
+        groups = [g for i, g in enumerate(split) if not any(g < o or (g == o and k < i) for k, o in enumerate(split))]
+    place = {name: index for index, name in enumerate(names)}
+    groups.sort(key=lambda group: sorted(place[name] for name in group))
+    return {name: "".join(chr(ord("a") + i) for i, group in enumerate(groups) if name in group) for name in names}

@@ -1,0 +1,209 @@
+"""Which candidate is better, which are practically equal, who goes on: decided after each round, for many studies."""
+
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from descent.studies.statistics.counts import superiority
+from descent.studies.statistics.group_sequential import LEAST, looks, nominal_levels
+from descent.studies.statistics.intervals import Floats
+
+UNDECIDED, BETTER, WORSE, EQUAL = 0, 1, -1, 2
+COLLAPSE = 8.0
+"""A run has collapsed if it lies this many robust standard deviations below its candidate's median."""
+
+Bools = NDArray[np.bool_]
+
+
+class Decisions(NamedTuple):
+    """The decisions of a study of C candidates; the fields of pairs have the shape `(…, C·(C − 1)/2)`."""
+
+    pairs: list[tuple[int, int]]
+    """(i, j) with i < j; entry k of the other fields belongs to pair k."""
+    decision: NDArray[np.int_]
+    """`BETTER`: i is better than j; `WORSE`; `EQUAL`: practically; or `UNDECIDED`."""
+    mean: Floats
+    """Mean of the differences i − j, oriented so that a positive one is better."""
+    low: Floats
+    high: Floats
+    """Ends of the repeated confidence interval: all pairs and looks together hold with probability 1 − α."""
+    by_sign: Bools
+    """Whether the pair was decided by the number of rounds in which i was better, because a run failed or collapsed."""
+    rounds: NDArray[np.int_]
+    """Rounds that the pair has in common, diverged runs included."""
+    active: Bools
+    """Shape `(…, C)`: whether a candidate needs further rounds."""
+    used: NDArray[np.int_]
+    """Shape `(…, C)`: rounds after which a candidate stopped, or all."""
+    level: float
+    """Two-sided level of the last look, for one pair."""
+
+
+def decide(
+    scores: ArrayLike, most: int, delta: float, alpha: float = 0.05, step: float = 0.0, stop: bool = False
+) -> Decisions:
+    r"""Replay a study look by look, and decide its pairs.
+
+    At each look, a pair's differences per round give Student's interval $\bar d \pm t_{n-1}\, \max(s, r) / \sqrt n$ at
+    the look's level (`nominal_levels` of α divided by the number of pairs). One above or below 0 decides *better* or
+    *worse*, one within ±δ *practically equal* (which comes first). Since all intervals hold together with probability
+    1 − α, so do the decisions, and the intersection of a pair's intervals so far is one too.
+
+    If a run of the pair diverged or collapsed, the mean says little of a typical run. Then the exact interval of the
+    share of rounds in which i was better decides: above or below ½.
+
+    A candidate stops when its pairs are decided; pairs of two candidates that are both worse than another do not count.
+
+    Args:
+        scores: One row per candidate, one column per round, larger is better; −∞ is a diverged run; NaN a missing one,
+            or a round after the candidate stopped.
+        most: The largest number of rounds, ≥ the number of columns.
+        delta: δ ≥ 0, the largest difference that does not matter.
+        alpha: Error over all pairs and looks.
+        step: r ≥ 0, the resolution of the metric.
+        stop: Ignore the scores of rounds after a candidate stopped, as in a simulation of whole studies.
+
+    Shape:
+        `(…, C, N)`; leading axes are studies.
+
+    Raises:
+        ValueError: There are fewer than two candidates.
+
+    Reference:
+        C. Jennison, B. W. Turnbull, "Repeated confidence intervals for group sequential clinical trials", 1984;
+        T. Mathieu et al., "AdaStop: adaptive statistical testing for sound comparisons of Deep RL agents", 2023;
+        D. Lakens, "Equivalence tests", 2017.
+    """
+    x = np.asarray(scores, dtype=np.float64)
+    if x.ndim < 2 or x.shape[-2] < 2:
+        raise ValueError(f"a comparison needs at least 2 candidates, got scores of shape {x.shape}.")
+    pairs = list(combinations(range(x.shape[-2]), 2))
+    at = looks_of(x.shape[-1], most)
+    levels = nominal_levels(tuple(at), most, alpha / len(pairs))
+    state = _start(x.shape[:-2], pairs, x.shape[-2])
+    for rounds, level in zip(at, levels, strict=True):
+        if stop:
+            unused = ~state.active[..., None] & (np.arange(x.shape[-1]) >= state.used[..., None])
+            x = np.where(unused, np.nan, x)
+        state = _look(x[..., :rounds], state, level, delta, step)
+    return state
+
+
+def looks_of(rounds: int, most: int) -> list[int]:
+    """List the looks of a study that has finished a number of rounds: those that were planned, and its last round."""
+    found = [n for n in looks(most) if n < rounds]
+    return [*found, rounds] if rounds >= LEAST else []
+
+
+def _start(studies: tuple[int, ...], pairs: list[tuple[int, int]], candidates: int) -> Decisions:
+    shape = (*studies, len(pairs))
+    return Decisions(
+        pairs,
+        np.zeros(shape, dtype=np.int_),
+        np.full(shape, np.nan),
+        np.full(shape, -np.inf),
+        np.full(shape, np.inf),
+        np.zeros(shape, dtype=np.bool_),
+        np.zeros(shape, dtype=np.int_),
+        np.ones((*studies, candidates), dtype=np.bool_),
+        np.zeros((*studies, candidates), dtype=np.int_),
+        0.0,
+    )
+
+
+def _look(x: Floats, state: Decisions, level: float, delta: float, step: float) -> Decisions:
+    first, second = (list(side) for side in zip(*state.pairs, strict=True))
+    count, mean, low, high = _interval(x[..., first, :], x[..., second, :], level, step)
+    shared = _shared(x[..., first, :], x[..., second, :])
+    new = shared > state.rounds  # nothing new is known of a pair of which one has stopped
+    failed = np.asarray(np.isneginf(x).any(axis=-1) | collapsed(x).any(axis=-1))
+    by_sign = np.where(new, failed[..., first] | failed[..., second], state.by_sign)
+    low, high = np.fmax(state.low, low), np.fmin(state.high, high)
+    good = new & (count >= LEAST) & (low <= high)  # intervals of two looks that contradict each other: keep the first
+    mean, low, high = (
+        np.where(good, now, old) for now, old in ((mean, state.mean), (low, state.low), (high, state.high))
+    )
+    found = np.select(
+        [(low > -delta) & (high < delta), (low == 0) & (high == 0), low > 0, high < 0],
+        [EQUAL, EQUAL, BETTER, WORSE],
+        UNDECIDED,
+    )
+    if by_sign.any():
+        found = np.where(by_sign, _signs(x[..., first, :], x[..., second, :], level, by_sign), found)
+    decision = np.where((state.decision == UNDECIDED) & new, found, state.decision)
+    return Decisions(
+        state.pairs,
+        decision,
+        mean,
+        low,
+        high,
+        by_sign,
+        np.maximum(shared, state.rounds),
+        _active(decision, state),
+        np.where(state.active, x.shape[-1], state.used),
+        level,
+    )
+
+
+def _interval(x: Floats, y: Floats, level: float, step: float) -> tuple[Any, Floats, Floats, Floats]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        d = x - y
+        d = np.where(np.isfinite(d), d, np.nan)
+        known = ~np.isnan(d)
+        count = known.sum(axis=-1)
+        mean = np.where(known, d, 0.0).sum(axis=-1) / count
+        squares = np.where(known, (d - mean[..., None]) ** 2, 0.0).sum(axis=-1)
+        spread = np.maximum(np.sqrt(squares / (count - 1)), step)
+        half = stats.t.ppf(1 - level / 2, np.maximum(count - 1, 1)) * spread / np.sqrt(count)
+    return count, mean, mean - half, mean + half
+
+
+def _shared(x: Floats, y: Floats) -> NDArray[np.int_]:
+    return np.asarray((~(np.isnan(x) | np.isnan(y))).sum(axis=-1))
+
+
+def _signs(x: Floats, y: Floats, level: float, where: Bools) -> NDArray[np.int_]:
+    found = np.zeros(where.shape, dtype=np.int_)
+    chance = superiority(x[where], y[where], 1 - level)
+    found[where] = np.select([chance.low > 0.5, chance.high < 0.5], [BETTER, WORSE], UNDECIDED)
+    return found
+
+
+def collapsed(scores: Floats) -> Bools:
+    """Find runs far below their candidate's median: `COLLAPSE` times the typical spread of the study's candidates.
+
+    The spread is the median over the candidates of 1.48 times the median absolute deviation, which for normal noise is
+    the standard deviation.
+
+    Shape:
+        `(…, C, N)` → `(…, C, N)`.
+    """
+    x = np.where(np.isneginf(scores), np.nan, scores)
+    with np.errstate(invalid="ignore"), _no_warnings():
+        centre = np.nanmedian(x, axis=-1, keepdims=True)
+        spread = 1.4826 * np.nanmedian(np.abs(x - centre), axis=-1, keepdims=True)
+        typical = np.nanmedian(spread, axis=-2, keepdims=True)
+        return np.asarray((typical > 0) & (x < centre - COLLAPSE * typical))
+
+
+def _no_warnings() -> Any:
+    import warnings
+
+    return warnings.catch_warnings(action="ignore", category=RuntimeWarning)  # numpy's, of candidates without a score
+
+
+def _active(decision: NDArray[np.int_], state: Decisions) -> Bools:
+    beaten = np.zeros_like(state.active)
+    for k, (i, j) in enumerate(state.pairs):
+        beaten[..., i] |= decision[..., k] == WORSE
+        beaten[..., j] |= decision[..., k] == BETTER
+    active = np.zeros_like(state.active)
+    for k, (i, j) in enumerate(state.pairs):
+        open_ = (decision[..., k] == UNDECIDED) & ~(beaten[..., i] & beaten[..., j])
+        open_ &= state.active[..., i] & state.active[..., j]
+        active[..., i] |= open_
+        active[..., j] |= open_
+    return active

@@ -1,0 +1,54 @@
+"""The benchmark of data pruning: a round compares runs of as many samples."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.pruning.__main__ import Row, one_round, summary
+from benchmarks.pruning.tasks import NoisyDigits, tasks
+from datamodules import DigitsDataModule
+
+
+@pytest.fixture
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.INFO)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("_quiet")
+def test_a_round_has_an_ordinary_run_of_as_many_samples_for_each_pruned_one() -> None:
+    (task,) = (task for task in tasks(Path()) if task.name == "diabetes")
+    rows = list(one_round(task._replace(epochs=4), seed=0, ratios=(0.5,)))
+    assert [(row.method, row.ratio, row.epochs) for row in rows] == [
+        ("plain", 0.0, 4),
+        ("pruned", 0.5, 4),
+        ("plain", 0.5, 2),
+    ]
+    assert rows[0].samples == 4 * 288
+    assert rows[1].samples == 4 * 128
+    assert rows[2].samples == 2 * 288
+    assert all(row.score > 0 and row.seconds > 0 for row in rows)
+
+
+def test_differences_are_paired_by_seed() -> None:
+    def row(method: str, ratio: float, seed: int, score: float) -> Row:
+        return Row("digits", method, ratio, 4, seed, 1, 64, 1.0, score, 0.1)
+
+    rows = []
+    for seed, level in enumerate((0.5, 0.7, 0.9)):
+        rows += [row("plain", 0.0, seed, level), row("pruned", 0.5, seed, level - 0.1)]
+        rows += [row("plain", 0.5, seed, level - 0.2)]
+    text = summary(rows)
+    assert "digits, 3 seeds: plain 0.7000" in text
+    assert "pruned 0.6000, plain of as many samples 0.5000; difference +0.1000 (+0.1000 to +0.1000)" in text
+    assert "to the whole run -0.1000" in text
+
+
+def test_a_fifth_of_the_training_labels_is_drawn_and_those_of_the_test_are_right() -> None:
+    noisy, right = NoisyDigits(), DigitsDataModule()
+    wrong = (noisy.training_images().targets != right.training_images().targets).float().mean()
+    assert 0.14 < wrong < 0.22  # a tenth of the drawn labels is right by chance
+    assert (noisy.test_images().targets == right.test_images().targets).all()

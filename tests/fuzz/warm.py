@@ -1,0 +1,43 @@
+"""Make a case cheap: parsers are built once, before the cases are forked, and a run writes no figures."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+from callbacks.reporting.first_images import FirstImages
+from callbacks.reporting.history import LearningCurves
+from cli import main
+from descent.training.command_line import DescentCLI
+from foundation.compat.lightning_messages import quiet
+from tests.fuzz.cases import COMMANDS, QUICK
+from tests.fuzz.schema import BASES
+
+REPORTS = ((LearningCurves, "on_fit_end"), (FirstImages, "on_train_start"))
+"""What draws figures, which takes longer than the training of a case."""
+
+
+@contextlib.contextmanager
+def warmed() -> Iterator[None]:
+    """Build every command's parser once, and those of the classes that the configs name."""
+    quiet()
+    build = DescentCLI._prepare_subcommand_parser
+    kept: dict[str, tuple[Any, list[str]]] = {}
+
+    def prepare(cli: DescentCLI, kind: type, command: str, **kwargs: Any) -> Any:
+        if command not in kept:
+            parser = build(cli, kind, command, **kwargs)
+            kept[command] = parser, cli._subcommand_method_arguments[command]
+        parser, cli._subcommand_method_arguments[command] = kept[command]
+        cli.parsers[command] = parser
+        return parser
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch.object(DescentCLI, "_prepare_subcommand_parser", prepare))
+        for kind, hook in REPORTS:
+            stack.enter_context(patch.object(kind, hook, lambda *args, **kwargs: None))
+        for command, base in [*(("fit", base) for base in BASES), *((name, "quickstart") for name in set(COMMANDS))]:
+            with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+                main([*command.split(), "-c", f"configs/{base}.yaml", *QUICK, "--nosuch=1"])
+        yield
