@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from foundation.compat.lightning_loops import forget_toggled
+from foundation.compat.torch import MODULE_REGISTRIES
 from foundation.errors import UserError
-
-REGISTRIES = {"_parameters", "_buffers", "_modules"}
 
 
 class ModuleCopy:
@@ -56,7 +55,11 @@ class ModuleCopy:
         memo: dict[int, Any] = {}
         for path, part in module.named_modules():
             for name, value in vars(part).items():
-                if name not in REGISTRIES and not isinstance(value, (LightningModule, Trainer)) and not copies(value):
+                if (
+                    name not in MODULE_REGISTRIES
+                    and not isinstance(value, (LightningModule, Trainer))
+                    and not copies(value)
+                ):
                     memo[id(value)] = self._substitute(value, ".".join(filter(None, (path, name))))
         return memo
 

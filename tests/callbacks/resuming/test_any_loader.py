@@ -14,9 +14,8 @@ from callbacks import ExactResume
 from callbacks.resuming.batch_order import SeededBatch
 from foundation.random_streams import random_state
 from tests.anyone.data import Listed, Noisy, pairs, vectors
-from tests.anyone.operations import Keep
 from tests.anyone.plain import Plain
-from tests.anyone.running import fit
+from tests.anyone.running import Keep, fit
 from tests.anyone.styles import Style
 
 pytestmark = pytest.mark.filterwarnings("ignore")
