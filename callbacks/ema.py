@@ -21,6 +21,9 @@ TRAINED = "current_model_state"
 COUNT = "averaging_state"
 """Keys of a checkpoint, those of Lightning's `WeightAveraging`: the trained weights, and the number of updates."""
 
+LAG, EARLIER_LAG = 36, 9
+"""Share of the updates that the average covers during the warm-up: one in so many; that of earlier versions."""
+
 
 class EMA(Callback):
     r"""Average the weights exponentially; validation, checkpoints and the weights after the fit are the average.
@@ -28,11 +31,12 @@ class EMA(Callback):
     After the first update the average $\bar\theta$ is the weights $\theta$. Update $t = 1, 2, …$ after it is
 
     $$\bar\theta \leftarrow \beta_t \bar\theta + (1 - \beta_t)\, \theta, \qquad
-    \beta_t = \min\!\left(\beta, \frac{1 + t}{10 + t}\right)$$
+    \beta_t = \min\!\left(\beta, \frac{1 + t}{37 + t}\right)$$
 
     A constant $\beta$ keeps the first weights with a share of $\beta^t$: with 0.999 they are 37 % of the average after
-    1,000 updates. With the warm-up the average covers about the last ninth of the updates so far, until
-    $1 / (1 - \beta)$ updates are less than that.
+    1,000 updates. With the warm-up the average covers about the last 36th of the updates so far, until
+    $1 / (1 - \beta)$ updates are less than that: while a network improves quickly, a longer average is worse than the
+    weights.
 
     Floating-point buffers, such as the statistics of batch norm, are averaged too; others are copied. An update makes
     one pass over the weights and reads nothing from the device. A checkpoint also holds the weights that are trained
@@ -51,9 +55,9 @@ class EMA(Callback):
         UserError: The strategy shards the weights.
 
     Reference:
-        The warm-up is that of TensorFlow's `ExponentialMovingAverage`; an average over a constant share of the run so
-        far is the power-function profile of Karras et al.: Analyzing and improving the training dynamics of diffusion
-        models, 2024.
+        The warm-up is that of TensorFlow's `ExponentialMovingAverage`, with 36 in place of 9; an average over a
+        constant share of the run so far is the power-function profile of Karras et al.: Analyzing and improving the
+        training dynamics of diffusion models, 2024.
     """
 
     def __init__(
@@ -69,20 +73,20 @@ class EMA(Callback):
         require_between("update_starting_at_step", update_starting_at_step, 0)
         self.decay, self.warmup, self.use_buffers = decay, warmup, use_buffers
         self.every, self.start = update_every_n_steps, update_starting_at_step
-        self._begin(warmup)
+        self._begin()
 
-    def _begin(self, warmup: bool) -> None:
+    def _begin(self) -> None:
         self.stored: dict[str, Tensor] = {}  # the average; while it is in the module, the weights that are trained
         self.swapped = False
         self.updates = self.latest_step = 0
-        self.warms_up = warmup
+        self.lag = LAG if self.warmup else None
         self.saved: frozenset[str] = frozenset()  # names of the tensors that a checkpoint holds
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Begin a new average."""
         if stage != "fit":
             return
-        self._begin(self.warmup)
+        self._begin()
         if isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy)):
             raise UserError(
                 f"EMA averages whole weights, which {type(trainer.strategy).__name__} shards: remove the callback, or "
@@ -96,11 +100,11 @@ class EMA(Callback):
 
         Example:
             >>> [round(EMA(0.99).decay_at(t), 3) for t in (0, 1, 10, 100, 1000)]
-            [0.0, 0.182, 0.55, 0.918, 0.99]
+            [0.0, 0.053, 0.234, 0.737, 0.965]
         """
         if update == 0:
             return 0.0
-        return min(self.decay, (1 + update) / (10 + update)) if self.warms_up else self.decay
+        return self.decay if self.lag is None else min(self.decay, (1 + update) / (1 + self.lag + update))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -178,12 +182,13 @@ class EMA(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
-        return {"updates": self.updates, "latest_update_step": self.latest_step, "warmup": self.warms_up}
+        return {"updates": self.updates, "latest_update_step": self.latest_step, "warmup": self.lag or False}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the counts, and whether the run warms up."""
+        """Restore the counts, and how the run warms up; one that an earlier version began stays as it was."""
         self.updates, self.latest_step = state_dict["updates"], state_dict["latest_update_step"]
-        self.warms_up = state_dict["warmup"]
+        warmup = state_dict["warmup"]
+        self.lag = EARLIER_LAG if warmup is True else warmup or None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save the average as the weights, and the weights that are trained beside it."""
@@ -203,7 +208,7 @@ class EMA(Callback):
         pl_module.load_state_dict(checkpoint[TRAINED])
         if self.state_key not in checkpoint.get("callbacks", {}):
             self.updates, self.latest_step = int(checkpoint[COUNT]["n_averaged"]), checkpoint["global_step"]
-            self.warms_up = False
+            self.lag = None
             rank_zero_info(
                 f"EMA: the checkpoint's average is of another callback: it continues with a constant {self.decay:g}."
             )

@@ -136,14 +136,12 @@ def effective_precision(precision: str | int | None, accelerator: str) -> tuple[
     if precision == "mixed":
         found = "has bf16 instructions: bf16-mixed" if cpu_has_bf16() else "has no bf16 instructions: 32-bit"
         return ("bf16-mixed" if cpu_has_bf16() else "32-true"), f"precision: mixed, and this CPU {found}."
+    wants = "16-true is for GPUs" if precision == "16-true" else f"{precision} needs a GPU"  # a CPU can, but slowly
     if cpu_has_bf16():
-        return (
-            "bf16-mixed",
-            f"precision: {precision} needs a GPU; this CPU has bf16 instructions: using bf16-mixed.",
-        )
+        weights = ", with weights in 32 bit" if precision == "16-true" else ""
+        return "bf16-mixed", f"precision: {wants}; this CPU has bf16 instructions: using bf16-mixed{weights}."
     return "32-true", (
-        f"precision: {precision} needs a GPU, and this CPU ({platform.machine()}) has no bf16 instructions: "
-        "using 32-bit."
+        f"precision: {wants}, and this CPU ({platform.machine()}) has no bf16 instructions: using 32-bit."
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from benchmarks.gpu.fits import ROOT, STEPS, Waits, command, loss_of, process, short
 from datamodules import CropFlip, CutMix, Cutout, MixUp
 from datamodules.augmentations.mixing import soft_targets
+from lightning_modules.base.half_precision import exact_for_loss
 from tests.lightning_modules.losses.cases import CASES, build, inputs
 from tests.lightning_modules.optimizers.conformance import CASES as OPTIMIZERS
 from tests.lightning_modules.optimizers.conformance import preset
@@ -47,7 +48,7 @@ def gan(*words: str) -> str:
 
 def waits(config: str) -> str:
     """Count the host's waits in three steps between logs."""
-    command(*short(config, "gpu", "--trainer.callbacks+=benchmarks.gpu.fits.Waits"))
+    command(*short(config, "gpu", "--data.batch_size=8", "--trainer.callbacks+=benchmarks.gpu.fits.Waits"))
     text = f"{Waits.per_step:g} waits a step{Waits.where}"
     assert Waits.per_step == 0, text
     return text
@@ -101,7 +102,7 @@ def losses(dtype: torch.dtype) -> str:
             half = output.to(dtype)
             expected = build(name)(half.float(), target)
             with torch.autocast("cuda", dtype):
-                value = build(name).cuda()(half.cuda().requires_grad_(), target.cuda())
+                value = build(name).cuda()(exact_for_loss(half.cuda().requires_grad_()), target.cuda())
             value.backward()
             torch.testing.assert_close(value.detach().cpu(), expected, msg=f"{name} {kind}", rtol=1e-4, atol=1e-5)
     return f"{len(CASES)} losses"

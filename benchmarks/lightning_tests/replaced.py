@@ -23,6 +23,7 @@ from foundation.compat.lightning_cli import CommandLine
 
 VARIABLE = "LIGHTNING_TESTS_REPLACE"
 LIMIT = 60  # seconds for a test
+NEVER = 10**9  # epochs
 
 
 class TooLong(BaseException):
@@ -53,9 +54,15 @@ def everywhere(name: str, old: type[Any], new: type[Any]) -> None:
 
 
 class ModelCheckpoint(DurableCheckpoint):
-    """`DurableCheckpoint` with Lightning's default monitor, which is none, and without the arguments that it lacks."""
+    """`DurableCheckpoint` with Lightning's defaults, a monitor of none and a mode of min, and without what it lacks.
+
+    An interval of 0 is none, as in Lightning; the end of the last epoch is saved in any case.
+    """
 
     def __init__(self, dirpath: Any = None, filename: Any = None, monitor: Any = None, **given: Any) -> None:
+        given = {"mode": "min" if monitor not in (None, "epoch", "step") else None} | given
+        off = {"every_n_train_steps": None, "every_n_epochs": NEVER}
+        given |= {name: value for name, value in off.items() if given.get(name) == 0}
         lacking = {
             "verbose",
             "auto_insert_metric_name",

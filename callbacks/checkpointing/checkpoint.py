@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import Strategy
@@ -46,7 +47,8 @@ class DurableCheckpoint(MonitoredCheckpoint):
             checkpoints, this run saves in ``1``, ``2``, … below it.
         save_weights_only: Save no optimizers, schedules, positions and callbacks: such a file cannot be resumed.
         save_on_exception: When an error ends the fit, also save ``exception.ckpt``, from which no exact resume can
-            start. Only in a run of one process: the others of several may never answer.
+            start, unless this step is saved already. Only in a run of one process: the others of several may never
+            answer.
         background: Write in a thread while training goes on, at the cost of a copy of everything in memory.
 
     Raises:
@@ -76,6 +78,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
         super().__init__(monitor, mode, save_top_k, **options)
         self.timing = SaveTiming(every_n_epochs, every_n_train_steps, train_time_interval)
         self.configured_dirpath = None if dirpath is None else local_folder("dirpath", dirpath)
+        self.dirpath = None if self.configured_dirpath is None else str(self.configured_dirpath)
         self.background = background
         self.has_folder = False  # whether the folder is this run's own: from the first save on
         self.unflushed = False
@@ -159,7 +162,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
         self.after_hook.remove()
         if not (self.save_on_exception and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1):
             return
-        if getattr(trainer, "fast_dev_run", False):
+        if getattr(trainer, "fast_dev_run", False) or self.timing.saved_step == trainer.global_step:
             return
         try:
             self._take_folder(trainer)
@@ -184,6 +187,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
         """
         score = self._new_score(trainer) if rank or only_if_best or self.ranks_newest else None
         self.validated = self.validated and score is None
+        self.current_score = self.current_score if score is None else torch.tensor(score)
         enters = bool(trainer.strategy.broadcast(score is not None and self.ranking.admits(score)))
         if getattr(trainer, "fast_dev_run", False) or (only_if_best and not enters):
             return

@@ -113,7 +113,8 @@ class MonitoredCheckpoint(CheckpointWithLast):
         self.best_model_path = "" if best is None else str(self.folder / BEST)
         if saved:
             self.last_model_path = str(self.folder / LAST)
-            self.best_model_path = self.best_model_path or self.last_model_path
+            if self.monitor is None:  # as Lightning does; with a monitor there may be no best
+                self.best_model_path = self.last_model_path
 
     # -- state ---------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,9 @@ from callbacks.resuming.logged_sums import LOGGED, LoggedSums
 from callbacks.resuming.plateau_step import PlateauStep
 from callbacks.resuming.unlogged_row import KEY, NEXT_STEP, UnloggedRow, log_row
 from foundation.argument_checks import require_between
+from foundation.compat.lightning_data import loader_positions
 from foundation.random_streams import seed_all
+from lightning_modules.resuming.precision import convert_before_loading
 
 
 class ExactResume(Callback):
@@ -59,7 +61,8 @@ class ExactResume(Callback):
         self.plateau = PlateauStep()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Choose the seed, the same on every process."""
+        """Choose the seed, the same on every process; prepare weights in 64 bit for a checkpoint."""
+        convert_before_loading(trainer, pl_module)
         own = int(os.environ.get("PL_GLOBAL_SEED", torch.initial_seed()))
         configured = self.configured_seed
         self.seed = configured if configured is not None else int(trainer.strategy.broadcast(own))
@@ -71,9 +74,9 @@ class ExactResume(Callback):
         """Hide ``max_steps`` while Lightning restores its loops.
 
         With it, Lightning takes a checkpoint of an epoch's end for one in mid-epoch, runs an empty epoch and counts the
-        epoch twice.
+        epoch twice. The position of a loader with a `state_dict` needs it, and is used only within an epoch.
         """
-        if trainer.ckpt_path is not None and trainer.max_steps != -1:
+        if trainer.ckpt_path is not None and trainer.max_steps != -1 and not loader_positions(trainer):
             self.max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, -1
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

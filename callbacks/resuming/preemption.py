@@ -115,8 +115,7 @@ class Preemption(Callback):
     ) -> None:
         """Request a save; the checkpoint callback, which comes after this one, saves when an exact resume can start."""
         self.ending = self.ending or self.signal_max.reduce(self.received)
-        saver = find_saver(trainer)
-        if self.ending and self.saves_before < 0 and saver is not None:
+        if self.ending and self.saves_before < 0 and (saver := find_saver(trainer)) is not None:
             self.saves_before, saver.timing.due = saver.timing.saves, True
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -128,8 +127,10 @@ class Preemption(Callback):
         self._exit_if_saved(trainer)
 
     def _exit_if_saved(self, trainer: Trainer) -> None:
+        if not self.ending:
+            return
         saver = find_saver(trainer)
-        if not self.ending or (saver is not None and saver.timing.saves == self.saves_before):
+        if saver is not None and saver.timing.saves == self.saves_before:
             return
         if self.ending == signal.SIGINT and is_interactive():
             trainer.should_stop = True

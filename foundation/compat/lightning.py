@@ -72,11 +72,12 @@ def shard_over_all_processes(strategy: Strategy, processes: int) -> None:
 
 
 def let_ddp_find_unused_parameters(strategy: Strategy | None) -> None:
-    """Set DDP's `find_unused_parameters` unless it was set; do nothing for another strategy.
+    """Set DDP's `find_unused_parameters`; do nothing for another strategy.
 
-    It is an argument of `DDPStrategy`, which Lightning calls itself where the strategy is given by name.
+    It is an argument of `DDPStrategy`, which Lightning calls itself where the strategy is given by name; the preset
+    `strategies/ddp.yaml` sets it to false, with which a module that leaves parameters unused ends in its second step.
     """
-    getattr(strategy, "_ddp_kwargs", {}).setdefault("find_unused_parameters", True)
+    getattr(strategy, "_ddp_kwargs", {})["find_unused_parameters"] = True
 
 
 class ScriptLauncher(_SubprocessScriptLauncher):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision, Precision
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -22,7 +24,7 @@ class ModuleCopy:
     """A deep copy of a module, and of objects that belong to it.
 
     Tensors with a graph are copied without it. What cannot be copied, such as a lock or a file, is shared with the
-    original; `shared` names it.
+    original, and a line says so; `shared` names it. An iterator is not shared, since the trial would use it up.
 
     Args:
         module: The original.
@@ -37,14 +39,16 @@ class ModuleCopy:
         try:
             self.module: LightningModule = copy.deepcopy(module, self.memo)
         except Exception:
-            self.memo = self._substitutes(module)
             try:
+                self.memo = self._substitutes(module)
                 self.module = copy.deepcopy(module, self.memo)
             except Exception as error:
                 raise UserError(
                     f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error}), so no copy can be "
                     "trained."
                 ) from error
+        if self.shared:
+            rank_zero_info(f"A trial uses the module's own {', '.join(self.shared)}, which cannot be copied.")
         for parameter in self.module.parameters():
             if not parameter.is_leaf:  # of a ScriptModule, whose copy is computed from the original
                 parameter.detach_().requires_grad_()
@@ -70,6 +74,8 @@ class ModuleCopy:
             return type(value)(self._substitute(item, name) if not copies(item) else item for item in value)
         if type(value) is dict:
             return {key: self._substitute(item, name) if not copies(item) else item for key, item in value.items()}
+        if isinstance(value, Iterator) and not isinstance(value, io.IOBase):
+            raise TypeError(f"the trial would use up the {type(value).__name__} in {name}")
         self.shared.append(name)
         return value
 

@@ -165,10 +165,11 @@ class EpochModule(QuickHookNames, LightningModule):
         Raises:
             UserError: The checkpoint is of another network, or its weights are not finite; the message names layers.
         """
-        checkpoint["state_dict"] = named_alike(checkpoint["state_dict"], self.state_dict())
-        if self.strict_loading and trainer_of(self) is not None:  # else load_state_dict is told how strict to be
-            self._check_state(checkpoint["state_dict"])
-        check_finite_weights(checkpoint["state_dict"], (name for name, _ in self.named_parameters()))
+        if "state_dict" in checkpoint:  # a strategy that shards the weights has loaded and removed them
+            checkpoint["state_dict"] = named_alike(checkpoint["state_dict"], self.state_dict())
+            if self.strict_loading and trainer_of(self) is not None:  # else load_state_dict is told how strict to be
+                self._check_state(checkpoint["state_dict"])
+            check_finite_weights(checkpoint["state_dict"], (name for name, _ in self.named_parameters()))
         if self.global_rank == 0:  # the sums are over all processes: only one may restore them
             for stage, state in checkpoint.get("epoch_means", {}).items():
                 self.means[stage].load_state_dict(state)

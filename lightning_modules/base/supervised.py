@@ -15,7 +15,7 @@ from foundation.factories import class_of
 from foundation.loggers import is_logging_step
 from lightning_modules.base.accumulation import AccumulationWindow
 from lightning_modules.base.epoch_module import EpochModule
-from lightning_modules.base.half_precision import out_of_half
+from lightning_modules.base.half_precision import exact_for_loss, out_of_half
 from lightning_modules.base.logged_values import on_host
 from lightning_modules.base.weighed_samples import WeighedSamples
 from lightning_modules.distributed.sharding import clip_flat_shards_once, flat_shards_of, shard
@@ -108,7 +108,7 @@ class SupervisedModule(EpochModule):
             self.accumulation.set_weight(weight)
             return weighed
         self.accumulation.weigh(self.loss, output, target)
-        loss: Tensor = self.loss(output, target)
+        loss: Tensor = self.loss(exact_for_loss(output), target)
         return loss
 
     def batch_metrics(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -135,7 +135,7 @@ class SupervisedModule(EpochModule):
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if stage == "fit" and trainer is not None:
-            check_closure(self.optimizer, self.network, trainer.accumulate_grad_batches)
+            check_closure(self.optimizer, self.network, trainer.accumulate_grad_batches, trainer.gradient_clip_val)
             use_amx_in_bf16(self.network, trainer.strategy.root_device, str(trainer.precision))
 
     def _check_soft_targets(self, augmentation: str) -> None:

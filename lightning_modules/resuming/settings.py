@@ -11,9 +11,11 @@ from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
+from foundation.compat.lightning_data import forget_training_data
 from foundation.errors import UserError
 from lightning_modules.resuming.comparison import Change, check_unrecorded, compare
 from lightning_modules.resuming.description import SCHEDULED, find, optimizer_record
+from lightning_modules.resuming.precision import convert_before_loading
 from lightning_modules.resuming.schedules import advance, keep_counts, steps_done
 
 KEY = "optimizers"
@@ -50,8 +52,9 @@ class ResumedSettings(Callback):
         self.patience: list[tuple[EarlyStopping, int]] = []  # which Lightning restores with the callback's counts
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget an earlier fit."""
+        """Forget an earlier fit; prepare weights in 64 bit for a checkpoint."""
         self._forget()
+        convert_before_loading(trainer, pl_module)
 
     # -- comparing -----------------------------------------------------------------------------------------------------
 
@@ -61,6 +64,8 @@ class ResumedSettings(Callback):
             stopping = (callback for callback in trainer.callbacks if isinstance(callback, EarlyStopping))  # type: ignore[attr-defined]
             self.patience = [(callback, callback.patience) for callback in stopping]
             self.checkpoint = checkpoint
+            if trainer.strategy.restore_checkpoint_after_setup:
+                forget_training_data(trainer)
             if self.records:
                 self._compare(trainer, pl_module)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from foundation.argument_checks import require_positive
+from foundation.compat.lightning_data import load_training_data
 from foundation.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class RunLength:
 
         This loads the training data, so call it from `configure_optimizers` or later.
         """
-        trainer.fit_loop.setup_data()  # without an epoch limit estimated_stepping_batches does not load them
+        load_training_data(trainer)  # without an epoch limit estimated_stepping_batches does not load them
         fast_dev_run = bool(getattr(trainer, "fast_dev_run", False))
         callbacks = getattr(trainer, "callbacks", [])
         plan = [callback for callback in callbacks if isinstance(callback, GradientAccumulationScheduler)]

@@ -62,7 +62,7 @@ def fit(average: Callback | None, folder: Path | None = None, resume: Path | Non
 def by_hand(updates: Iterator[int] | range, decay: float, warmup: bool = True) -> float:
     average = 0.0
     for t, weight in enumerate(updates):
-        beta = (min(decay, (1 + t) / (10 + t)) if warmup else decay) if t else 0.0
+        beta = (min(decay, (1 + t) / (37 + t)) if warmup else decay) if t else 0.0
         average = beta * average + (1 - beta) * weight
     return average
 
@@ -144,6 +144,15 @@ def test_a_checkpoint_of_lightnings_average_continues_with_a_constant_decay(tmp_
     assert again.weight.item() == pytest.approx(whole.weight.item(), rel=1e-12)
     assert average.updates == 20
     assert not average.state_dict()["warmup"]
+
+
+def test_a_run_of_an_earlier_version_keeps_its_warm_up() -> None:
+    average = EMA(0.99)
+    assert average.state_dict()["warmup"] == 36
+    average.load_state_dict({"updates": 5, "latest_update_step": 5, "warmup": True})
+    assert average.decay_at(5) == pytest.approx(6 / 15)
+    average.load_state_dict(average.state_dict())
+    assert average.decay_at(5) == pytest.approx(6 / 15)
 
 
 def test_a_step_reads_nothing_from_the_device() -> None:

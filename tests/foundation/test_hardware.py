@@ -16,7 +16,8 @@ def test_fp16_on_a_cpu(has_bf16: bool, expected: str, requested: str | int, monk
     effective, reason = effective_precision(requested, "cpu")
     assert effective == expected
     assert reason is not None
-    assert "needs a GPU" in reason
+    assert ("16-true is for GPUs" if requested == "16-true" else "needs a GPU") in reason
+    assert ("weights in 32 bit" in reason) == (has_bf16 and requested == "16-true")
     assert "\n" not in reason
 
 

@@ -7,8 +7,6 @@ Lightning imported already. A test of several ranks runs in as many forks at onc
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import json
 import os
 import signal
@@ -23,16 +21,8 @@ from typing import Any
 import pytest
 
 from tests.phantom_gpu import device
+from tests.phantom_gpu.warm import warm_up
 
-TORCH = ("torch", "torch._dynamo", "torch.distributed.fsdp", "lightning.pytorch", "torchvision", "torchmetrics")
-PRELOADED = (
-    *TORCH,
-    "sklearn.datasets",
-    "schedulefree",
-    "timm.optim",
-    "descent.training.command_line",
-    "descent.training.build",
-)
 GRACE = 10.0  # seconds that a rank gets when another has failed
 
 
@@ -71,9 +61,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if "PHANTOM_PIPES" not in os.environ:
         return None  # pytest was started on the phantom GPU by hand
     reading, writing = map(int, os.environ.pop("PHANTOM_PIPES").split(","))
-    for name in PRELOADED:
-        importlib.import_module(name)
-    gc.freeze()
+    warm_up()
     items = {item.nodeid: item for item in session.items}
     with os.fdopen(reading) as requests, os.fdopen(writing, "w") as answers:
         for line in requests:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -131,20 +132,18 @@ class RealValues(TorchDispatchMode):
             return func(*args, **kwargs)  # shapes alone, of an export or of a DTensor's sharding
         if any(kind not in PLAIN for kind in types):
             return NotImplemented  # DTensor and others call again with plain tensors
-        flat, spec = pytree.tree_flatten((args, kwargs))
-        if not any(_is_cuda(word) for word in flat) or "c10d" in func.namespace:
+        if not (_has_cuda(args) or _has_cuda(kwargs.values())) or "c10d" in func.namespace:
             return func(*args, **kwargs)
-        with self:  # in inference mode composite operations come here whole
-            parts = func.decompose(*args, **kwargs)
-        if parts is not NotImplemented:
-            return parts
+        if _has_parts(func):  # in inference mode composite operations come here whole
+            with self:
+                return func.decompose(*args, **kwargs)
         name = func._schema.name.partition("::")[2]
         if name in UNCHANGED or func.is_view:
             return func(*args, **kwargs)
         library().phantom_arrive(torch.cuda.current_stream().cuda_stream)
         if name in ("_to_copy", "copy_") and not _within_device(func, args, kwargs):
             return _transfer(func, args, kwargs)
-        return self.compute(func, name, flat, spec)
+        return self.compute(func, name, *pytree.tree_flatten((args, kwargs)))
 
     def compute(self, func: Any, name: str, flat: list[Any], spec: Any) -> Outcome:
         args, kwargs = pytree.tree_unflatten(flat, spec)
@@ -178,6 +177,17 @@ def _fake_mode() -> Any:
 
 def _is_cuda(word: Any) -> bool:
     return (isinstance(word, Tensor) and word.is_cuda) or (isinstance(word, torch.device) and word.type == "cuda")
+
+
+def _has_cuda(words: Any) -> bool:
+    return any(_has_cuda(word) if type(word) in (list, tuple) else _is_cuda(word) for word in words)
+
+
+@cache
+def _has_parts(func: Any) -> bool:
+    """Return whether `func.decompose` gives something."""
+    key = torch._C.DispatchKey.CompositeImplicitAutograd
+    return key in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
 
 
 def _is_mask(word: Any) -> bool:

@@ -1,4 +1,4 @@
-"""FSDP1 and FSDP2 on two processes: norms and clipping equal those of the unsharded network."""
+"""FSDP1 and FSDP2 on two processes: norms and clipping equal those of the unsharded network, and a run is resumed."""
 
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 
 from callbacks.gradients.measure import total_norm
 from datamodules import DigitsDataModule
+from foundation.errors import UserError
 from lightning_modules import ImageClassifier
 from lightning_modules.distributed.sharding import clip_flat_shards_once
 from lightning_modules.optimizers.clipping import Norms, clip_gradients_once
@@ -23,11 +24,14 @@ CLIPS: list[tuple[float | None, str]] = [(None, "norm"), (0.05, "norm"), (100.0,
 
 
 class NormsOfSteps(Callback):
-    def __init__(self) -> None:
+    def __init__(self, keep: str | None = None) -> None:
         self.norms: list[float] = []
+        self.keep = keep
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.norms.append(float(pl_module.grad_norm))
+        if self.keep is not None and trainer.global_step == 3:
+            trainer.save_checkpoint(self.keep)
 
 
 def network() -> nn.Module:
@@ -74,22 +78,41 @@ def fsdp2(rank: int, clip: tuple[float | None, str]) -> dict[str, Any]:
     return weights(model, clip, norms) | {"after": after, "measured": measured}
 
 
-def lightning_fit(**flags: Any) -> dict[str, Any]:
+def lightning_fit(
+    optimizer: Any = torch.optim.SGD, lr: float = 0.1, keep: str | None = None, resume: str | None = None, **flags: Any
+) -> dict[str, Any]:
     """Train our module with Lightning and clipping by norm, which Lightning does not support for shards."""
     torch.manual_seed(0)
     small = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(288, 40), nn.ReLU(), nn.Linear(40, 10))
-    module = ImageClassifier(small, optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9))
-    watch = NormsOfSteps()
+    module = ImageClassifier(small, optimizer=partial(optimizer, lr=lr, momentum=0.9))
+    watch = NormsOfSteps(keep)
     trainer = quiet_trainer(max_steps=6, gradient_clip_val=0.5, limit_val_batches=0, callbacks=[watch], **flags)
-    trainer.fit(module, DigitsDataModule(batch_size=32 // trainer.world_size, seed=0))
-    return {"norms": watch.norms, "sharded": type(module.network).__name__}
+    data = DigitsDataModule(batch_size=32 // trainer.world_size, seed=0)
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    return {"norms": watch.norms, "sharded": type(module.network).__name__, "rate": rate}
+
+
+def sharded_fit(**options: Any) -> dict[str, Any]:
+    strategy = ModelParallelStrategy(2, 1, save_distributed_checkpoint=False, process_group_backend="gloo")
+    return lightning_fit(strategy=strategy, devices=2, plugins=[StartedElsewhere()], **options)
+
+
+def refusal(**options: Any) -> str:
+    try:
+        sharded_fit(**options)
+    except UserError as error:
+        return str(error)
+    return "none"
 
 
 def trials(rank: int, count: int, folder: str) -> dict[str, Any]:
-    strategy = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1, process_group_backend="gloo")
-    trained = lightning_fit(strategy=strategy, devices=2, plugins=[StartedElsewhere()])
+    file = f"{folder}/three.ckpt"
     return {
-        "lightning": trained,
+        "lightning": sharded_fit(keep=file),
+        "resumed": sharded_fit(resume=file),
+        "with another rate": sharded_fit(resume=file, lr=0.02),
+        "with another optimizer": refusal(resume=file, optimizer=torch.optim.RMSprop),
         "fsdp1": [fsdp1(rank, clip) for clip in CLIPS],
         "fsdp2": [fsdp2(rank, clip) for clip in CLIPS],
     }
@@ -130,3 +153,13 @@ def test_training_in_shards_with_lightning(ranks: list[Any]) -> None:
     for rank in ranks:
         assert rank["lightning"]["sharded"] == "FSDPSequential"
         assert rank["lightning"]["norms"] == pytest.approx(alone["norms"], rel=1e-5)
+
+
+def test_a_resume_in_shards(ranks: list[Any]) -> None:
+    """The strategy loads weights and optimizers itself, when the loader and its position exist already."""
+    for rank in ranks:
+        assert rank["resumed"]["norms"] == rank["lightning"]["norms"][3:]
+        assert rank["with another rate"]["rate"] == 0.02
+        assert rank["with another rate"]["norms"][:1] == rank["lightning"]["norms"][3:4]
+        assert rank["with another rate"]["norms"][1] != rank["lightning"]["norms"][4]
+        assert "was trained with SGD, this run has RMSprop" in rank["with another optimizer"]

@@ -31,6 +31,10 @@ def test_a_save_on_an_exception_leaves_the_last_checkpoint_alone(tmp_path: Path,
     assert last_valid(folder) == (folder / "last.ckpt", "")
     if saves:
         assert load(folder / "exception.ckpt")["global_step"] == 5
+        last_step = DurableCheckpoint(save_on_exception=True, every_n_train_steps=1)  # is saved already
+        with pytest.raises(ArithmeticError, match="the second batch"):
+            fit(tmp_path / "each step", last_step, Fails())
+        assert not (tmp_path / "each step" / "checkpoints" / "exception.ckpt").exists()
         (folder / "last.ckpt").unlink()
         assert last_valid(folder)[0] == folder / "best.ckpt"  # a resume never starts within a step
 
@@ -77,3 +81,19 @@ def test_the_newest_are_kept_without_a_logged_value(tmp_path: Path, arguments: d
     assert best.best_model_path == str(folder / ("best.ckpt" if "best.ckpt" in kept else "last.ckpt"))
     if "best.ckpt" in kept:
         assert load(folder / "best.ckpt")["global_step"] == (12 if arguments["monitor"] == "step" else 4)
+
+
+def test_attributes_that_lightnings_users_read(tmp_path: Path) -> None:
+    """`current_score` is the latest score; without a best model there is no path of one."""
+    folder = tmp_path / "own"
+    saver = DurableCheckpoint("epoch", mode="min", dirpath=folder)
+    assert saver.dirpath == str(folder)
+    fit(tmp_path, saver)
+    assert saver.current_score == 2
+    assert saver.best_model_score == 0
+    none: Any = DurableCheckpoint("epoch", save_top_k=0, dirpath=tmp_path / "none")
+    trainer = fit(tmp_path, none)
+    assert none.best_model_path == ""
+    assert none.last_model_path == str(tmp_path / "none" / "last.ckpt")
+    with pytest.raises(ValueError, match="is not configured to save the best model"):
+        trainer.test(ckpt_path="best")

@@ -102,12 +102,12 @@ def test_ddp_is_made_with_find_unused_parameters(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(
         "lightning.pytorch.strategies.ddp.DistributedDataParallel", lambda module, **options: seen.update(options)
     )
-    for strategy, expected in ((DDPStrategy(), True), (DDPStrategy(find_unused_parameters=False), False)):
+    for strategy in (DDPStrategy(), DDPStrategy(find_unused_parameters=False)):
         strategy.parallel_devices = [torch.device("cpu")]
         strategy.cluster_environment = LightningEnvironment()
         let_ddp_find_unused_parameters(strategy)
         strategy._setup_model(torch.nn.Linear(1, 1))
-        assert seen["find_unused_parameters"] is expected, "DDPStrategy no longer makes DDP of `_ddp_kwargs`"
+        assert seen["find_unused_parameters"] is True, "DDPStrategy no longer makes DDP of `_ddp_kwargs`"
     let_ddp_find_unused_parameters(SingleDeviceStrategy(torch.device("cpu")))
 
 

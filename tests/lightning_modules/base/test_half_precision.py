@@ -73,3 +73,13 @@ def test_a_loss_of_16_bit_weights_is_computed_in_32() -> None:
     assert out_of_half(layer(rows)).dtype == torch.float32
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert out_of_half(layer(rows)).dtype == torch.bfloat16
+
+
+@pytest.mark.phantom_gpu(values=True)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_cross_entropy_under_autocast_of_a_gpu_is_computed_in_32(dtype: torch.dtype) -> None:
+    module = ImageClassifier(nn.Linear(3, 3), loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD)
+    logits, targets = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).to(dtype), torch.arange(6) % 3
+    with torch.autocast("cuda", dtype):
+        value = module.criterion(logits.cuda(), targets.cuda())
+    torch.testing.assert_close(value.cpu(), nn.functional.cross_entropy(logits.float(), targets), rtol=1e-6, atol=1e-6)

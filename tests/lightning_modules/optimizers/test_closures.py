@@ -35,6 +35,7 @@ def convolution() -> nn.Module:
 
 
 def test_it_trains() -> None:
+    torch.manual_seed(0)
     dense = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     for network, channels_last in ((dense, True), (convolution(), False)):
         trainer = fitted(network, channels_last)
@@ -50,3 +51,10 @@ def test_channels_last_is_refused() -> None:
 def test_accumulation_is_refused() -> None:
     with pytest.raises(UserError, match="would add all their gradients up"):
         fitted(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), accumulate_grad_batches=2)
+
+
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_clipping_is_refused(algorithm: str) -> None:
+    """With a norm clipped to 1 the quickstart's network stays at chance: the curvature is that of another function."""
+    with pytest.raises(UserError, match=r"clipping falsifies: set --trainer.gradient_clip_val null"):
+        fitted(nn.Linear(64, 10), gradient_clip_val=1.0, gradient_clip_algorithm=algorithm)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from callbacks.reporting.history import LearningCurves
 from cli import main
 from tests.phantom_gpu.build import ROOT
 
 CONFIGS = ROOT / "configs"
 STEPS, LOGGED = 8, 4  # steps in an epoch, and every how many of them are logged
 SHORT = ["--trainer.max_epochs=1", f"--trainer.limit_train_batches={STEPS}", f"--trainer.log_every_n_steps={LOGGED}"]
-SHORT += ["--trainer.limit_val_batches=4", "--data.batch_size=16", "--data.eval_batch_size=16"]
+SHORT += ["--trainer.limit_val_batches=3", "--data.batch_size=16", "--data.eval_batch_size=16"]
 QUICK = ["-c", f"{CONFIGS}/quickstart.yaml"]
 TASKS = (
     "quickstart",
@@ -28,8 +31,18 @@ TASKS = (
 )
 
 
+SMALL = {
+    "segmentation": ["--model.network.width=8", "--model.network.depth=1", "--data.pictures=300", "--data.size=16"],
+    "multilabel": ["--model.network.width=8", "--data.pictures=300", "--data.size=16"],
+    "gan": ["--model.generator.width=8", "--model.discriminator.width=8"],
+}
+"""Smaller networks and images, for the tests' time."""
+SMALL["segmentation_binary"] = SMALL["segmentation"]
+
+
 def task(name: str, *words: str) -> list[str]:
-    return ["-c", f"{CONFIGS}/{name}.yaml", *words]
+    """Return the words of a config, with a small network."""
+    return ["-c", f"{CONFIGS}/{name}.yaml", *SMALL.get(name, []), *words]
 
 
 def presets(kind: str) -> list[str]:
@@ -54,57 +67,78 @@ def of_losses() -> dict[str, list[str]]:
 
 
 def of_callbacks() -> dict[str, list[str]]:
+    """Return a fit for every preset of a callback, most with an augmentation; together with all augmentations."""
     fits = {name: task("quickstart", f"--trainer.callbacks+=callbacks/{name}.yaml") for name in presets("callbacks")}
-    fits["lr_finder"] += [
-        "--trainer.callbacks.steps=40",
-        "--trainer.callbacks.repeats=1",
-        "--trainer.callbacks.low=1e-4",
-    ]
+    fits["lr_finder"] += ["--trainer.callbacks.steps=40", "--trainer.callbacks.repeats=1"]
+    fits["lr_finder"] += ["--trainer.callbacks.low=1e-4"]
     fits["class_weights"] += ["--model.loss=losses/cross_entropy_weighted.yaml"]
+    fits["swa"] += ["--model.scheduler=schedulers/constant.yaml"]
+    takers = iter(("black_box", "diagnostics", "ema", "gradient_norm", "rank_guard", "scaled_rate"))
+    augmentations = [f"augmentations/{name}.yaml" for name in presets("augmentations")] + ["datamodules.CropFlip"]
+    for augmentation in augmentations:
+        name = next(takers)
+        words = [
+            *fits.pop(name),
+            "--model.network.width=8",
+            "--data=data/digits_32.yaml",
+            f"--data.augmentation={augmentation}",
+        ]
+        fits[f"{name}, {augmentation.split('/')[-1].removesuffix('.yaml')}"] = words
     return fits
 
 
 def of_optimizers() -> dict[str, list[str]]:
-    fits = {name: task("quickstart", f"--model.optimizer=optimizers/{name}.yaml") for name in presets("optimizers")}
-    fits["schedule_free_adamw"] += ["--model.scheduler=schedulers/constant.yaml"]
-    fits["normalised_muon"] = task("quickstart", "--model.optimizer=lightning_modules.optimizers.NormalisedMuon")
-    return fits
+    """Return the words for every preset of an optimizer."""
+    return {name: [f"--model.optimizer=optimizers/{name}.yaml"] for name in presets("optimizers")}
 
 
-def of_augmentations() -> dict[str, list[str]]:
-    fits = {
-        name: task("quickstart", "--data=data/digits_32.yaml", f"--data.augmentation=augmentations/{name}.yaml")
-        for name in presets("augmentations")
-    }
-    fits["crop_flip"] = task("quickstart", "--data=data/digits_32.yaml", "--data.augmentation=datamodules.CropFlip")
+def of_parts() -> dict[str, list[str]]:
+    """Return fits that together have every preset of a loss, of an optimizer and of a schedule, each at least once."""
+    losses, optimizers = of_losses(), of_optimizers()
+    names = [name for name in presets("schedulers") if name not in ("constant", "cosine", "cyclic")]
+    schedules = itertools.cycle([*names, "cosine", "cyclic"])  # cyclic with an optimizer that has momentum
+    fits = {f"loss {name}": losses.pop(name) for name in list(losses) if "adversarial" in name}
+    for number, name in enumerate(losses):
+        optimizer = list(optimizers)[number % len(optimizers)]
+        schedule = "constant" if "schedule_free" in optimizer else next(schedules)
+        words = [*losses[name], *optimizers[optimizer], f"--model.scheduler=schedulers/{schedule}.yaml"]
+        fits[f"{name}, {optimizer}, {schedule}"] = words
     return fits
 
 
 def of_others() -> dict[str, list[str]]:
     """Return fits of what a trainer can choose."""
-    fits = {
-        precision: task("quickstart", f"--trainer.precision={precision}") for precision in ("16-mixed", "bf16-mixed")
-    }
+    precisions = ("16-mixed", "bf16-mixed", "bf16-true")
+    fits = {precision: task("quickstart", f"--trainer.precision={precision}") for precision in precisions}
+    scaled = fits.pop("16-mixed")
     fits["16-mixed gan"] = task("gan", "--trainer.precision=16-mixed", "--data.batch_size=2")
-    fits["16-mixed gradient norm"] = [*fits["16-mixed"], "--trainer.callbacks+=callbacks/gradient_norm.yaml"]
-    fits["16-mixed black box"] = [*fits["16-mixed"], "--trainer.callbacks+=callbacks/black_box.yaml"]
-    fits["16-mixed fused, clipped by value"] = [*fits["16-mixed"], "--trainer.gradient_clip_algorithm=value"]
-    fits["accumulation"] = task("quickstart", "--trainer.accumulate_grad_batches=3")
+    fits["16-mixed black box"] = [*scaled, "--trainer.callbacks+=callbacks/black_box.yaml"]
+    fits["16-mixed gradient norm, clipped by value"] = [
+        *scaled,
+        "--trainer.callbacks+=callbacks/gradient_norm.yaml",
+        "--trainer.gradient_clip_algorithm=value",
+    ]
+    fits["accumulation, layer decay"] = task(
+        "quickstart",
+        "--trainer.accumulate_grad_batches=3",
+        "--model.parameter_groups=parameter_groups/layer_decay.yaml",
+    )
+    fits["normalised_muon"] = task("quickstart", "--model.optimizer=lightning_modules.optimizers.NormalisedMuon")
     fits["workers"] = task("quickstart", "--data.num_workers=1")
     fits["deterministic"] = task("segmentation", "--trainer.deterministic=true")
-    fits["layer decay"] = task("quickstart", "--model.parameter_groups=parameter_groups/layer_decay.yaml")
-    fits["ema schedule-free"] = [*of_optimizers()["schedule_free_adamw"], "--trainer.callbacks+=callbacks/ema.yaml"]
+    fits["ema schedule-free"] = task(
+        "quickstart",
+        *of_optimizers()["schedule_free_adamw"],
+        "--model.scheduler=schedulers/constant.yaml",
+        "--trainer.callbacks+=callbacks/ema.yaml",
+    )
     return fits
 
 
-LOSSES = ("cross_entropy", "cross_entropy_smooth", "cross_entropy_weighted", "focal", "bce_logits")
-OPTIMIZERS = ("adam", "adamw", "lamb", "lion", "muon")
 FITS: dict[str, list[str]] = {
     **{f"task {name}": task(name) for name in TASKS},
-    **{f"loss {name}": words for name, words in of_losses().items() if name in LOSSES},
-    **{f"optimizer {name}": words for name, words in of_optimizers().items() if name in OPTIMIZERS},
-    **{f"augmentation {name}": words for name, words in of_augmentations().items()},
-    **{f"callback {name}": words for name, words in of_callbacks().items() if name not in ("lr_finder", "swa")},
+    **of_parts(),
+    **{f"callback {name}": words for name, words in of_callbacks().items()},
     **of_others(),
 }
 
@@ -119,7 +153,11 @@ def quietly(*words: str, status: int = 0) -> Any:
     """Run a command that ends with this status; what it prints comes only with an error."""
     said, result, code = io.StringIO(), None, 0
     try:
-        with redirect_stdout(said), redirect_stderr(said):
+        with (
+            redirect_stdout(said),
+            redirect_stderr(said),
+            patch.object(LearningCurves, "on_fit_end"),  # drawing takes a third of a fit's time
+        ):
             result = main(list(words))
     except SystemExit as ended:
         code = int(ended.code or 0)

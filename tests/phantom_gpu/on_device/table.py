@@ -23,7 +23,7 @@ from tests.phantom_gpu.counting import WARM, Counted, counted
 from tests.phantom_gpu.on_device.fits import FITS, LOGGED, fit
 
 TASKS = ("task quickstart", "task binary", "task regression", "task segmentation", "task gan")
-CHOSEN = (*TASKS, "16-mixed", "callback gradient_norm", "callback diagnostics", "callback ema", "optimizer adafactor")
+CHOSEN = (*TASKS, "16-mixed black box", "callback gradient_norm, mixup", "callback ema, cutmix")
 
 
 class Plain(LightningModule):

@@ -1,5 +1,6 @@
 """Commands on the phantom GPU: exact resume, checkpoints that change machines, evaluate, predict, export, profile, replay."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -79,3 +80,37 @@ def test_a_black_box_is_replayed_with_and_without_a_gpu() -> None:
         ).splitlines()
         saved, replayed = (line.split(maxsplit=1)[1] for line in lines if line.startswith(("saved", "replayed")))
         assert saved == replayed
+
+
+def test_predictions_of_a_gpu_are_those_of_a_cpu() -> None:
+    fit("gpu", f"--config={QUICK}")
+    tables = []
+    for accelerator in ("gpu", "cpu"):
+        run("predict", "--ckpt_path=runs/quickstart/0", f"--trainer.accelerator={accelerator}", *OWN)
+        with Path("runs/quickstart/0/predictions.csv").open() as file:
+            tables.append(list(csv.DictReader(file)))
+        Path("runs/quickstart/0/predictions.csv").unlink()
+    assert len(tables[0]) == len(tables[1]) > 300
+    for ours, theirs in zip(*tables, strict=True):
+        for name, text in theirs.items():
+            try:
+                assert float(ours[name]) == pytest.approx(float(text), rel=1e-3, abs=1e-4)
+            except ValueError:
+                assert ours[name] == text
+
+
+def test_a_run_of_a_gpu_is_exported() -> None:
+    fit("gpu", f"--config={QUICK}")
+    run("export", "--ckpt_path=runs/quickstart/0", "--to=torch")
+    assert Path("runs/quickstart/0/model.pt2").is_file()
+
+
+def test_a_search_and_a_profile_run_on_a_gpu() -> None:
+    search = ["--steps=40", "--repeats=1", "--low=1e-4", "--json=true"]
+    found = []
+    for accelerator in ("gpu", "cpu"):
+        said = run("find-lr", "-c", QUICK, f"--trainer.accelerator={accelerator}", *search)
+        found.append(json.loads(said[said.index("{") : said.rindex("}") + 1])["suggestions"]["nine_tenths"])
+    assert found[0] == pytest.approx(found[1], rel=0.1)
+    said = run("profile", "-c", QUICK, "--trainer.accelerator=gpu", "--steps=5", "--seconds=1", "--tries=false")
+    assert "profile.json" in said

@@ -65,6 +65,11 @@ FLAGS: dict[str, list[Case]] = {
             lambda o: "precision: 16-mixed needs a GPU" in o.said and o.steps == 2,
         ),
         Case(
+            "--trainer.precision 16-true",
+            "works on a GPU; on a CPU bf16-mixed or 32-bit takes its place, with 32-bit weights, and a line says so",
+            lambda o: "precision: 16-true is for GPUs" in o.said and o.steps == 2,
+        ),
+        Case(
             "--trainer.precision bf16-true",
             "works: weights, batches and gradients in bf16",
             lambda o: next(o.cli.model.parameters()).dtype == torch.bfloat16 and o.steps == 2,

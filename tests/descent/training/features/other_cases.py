@@ -2,7 +2,7 @@
 
 from tests.descent.training.features.sweep import Case
 
-LBFGS = "--model.optimizer torch.optim.LBFGS --model.optimizer.lr 0.1"
+LBFGS = "--model.optimizer torch.optim.LBFGS --model.optimizer.lr 0.1 --trainer.gradient_clip_val null"
 CHAIN = """--model.scheduler '{"class_path": "%s", "init_args": {"schedulers": [{"class_path": \
 "torch.optim.lr_scheduler.LinearLR"}, {"class_path": "torch.optim.lr_scheduler.ExponentialLR", "init_args": {"gamma": \
 0.5}}]%s}}'"""
@@ -15,6 +15,7 @@ OTHERS: dict[str, list[Case]] = {
         ),
         Case(LBFGS),
         Case(f"{LBFGS} --model.channels_last false --trainer.accumulate_grad_batches 2"),
+        Case(f"{LBFGS.partition(' --trainer')[0]} --model.channels_last false --trainer.gradient_clip_val 1"),
     ],
     "Combined": [
         Case(
