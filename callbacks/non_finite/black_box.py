@@ -155,7 +155,7 @@ class BlackBox(Callback):
         path = self._path(trainer)  # a broadcast: every process calls it
         if len(self.found) == 1:
             self._write(path, trainer, module, origin)
-        what, path = _first_of_ranks(trainer, message(origin, known, failure), path)
+        what, path = _first_of_ranks(trainer, origin is not None, message(origin, known, failure), path)
         text = f"step {trainer.global_step + 1}, epoch {trainer.current_epoch + 1}: {what}"
         if self.action == "stop":
             of = " of this optimizer" if len(trainer.optimizers) > 1 else ""
@@ -234,10 +234,11 @@ class BlackBox(Callback):
         self._hooks = []
 
 
-def _first_of_ranks(trainer: Trainer, text: str, path: Path) -> tuple[str, Path]:
-    """Return what the first rank knows that found something, and the file it wrote, the same on every rank."""
+def _first_of_ranks(trainer: Trainer, is_origin: bool, text: str, path: Path) -> tuple[str, Path]:
+    """Return what the first rank says that found the origin, else something, and its file; the same on every rank."""
     if trainer.world_size == 1:
         return text, path
-    found = [trainer.strategy.broadcast((text, str(path)), src=rank) for rank in range(trainer.world_size)]
-    rank = next((rank for rank, (each, _) in enumerate(found) if not each.startswith(NOT_HERE)), 0)
-    return f"process {rank}: {found[rank][0]}", Path(found[rank][1])
+    mine = (is_origin, not text.startswith(NOT_HERE), text, str(path))
+    found = [trainer.strategy.broadcast(mine, src=rank) for rank in range(trainer.world_size)]
+    rank = max(range(len(found)), key=lambda rank: found[rank][:2])  # the first of the largest
+    return f"process {rank}: {found[rank][2]}", Path(found[rank][3])
