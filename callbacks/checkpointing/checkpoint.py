@@ -12,6 +12,7 @@ from lightning.pytorch.strategies.xla import XLAStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
+from callbacks.checkpointing.after_hook import AfterModuleHook
 from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.metadata import run_metadata
@@ -81,6 +82,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
         self.background = background
         self.has_folder = False  # whether the folder is this run's own: from the first save on
         self.unflushed = False
+        self.after_hook = AfterModuleHook()
 
     # -- start of a run ------------------------------------------------------------------------------------------------
 
@@ -102,6 +104,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reset the timing; warn if the run has no validation but ``monitor`` needs one."""
         self.timing.start(trainer)
+        self.after_hook.install(pl_module, lambda: self.save(trainer))
         self.validated = False
         self._set_folder(trainer, self._place(trainer).choose(trainer))  # `setup` does not know what is resumed
         if trainer.is_global_zero:
@@ -129,7 +132,10 @@ class DurableCheckpoint(MonitoredCheckpoint):
     ) -> None:
         """Save if a checkpoint is due and the run can resume exactly from here."""
         if self.timing.save_after_batch(trainer, batch_idx):
-            self.save(trainer)
+            if self.after_hook.installed:
+                self.after_hook.due = True
+            else:
+                self.save(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the model after a validation in mid-epoch if it is the best."""
@@ -153,6 +159,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save nothing, unless asked to: an exact resume starts from the checkpoint before, which is on the disk."""
         self.timing.abandon()
+        self.after_hook.remove()
         if not (self.save_on_exception and trainer.state.fn == TrainerFn.FITTING and trainer.world_size == 1):
             return
         if getattr(trainer, "fast_dev_run", False) or self.timing.saved_step == trainer.global_step:
@@ -166,6 +173,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save nothing: the end of the last epoch was saved."""
         self.timing.end()
+        self.after_hook.remove()
 
     # -- saving --------------------------------------------------------------------------------------------------------
 

@@ -30,14 +30,15 @@ def activation_statistics(layer: nn.Module, output: Tensor) -> dict[str, Tensor]
     return found
 
 
-def active_units(output: Tensor) -> Tensor:
-    """Return which units (entries of dimension 1) are above 0 anywhere in the batch, `(B, U, …)` → `(U,)`, bool.
+def active_units(output: Tensor, axis: int = 1) -> Tensor:
+    """Return which units (entries of a dimension) are above 0 anywhere in the batch, `(B, U, …)` → `(U,)`, bool.
 
     Example:
         >>> active_units(torch.tensor([[0.0, 2.0], [0.0, 0.0]])).tolist()
         [False, True]
     """
-    return output.detach().amax(dim=[axis for axis in range(output.ndim) if axis != 1]) != 0  # a NaN is not dead
+    axis %= output.ndim
+    return output.detach().amax(dim=[each for each in range(output.ndim) if each != axis]) != 0  # a NaN is not dead
 
 
 def relative_update(before: list[Tensor], after: list[Tensor]) -> Tensor:

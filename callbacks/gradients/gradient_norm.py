@@ -144,7 +144,7 @@ class GradientNorm(Callback):
         if due or self.batches % MOST_UNREAD == 0:
             self._read(trainer, pl_module)
         if due:
-            pl_module.log_dict(on_host(self._logged()), on_step=True, on_epoch=False)
+            pl_module.log_dict(on_host(self._logged()), on_step=True, on_epoch=False, batch_size=1)
 
     def _read(self, trainer: Trainer, module: LightningModule) -> None:
         kind, clip = clipping_of(trainer, module)

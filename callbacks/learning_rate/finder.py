@@ -47,8 +47,8 @@ def find_lr(
 
     Args:
         module: Each repeat starts from its present weights.
-        data: A data module, or a loader of training batches. Its validation batches judge the short runs; without any,
-            batches of the training data do.
+        data: A data module, or a loader of training batches; `None`: the module has a `train_dataloader`. Validation
+            batches of a data module judge the short runs; without any, batches of the training data do.
         low: First rate, > 0.
         high: Last rate, > `low`; the test ends earlier if the loss diverges.
         steps: Optimizer steps of a repeat of the range test, ≥ 20.

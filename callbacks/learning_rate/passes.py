@@ -13,7 +13,8 @@ from callbacks.learning_rate.suggestions import Floats, divergence, suggest
 from callbacks.learning_rate.sweep import LRSweep, is_distributed
 from foundation.errors import UserError
 from foundation.processes import ProgressLines
-from foundation.trial_fit import trainer_options, trial_fit
+from foundation.trial.fit import trainer_options, trial_fit
+from foundation.trial.world import World
 
 BETA = 0.8  # of the smoothing: about 4 steps to each side
 SHORT_RUNS = 999  # number of the pass whose order of the data all short runs have
@@ -33,12 +34,14 @@ class Passes:
 
     def sweep(self, rates: Floats, repeat: int, judge: bool = False) -> LRSweep:
         """Run one pass on a copy of module and data."""
-        rank, world = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
+        rank, processes = (dist.get_rank(), dist.get_world_size()) if is_distributed() else (0, 1)
         # The epoch decides the order of the data: it differs between repeats and between processes.
-        number = repeat * world + rank
+        number = repeat * processes + rank
         sweep = LRSweep(rates, self.optimizer, epoch=1000 * number, judge=judge, progress=self.progress)
         options = self.options | trainer_options(self.trainer)
-        trial_fit(self.module, self.data, sweep, self.seed + number, **options)
+        trial_fit(
+            self.module, self.data, sweep, self.seed + number, world=World.of(self.trainer, self.module), **options
+        )
         return sweep
 
     def short_run(self, rate: float, steps: int, shape: RunShape) -> LRSweep:

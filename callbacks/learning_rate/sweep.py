@@ -19,6 +19,9 @@ from foundation.errors import UserError
 from foundation.processes import ProgressLines
 
 READ_EVERY = 10  # steps between two reads of the losses, which wait for the device
+PATIENCE = 200  # batches without a step of the searched optimizer, or two epochs if those are more
+MOST_PATIENCE = 2000
+NO_OPTIMIZER = "The module has no optimizer (configure_optimizers returns None): there is no learning rate to find."
 
 
 def peak_rate(group: dict[str, Any]) -> float:
@@ -30,8 +33,12 @@ def relative_rates(optimizer: Optimizer) -> list[float]:
     """Return each group's rate relative to the first group's.
 
     Raises:
-        UserError: The first group's rate is 0.
+        UserError: The first group's rate is 0, or there is no rate.
     """
+    if not optimizer.param_groups or not all(
+        "lr" in group for group in optimizer.param_groups
+    ):  # Lightning's stand-in for no optimizer
+        raise UserError(NO_OPTIMIZER)
     rates = [peak_rate(group) for group in optimizer.param_groups]
     if rates[0] == 0:
         raise UserError(
@@ -84,7 +91,7 @@ class LRSweep(Callback):
         self.batches_per_epoch: float = float("inf")
         self.shape: RunShape | None = None
         self.usual: float | None = None
-        self.steps = 0
+        self.steps = self.waited = 0
         self._window: list[Tensor] = []
         self._losses: list[Tensor] = []
         self.losses: Floats = np.empty(0)
@@ -93,6 +100,8 @@ class LRSweep(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove the schedules; in manual optimization the module steps them, and `_set_rates` overrides the result."""
+        if not trainer.optimizers:
+            raise UserError(NO_OPTIMIZER)
         if self.index >= len(trainer.optimizers):
             raise UserError(f"optimizer is {self.index}, but there are {len(trainer.optimizers)}, counted from 0.")
         self.batches_per_epoch = trainer.num_training_batches
@@ -139,13 +148,21 @@ class LRSweep(Callback):
         if window and self.steps < len(self.rates):
             self._losses.append(torch.stack(window).mean())
             self.steps += 1
+            self.waited = 0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Read the losses every few steps; stop after the last rate or when the loss diverges."""
+        """Read the losses every few steps; stop after the last rate or when the loss diverges.
+
+        Raises:
+            UserError: The searched optimizer takes no steps, or there is no loss.
+        """
         if self.progress is not None:
             self.progress.at(f"step {self.steps}")
+        self.waited += 1
+        if self.waited > min(max(PATIENCE, 2 * trainer.num_training_batches), MOST_PATIENCE):
+            raise UserError(self._why_it_waits(trainer))
         done = self.steps >= len(self.rates)
         if not (done or (self.steps and self.steps % READ_EVERY == 0)) or not self._losses:
             return
@@ -165,6 +182,15 @@ class LRSweep(Callback):
     def facts(self) -> "SweepFacts":
         """Return what the pass has found out about the module and its run."""
         return SweepFacts(self.relative, self.batches_per_epoch, self.shape, self.usual, self.held_out)
+
+    def _why_it_waits(self, trainer: Trainer) -> str:
+        several = len(trainer.optimizers) > 1
+        which = f"Optimizer {self.index} of {len(trainer.optimizers)}" if several else "The optimizer"
+        other = " Search another one with --optimizer." if several else ""
+        return (
+            f"{which} took no step with a loss in {self.waited - 1} batches, so there is no curve to read a rate from:"
+            f" training_step must return a loss, or call manual_backward and the optimizer's step.{other}"
+        )
 
     def _read(self) -> None:
         new = torch.stack(self._losses)

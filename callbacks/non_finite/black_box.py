@@ -12,14 +12,25 @@ from torch.optim import Optimizer
 
 from callbacks.checkpointing.metadata import config_of_run
 from callbacks.gradients.measure import scaler_of, total_norm
+from callbacks.non_finite.record import (
+    NOT_HERE,
+    known_values,
+    message,
+    never_finite,
+    record_batch,
+    starts_step,
+    updates_weights,
+)
 from callbacks.non_finite.replay import write_black_box
-from callbacks.non_finite.trace import NonFiniteOrigin, non_finite, tensors_in, trace_step
+from callbacks.non_finite.trace import NonFiniteOrigin, RecordedStep, trace_step
+from callbacks.non_finite.values import non_finite, tensors_in
 from foundation.argument_checks import require_choice
+from foundation.compat.lightning_loops import batch_from_iterator
 from foundation.compat.torch import leave_unscaling_to_the_scaler
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
-from foundation.random_streams import random_state
-from foundation.trial_fit import trainer_options
+from foundation.trial.fit import trainer_options
+from foundation.trial.world import World
 from lightning_modules.optimizers.taken_steps import drop_step, keep_steps
 
 
@@ -58,9 +69,7 @@ class BlackBox(Callback):
         self.action, self.activations, self.path = action, activations, path
         self.found: list[tuple[int, NonFiniteOrigin | None]] = []
         """Optimizer step and origin of each non-finite step."""
-        self._window: list[Any] = []
-        self._random: list[dict[str, Any]] = []
-        self._buffers: dict[str, Tensor] = {}
+        self._step = RecordedStep()
         self._losses: list[Tensor] = []
         self._finite: list[Tensor] = []
         self._hooks: list[Any] = []
@@ -76,11 +85,15 @@ class BlackBox(Callback):
         """Clear the record; hook the layers if `activations`."""
         self._clear()
         self._remove_hooks()
+        self._step.never_finite = never_finite(pl_module)
+        if not updates_weights(trainer):
+            rank_zero_warn("BlackBox checks nothing: the module has no optimizer, so it takes no optimizer step.")
         if self.action == "skip":  # a fused step with a scaler would ask for the gradients that are gone
             for optimizer in trainer.optimizers:
                 leave_unscaling_to_the_scaler(optimizer)
         if self.activations:
             layers = [layer for layer in pl_module.modules() if not list(layer.children())]
+            layers = [layer for layer in layers if not isinstance(layer, torch.jit.ScriptModule)]  # takes no hooks
             self._hooks = [layer.register_forward_hook(self._check_output) for layer in layers]
 
     def _check_output(self, layer: nn.Module, arguments: Any, output: Any) -> None:
@@ -90,10 +103,9 @@ class BlackBox(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Record batch, random streams and, at the start of a window, the buffers."""
         self._keep_steps(trainer)
-        if not self._window:
-            self._buffers = {name: buffer.detach().clone() for name, buffer in pl_module.named_buffers()}
-        self._window.append(batch)
-        self._random.append(random_state())
+        if starts_step(self._step, trainer, pl_module):
+            self._clear()
+        record_batch(self._step, trainer, pl_module, batch, batch_idx)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         """Record the loss."""
@@ -119,8 +131,9 @@ class BlackBox(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Clear the record after each accumulation window."""
-        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch:
+        """Clear the record after each accumulation window; a module that accumulates by hand may need more batches."""
+        closed = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
+        if closed and pl_module.automatic_optimization:
             self._clear()
 
     def _keep_steps(self, trainer: Trainer) -> None:
@@ -129,31 +142,47 @@ class BlackBox(Callback):
                 keep_steps(optimizer)
 
     def _clear(self) -> None:
-        self._window, self._random, self._losses, self._finite = [], [], [], []
+        self._step = RecordedStep(never_finite=self._step.never_finite)
+        self._losses, self._finite = [], []
 
     # -- a non-finite step ---------------------------------------------------------------------------------------------
 
     def _handle(self, trainer: Trainer, module: LightningModule, optimizer: Optimizer, norm: Tensor) -> None:
         self._remove_hooks()
-        options = trainer_options(trainer)
-        options.pop("limit_train_batches", None)
-        origin = trace_step(module, self._window, self._random, self._buffers, options)
+        known = known_values(self._losses, module, optimizer)
+        origin, failure = self._repeat(trainer, module)
         self.found.append((trainer.global_step, origin))
         path = self._path(trainer)  # a broadcast: every process calls it
         if len(self.found) == 1:
             self._write(path, trainer, module, origin)
-        what, path = _first_of_ranks(trainer, str(origin or ""), path)
+        what, path = _first_of_ranks(trainer, origin is not None, message(origin, known, failure), path)
         text = f"step {trainer.global_step + 1}, epoch {trainer.current_epoch + 1}: {what}"
         if self.action == "stop":
+            of = " of this optimizer" if len(trainer.optimizers) > 1 else ""
             raise NonFiniteError(
-                f"{text}. The weights are those from before the step. Repeat it: descent replay {path}"
+                f"{text}. The weights are those from before the step{of}. Repeat it: descent replay {path}"
             )
         again = f" Repeat it: descent replay {path}" if len(self.found) == 1 else ""
         rank_zero_warn(f"{text}; the step is skipped.{again}")
         drop_step(optimizer, norm)
         for name, buffer in module.named_buffers():
-            buffer.copy_(self._buffers[name])
+            buffer.copy_(self._step.buffers[name])
         self.on_train_start(trainer, module)
+
+    def _repeat(self, trainer: Trainer, module: LightningModule) -> tuple[NonFiniteOrigin | None, str]:
+        """Return the origin; and why there is none, if the repeated step failed."""
+        step = self._step
+        if (fetched := batch_from_iterator(trainer)) is not None:  # the batch that the hook was given is the one before
+            step.batches[-1] = fetched
+        data = getattr(trainer, "datamodule", None)
+        shown = None if data is None else lambda: data
+        world = World(trainer, step.epoch, step.step, step.batch_idx, shown, shows_data=True, is_set_up=True)
+        try:
+            options = trainer_options(trainer)
+            options.pop("limit_train_batches", None)
+            return trace_step(module, step, options, world), ""
+        except Exception as error:  # whatever it is, that the run is not finite must be told
+            return None, f"the repeated step failed ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
 
     def _path(self, trainer: Trainer) -> Path:
         folder = run_folder(trainer)
@@ -168,9 +197,7 @@ class BlackBox(Callback):
                 "fault": origin,
                 "step": trainer.global_step,
                 "epoch": trainer.current_epoch,
-                "batches": self._window,
-                "random": self._random,
-                "buffers": self._buffers,
+                "recorded": self._step,
                 "state_dict": module.state_dict(),
                 "precision": str(trainer.precision),
                 "scale": None if scaler is None else scaler.get_scale(),
@@ -183,6 +210,8 @@ class BlackBox(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Raise an error instead of saving non-finite weights."""
         for name, tensor in checkpoint["state_dict"].items():
+            if name in self._step.never_finite:
+                continue
             if isinstance(tensor, Tensor) and (value := non_finite(tensor)):
                 raise NonFiniteError(
                     f"step {trainer.global_step}: {value} in the weights {name} after the step, with a finite loss and "
@@ -205,12 +234,11 @@ class BlackBox(Callback):
         self._hooks = []
 
 
-def _first_of_ranks(trainer: Trainer, origin: str, path: Path) -> tuple[str, Path]:
-    """Return what the first rank with an origin found and the file it wrote, the same on every rank."""
-    found = [(origin, str(path))]
-    if trainer.world_size > 1:
-        found = [trainer.strategy.broadcast(found[0], src=rank) for rank in range(trainer.world_size)]
-    for rank, (text, file) in enumerate(found):
-        if text:
-            return (f"process {rank}: {text}" if trainer.world_size > 1 else text), Path(file)
-    return "not finite, but finite when repeated", path
+def _first_of_ranks(trainer: Trainer, is_origin: bool, text: str, path: Path) -> tuple[str, Path]:
+    """Return what the first rank says that found the origin, else something, and its file; the same on every rank."""
+    if trainer.world_size == 1:
+        return text, path
+    mine = (is_origin, not text.startswith(NOT_HERE), text, str(path))
+    found = [trainer.strategy.broadcast(mine, src=rank) for rank in range(trainer.world_size)]
+    rank = max(range(len(found)), key=lambda rank: found[rank][:2])  # the first of the largest
+    return f"process {rank}: {found[rank][2]}", Path(found[rank][3])

@@ -45,7 +45,8 @@ class _EpochSummary(ProgressBar):
         """Record rate and time; the module logs its means after this hook, so the next hook prints the line."""
         super().on_train_epoch_end(trainer, pl_module)
         epochs = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
-        rate = f"  lr {trainer.optimizers[0].param_groups[0]['lr']:.3g}" if trainer.optimizers else ""
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups if "lr" in group]
+        rate = f"  lr {groups[0]['lr']:.3g}" if groups else ""
         seconds = time.monotonic() - self._started
         self._pending = (f"epoch {trainer.current_epoch + 1}/{epochs}", f"{rate}  {seconds:.1f} s")
 

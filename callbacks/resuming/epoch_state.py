@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from foundation.compat.lightning_loops import logged_metrics_of_epoch
 from foundation.compat.torchmetrics import set_update_count
 
 
@@ -24,16 +25,42 @@ def restore_gradients(module: nn.Module, gradients: dict[str, Tensor]) -> None:
             parameters[name].grad = gradient.to(parameters[name].device)
 
 
+def ends_epoch(trainer: Trainer) -> bool:
+    """Return whether the last batch of the epoch is done."""
+    return bool(trainer.fit_loop.epoch_loop.batch_progress.is_last_batch)
+
+
+def kept_tensors(module: LightningModule) -> list[str]:
+    """Return the names of lists of tensors that a module keeps, as people do with outputs until an epoch ends."""
+    lists = {name: value for name, value in vars(module).items() if type(value) is list and not name.startswith("_")}
+    return [name for name, value in lists.items() if any(isinstance(item, Tensor) for item in tensors_of(value))]
+
+
+def tensors_of(values: list[Any]) -> Iterator[Any]:
+    """Yield the items of a list and of the dicts and tuples in it."""
+    for value in values:
+        if isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, (tuple, list)):
+            yield from value
+        else:
+            yield value
+
+
 def metrics_in(module: LightningModule) -> Iterator[tuple[str, Metric]]:
     """Yield every torchmetrics object in a module with its name."""
     return ((name, child) for name, child in module.named_modules() if isinstance(child, Metric))
 
 
 def metric_states(module: LightningModule, trainer: Trainer) -> dict[str, Any]:
-    """Return the state of every updated metric, reduced over the processes; all of them call this."""
+    """Return the state of every updated metric, reduced over the processes; all of them call this.
+
+    At the end of an epoch those are left out that Lightning resets after it, because they were logged.
+    """
     saved = {}
+    over = {id(metric) for metric in logged_metrics_of_epoch(trainer)} if ends_epoch(trainer) else set()
     for name, metric in metrics_in(module):
-        if not metric.update_called:
+        if not metric.update_called or id(metric) in over:
             continue
         with metric.sync_context(should_sync=trainer.world_size > 1):
             state = {key: _copy(value) for key, value in metric.metric_state.items()}

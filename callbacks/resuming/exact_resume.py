@@ -1,6 +1,5 @@
 """Resume a run with identical results: random numbers depend on seed, rank, epoch and batch only."""
 
-import hashlib
 import os
 from typing import Any
 
@@ -9,8 +8,20 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 
-from callbacks.resuming.epoch_state import gradients_of, metric_states, restore_gradients, restore_metrics
+from callbacks.resuming.batch_order import number_from
+from callbacks.resuming.data_position import DataPosition
+from callbacks.resuming.epoch_state import (
+    ends_epoch,
+    gradients_of,
+    kept_tensors,
+    metric_states,
+    restore_gradients,
+    restore_metrics,
+)
+from callbacks.resuming.logged_sums import LOGGED, LoggedSums
+from callbacks.resuming.plateau_step import PlateauStep
 from callbacks.resuming.unlogged_row import KEY, NEXT_STEP, UnloggedRow, log_row
 from foundation.argument_checks import require_between
 from foundation.compat.lightning_data import loader_positions
@@ -21,11 +32,13 @@ from lightning_modules.resuming.precision import convert_before_loading
 class ExactResume(Callback):
     """Reseed every random generator before each batch, so that an interrupted run draws the same numbers.
 
-    Dropout and augmentation then draw the same on each process, and a checkpoint needs no generator states. The rest of
-    an exact resume: the data module restores the position in the epoch, Lightning the weights, optimizer, schedules and
-    scaler, and this callback the metrics of the unfinished epoch and the gradients of an open accumulation window. If
-    the checkpoint was saved under other conditions, such as another number of processes, the run continues, and a
-    warning says that the result differs.
+    Dropout and augmentation then draw the same on each process, and a checkpoint needs no generator states. The order
+    of a plain ``DataLoader(shuffle=True)``, or of any sampler that takes a generator, depends on seed and epoch, and a
+    resumed epoch continues where it was, see `DataPosition`. The rest of an exact resume: Lightning restores the
+    weights, optimizer, schedules and scaler, and this callback the metrics of the unfinished epoch, also those of
+    ``self.log(on_epoch=True)``, and the gradients of an open accumulation window. If the checkpoint was saved under
+    other conditions, such as another number of processes, the run continues, and a warning says that the result
+    differs.
 
     Args:
         seed: ≥ 0; None: that of the resumed checkpoint, else the run's (``seed_everything``), else torch's.
@@ -43,6 +56,9 @@ class ExactResume(Callback):
         self.row: dict[str, Any] = {}
         self.window_is_open = False
         self.gradients: dict[str, Any] | None = None
+        self.position = DataPosition()
+        self.sums = LoggedSums()
+        self.plateau = PlateauStep()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Choose the seed, the same on every process; prepare weights in 64 bit for a checkpoint."""
@@ -64,8 +80,14 @@ class ExactResume(Callback):
             self.max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, -1
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Restore ``max_steps``."""
+        """Restore ``max_steps`` and the loaders."""
         self._restore_max_steps(trainer)
+        self.position.end()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the loaders back as they were."""
+        self.plateau.take(trainer)
+        self.position.end()
 
     def _restore_max_steps(self, trainer: Trainer) -> None:
         if self.max_steps is not None:
@@ -78,6 +100,9 @@ class ExactResume(Callback):
         if self.gradients is not None:
             restore_gradients(pl_module, self.gradients)
         self.row, self.gradients = {}, None
+        self.plateau.take(trainer)
+        self.reseed(trainer, -1)
+        self.position.resume(trainer, self.seed or 0)
         now = conditions_of(trainer)
         old = now | self.conditions
         differing = [f"{name} {old[name]} → {value}" for name, value in now.items() if old[name] != value]
@@ -92,7 +117,10 @@ class ExactResume(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reseed for random numbers between epochs."""
         self.unlogged.note_epoch_start()
+        self.sums.forget()
+        self.plateau.take(trainer)
         self.reseed(trainer, -1)
+        self.position.start_epoch(trainer, self.seed or 0)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Reseed for random numbers in the step."""
@@ -100,20 +128,34 @@ class ExactResume(Callback):
         self.window_is_open = (batch_idx + 1) % trainer.accumulate_grad_batches != 0 and not trainer.is_last_batch
         self.unlogged.note_batch_start(trainer)
 
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        """Do what `on_train_batch_end` does, before an optimizer that evaluates the loss again logs once more."""
+        if self.sums.saved:
+            self.sums.merge(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add what the interrupted part of the epoch has logged."""
+        if self.sums.saved:
+            self.sums.merge(trainer)
+
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reseed for random numbers in validation."""
         if not trainer.sanity_checking:
             self.reseed(trainer, -2)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close the accumulation window."""
+        """Close the accumulation window; complete the sums of the epoch."""
         self.window_is_open = False
+        self.sums.merge(trainer)
+        self.sums.log_rest(pl_module)
+        self.plateau.note_epoch_end(trainer)
         self.unlogged.note_epoch_end(trainer)
 
     def reseed(self, trainer: Trainer, batch_idx: int) -> None:
         """Seed all generators from seed, rank, epoch and batch."""
-        key = (self.seed, trainer.global_rank, trainer.current_epoch, batch_idx)
-        seed_all(int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big"), trainer)
+        seed_all(number_from(self.seed, trainer.global_rank, trainer.current_epoch, batch_idx), trainer)
 
     # -- state ---------------------------------------------------------------------------------------------------------
 
@@ -130,11 +172,14 @@ class ExactResume(Callback):
         gradients = gradients_of(pl_module) if self.window_is_open and trainer.world_size == 1 else None
         checkpoint[KEY] = {
             "sums": metric_states(pl_module, trainer),
+            LOGGED: self.sums.state(trainer),
+            "plateau": self.plateau.values(trainer),
             "conditions": conditions_of(trainer),
             "row": self.unlogged.find(trainer),
             NEXT_STEP: self.unlogged.next_step(trainer, self.window_is_open),
             "gradients": gradients,
             "open window": self.window_is_open,
+            "kept": [] if ends_epoch(trainer) else kept_tensors(pl_module),
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -143,12 +188,20 @@ class ExactResume(Callback):
             return
         saved = checkpoint.get(KEY, {})
         self.row = saved.get("row", {})
+        self.position.load(checkpoint)
+        self.plateau.load(saved.get("plateau", {}))
+        self.sums.load(saved.get(LOGGED, {}), trainer)
         self.conditions, self.gradients = saved.get("conditions", {}), saved.get("gradients")
         if saved.get("open window") and self.gradients is None:
             rank_zero_warn(
                 "The checkpoint was saved by a validation within an open accumulation window of several processes and"
                 " does not hold their gradients: the run continues, but its result is not that of the uninterrupted"
                 " run."
+            )
+        if kept := saved.get("kept"):
+            rank_zero_warn(
+                f"The module keeps tensors of the unfinished epoch in {', '.join(kept)}, which no checkpoint holds:"
+                " what it computes from them at the end of this epoch covers the batches after the resume only."
             )
         if trainer.is_global_zero:
             restore_metrics(pl_module, saved.get("sums", {}))

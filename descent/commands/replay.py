@@ -1,5 +1,6 @@
 """`descent replay`: repeat the step that produced a NaN or infinity, and name the first layer with such a value."""
 
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     from descent.training.build import build, parse_config
     from foundation.hardware import effective_precision
     from foundation.processes import say
+    from foundation.trial.world import World
     from lightning_modules.weights.needed import weights_from_checkpoint
 
     content = read_black_box(path)
@@ -61,4 +63,12 @@ def replay_file(path: Path, accelerator: str = "auto") -> tuple[Any, Any]:
     here = options | {"devices": 1, "num_nodes": 1, "strategy": "auto"}  # the run's may not exist on this machine
     with weights_from_checkpoint():
         built = build(parse_config(["--config", content["config"]], "fit"), command="fit", trainer_options=here)
-    return replay(path, built.module, **options), content["fault"]
+    world = World(built.trainer, datamodule=cache(partial(_prepared, built.data)))
+    return replay(path, built.module, world, **options), content["fault"]
+
+
+def _prepared(data: Any) -> Any:
+    """Return the data module once the module asks for it, set up as in a fit."""
+    data.prepare_data()
+    data.setup("fit")
+    return data

@@ -24,7 +24,9 @@ from callbacks.resuming.preemption import Preemption
 from callbacks.swa import SWA
 from descent.profiling.step_profiler import StepProfiler
 from descent.runs.loggers import run_loggers
-from foundation.trial_fit import trainer_options, trial_fit
+from foundation.trial.copies import ModuleCopy
+from foundation.trial.fit import trainer_options, trial_fit
+from foundation.trial.world import World
 
 WARM_UP = 3  # steps in which memory formats are chosen and buffers allocated
 LEFT_OUT = (
@@ -179,12 +181,13 @@ def time_steps(
             "default_root_dir": folder,
         }
 
-        def prepare(copied: LightningModule) -> None:
-            _watch(profiler, copied)
+        def prepare(made: ModuleCopy) -> None:
+            _watch(profiler, made.module)
             if adjust is not None:
-                adjust(copied)
+                adjust(made.module)
 
-        trial_fit(module, data, measurement, 0, prepare, logged=True, **(options | changed))
+        world = World.of(trainer, module)
+        trial_fit(module, data, measurement, 0, prepare, logged=True, world=world, **(options | changed))
     timing = measurement.timing
     if often and every:  # as if it had been logged as rarely as the trainer does
         timing.seconds["logging"] = timing.seconds.get("logging", 0.0) * often / every

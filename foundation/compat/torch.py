@@ -74,6 +74,10 @@ def add_in_place(tensors: list[Tensor], others: list[Tensor]) -> None:
 # -- modules -----------------------------------------------------------------------------------------------------------
 
 
+MODULE_REGISTRIES = {"_parameters", "_buffers", "_modules"}
+"""Attributes in which a module holds what is registered; the public iterators give the entries, not the attributes."""
+
+
 def has_buffer(module: nn.Module, name: str) -> bool:
     """Return whether a buffer of that name is registered, also one that is `None`, which `named_buffers` leaves out."""
     return name in module._buffers

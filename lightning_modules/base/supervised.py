@@ -225,6 +225,10 @@ class SupervisedModule(EpochModule):
         """Return the schedule of each optimizer as it was configured, or None for a constant rate."""
         return [self.scheduler]
 
+    def forget_schedules(self) -> None:
+        """Keep the learning rate constant, as a trial fit needs: the schedule is as long as the real run."""
+        self.scheduler = None
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Create the optimizer of all trainable parameters, and its schedule over the actual length of the run."""
         with counted_as_trainable(self):

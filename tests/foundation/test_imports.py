@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "lightning", "numpy", "matplotlib", "jsonargparse", "optuna", "pandas", "PIL")
 NAMES = [path.stem for path in sorted((ROOT / "foundation").glob("*.py")) if path.stem != "__init__"]
-MAY_LOAD = {"random_streams": {"torch", "numpy"}, "trial_fit": set(HEAVY)}
+MAY_LOAD = {"random_streams": {"torch", "numpy"}}
 """Modules whose subject is torch or Lightning itself."""
 LIGHT = [f"foundation.{name}" for name in NAMES if name not in MAY_LOAD] + [
     "foundation.html",
@@ -35,6 +35,6 @@ def test_a_heavy_import_is_seen() -> None:
     assert {"torch", "numpy"} <= loaded_by(["foundation.compat.torch"])
 
 
-@pytest.mark.parametrize("name", [name for name in MAY_LOAD if name != "trial_fit"])
+@pytest.mark.parametrize("name", list(MAY_LOAD))
 def test_random_streams_do_without_lightning(name: str) -> None:
     assert loaded_by([f"foundation.{name}"]) <= MAY_LOAD[name]

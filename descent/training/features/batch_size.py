@@ -12,7 +12,8 @@ from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_e
 from foundation.compat.lightning import BatchSizeSettings, batch_size_settings
 from foundation.errors import UserError
 from foundation.processes import say
-from foundation.trial_fit import trainer_options, trial_fit
+from foundation.trial.fit import trainer_options, trial_fit
+from foundation.trial.world import World
 
 
 def split_finder(callbacks: list[Callback]) -> tuple[BatchSizeFinder | None, list[Callback]]:
@@ -138,7 +139,8 @@ def tried(module: LightningModule, data: Any, trainer: Trainer, steps: int) -> i
     """Train a copy for some steps; return the number of training samples, or `None` if the memory was too small."""
     stop = StopAfter(steps)
     try:
-        trial_fit(module, data, stop, seed=0, **trainer_options(trainer) | {"limit_train_batches": 1.0})
+        options = trainer_options(trainer) | {"limit_train_batches": 1.0}
+        trial_fit(module, data, stop, seed=0, world=World.of(trainer, module), **options)
     except RuntimeError as error:
         if not is_oom_error(error):
             raise

@@ -146,7 +146,7 @@ def test_a_fused_step_under_a_scaler_is_skipped(tmp_path: Path, flags: dict[str,
 
 def test_a_value_that_does_not_reach_the_loss(tmp_path: Path) -> None:
     fit(tmp_path, module("hidden"), [BlackBox()])
-    assert "first in the output of network.15.drop (Dropout)" in stopped(tmp_path, "hidden", activations=True)
+    assert "first in the input of network.15.drop (Dropout)" in stopped(tmp_path, "hidden", activations=True)
 
 
 def test_exploding_weights_are_not_saved(tmp_path: Path) -> None:

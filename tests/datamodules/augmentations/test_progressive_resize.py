@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datamodules import Chain, CropFlip, ProgressiveResize, ShapeMasksDataModule
 from foundation.errors import UserError
-from foundation.trial_fit import trial_fit
+from foundation.trial.fit import trial_fit
 from tests.datamodules.support import MadeUp, Recorder, quiet_trainer
 
 

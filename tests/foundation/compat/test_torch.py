@@ -52,6 +52,10 @@ def test_sums_of_many_tensors() -> None:
     assert [tensor.tolist() for tensor in compat.reciprocals_of(tensors)] == [[1.0] * 2, [0.5] * 3]
 
 
+def test_a_module_holds_what_is_registered_in_these_attributes() -> None:
+    assert set(vars(nn.Module())) >= compat.MODULE_REGISTRIES
+
+
 def test_a_buffer_that_is_none_is_there() -> None:
     module = nn.CrossEntropyLoss()
     assert compat.has_buffer(module, "weight"), "torch's losses no longer register `weight` as a buffer"

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from callbacks import ExactResume, GradientNorm, find_lr
 from callbacks.checkpointing.difference import differences, meaningful
 from callbacks.learning_rate.sweep import LRSweep
-from foundation.trial_fit import trial_fit
+from foundation.trial.fit import trial_fit
 from lightning_modules import GAN
 from lightning_modules.losses import HingeAdversarialLoss, LeastSquaresLoss, NonSaturatingLoss
 from lightning_modules.schedulers import Cosine, Plateau, TorchSchedule
