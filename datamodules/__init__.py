@@ -22,7 +22,7 @@ from datamodules.folder.data_module import ImageFolderDataModule
 from datamodules.memory.data_module import ImageDataModule
 from datamodules.memory.images import ImageDataset, Images
 from datamodules.memory.masks import MaskDataModule
-from datamodules.memory.pruning import Pruning
+from datamodules.memory.pruning.method import Pruning
 from datamodules.memory.table import NumberTable, Table, TableDataModule
 
 __all__ = [

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
-from callbacks.non_finite.trace import tensors_in
+from callbacks.non_finite.values import tensors_in
 from foundation.compat.torch import is_batch_norm
 from lightning_modules.optimizers.schedule_free import schedule_free
 

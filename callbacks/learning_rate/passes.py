@@ -39,9 +39,8 @@ class Passes:
         number = repeat * processes + rank
         sweep = LRSweep(rates, self.optimizer, epoch=1000 * number, judge=judge, progress=self.progress)
         options = self.options | trainer_options(self.trainer)
-        trial_fit(
-            self.module, self.data, sweep, self.seed + number, world=World.of(self.trainer, self.module), **options
-        )
+        run = World.of(self.trainer, self.module)
+        trial_fit(self.module, self.data, sweep, self.seed + number, world=run, **options)
         return sweep
 
     def short_run(self, rate: float, steps: int, shape: RunShape) -> LRSweep:

@@ -15,11 +15,11 @@ from datamodules.memory.images import Batch, ImageDataset, Images, middle, requi
 from datamodules.memory.loading import ImageLoader, check_batch_size, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, check_channels, given_statistics, pixel_statistics
 from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order
-from datamodules.memory.pruned_order import order_of_run
-from datamodules.memory.pruning import Pruning
+from datamodules.memory.pruning.choice import SampleChoice
+from datamodules.memory.pruning.method import Pruning
+from datamodules.memory.pruning.order import order_of_run
 from datamodules.memory.resident import Residence, Setting, is_on, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
-from datamodules.memory.sample_choice import SampleChoice
 from datamodules.memory.split import stratified_split
 from datamodules.memory.steps import BatchSize, PlannedSteps
 from foundation.argument_checks import require_at_least_one, require_between, require_fraction
@@ -65,7 +65,7 @@ class ImageDataModule(PlannedSteps, FollowsNetwork, ABC):
         std: Standard deviation of each channel, > 0, given together with ``mean``.
         device_resident: Keep the data on the device, where batches are gathered without the host: ``auto`` on a CUDA
             device, if they take at most a quarter of its free memory; ``true`` on any device; ``false`` never.
-        pruning: Leave out samples of low loss in each epoch, see :class:`~datamodules.memory.pruning.Pruning`.
+        pruning: Leave out samples of low loss in each epoch, see :class:`~datamodules.memory.pruning.method.Pruning`.
 
     Raises:
         ValueError: If an argument is outside its range.

@@ -9,7 +9,7 @@ from typing import Any, Self
 from lightning.pytorch.utilities import rank_zero_warn
 
 from datamodules.memory.normalisation import Statistics
-from datamodules.memory.sample_choice import SampleChoice
+from datamodules.memory.pruning.choice import SampleChoice
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from callbacks.target import parse_target
 from cli import main
 from datamodules import Pruning
 from foundation.errors import UserError
-from tests.datamodules.memory.test_pruned_runs import classifier
+from tests.datamodules.memory.pruning.test_runs import classifier
 from tests.datamodules.support import MadeUp, quiet_trainer
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from datamodules import Pruning
 from lightning_modules import ImageClassifier
-from tests.datamodules.memory.test_pruned_runs import Batches
+from tests.datamodules.memory.pruning.test_runs import Batches
 from tests.datamodules.memory.test_resume import SaveEverywhere
 from tests.datamodules.support import MadeUp, quiet_trainer
 from tests.ranks.processes import ddp, in_processes

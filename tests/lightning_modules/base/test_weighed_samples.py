@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules import Pruning
-from datamodules.memory.pruning import DRAWN, KEPT
+from datamodules.memory.pruning.method import DRAWN, KEPT
 from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor, Segmenter
 from lightning_modules.base.weighed_samples import WeighedSamples, not_per_sample, without_reduction

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.memory.images import ImageDataset
 from datamodules.memory.loading import run_length
-from datamodules.memory.pruning import OUT, Pruning
+from datamodules.memory.pruning.method import OUT, Pruning
 from foundation.errors import UserError
 from foundation.hardware import on_device
 

@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from datamodules import Pruning
-from datamodules.memory.pruning import DRAWN, KEPT, OUT, PLAIN
+from datamodules.memory.pruning.method import DRAWN, KEPT, OUT, PLAIN
 
 SIZES = [(6, 1 / 3), (10, 0.3), (10, 0.5), (10, 0.7), (7, 0.5), (1000, 0.001), (3, 0.9), (2, 0.5), (1, 0.9), (5, 0.0)]
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from datamodules.augmentations.base import Augmentation
 from datamodules.memory.images import ImageDataset
 from datamodules.memory.order import EpochOrder, training_order
-from datamodules.memory.pruning import Pruning
+from datamodules.memory.pruning.choice import SampleChoice
+from datamodules.memory.pruning.method import Pruning
 from datamodules.memory.resume_state import RunState
-from datamodules.memory.sample_choice import SampleChoice
 from foundation.errors import UserError
 
 
