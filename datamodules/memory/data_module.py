@@ -15,9 +15,9 @@ from datamodules.memory.images import Batch, ImageDataset, Images, middle, requi
 from datamodules.memory.loading import ImageLoader, check_batch_size, run_length
 from datamodules.memory.normalisation import Normaliser, Statistics, check_channels, given_statistics, pixel_statistics
 from datamodules.memory.order import EpochOrder, EvaluationOrder, evaluation_order
+from datamodules.memory.pruned_order import order_of_run
 from datamodules.memory.pruning.choice import SampleChoice
 from datamodules.memory.pruning.method import Pruning
-from datamodules.memory.pruning.order import order_of_run
 from datamodules.memory.resident import Residence, Setting, is_on, sets_in_use
 from datamodules.memory.resume_state import Position, RunState
 from datamodules.memory.split import stratified_split
