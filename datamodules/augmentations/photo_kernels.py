@@ -73,7 +73,7 @@ def hue(images: Tensor, shifts: Tensor) -> Tensor:
     angle = torch.where(is_red, blue - green, torch.where(is_green, 2 + red - blue, 4 + green - red))
     angle = (angle / 6 + 1 + shifts.view(-1, 1, 1)).remainder(1).unsqueeze(1) * 6
     # each channel is the highest value within a third of the circle around it, and falls off linearly beside it
-    centres = torch.tensor([0.0, 2.0, 4.0], device=images.device).view(1, 3, 1, 1)
+    centres = torch.arange(0.0, 6.0, 2.0, device=images.device).view(1, 3, 1, 1)
     distance = (angle - centres).abs()
     distance = torch.minimum(distance, 6 - distance)
     return ((low + spread * (2 - distance).clamp(0, 1)) * 255.999).floor_().to(torch.uint8)
@@ -81,7 +81,8 @@ def hue(images: Tensor, shifts: Tensor) -> Tensor:
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Keep the highest bits of each value, a whole number in [0, 8]."""
-    step = torch.exp2(8 - bits.floor()).to(torch.int16).view(-1, 1, 1, 1)
+    # On a GPU it is computed for all images, also with the strengths of other changes, which are not numbers of bits.
+    step = torch.exp2(8 - bits.floor().clamp(0, 8)).to(torch.int16).view(-1, 1, 1, 1)
     return (images.to(torch.int16).div(step, rounding_mode="floor") * step).to(torch.uint8)
 
 

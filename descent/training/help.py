@@ -94,9 +94,9 @@ descent fit would start with the same options, without training. With -c RUN/con
     "find_lr": """\
 usage: descent find-lr -c CONFIG [options]
 
-Trains copies at rising learning rates, then shortly at some rates, which held-out batches judge; the
-result is for the length and schedule of the config's run (at most 195 steps). Writes lr_finder.png,
-.csv, .json and lr_finder.yaml, which is given after the config:
+Trains copies at rising learning rates, then shortly at some rates, which held-out batches judge;
+the result is for the length and schedule of the config's run (at most 195 steps). Writes
+lr_finder.png, .csv, .json and lr_finder.yaml, which is given after the config:
 descent fit -c CONFIG -c .../lr_finder.yaml
 
   --confirm true          add up to four longer runs around the rate that was found (400 steps)

@@ -2,12 +2,22 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from lightning_modules import networks
+
+
+def with_a_head(*args: Any, **sizes: Any) -> nn.Module:
+    """Return a network whose last layer does not start at zero, which keeps the first gradient out of the body."""
+    network = networks.FineTunedNetwork(*args, **sizes)
+    for name in network.head_parameters():
+        nn.init.normal_(network.get_parameter(name), std=0.1)
+    return network
+
 
 # name → (constructor that takes num_classes and in_channels, height and width of an image)
 NETWORKS: dict[str, tuple[Callable[..., nn.Module], int]] = {
@@ -17,6 +27,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], int]] = {
     "AirbenchNet": (networks.AirbenchNet, 16),
     # timm starts each residual branch at zero, which by design keeps the first gradient out of it
     "TimmNetwork": (lambda **sizes: networks.TimmNetwork("resnet10t", options={"zero_init_last": False}, **sizes), 64),
+    "FineTunedNetwork": (lambda **sizes: with_a_head("resnet10t", options={"zero_init_last": False}, **sizes), 64),
     "TorchvisionNetwork": (lambda **sizes: networks.TorchvisionNetwork("squeezenet1_1", **sizes), 64),
 }
 

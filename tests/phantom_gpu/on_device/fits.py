@@ -73,7 +73,9 @@ def of_callbacks() -> dict[str, list[str]]:
     fits["lr_finder"] += ["--trainer.callbacks.low=1e-4"]
     fits["class_weights"] += ["--model.loss=losses/cross_entropy_weighted.yaml"]
     fits["swa"] += ["--model.scheduler=schedulers/constant.yaml"]
-    takers = iter(("black_box", "diagnostics", "ema", "gradient_norm", "rank_guard", "scaled_rate"))
+    takers = iter(
+        ("black_box", "diagnostics", "ema", "gradient_norm", "rank_guard", "scaled_rate", "freeze", "early_stopping")
+    )
     augmentations = [f"augmentations/{name}.yaml" for name in presets("augmentations")] + ["datamodules.CropFlip"]
     for augmentation in augmentations:
         name = next(takers)
