@@ -82,8 +82,8 @@ def hue(images: Tensor, shifts: Tensor) -> Tensor:
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Keep the highest bits of each value, a whole number in [0, 8]."""
     # On a GPU it is computed for all images, also with the strengths of other changes, which are not numbers of bits.
-    step = torch.exp2(8 - bits.floor().clamp(0, 8)).to(torch.int16).view(-1, 1, 1, 1)
-    return (images.to(torch.int16).div(step, rounding_mode="floor") * step).to(torch.uint8)
+    mask = (256 - torch.exp2(8 - bits.floor().clamp(0, 8))).to(torch.uint8)
+    return images & mask.view(-1, 1, 1, 1)
 
 
 def solarize(images: Tensor, thresholds: Tensor) -> Tensor:

@@ -69,6 +69,7 @@ def of_losses() -> dict[str, list[str]]:
 def of_callbacks() -> dict[str, list[str]]:
     """Return a fit for every preset of a callback, most with an augmentation; together with all augmentations."""
     fits = {name: task("quickstart", f"--trainer.callbacks+=callbacks/{name}.yaml") for name in presets("callbacks")}
+    fits["diagnostics"] += [f"--trainer.callbacks.every_n_steps={LOGGED}"]
     fits["lr_finder"] += ["--trainer.callbacks.steps=40", "--trainer.callbacks.repeats=1"]
     fits["lr_finder"] += ["--trainer.callbacks.low=1e-4"]
     fits["class_weights"] += ["--model.loss=losses/cross_entropy_weighted.yaml"]

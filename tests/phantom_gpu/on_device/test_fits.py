@@ -12,7 +12,7 @@ from tests.phantom_gpu.on_device.fits import FITS, LOGGED, STEPS, fit, rows
 
 OWN_NUMBERS = ("gan", "adversarial")  # noise comes from the device's generator
 OTHER_KERNELS = ("16",)  # autocast of CUDA and of the CPU choose other dtypes for some operations
-MEASURES = ("gradient_norm", "gradient norm")  # a callback that reads values of its own in a logged step
+MEASURES = ("gradient_norm", "gradient norm", "diagnostics")  # a callback that reads values of its own in a logged step
 
 
 def waits_of(name: str) -> int:
