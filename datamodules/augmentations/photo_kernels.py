@@ -82,7 +82,7 @@ def hue(images: Tensor, shifts: Tensor) -> Tensor:
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Keep the highest bits of each value, a whole number in [0, 8]."""
     # On a GPU it is computed for all images, also with the strengths of other changes, which are not numbers of bits.
-    mask = (256 - torch.exp2(8 - bits.floor().clamp(0, 8))).to(torch.uint8)
+    mask = torch.bitwise_left_shift(255, (8 - bits.floor().clamp(0, 8)).int()).to(torch.uint8)
     return images & mask.view(-1, 1, 1, 1)
 
 
