@@ -51,7 +51,7 @@ def sharpness(images: Tensor, factors: Tensor) -> Tensor:
         return images
     channels = images.shape[1]
     kernel = torch.full((3, 3), 1 / 13, device=images.device)
-    kernel[1, 1] = 5 / 13
+    kernel[1, 1].fill_(5 / 13)  # an assignment would copy a number from the host, and wait
     values = images.float()
     smooth = values.clone()
     inner = torch.nn.functional.conv2d(values, kernel.expand(channels, 1, 3, 3), groups=channels)
@@ -93,7 +93,11 @@ def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
 
 def auto_contrast(images: Tensor, _: Tensor) -> Tensor:
     """Stretch the values of each channel to the full range."""
-    return F.autocontrast(images)
+    # As torchvision's, whose masks wait for the GPU.
+    low, high = images.amin((-2, -1), keepdim=True).float(), images.amax((-2, -1), keepdim=True).float()
+    flat = low == high
+    scale = torch.where(flat, 1.0, (high - low) * (1 / 255))
+    return ((images - torch.where(flat, 0.0, low)) / scale).clamp_(0, 255).to(torch.uint8)
 
 
 def equalize(images: Tensor, _: Tensor) -> Tensor:

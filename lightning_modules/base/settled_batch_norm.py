@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -13,10 +14,13 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
 from foundation.compat.torch import is_batch_norm
+from lightning_modules.distributed.gathered_batch_norm import GatheredBatchNorm
 from lightning_modules.schedulers.run_length import RunLength
 
 WINDOWS = 15
 """A run of fewer steps than this many times 1 / momentum is too short for running statistics."""
+
+SYNCHRONISED = (nn.SyncBatchNorm, GatheredBatchNorm)
 
 IMAGES = 1024
 """Training images of a pass, at most."""
@@ -39,11 +43,12 @@ class SettledBatchNorm(Callback):
 
     def __init__(self) -> None:
         self.layers: list[nn.Module] = []
+        self._resumes = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the layers whose statistics the run is too short for."""
         self.layers = []
-        if not trainer.enable_validation:
+        if not trainer.enable_validation or (trainer.ckpt_path is not None and not self._resumes):
             return
         steps = RunLength.from_trainer(trainer).steps
         sharded = isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy))
@@ -63,13 +68,22 @@ class SettledBatchNorm(Callback):
         if trainer.sanity_checking or not layers:
             return
         batches = trainer.datamodule.plain_training_batches(IMAGES, pl_module.device)  # type: ignore[attr-defined]
+        shared = any(isinstance(layer, SYNCHRONISED) for layer in layers)  # they count the images of all processes
         with (
             statistics_of_batches(layers),
             torch.compiler.set_stance("force_eager"),
             trainer.precision_plugin.forward_context(),
         ):
             for images in batches:
-                pl_module(images)
+                pl_module(images.tensor_split(trainer.world_size)[trainer.global_rank] if shared else images)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return something, so that a checkpoint shows that its run has this callback."""
+        return {"settles": True}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Note that the resumed run has this callback; one of an earlier version ends as it began, without."""
+        self._resumes = True
 
 
 def lags(layer: nn.Module, steps: int) -> bool:
