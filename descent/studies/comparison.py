@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from descent.studies.config_overlay import Config, set_key
+from descent.studies.config_overlay import Config, expand, set_key
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.write import StudyResult, write_report
 from descent.studies.running.budget import Budget
@@ -21,6 +21,7 @@ from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
 
 SPLIT_KEY = "data.split_seed"
+SETTLED = "lightning_modules.base.settled_batch_norm.SettledBatchNorm"
 
 
 def compare(
@@ -114,7 +115,8 @@ def with_split_key(config: StudyConfig) -> StudyConfig:
 def check_unchanged(ledger: Ledger, config: StudyConfig, folder: Path) -> StudyConfig:
     """Check that a study is continued with the config that it was started with; return the config to continue with.
 
-    A study of an earlier version tuned once and had one final run per round; it goes on so.
+    A study of an earlier version tuned once and had one final run per round, and its short runs were validated with the
+    running statistics of batch norm; it goes on so.
 
     Raises:
         UserError: The config has changed.
@@ -130,4 +132,8 @@ def check_unchanged(ledger: Ledger, config: StudyConfig, folder: Path) -> StudyC
             f"the study in {folder} was started with another value of {', '.join(differing)}: choose a new folder "
             "(--out), or use the config that it was started with."
         )
+    if "tuning" not in started:
+        trainer = expand(config.run_config(config.baseline).get("trainer") or {})
+        callbacks = [*(trainer.get("callbacks") or []), {"class_path": SETTLED, "init_args": {"windows": 0}}]
+        config = replace(config, overrides=config.overrides | {"trainer.callbacks": callbacks})
     return config

@@ -13,12 +13,10 @@ from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelP
 from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
+from foundation.argument_checks import require_between
 from foundation.compat.torch import is_batch_norm
 from lightning_modules.distributed.gathered_batch_norm import GatheredBatchNorm
 from lightning_modules.schedulers.run_length import RunLength
-
-WINDOWS = 15
-"""A run of fewer steps than this many times 1 / momentum is too short for running statistics."""
 
 SYNCHRONISED = (nn.SyncBatchNorm, GatheredBatchNorm)
 
@@ -39,9 +37,14 @@ class SettledBatchNorm(Callback):
     Training does not read them, so its weights are the same with and without. The pass draws no random numbers: a
     resumed run computes the same statistics. Layers that are frozen, and data that is not of our data modules, keep
     theirs.
+
+    Args:
+        windows: A run of fewer steps than this many times $1 / m$ is too short, ≥ 0; with 0 no run is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, windows: float = 15.0) -> None:
+        require_between("windows", windows, 0)
+        self.windows = windows
         self.layers: list[nn.Module] = []
         self._resumes = False
 
@@ -54,7 +57,7 @@ class SettledBatchNorm(Callback):
         sharded = isinstance(trainer.strategy, (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy))
         samples = getattr(getattr(trainer, "datamodule", None), "plain_training_batches", None)
         if steps is not None and not sharded and samples is not None:
-            self.layers = [layer for layer in pl_module.modules() if lags(layer, steps)]
+            self.layers = [layer for layer in pl_module.modules() if lags(layer, steps, self.windows)]
         if self.layers:
             rank_zero_info(
                 f"{steps} steps are few for the running statistics of batch norm: before each validation they "
@@ -86,11 +89,11 @@ class SettledBatchNorm(Callback):
         self._resumes = True
 
 
-def lags(layer: nn.Module, steps: int) -> bool:
+def lags(layer: nn.Module, steps: int, windows: float) -> bool:
     """Return whether a layer has running statistics that a run of so many steps is too short for."""
     momentum = getattr(layer, "momentum", None)
     running = is_batch_norm(layer) and isinstance(layer.running_mean, torch.Tensor)
-    return bool(running and momentum and steps < WINDOWS / momentum)
+    return bool(running and momentum and steps < windows / momentum)
 
 
 def is_frozen(layer: nn.Module) -> bool:

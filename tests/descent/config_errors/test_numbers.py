@@ -39,7 +39,17 @@ ZERO = {
         "num_workers",
         "noise",
     ),
-    *("end_factor", "start_factor", "low_factor", "base_momentum", "max_momentum", "share", "dropout", "lr_factors", "until"),
+    *(
+        "end_factor",
+        "start_factor",
+        "low_factor",
+        "base_momentum",
+        "max_momentum",
+        "share",
+        "dropout",
+        "lr_factors",
+        "until",
+    ),
 }
 """Arguments whose documentation allows these values; no other may be negative or 0."""
 
