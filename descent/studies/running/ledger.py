@@ -22,7 +22,9 @@ from foundation.compat.optuna import record_heartbeat
 
 LIVE = (TrialState.WAITING, TrialState.RUNNING)
 MAX_DEATHS = 2
-"""A run whose process died this often counts as crashed and is not tried again: the second time is no accident."""
+"""A run that killed its process this often counts as crashed and is not tried again: the second time is no accident."""
+MAX_STOPS = 11
+"""So does a run that was unfinished whenever the study as a whole was killed, which says less about the run."""
 
 
 class StorageError(OSError):
@@ -114,7 +116,7 @@ class Ledger:
         with self._storage_errors():
             trials = [trial for trial in self._trials() if "key" in trial.user_attrs]
         found: dict[str, Outcome] = {}
-        deaths: Counter[str] = Counter()
+        stops: Counter[str] = Counter()
         for trial in trials:
             key = trial.user_attrs["key"]
             if key in found:
@@ -122,18 +124,22 @@ class Ledger:
             if "outcome" in trial.user_attrs:
                 found[key] = trial.user_attrs["outcome"]
             elif trial.state == TrialState.FAIL and not trial.user_attrs.get("interrupted"):
-                deaths[key] += 1
-        for key, count in deaths.items():
-            if count >= MAX_DEATHS and key not in found:
-                causes = [t.user_attrs["cause"] for t in self._trials() if t.user_attrs.get("death") == key]
-                message = f"its process died {count} times" + (f", the last time of {causes[-1]}" if causes else "")
+                stops[key] += 1
+        causes: dict[str, list[str]] = {}
+        for each in (trial.user_attrs for trial in self._trials() if "death" in trial.user_attrs):
+            causes.setdefault(each["death"], []).append(each["cause"])
+        for key in (stops.keys() | causes.keys()) - found.keys():
+            own = causes.get(key, [])
+            if len(own) >= MAX_DEATHS or stops[key] >= MAX_STOPS:
+                message = f"its process died {max(len(own), stops[key])} times"
+                message += f", the last time of {own[-1]}" if own else ""
                 found[key] = {"status": CRASHED, "message": message, "score": None, "test": {}}
         return found
 
-    def note_death(self, key: str, cause: str) -> None:
-        """Store of what the process of a run died."""
+    def note_death(self, number: str, key: str, cause: str) -> None:
+        """Store of what the process of a run died, unless it is stored under this number."""
         with self._storage_errors(), self._lock():
-            attributes = {"death": key, "cause": cause}
+            attributes = {"death": key, "cause": cause, "number": number}
             if not any(t.user_attrs == attributes for t in self._trials()):
                 self.study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
 

@@ -118,6 +118,10 @@ def current_run(key: str) -> Iterator[None]:
         Path(path).write_text("")
 
 
-def deaths_so_far() -> list[tuple[str, str]]:
-    """Return key and cause of the runs that killed the study's process since the command was started."""
-    return [(key, cause) for key, cause in json.loads(os.environ.get(DEATHS, "[]"))]
+def deaths_so_far() -> list[tuple[str, str, str]]:
+    """Return the runs that killed the study's process since the command was started: a number, key and cause of each.
+
+    The number is another one in every command.
+    """
+    deaths = json.loads(os.environ.get(DEATHS, "[]"))
+    return [(f"{os.environ.get(NOTE)}:{number}", key, cause) for number, (key, cause) in enumerate(deaths)]

@@ -52,8 +52,8 @@ class Worker:
         Raises:
             StudyError: The study as a whole cannot continue.
         """
-        for key, cause in deaths_so_far():
-            self.ledger.note_death(key, cause)
+        for death in deaths_so_far():
+            self.ledger.note_death(*death)
         while True:
             progress = self._progress()
             runs = self._stage(progress, plan_only)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from descent import compare
-from descent.studies.running.ledger import MAX_DEATHS, Ledger
+from descent.studies.running.ledger import MAX_STOPS, Ledger
 from tests.descent.studies.synthetic import outcome
 from tests.descent.studies.toy import toy_study
 
@@ -91,16 +91,22 @@ def test_the_runs_of_a_killed_process_are_repeated_and_at_last_given_up(tmp_path
     assert own.workers() - {own.worker}, "the dead worker is still listed"
     assert own.run_next(["tune/0/c"], lambda key: outcome(0.5)) == "ran"
     assert own.outcomes()["tune/0/c"]["score"] == 0.5
-    for _ in range(MAX_DEATHS):
+    for count in range(MAX_STOPS):
+        assert "tune/1/c" not in own.outcomes(), count
         trial = own.study.ask()
         trial.set_user_attr("key", "tune/1/c")
         trial.set_user_attr("worker", "elsewhere:1:1")
         own.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    assert own.outcomes()["tune/1/c"]["message"] == f"its process died {MAX_DEATHS} times"
-    own.note_death("tune/1/c", "SIGKILL; it printed last: out of memory")
-    assert own.outcomes()["tune/1/c"]["message"].endswith(
-        "2 times, the last time of SIGKILL; it printed last: out of memory"
-    )
+    assert own.outcomes()["tune/1/c"]["message"] == f"its process died {MAX_STOPS} times"
+
+
+def test_a_run_that_killed_its_process_twice_is_given_up(tmp_path: Path) -> None:
+    own, cause = ledger(tmp_path), "SIGKILL; it printed last: out of memory"
+    own.note_death("a:0", "tune/1/c", cause)
+    own.note_death("a:0", "tune/1/c", cause)  # the same one, noted by a child that was started again
+    assert own.outcomes() == {}
+    own.note_death("a:1", "tune/1/c", cause)
+    assert own.outcomes()["tune/1/c"]["message"] == f"its process died 2 times, the last time of {cause}"
 
 
 def test_ctrl_c_does_not_count_as_a_death(tmp_path: Path) -> None:
@@ -109,7 +115,7 @@ def test_ctrl_c_does_not_count_as_a_death(tmp_path: Path) -> None:
     def interrupt(key: str) -> dict[str, Any]:
         raise KeyboardInterrupt
 
-    for _ in range(MAX_DEATHS + 1):
+    for _ in range(MAX_STOPS + 1):
         with pytest.raises(KeyboardInterrupt):
             own.run_next(["tune/0/c"], interrupt)
     assert own.outcomes() == {}

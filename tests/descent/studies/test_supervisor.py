@@ -35,7 +35,7 @@ def test_a_process_that_a_run_kills_is_started_again_with_signal_and_last_lines(
     """)
     assert ended.returncode == 3
     assert ended.stdout.splitlines()[:3] == ["0", "1", "2"]
-    assert "('tune/0/A'" in ended.stdout.replace("[", "(")
+    assert ended.stdout.count("run:0', 'tune/0/A', 'SIGKILL") == ended.stdout.count("run:1', 'tune/0/A', 'SIGKILL") == 1
     assert "it printed last: allocating 1" in ended.stdout
     assert (
         ended.stderr.count("run tune/0/A ended the process by SIGKILL (the system sends it when memory runs out)") == 2
