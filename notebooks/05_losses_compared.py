@@ -8,7 +8,7 @@
 # %matplotlib inline
 from descent import compare
 
-trials, seeds = 3, 4  # small: 1, 2
+trials, seeds = 3, 4  # small: 1, 3
 result = compare("configs/studies/losses_outliers.yaml", trials=trials, seeds=seeds, verbose=False)
 print(result.verdict)
 

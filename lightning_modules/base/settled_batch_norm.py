@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,13 +117,25 @@ def statistics_of_batches(layers: list[nn.Module]) -> Iterator[None]:
         (tensor([4.]), 0.1, tensor(0), False)
     """
     before = [(layer.momentum, layer.num_batches_tracked.clone()) for layer in layers]  # type: ignore[operator]
+    hooks = []
     for layer in layers:
         layer.reset_running_stats()  # type: ignore[operator]
-        layer.momentum = None  # type: ignore[assignment]
         layer.training = True
+        hooks.append(layer.register_forward_pre_hook(_mean_of_calls()))
     try:
         yield
     finally:
-        for layer, (momentum, count) in zip(layers, before, strict=True):
+        for layer, hook, (momentum, count) in zip(layers, hooks, before, strict=True):
+            hook.remove()
             layer.momentum, layer.training = momentum, False
             layer.num_batches_tracked.copy_(count)  # type: ignore[operator]
+
+
+def _mean_of_calls() -> Callable[[nn.Module, Any], None]:
+    """Return a hook that gives each call the same weight; batch norm's own count of them is read from the device."""
+    calls = itertools.count(1)
+
+    def hook(layer: nn.Module, arguments: Any) -> None:
+        layer.momentum = 1 / next(calls)  # type: ignore[assignment]
+
+    return hook

@@ -78,7 +78,7 @@ def nominal_levels(at: tuple[int, ...], most: int, alpha: float) -> tuple[float,
 
     Example:
         >>> [round(level, 4) for level in nominal_levels((4, 8), 8, 0.05)]
-        [0.01, 0.0347]
+        [0.01, 0.0346]
 
     Reference:
         P. Armitage, C. K. McPherson, B. C. Rowe, "Repeated significance tests on accumulating data", 1969;

@@ -94,6 +94,8 @@ def test_shards_train_as_copies_do(rank: int) -> None:
             *FEW,
             "--trainer.gradient_clip_val=0.1",
             "--trainer.callbacks+=callbacks/gradient_norm.yaml",
+            "--trainer.callbacks+=lightning_modules.base.settled_batch_norm.SettledBatchNorm",
+            "--trainer.callbacks.windows=0",  # which sharded weights do not have
         ]
         run = fit(task("quickstart"), "gpu", *words, f"--experiment={name}")
         if rank == 0:

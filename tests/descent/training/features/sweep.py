@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import torch
@@ -96,17 +96,18 @@ class Case:
 
 
 class WarmCLI(DescentCLI):
-    """The command line with a parser that is built once."""
+    """The command line with a parser that is built once for each command."""
 
-    kept: dict[str, Any] | None = None
+    kept: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def setup_parser(self, *args: Any, **kwargs: Any) -> None:
         """Build the parser at the first call."""
-        if WarmCLI.kept is None:
-            before = set(vars(self))
+        command = self.words[0]
+        if command not in self.kept:
+            before = set(vars(self)) - {"parsers"}
             super().setup_parser(*args, **kwargs)
-            WarmCLI.kept = {name: value for name, value in vars(self).items() if name not in before}
-        vars(self).update(WarmCLI.kept)
+            self.kept[command] = {name: value for name, value in vars(self).items() if name not in before}
+        vars(self).update(self.kept[command])
 
 
 @contextmanager
