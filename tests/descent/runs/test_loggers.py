@@ -52,7 +52,8 @@ def ask(address: str, **body: Any) -> Any:
 def test_groups_texts_images_histograms(server: str) -> None:
     scalars = ask(f"{server}data/plugin/scalars/tags")["quickstart/0"]
     groups = {tag.partition("/")[0] for tag in scalars}
-    assert groups == {"train", "val", "lr", "epoch", "grad_norm"}
+    layers = {"mean", "std", "near_zero", "dead", "gradient", "update", "weight_mean", "weight_std"}
+    assert groups == {"train", "val", "lr", "epoch", "grad_norm"} | {f"layer_{name}" for name in layers}
     assert ask(f"{server}data/plugin/text/tags") == {"quickstart/0": ["config/text_summary"]}
     assert list(ask(f"{server}data/plugin/images/tags")["quickstart/0"]) == ["images/first training batch"]
     assert "weights/network.head.weight" in ask(f"{server}data/plugin/histograms/tags")["quickstart/0"]
