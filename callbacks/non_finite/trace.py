@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -22,7 +23,7 @@ BEFORE_A_STEP = (
     "on_exception", "teardown",
 )  # fmt: skip
 """Hooks of the module that the run has called, or that belong to its end."""
-OF_BATCHES = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+OF_BATCHES = ("on_before_batch_transfer", "on_after_batch_transfer")
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,7 @@ def trace_step(
             setattr(copied, name, _nothing)
         for name in OF_BATCHES:
             setattr(copied, name, _same_batch)
+        copied.transfer_batch_to_device = _moved  # a replay may be on another device
         run = world.trainer
         if run is not None and run.optimizers and run.lightning_module is module:
             copied.configure_optimizers = lambda: made.configured(run)
@@ -276,3 +278,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 
 def _same_batch(batch: Any, *args: Any, **kwargs: Any) -> Any:
     return batch
+
+
+def _moved(batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    return move_data_to_device(batch, device)
