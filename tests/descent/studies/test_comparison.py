@@ -99,12 +99,12 @@ def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path) -> No
     budget = Budget(100.0, time.monotonic())
     worker = Worker(config, ledger, {name: {} for name in config.names}, budget, lambda line: None)
     worker._run = lambda text: outcome(0.5, point={}, wall=1.0)  # type: ignore[method-assign]
-    budget.earlier = 100.0 - budget.reserve - 10.5  # time for five rounds of two candidates that take one second each
-    done = iter(range(100))
+    # Time for the 8 runs of the pilot, and five rounds of two candidates; each run takes a second.
+    budget.earlier = 100.0 - budget.reserve - 19.4
     ledger_run = ledger.run_next
 
     def run_next(ready: list[str], run: Any) -> Any:
-        budget.earlier += 1.0 if next(done) >= 8 else 0.0  # the pilot costs nothing
+        budget.earlier += 1.0
         return ledger_run(ready, run)
 
     ledger.run_next = run_next  # type: ignore[method-assign]
@@ -206,11 +206,11 @@ def test_the_command_prints_the_verdict_and_one_line_for_a_mistake(
 ) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(toy_study(tmp_path), sort_keys=False))
-    words = ["compare", "-c", str(path), "--out", str(tmp_path / "out"), "--trials", "2", "--trainer.max_epochs=1"]
+    words = ["compare", "-c", str(path), "--out", str(tmp_path / "out"), "--trials", "2", "--seeds", "8", "--trainer.max_epochs=1"]
     cli.main(words)
     out = capsys.readouterr().out
     assert "trial 1  slow  lr 0.01  val/margin" in out
-    assert re.search(r"2 candidates × 2 trials × 4 seeds take .* at most", out)
+    assert re.search(r"2 candidates × 2 trials × 8 seeds take .* at most", out)
     counts = [(int(done), int(total)) for done, total in re.findall(r"^\[(\d+)/(\d+)\]", out, re.MULTILINE)]
     assert [done for done, _ in counts] == list(range(1, len(counts) + 1))
     assert counts[-1] == (len(counts), len(counts))
