@@ -2,9 +2,9 @@
 
 import json
 import re
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -92,15 +92,16 @@ def test_the_validation_split_is_varied_where_the_data_has_one(tmp_path: Path) -
     assert with_split_key(read_study({**study, "split_key": ""})).split_key == ""
 
 
-def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path) -> None:
+def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("descent.studies.running.budget.time", SimpleNamespace(monotonic=lambda: 0.0))
     config = read_study(toy_study(tmp_path, trials=1, smallest_difference=1e-12))
     ledger = Ledger(f"sqlite:///{tmp_path / 'study.db'}", "toy", tmp_path)
     ledger.get_or_set("plan", lambda: asdict(Plan(1, 20, 1.0, None)))
-    budget = Budget(100.0, time.monotonic())
+    budget = Budget(100.0, 0.0)
     worker = Worker(config, ledger, {name: {} for name in config.names}, budget, lambda line: None)
     worker._run = lambda text: outcome(0.5, point={}, wall=1.0)  # type: ignore[method-assign]
     # Time for the 8 runs of the pilot, and five rounds of two candidates; each run takes a second.
-    budget.earlier = 100.0 - budget.reserve - 19.4
+    budget.earlier = 100.0 - budget.reserve - 18.5
     ledger_run = ledger.run_next
 
     def run_next(ready: list[str], run: Any) -> Any:
@@ -206,7 +207,18 @@ def test_the_command_prints_the_verdict_and_one_line_for_a_mistake(
 ) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(toy_study(tmp_path), sort_keys=False))
-    words = ["compare", "-c", str(path), "--out", str(tmp_path / "out"), "--trials", "2", "--seeds", "8", "--trainer.max_epochs=1"]
+    words = [
+        "compare",
+        "-c",
+        str(path),
+        "--out",
+        str(tmp_path / "out"),
+        "--trials",
+        "2",
+        "--seeds",
+        "8",
+        "--trainer.max_epochs=1",
+    ]
     cli.main(words)
     out = capsys.readouterr().out
     assert "trial 1  slow  lr 0.01  val/margin" in out
