@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -99,7 +100,8 @@ def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path, monke
     ledger.get_or_set("plan", lambda: asdict(Plan(1, 20, 1.0, None)))
     budget = Budget(100.0, 0.0)
     worker = Worker(config, ledger, {name: {} for name in config.names}, budget, lambda line: None)
-    worker._run = lambda text: outcome(0.5, point={}, wall=1.0)  # type: ignore[method-assign]
+    scores = iter(np.random.default_rng(0).normal(size=100))  # no look can decide
+    worker._run = lambda text: outcome(next(scores), point={}, wall=1.0)  # type: ignore[method-assign]
     # Time for the 8 runs of the pilot, and five rounds of two candidates; each run takes a second.
     budget.earlier = 100.0 - budget.reserve - 18.5
     ledger_run = ledger.run_next
