@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 import torch
 
 from callbacks.checkpointing.seal import damage, damage_of, saved_ns, seal_of
+from foundation.compat.torch import begins_like_torch
 from foundation.errors import UserError
 
 PATTERN = "*.ckpt"
@@ -79,12 +80,17 @@ def read_checkpoint(
 
 def _loaded(file: BinaryIO, path: Path, map_location: Any, weights_only: bool) -> Any:
     file.seek(0)
+    if (start := file.read(2)) and not begins_like_torch(start):
+        raise UserError(f"{path} is not a checkpoint of torch: it begins with {start!r}.{_alternative(path)}")
+    file.seek(0)
     try:
         return torch.load(file, map_location=map_location or "cpu", weights_only=weights_only)
     except pickle.UnpicklingError as error:
         raise UserError(_refusal(path, str(error))) from error
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # bytes of another kind are read as instructions, which fail in any way
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(f"{path} is not a checkpoint of torch: {reason}.{_alternative(path)}") from error
 
 

@@ -177,3 +177,14 @@ PROCESS_GONE = (
     r"|Connection was likely closed|Broken pipe|Connection reset by peer|failed to recv"
 )
 """Patterns of what torch raises, as `RuntimeError` without a code, when processes do not find or lose each other."""
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def begins_like_torch(start: bytes) -> bool:
+    """Return whether a file that begins so may be one of `torch.save`: a zip archive, or a pickle of earlier versions.
+
+    Anything else would be read as instructions for the unpickler, which then fails in any way.
+    """
+    return start.startswith((b"PK", b"\x80"))

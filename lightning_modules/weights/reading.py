@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from foundation.compat.torch import begins_like_torch
 from foundation.errors import UserError
 
 INSIDE = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "module", "net", "network")
@@ -80,6 +81,10 @@ def _safetensors(file: Path) -> Mapping[str, Any]:
 
 
 def _torch(file: Path) -> Mapping[str, Any]:
+    with file.open("rb") as opened:
+        start = opened.read(2)
+    if start and not begins_like_torch(start):
+        raise UserError(f"weights: {file} is not a file of torch: it begins with {start!r}.")
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -89,8 +94,11 @@ def _torch(file: Path) -> Mapping[str, Any]:
             f"weights: {file} holds Python objects that could run code when loaded. Save the weights alone: "
             "torch.save(network.state_dict(), FILE)."
         ) from error
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise UserError(f"weights: {file} is not a file of torch: {str(error).splitlines()[0]}.") from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a damaged pickle fails in any way
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"weights: {file} is not a file of torch: {reason}.") from error
     if not isinstance(content, Mapping):
         raise UserError(f"weights: {file} holds a {type(content).__name__}, expected a dict of tensors by name.")
     return content

@@ -9,11 +9,13 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
+from callbacks.checkpointing.reading import read_checkpoint
 from foundation.errors import UserError
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import TimmNetwork, TorchvisionNetwork
 from lightning_modules.weights.initial import load_initial_weights
 from lightning_modules.weights.needed import initial_weights_are_needed, weights_from_checkpoint
+from lightning_modules.weights.reading import read_weights
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
@@ -208,3 +210,19 @@ def test_the_names_of_another_library(tmp_path: Path) -> None:
     torch.save(swapped, tmp_path / "file.pth")
     with pytest.raises(UserError, match="no layer of"):
         load_initial_weights(ours, tmp_path / "file.pth")
+
+
+NOT_OF_TORCH = [bytes([first]) + b"lass Net:\n    pass\n" for first in range(256)]
+NOT_OF_TORCH += [b"\x80\x02" + bytes([opcode]) + b"abc\n." for opcode in range(256)]  # a damaged pickle
+
+
+@pytest.mark.parametrize("ending", ["pth", "ckpt"])
+def test_a_file_that_is_not_of_torch_is_an_error_of_one_line(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"weights.{ending}"
+    for content in NOT_OF_TORCH:
+        path.write_bytes(content)
+        for read in (read_weights, read_checkpoint):
+            with pytest.raises(UserError) as raised:
+                read(path)
+            assert "\n" not in str(raised.value), content
+            assert content[:1] == b"\x80" or "could run code" not in str(raised.value), content
