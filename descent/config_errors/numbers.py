@@ -1,5 +1,6 @@
 """Check every number of a config against its range before anything is built or written."""
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -16,6 +17,8 @@ from foundation.errors import UserError
 OURS = ("lightning_modules", "datamodules", "callbacks")
 KNOWN = (*OURS, "torch", "torchvision", "timm", "schedulefree", "lightning", "pytorch_lightning")
 """Packages whose classes take finite numbers only."""
+UNITS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds")
+FLAGS = ("reduce", "size_average")
 
 
 def check_numbers(config: Namespace, command: str = "fit") -> None:
@@ -35,9 +38,8 @@ def check_numbers(config: Namespace, command: str = "fit") -> None:
     for name, value in given.items():
         check_ranges("--", {name: value}, COMMAND | options)
     check_ranges("trainer.", vars(config.trainer), TRAINER)
-    duration = config.trainer.get("max_time")
-    if isinstance(duration, Mapping):
-        check_ranges("trainer.max_time.", duration, dict.fromkeys(duration, NUMBER))
+    for name in ("max_time", "val_check_interval"):
+        check_duration(f"trainer.{name}", config.trainer.get(name))
     if command == "find_lr" and not config.low < config.high:
         raise UserError(f"--low must be below --high, got {config.low:g} and {config.high:g}.")
     for path, node in nodes(config):
@@ -45,7 +47,38 @@ def check_numbers(config: Namespace, command: str = "fit") -> None:
         if isinstance(class_path, str) and isinstance(arguments, (Namespace, Mapping)):
             values = vars(arguments) if isinstance(arguments, Namespace) else arguments
             package = class_path.partition(".")[0]
+            check_flags(typed_key(path), class_path, values)
             check_ranges(f"{typed_key(path)}.", values, {**ANY, **table_of(class_path)}, known_class=package in KNOWN)
+
+
+def check_duration(key: str, value: Any) -> None:
+    """Check a duration: `DD:HH:MM:SS`, or a mapping of `timedelta`'s arguments.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if isinstance(value, Mapping):
+        if unknown := [name for name in value if name not in UNITS]:
+            raise UserError(f"{key} has no {unknown[0]}: a duration is given in {', '.join(UNITS)}.")
+        check_ranges(f"{key}.", value, dict.fromkeys(value, NUMBER))
+        if wrong := [name for name, number in value.items() if not isinstance(number, (int, float))]:
+            raise UserError(f"{key}.{wrong[0]} must be a number, got {value[wrong[0]]}.")
+    if isinstance(value, str) and not re.fullmatch(r"\d+(:\d+){3}", value.strip()):
+        raise UserError(f"{key} is {value}: a duration is written DD:HH:MM:SS, such as 00:12:00:00 for 12 hours.")
+
+
+def check_flags(key: str, class_path: str, values: Mapping[str, Any]) -> None:
+    """Check the two flags of torch's losses that have no type; whatever is empty would mean "false".
+
+    Raises:
+        UserError: One is neither true nor false nor null.
+    """
+    for name in FLAGS if class_path.startswith("torch.nn.") else ():
+        if values.get(name) is not None and not isinstance(values[name], bool):
+            raise UserError(
+                f"{key}.{name} must be true, false or null, got {values[name]}: "
+                "torch has replaced it by reduction, which is mean or sum."
+            )
 
 
 def table_of(class_path: str) -> Mapping[str, str]:

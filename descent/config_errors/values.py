@@ -44,7 +44,7 @@ class Values:
         if given.value in ({}, None) and given.text is None and type(None) not in members(kind):
             return f"{path} is empty: give it a value or remove it.{given.suffix}"
         found = given.text if given.text is not None else given.plain
-        hint = _digits(found, kind) or _tuple(str(found), item) or _classes(str(found), classes)
+        hint = _digits(found, kind) or _tuple(str(found), item) or similar_classes(str(found), classes)
         return f"{path} must be {in_words(kind)}, got {shorten(found)}{hint}.{given.suffix}"
 
     def _of_class(self, path: str, given: Given, classes: list[tuple[type, int]]) -> str:
@@ -123,15 +123,20 @@ def _may_be_class(given: Given, kind: Any) -> bool:
     return isinstance(given.value, str) and ("." in given.value or not simple) and not is_number(given.value)
 
 
-def _classes(found: str, classes: list[tuple[type, int]]) -> str:
+def similar_classes(found: str, classes: list[tuple[type, int]]) -> str:
     """Suggest a class of the kind that is needed, or list those that there are."""
     public = [each for base, _ in classes for each in subclasses(base) if not each.__name__.startswith(("_", "Dummy"))]
     known = [each.__name__ for each in public if each.__module__.partition(".")[0] not in ("foundation", "descent")]
-    similar = [name for name in known if len(found) > 2 and found.lower() in name.lower()]
+    similar = [name for name in known if len(found) > 2 and _begins_a_word(found, name)]
     text = f"did you mean {similar[0]}" if similar else did_you_mean(found, known).removesuffix("?")
-    if text and found not in ("None", "null"):
+    if text and found not in ("None", "null") and not is_number(found):
         return f": {text}"
     return f"; there are {', '.join(sorted(set(known)))}" if 0 < len(set(known)) < 8 else ""
+
+
+def _begins_a_word(found: str, name: str) -> bool:
+    """Return whether a text begins a word of a class's name, such as `entropy` in `CrossEntropyLoss`."""
+    return any(name[at:].lower().startswith(found.lower()) for at, letter in enumerate(name) if letter.isupper())
 
 
 def _tuple(found: str, item: Any) -> str:

@@ -87,6 +87,8 @@ class SupervisedModule(EpochModule):
     ) -> None:
         super().__init__()
         check_hyperparameters(optimizer)
+        if getattr(loss, "reduction", None) == "none":
+            raise ValueError("loss.reduction must be mean or sum, got none: training needs one number.")
         self.network = network
         self.loss = loss
         self.optimizer = optimizer

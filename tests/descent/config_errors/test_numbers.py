@@ -14,7 +14,8 @@ import yaml
 from jsonargparse import Namespace
 
 from descent import presets
-from descent.config_errors.numbers import check_numbers
+from descent.config_errors.numbers import check_duration, check_flags, check_numbers
+from descent.config_errors.values import similar_classes
 from foundation.arguments.tables import METHODS, TRAINER
 from foundation.errors import UserError
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
@@ -190,3 +191,29 @@ def test_a_class_that_is_not_known_may_take_infinity(monkeypatch: pytest.MonkeyP
     monkeypatch.syspath_prepend(tmp_path)
     arguments = Namespace(limit=math.inf, gain=-1.0)
     check_numbers(Namespace(trainer=Namespace(), part=Namespace(class_path="theirs.Callback", init_args=arguments)))
+
+
+@pytest.mark.parametrize("key", ["trainer.max_time", "trainer.val_check_interval"])
+@pytest.mark.parametrize("value", ["soon", "1:2:3", "{a:1}", {"a": 1}, {"hours": -1}, {"hours": "x"}])
+def test_what_is_no_duration_names_the_key(key: str, value: Any) -> None:
+    with pytest.raises(UserError, match=f"^{key}"):
+        check_duration(key, value)
+
+
+@pytest.mark.parametrize("value", [None, 3, 0.5, "00:12:00:00", {"hours": 3, "minutes": 0.5}])
+def test_durations(value: Any) -> None:
+    check_duration("trainer.max_time", value)
+
+
+@pytest.mark.parametrize("value", [{}, [], 0.0, "a: b", "", math.nan])
+@pytest.mark.parametrize("name", ["reduce", "size_average"])
+def test_flags_of_torchs_losses_are_true_or_false(name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"^model\.loss\.{name} must be true, false or null"):
+        check_flags("model.loss", "torch.nn.CrossEntropyLoss", {name: value})
+    check_flags("model.loss", "torch.nn.CrossEntropyLoss", {name: True})
+    check_flags("model.loss", "mine.Loss", {name: value})
+
+
+def test_a_class_is_suggested_by_the_beginning_of_a_word() -> None:
+    assert similar_classes("nan", [(torch.nn.Module, 0)]) == ""
+    assert similar_classes("entropy", [(torch.nn.Module, 0)]).endswith("EntropyLoss")

@@ -186,3 +186,8 @@ def test_pixels_as_rows_have_the_same_loss(loss: nn.Module | None, monkeypatch: 
     else:
         torch.testing.assert_close(module.criterion(output, target), expected)
     assert set(seen) == {2}
+
+
+def test_a_loss_for_each_sample_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^loss\.reduction must be mean or sum, got none"):
+        ImageClassifier(SmallCNN(), SGD, loss=nn.CrossEntropyLoss(reduction="none"))
