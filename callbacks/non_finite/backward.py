@@ -48,7 +48,7 @@ class BackwardRecord:
         self.calls: list[Call] = []
         self._running: list[Call] = []
         self._arrived = 0
-        self._first_bad: tuple[str, str] | None = None
+        self._first_bad: tuple[Call, str] | None = None
 
     def enter(self, name: str, inputs: Any) -> None:
         """Record the start of a call, and watch the gradients of its inputs."""
@@ -74,7 +74,7 @@ class BackwardRecord:
             call.at = self._arrived if call.at is None else call.at
             call.outputs.append(value)
             if value and self._first_bad is None:
-                self._first_bad = (call.name, value)
+                self._first_bad = (call, value)
 
         return hook
 
@@ -85,15 +85,28 @@ class BackwardRecord:
             parameters: `NaN` or `inf` by the name of each module one of whose own parameters has such a gradient.
         """
         starts = [call for call in self.calls if call.outputs and not any(call.outputs)]
-        starts = [call for call in starts if any(call.inputs) or call.name in parameters]
+        starts = [call for call in starts if any(call.inputs) or call.name in parameters or self._bad_within(call)]
         inner = [call for call in starts if not any(call.encloses(other) for other in starts)]
         if not inner:
-            return (f"what follows {self._first_bad[0]}", self._first_bad[1]) if self._first_bad else None
+            return self._what_follows()
         first = min(inner, key=lambda call: call.at or 0)
-        value = next(filter(None, first.inputs), None) or parameters[first.name]
-        within = [call for call in self.calls if first.encloses(call) and any(call.outputs)]
+        within = self._bad_within(first)
+        values = [*first.inputs, parameters.get(first.name), *(value for call in within for value in call.outputs)]
         after = f", after {min(within, key=lambda call: call.at or 0).name}" if within else ""
-        return first.name + after, value
+        return first.name + after, next(filter(None, values))
+
+    def _what_follows(self) -> tuple[str, str] | None:
+        """Name the outermost module whose output got the first gradient that is not finite."""
+        if self._first_bad is None:
+            return None
+        call, value = self._first_bad
+        while call.parent is not None and any(call.parent.outputs):
+            call = call.parent
+        return f"what follows {call.name}", value
+
+    def _bad_within(self, outer: Call) -> list[Call]:
+        """List the calls inside another one that got a gradient which is not finite."""
+        return [call for call in self.calls if outer.encloses(call) and any(call.outputs)]
 
 
 def bad_gradients(module: nn.Module) -> dict[str, str]:

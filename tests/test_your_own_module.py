@@ -1,0 +1,43 @@
+"""What docs/your_own_module.md shows is run as it stands (the commands with fewer steps)."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "your_own_module.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = re.findall(r"^    descent (.*)$", PAGE, re.MULTILINE)
+SHORT = {
+    "fit": ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"],
+    "find-lr": ["--steps=20", "--high=1"],
+    "profile": ["--steps=3", "--tries=false"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+
+
+def test_the_modules_run_in_python() -> None:
+    found: dict[str, object] = {}
+    exec("\n\n".join(BLOCKS[:2]), found)
+    assert Path("gru/diagnostics.html").is_file()
+    search = found["search"]
+    assert 1e-6 < search.pick < 10  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.partition(" ")[0])
+def test_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text(f"{BLOCKS[0].partition('class ')[0]}\n\n{BLOCKS[2]}")
+    words = shlex.split(command)
+    main([*words, *SHORT[words[0]], "--trainer.accelerator=cpu"])
+    assert "error" not in capsys.readouterr().err
