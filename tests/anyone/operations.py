@@ -27,7 +27,7 @@ from callbacks.reporting.progress import EpochLines
 from descent.commands.verify_resume import differing_rows
 from descent.profiling.measurement import time_steps
 from foundation.errors import UserError
-from tests.anyone.running import Plant, fit, given, trainer_in
+from tests.anyone.running import Keep, Plant, fit, given, trainer_in
 from tests.anyone.styles import Style
 
 WORKS = "works"
@@ -50,15 +50,6 @@ def callbacks(style: Style, folder: Path) -> str:
     if style.trains:
         assert (folder / "watched/diagnostics.html").exists()
     return WORKS if style.trains else "works; the module has no optimizer, and a line says that nothing is measured"
-
-
-class Keep(DurableCheckpoint):
-    """Keeps a copy of each checkpoint."""
-
-    def save(self, trainer: Any, rank: bool = False, only_if_best: bool = False) -> None:
-        super().save(trainer, rank, only_if_best)
-        name = f"{trainer.current_epoch}-{'end' if rank else 'middle'}-{trainer.global_step:02d}.ckpt"
-        Path(trainer.default_root_dir, name).write_bytes((self.folder / "last.ckpt").read_bytes())
 
 
 def _resumed(style: Style, folder: Path, choose: Callable[[list[Path]], Path]) -> list[str]:

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 
+from callbacks import DurableCheckpoint
 from tests.anyone.styles import Style
 
 QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False}
@@ -41,6 +42,15 @@ def fit(
     module = style.module()
     trainer_in(folder, callbacks, **flags).fit(module, **given(style), ckpt_path=resume)
     return module
+
+
+class Keep(DurableCheckpoint):
+    """Keeps a copy of each checkpoint."""
+
+    def save(self, trainer: Any, rank: bool = False, only_if_best: bool = False) -> None:
+        super().save(trainer, rank, only_if_best)
+        name = f"{trainer.current_epoch}-{'end' if rank else 'middle'}-{trainer.global_step:02d}.ckpt"
+        Path(trainer.default_root_dir, name).write_bytes((self.folder / "last.ckpt").read_bytes())
 
 
 class NoGradient(torch.autograd.Function):
