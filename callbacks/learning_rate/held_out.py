@@ -1,5 +1,6 @@
 """Judge a short training on batches that it was not trained on."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -73,7 +74,7 @@ def held_out_loss(trainer: Trainer, module: LightningModule, batches: list[Any])
         for number, batch in enumerate(batches):
             moved = _moved(trainer, module, batch)
             with trainer.precision_plugin.train_step_context():
-                output: Any = module.training_step(moved, number)
+                output = _step(module, moved, number)
             loss = output["loss"] if isinstance(output, Mapping) else output
             if loss is not None:  # the module skips this batch
                 losses.append(loss.detach().float().reshape(()))
@@ -82,6 +83,16 @@ def held_out_loss(trainer: Trainer, module: LightningModule, batches: list[Any])
         dist.all_reduce(mean)
         mean /= dist.get_world_size()
     return float(mean)
+
+
+def _step(module: LightningModule, batch: Any, number: int) -> Any:
+    """Call `training_step` with the arguments that it takes, as Lightning does."""
+    taken = inspect.signature(module.training_step).parameters
+    if "dataloader_iter" in taken:
+        return module.training_step(iter([(batch, number, 0)]))
+    return (
+        module.training_step(batch, number) if "batch_idx" in taken or len(taken) > 1 else module.training_step(batch)
+    )
 
 
 @contextmanager

@@ -18,12 +18,15 @@ from torchmetrics import Metric
 
 from callbacks.learning_rate.finder import LRFinder
 from callbacks.non_finite.black_box import BlackBox
+from callbacks.non_finite.trace import wrap_scripts
+from callbacks.non_finite.values import tensors_in
 from callbacks.reporting.history import LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.preemption import Preemption
 from callbacks.swa import SWA
 from descent.profiling.step_profiler import StepProfiler
 from descent.runs.loggers import run_loggers
+from foundation.compat.lightning_loops import batch_from_iterator
 from foundation.trial.copies import ModuleCopy
 from foundation.trial.fit import trainer_options, trial_fit
 from foundation.trial.world import World
@@ -90,7 +93,6 @@ class _Measurement(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Count operations in the first step."""
         if self.done == 0:
-            self.timing.samples = samples_in(batch)
             self.counter = FlopCounterMode(display=False)
             self.counter.__enter__()
 
@@ -99,6 +101,8 @@ class _Measurement(Callback):
     ) -> None:
         """Start timing after the warm-up, stop when there are enough steps or the time is up."""
         if self.done == 0:
+            fetched = batch_from_iterator(trainer)
+            self.timing.samples = samples_in(batch if fetched is None else fetched)
             self.stop_counting()
         self.done += 1
         if self.done == WARM_UP:
@@ -133,11 +137,7 @@ class _Measurement(Callback):
 
 def samples_in(batch: Any) -> int:
     """Return the length of the first tensor of a batch."""
-    while isinstance(batch, (tuple, list)) and batch:
-        batch = batch[0]
-    if isinstance(batch, dict) and batch:
-        batch = next(iter(batch.values()))
-    return len(batch) if hasattr(batch, "__len__") else 1
+    return next((len(tensor) for tensor in tensors_in(batch) if tensor.ndim), 1)
 
 
 def time_steps(
@@ -195,6 +195,7 @@ def time_steps(
 
 
 def _watch(profiler: StepProfiler, module: LightningModule) -> None:
+    wrap_scripts(module)
     for name, child in module.named_children():
         if not isinstance(child, Metric):
             is_loss = type(child).__module__ == "torch.nn.modules.loss" or "loss" in name or name == "criterion"

@@ -68,6 +68,7 @@ STYLES: dict[str, Style] = {
     "a ScriptModule": Style(plain.Scripted, place="after"),
     "its own loaders": Style(plain.BringsItsLoaders, None),
     "no optimizer": Style(plain.NoOptimizer, trains=False),
+    "training_step(batch) alone": Style(plain.StepOfABatch),
     "dataloader_iter": Style(plain.TakesTheIterator),
     "batches of a dataclass": Style(plain.DataclassBatch, partial(collated, Points)),
     "batches of a named tuple": Style(plain.NamedTupleBatch, partial(collated, Pair)),
