@@ -94,3 +94,42 @@ def test_loaders_of_a_module(kind: type[Shifted], loss: float, validation: bool)
     judge = judged(kind(), None)
     assert judge.loss == pytest.approx(loss)
     assert judge.validation == validation
+
+
+class BareLoss(OwnLoaders):
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        return super().training_step(batch, batch_idx)["loss"]
+
+
+class WithoutIndex(OwnLoaders):
+    def training_step(self, batch: Tensor) -> Any:  # type: ignore[override]
+        return super().training_step(batch, 0)
+
+
+class FetchesItself(OwnLoaders):
+    def training_step(self, dataloader_iter: Any) -> Any:  # type: ignore[override]
+        return super().training_step(next(dataloader_iter)[0].to(self.device), 0)
+
+
+class SkipsSome(OwnLoaders):
+    """A skipped batch has no loss, and does not count."""
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        return None if batch_idx % 2 else super().training_step(batch, batch_idx)
+
+
+class SkipsAll(OwnLoaders):
+    """Nothing judges, so that no rate is good."""
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Any:
+        return super().training_step(batch, batch_idx) if self.training else None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [(BareLoss, 7.0), (WithoutIndex, 7.0), (FetchesItself, None), (SkipsSome, 7.0), (SkipsAll, float("inf"))],
+)
+def test_forms_of_a_step(kind: type[Shifted], loss: float | None) -> None:
+    judge = judged(kind(), None)
+    assert judge.loss == (7.0 if judge.validation else 1.0) if loss is None else judge.loss == loss
