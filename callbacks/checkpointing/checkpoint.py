@@ -16,7 +16,7 @@ from callbacks.checkpointing.after_hook import AfterModuleHook
 from callbacks.checkpointing.folder import CheckpointFolder, shared_folder
 from callbacks.checkpointing.io import BackgroundCheckpointIO, DurableCheckpointIO, NameChanges
 from callbacks.checkpointing.metadata import run_metadata
-from callbacks.checkpointing.monitored import MonitoredCheckpoint
+from callbacks.checkpointing.monitored import DEFAULT, MonitoredCheckpoint
 from callbacks.checkpointing.reading import BEST, EXCEPTION, LAST, PREVIOUS
 from callbacks.checkpointing.timing import SaveTiming
 from foundation.files import local_folder, remove_leftovers
@@ -35,7 +35,8 @@ class DurableCheckpoint(MonitoredCheckpoint):
 
     Args:
         monitor: Logged value that decides which model is the best; None: no best. In a run without validation there is
-            no ``val…`` value: a warning, and no best.
+            no ``val…`` value: a warning, and no best. For the default the value may have another name, such as
+            ``val_loss`` or ``loss/validation``, which a line says.
         mode: ``"min"``, lower is better, or ``"max"``; None: what is known of the metric by its name, or by the
             module's torchmetrics object of that name.
         save_top_k: ≥ -1. 1: ``best.ckpt``. k > 1: also the k best, named by epoch and step. 0: no best. -1: every one.
@@ -63,7 +64,7 @@ class DurableCheckpoint(MonitoredCheckpoint):
 
     def __init__(
         self,
-        monitor: str | None = "val/loss",
+        monitor: str | None = DEFAULT,
         mode: Literal["min", "max"] | None = None,
         save_top_k: int = 1,
         every_n_epochs: int = 1,

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from callbacks.checkpointing.metadata import KEY, save_metadata
 from callbacks.checkpointing.ranking import Ranking, check_is_logged, is_validation_metric, mode_by_module, mode_by_name
@@ -15,12 +15,15 @@ from foundation.compat.lightning import CheckpointWithLast, loaded_checkpoint
 from foundation.errors import UserError
 from foundation.metrics.direction import Direction
 from foundation.metrics.freshness import MeasuredIn
+from foundation.metrics.names import by_canonical_name
 
 POSITION: dict[str | None, Callable[[Trainer], int]] = {
     "epoch": lambda trainer: trainer.current_epoch,
     "step": lambda trainer: trainer.global_step,
 }
 """What can be monitored without being logged."""
+DEFAULT = "val/loss"
+"""What Descent's own modules log; another module may log it under another name."""
 
 
 class MonitoredCheckpoint(CheckpointWithLast):
@@ -30,6 +33,7 @@ class MonitoredCheckpoint(CheckpointWithLast):
         if save_top_k < -1:
             raise ValueError(f"save_top_k must be ≥ -1, got {save_top_k}.")
         self.ranks_newest = monitor is None and save_top_k not in (0, 1)
+        self.logged_as = monitor
         default = mode or "max" if monitor in POSITION or self.ranks_newest else mode
         self.configured_mode = mode_by_name(monitor, default)
         super().__init__(monitor=monitor, mode=self.configured_mode or "min", save_top_k=-1, save_last=True, **options)
@@ -59,19 +63,20 @@ class MonitoredCheckpoint(CheckpointWithLast):
             self._check_monitor(trainer, of_validation=True)
 
     def _set_mode(self, module: LightningModule) -> None:
+        self.logged_as = self.monitor
         if self.monitor is not None and self.monitor not in POSITION and self.save_top_k != 0:
             self.mode = mode_by_module(self.monitor, self.configured_mode, module)
             self.ranking.set_mode(self.mode)
 
     def _number_kept(self) -> int:
-        return self.save_top_k if self.monitor is not None or self.ranks_newest else 0
+        return self.save_top_k if self.logged_as is not None or self.ranks_newest else 0
 
     def _forget_all(self) -> None:
         self.measured, self.ranking.scores = MeasuredIn(), {}
 
     def _start_ranking(self, trainer: Trainer) -> None:
         self.ranking.keep = self._number_kept()
-        if self.monitor is not None and is_validation_metric(self.monitor) and not trainer.enable_validation:
+        if self.logged_as is not None and is_validation_metric(self.logged_as) and not trainer.enable_validation:
             self.ranking.keep = 0
             rank_zero_warn(
                 f"This run has no validation, so the checkpoint cannot monitor {self.monitor!r}: there will be {LAST},"
@@ -86,16 +91,33 @@ class MonitoredCheckpoint(CheckpointWithLast):
             return float(trainer.global_step)
         if self.monitor in POSITION:
             return float(POSITION[self.monitor](trainer))
-        if self.monitor is None or (is_validation_metric(self.monitor) and not self.validated):
+        if self.logged_as is None or (is_validation_metric(self.monitor or "") and not self.validated):
             return None
-        value = trainer.callback_metrics.get(self.monitor)
+        value = trainer.callback_metrics.get(self.logged_as)
         return None if value is None else float(value)
 
     def _check_monitor(self, trainer: Trainer, of_validation: bool) -> None:
         if self.monitor in POSITION:
             return
-        if self.monitor and self.ranking.keep != 0 and is_validation_metric(self.monitor) == of_validation:
-            check_is_logged(self.monitor, trainer.callback_metrics)
+        if not self.monitor or self.ranking.keep == 0 or is_validation_metric(self.monitor) != of_validation:
+            return
+        logged = trainer.callback_metrics
+        if self.monitor == DEFAULT and self.logged_as not in logged:
+            self._take_another_name(list(logged))
+        elif self.logged_as is not None:
+            check_is_logged(self.logged_as, logged)
+
+    def _take_another_name(self, logged: list[str]) -> None:
+        """Rank by the validation loss under the name that the module logs it by; by nothing if it logs none."""
+        self.logged_as = by_canonical_name(logged).get(DEFAULT)
+        if self.logged_as is None:
+            self.ranking.keep = 0
+            rank_zero_warn(
+                f"No {DEFAULT} is logged, so there will be {LAST}, but no {BEST}. Logged are: "
+                f"{', '.join(sorted(logged))}: choose one with --checkpoint.monitor NAME (in Python: monitor=NAME)."
+            )
+        else:
+            rank_zero_info(f"{BEST} is that of the lowest {self.logged_as}; --checkpoint.monitor chooses another.")
 
     def _forget_missing(self) -> None:
         if missing := self.ranking.forget_missing(self.folder):
@@ -113,14 +135,14 @@ class MonitoredCheckpoint(CheckpointWithLast):
         self.best_model_path = "" if best is None else str(self.folder / BEST)
         if saved:
             self.last_model_path = str(self.folder / LAST)
-            if self.monitor is None:  # as Lightning does; with a monitor there may be no best
+            if self.logged_as is None:  # as Lightning does; with a monitor there may be no best
                 self.best_model_path = self.last_model_path
 
     # -- state ---------------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add metadata: config, versions, metrics, scores."""
-        monitored = {"monitor": self.monitor, "mode": self.mode, "scores": dict(self.ranking.scores)}
+        monitored = {"monitor": self.logged_as, "mode": self.mode, "scores": dict(self.ranking.scores)}
         self.measured.note(trainer.callback_metrics, trainer.current_epoch)
         checkpoint[KEY] = self.run_metadata | save_metadata(trainer) | monitored | self.measured.metadata()
 

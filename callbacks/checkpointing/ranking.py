@@ -37,7 +37,7 @@ def check_is_logged(monitor: str, logged: Iterable[str]) -> None:
         return
     otherwise = f"logged are: {', '.join(keys) or 'none'}."
     hint = did_you_mean(repr(monitor), map(repr, keys), otherwise, count=2)
-    raise UserError(f"the checkpoint monitors {monitor!r}, which is not logged; {hint}")
+    raise UserError(f"the checkpoint monitors {monitor!r} (--checkpoint.monitor), which is not logged; {hint}")
 
 
 def mode_by_name(monitor: str | None, mode: Direction | None) -> Direction | None:

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 from foundation.loggers import report_path, run_folder
+from foundation.metrics.names import by_canonical_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,10 @@ def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
     from matplotlib.figure import Figure
 
     table = run if isinstance(run, pd.DataFrame) else history(run)
+    known = by_canonical_name([name.removesuffix("_epoch") for name in table.columns])
+    columns = {name: key for key, name in known.items()}
+    table = table.rename(columns=lambda name: columns.get(name.removesuffix("_epoch"), name))
+    table = table.loc[:, ~table.columns.duplicated()]
     quantities = [name for name in QUANTITIES if any(c in table for c in (f"train/{name}", f"val/{name}"))]
     rates = [name for name in table.columns if name == "lr" or name.startswith("lr/")]
     panels = [*quantities, *(["lr"] if rates else [])]

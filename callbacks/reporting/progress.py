@@ -7,6 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 from foundation.metrics.freshness import MeasuredIn
+from foundation.metrics.names import by_canonical_name, canonical
 
 REDRAWS = 10  # a second; Lightning's 100 use up to a sixth of a core
 SHOWN = (
@@ -61,8 +62,9 @@ class _EpochSummary(ProgressBar):
         (head, tail), self._pending = self._pending, None
         new = self._measured.new(trainer.callback_metrics)  # the others are of an earlier epoch
         metrics = {name: trainer.callback_metrics[name] for name in new}
-        names = [name for name in self.metrics if name in metrics]
-        names += sorted(name for name in metrics if name.startswith("val/") and name not in names)
+        known = by_canonical_name(list(metrics))
+        names = [known[name] for name in map(canonical, self.metrics) if name in known]
+        names += sorted(name for name in metrics if canonical(name).startswith("val/") and name not in names)
         names += sorted(name for name in trainer.progress_bar_metrics if name in metrics and name not in names)
         values = "  ".join(f"{name} {float(metrics[name]):.4f}" for name in names)
         self.print(f"{head}  {values}{tail}")
@@ -72,8 +74,8 @@ class EpochLines(_EpochSummary):
     """Print one line at the end of each epoch: losses, accuracies, learning rate, seconds. For log files and pipes.
 
     Args:
-        metrics: Names of logged values to show first; every other `val/` metric follows, then what the module logs with
-            `prog_bar=True`.
+        metrics: Names of logged values to show first, in any convention; every other validation metric follows, then
+            what the module logs with `prog_bar=True`.
     """
 
     def __init__(self, metrics: tuple[str, ...] = SHOWN) -> None:

@@ -12,6 +12,7 @@ from callbacks.reporting.baseline import baseline
 from callbacks.target import Target
 from descent.runs.findings import findings, outcome_of
 from descent.runs.folder import Run
+from foundation.metrics.names import canonical
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 
 
@@ -19,7 +20,7 @@ def fit_summary(run: Run, trainer: Any) -> str:
     """Return the last lines of a fit: validation results, folder, and the commands that use its best checkpoint."""
     saver = trainer.checkpoint_callback
     score = getattr(saver, "best_model_score", None)
-    best = f"; best {saver.monitor} {float(score):.4f}" if score is not None else ""
+    best = f"; best {getattr(saver, 'logged_as', saver.monitor)} {float(score):.4f}" if score is not None else ""
     lines = ["", f"validation  {validation_results(trainer) or 'none'}{best}", f"run folder  {shown(run.folder)}"]
     if (reason := early_stop(trainer)) is not None:
         lines.append(f"stopped     early: {reason}")
@@ -51,7 +52,7 @@ def validation_results(trainer: Any) -> str:
     older = measured.older() if measured is not None else {}
     parts: dict[str, list[str]] = {}
     for name, value in sorted(trainer.callback_metrics.items()):
-        if name.startswith("val/"):
+        if canonical(name).startswith("val/"):
             when = f" (of epoch {older[name] + 1}; none after it)" if name in older else ""
             parts.setdefault(when, []).append(f"{name.removeprefix('val/')} {float(value):.4f}{beside(trainer, name)}")
     return "; ".join(", ".join(values) + when for when, values in parts.items())

@@ -9,6 +9,7 @@ from descent import presets
 from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, read_mapping, set_key
 from foundation.errors import UserError
 from foundation.metrics.direction import direction_for
+from foundation.metrics.names import canonical
 from foundation.suggestions import did_you_mean
 
 
@@ -232,14 +233,14 @@ def _check_numbers(config: StudyConfig) -> None:
 
 
 def _check_metric(config: StudyConfig) -> None:
-    if not config.metric.startswith("val/"):
+    if not canonical(config.metric).startswith("val/"):
         raise UserError(
             f"metric must be a validation metric, e.g. val/accuracy, got {config.metric}: "
             "training and test data must not influence the choice."
         )
     losses = [name for name in config.names if any(k.startswith("model.loss") for k in config.candidates[name])]
-    if losses and config.metric == "val/loss":
+    if losses and canonical(config.metric) == "val/loss":
         raise UserError(
-            f"val/loss is not comparable between losses, and {', '.join(losses)} set model.loss: choose a metric that "
-            "does not depend on the loss, e.g. val/accuracy."
+            f"{config.metric} is not comparable between losses, and {', '.join(losses)} set model.loss: choose a "
+            "metric that does not depend on the loss, e.g. val/accuracy."
         )

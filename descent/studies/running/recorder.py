@@ -9,7 +9,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from callbacks.non_finite.values import tensors_in
 from foundation.errors import UserError
+from foundation.metrics.names import by_canonical_name, canonical
 
 NO_VALIDATION = (
     "there is no validation data, by which a study chooses. Give the data a validation set (val_share), leave "
@@ -75,15 +77,17 @@ class Recorder(Callback):
         """Record score and training loss; resume the clock."""
         value = trainer.callback_metrics.get(self.metric)
         if value is None:
-            known = sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
+            known = sorted(name for name in trainer.callback_metrics if canonical(name).startswith("val/"))
             raise StudyError(f"unknown metric {self.metric}: the validation logs {', '.join(known) or 'nothing'}.")
         self.steps.append(trainer.global_step)
         self.seconds.append(self._elapsed)
         self.scores.append(float(value))
-        loss = float(self._loss) / max(self._count, 1) if self._loss is not None else math.nan
+        # A module with manual optimization may return no loss: its mean is not known, and does not tell a divergence.
+        loss = math.nan if self._loss is None else float(self._loss) / self._count
         self.train_losses.append(loss)
+        lost = self._loss is not None and not math.isfinite(loss)
         self._loss, self._count = None, 0
-        if not math.isfinite(loss) or not math.isfinite(self.scores[-1]):
+        if lost or not math.isfinite(self.scores[-1]):
             self.diverged = trainer.should_stop = True
         self._resumed = self._mark = _now(trainer)
 
@@ -97,7 +101,7 @@ class Recorder(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """End the phase `data`."""
         if not self.batches:
-            self.batches = fingerprint(part for part in batch if isinstance(part, Tensor))
+            self.batches = fingerprint(tensors_in(batch))
         self._phase("data")
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
@@ -136,7 +140,9 @@ class Recorder(Callback):
         self.bytes_per_parameter = size / parameters if parameters else None
 
     def _record_training_score(self, trainer: Trainer) -> None:
-        value = trainer.callback_metrics.get(self.metric.replace("val/", "train/", 1))
+        known = by_canonical_name(list(trainer.callback_metrics))
+        name = known.get(canonical(self.metric).replace("val/", "train/", 1), "")
+        value = trainer.callback_metrics.get(name)
         self.train_scores.append(math.nan if value is None else float(value))
 
 

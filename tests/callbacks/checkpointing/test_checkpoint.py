@@ -137,7 +137,9 @@ def test_a_run_without_validation_warns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sanity", [0, 1])
 def test_validation_monitor_that_is_not_logged(tmp_path: Path, sanity: int) -> None:
     module = Line()
-    with pytest.raises(UserError, match=r"'val/lose', which is not logged; did you mean 'val/loss'"):
+    with pytest.raises(
+        UserError, match=r"'val/lose' \(--checkpoint\.monitor\), which is not logged; did you mean 'val/loss'"
+    ):
         fit(tmp_path, DurableCheckpoint(monitor="val/lose", mode="min"), module, num_sanity_val_steps=sanity)
     assert module.validations == 1 - sanity
 
