@@ -13,6 +13,7 @@ from descent.studies.report.data_frames import curve_table
 from descent.studies.report.scale import Scale
 from descent.studies.running.recorder import PHASES
 from descent.studies.statistics.intervals import t_interval
+from foundation.metrics.names import canonical
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")  # Okabe and Ito
 MARKERS = "osD^vP*X"
@@ -86,7 +87,8 @@ def curves(analysis: StudyAnalysis, stage: str) -> Figure | None:
     frame = curve_table(analysis).dropna(subset=[stage])
     if frame.empty:
         return None
-    metric = analysis.config.metric if stage == "val" else analysis.config.metric.replace("val/", "train/", 1)
+    metric = analysis.config.metric
+    metric = metric if stage == "val" else canonical(metric).replace("val/", "train/", 1)
     figure, axes = _new("optimizer steps", metric)
     lowest = math.inf
     for name, style in _styles(analysis):

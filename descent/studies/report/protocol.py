@@ -32,7 +32,7 @@ def protocol(analysis: StudyAnalysis) -> list[str]:
         f"Looks at the results after {looked} rounds; a candidate that is decided against all others that can still be "
         "best needs no further rounds.",
         f"Judged by {analysis.metric}"
-        + (", computed once at the end of each final run." if analysis.metric.startswith("test/") else "."),
+        + (", computed once at the end of each final run." if analysis.metric != analysis.config.metric else "."),
         "Runs of the candidates alternated. Validation is not timed, and only runs on an otherwise idle machine are.",
         f"The verdict is about new training runs, measured on the same data for {analysis.metric}: how other test data "
         "would move the values is not in the intervals.",

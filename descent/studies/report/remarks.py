@@ -20,7 +20,7 @@ def remarks(analysis: StudyAnalysis, plan: Plan | None) -> list[str]:
     found += _pairing(analysis)
     if not analysis.timed:
         found.append("Timings are omitted: other programs may have been running during the final runs.")
-    if analysis.metric.startswith("val/") and analysis.compared:
+    if analysis.metric == analysis.config.metric and analysis.compared:
         found.append("No final run has a test metric: candidates are judged on the validation data of the final runs.")
     return found
 

@@ -14,6 +14,7 @@ from descent.studies.statistics.group_sequential import LEAST
 from descent.studies.statistics.intervals import Floats
 from descent.studies.statistics.sequential_test import Decisions, decide
 from descent.studies.study_config import StudyConfig
+from foundation.metrics.names import by_canonical_name, canonical
 
 ALPHA = 0.05
 SHARE_DELTA, RELATIVE_DELTA = 0.01, 0.02
@@ -24,7 +25,7 @@ SHARES = ("accuracy", "recall", "precision", "f1", "dice", "iou", "jaccard", "au
 
 def is_share(metric: str) -> bool:
     """Tell whether a metric is a share between 0 and 1, which is written in percent."""
-    return any(word in metric.rpartition("/")[2] for word in SHARES)
+    return any(word in canonical(metric).rpartition("/")[2] for word in SHARES)
 
 
 class RoundScores(NamedTuple):
@@ -83,15 +84,16 @@ class RoundDecisions:
     @cached_property
     def metric(self) -> str:
         """The judged metric: the test metric if a final run has a finite one, else the validation metric."""
-        name = self.config.metric.replace("val/", "test/", 1)
+        wanted = canonical(self.config.metric).replace("val/", "test/", 1)
         done = [o for key, o in self.outcomes.items() if key.stage == FINAL and o["status"] == DONE]
-        return name if any(o["test"].get(name) is not None for o in done) else self.config.metric
+        known = by_canonical_name([name for o in done for name, value in o["test"].items() if value is not None])
+        return known.get(wanted, self.config.metric)
 
     def judged(self, outcome: Outcome) -> float | None:
         """Return the judged metric of a final run; `None` if it diverged or crashed."""
         if outcome["status"] != DONE:
             return None
-        value = outcome["score"] if self.metric.startswith("val/") else outcome["test"].get(self.metric)
+        value = outcome["score"] if self.metric == self.config.metric else outcome["test"].get(self.metric)
         return None if value is None else float(value)
 
     @property

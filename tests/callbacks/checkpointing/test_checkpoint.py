@@ -45,7 +45,9 @@ def loader(batches: int = 4) -> DataLoader[Any]:
     return DataLoader(TensorDataset(torch.randn(2 * batches, 2, generator=generator)), batch_size=2)
 
 
-def fit(folder: Path, checkpoint: DurableCheckpoint, module: Line | None = None, **flags: Any) -> Trainer:
+def fit(
+    folder: Path, checkpoint: DurableCheckpoint, module: Line | None = None, ckpt_path: Any = None, **flags: Any
+) -> Trainer:
     options: dict[str, Any] = {"max_epochs": 3, "logger": False, "num_sanity_val_steps": 0} | flags
     trainer = Trainer(
         default_root_dir=folder,
@@ -55,7 +57,7 @@ def fit(folder: Path, checkpoint: DurableCheckpoint, module: Line | None = None,
         callbacks=[checkpoint],
         **options,
     )
-    trainer.fit(module or Line(), loader(), loader())
+    trainer.fit(module or Line(), loader(), loader(), ckpt_path=ckpt_path)
     return trainer
 
 
@@ -142,6 +144,28 @@ def test_validation_monitor_that_is_not_logged(tmp_path: Path, sanity: int) -> N
     ):
         fit(tmp_path, DurableCheckpoint(monitor="val/lose", mode="min"), module, num_sanity_val_steps=sanity)
     assert module.validations == 1 - sanity
+
+
+@pytest.mark.parametrize("sanity", [0, 1])
+@pytest.mark.parametrize("key", ["val_loss", "valid/loss", "loss/validation"])
+def test_the_default_follows_the_name_that_the_module_uses(
+    tmp_path: Path, key: str, sanity: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = DurableCheckpoint()
+    with caplog.at_level("INFO"):
+        fit(tmp_path, checkpoint, Line((3.0, 1.0, 2.0), key), num_sanity_val_steps=sanity)
+    assert caplog.text.count(f"best.ckpt is that of the lowest {key};") == 1
+    assert load(tmp_path / "checkpoints/best.ckpt")["global_step"] == 8
+    assert load(tmp_path / "checkpoints/last.ckpt")["descent"]["monitor"] == key
+    resumed = DurableCheckpoint()
+    fit(tmp_path, resumed, Line((3.0, 1.0, 2.0), key), max_epochs=4, ckpt_path=str(tmp_path / "checkpoints/last.ckpt"))
+    assert resumed.ranking.scores["best.ckpt"] == 1.0
+
+
+def test_without_any_validation_loss_there_is_no_best(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"No val/loss is logged.*Logged are: val/f1: choose one with"):
+        fit(tmp_path, DurableCheckpoint(), Line(key="val/f1"))
+    assert names(tmp_path / "checkpoints") == ["last.ckpt", "previous.ckpt"]
 
 
 def test_the_direction_follows_from_the_metric(tmp_path: Path) -> None:
