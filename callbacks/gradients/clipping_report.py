@@ -38,12 +38,15 @@ class ClippingReport:
     def lines(self) -> list[str]:
         """Return the report for a terminal."""
         shown = "  ".join(f"{share:.0%} {value:.3g}" for share, value in self.quantiles.items())
-        setting = "no clipping by norm" if self.clip is None else f"clipping by norm at {self.clip:g}"
+        # What a module clips by itself is not seen here.
+        setting = "the trainer clips by no norm"
+        if self.clip is not None:
+            setting = f"clipping by norm at {self.clip:g}; {self.clipped:.1%} of the steps clipped"
         nonfinite = f", {self.nonfinite} of them not finite" if self.nonfinite else ""
         advice = "none" if self.suggestion is None else f"{self.suggestion:.3g}"
         return [
             f"gradient norm before clipping, {self.steps} steps{nonfinite}: {shown}  largest {self.largest:.3g}",
-            f"{setting}; {self.clipped:.1%} of the steps clipped",
+            setting,
             f"suggested threshold: {advice}. {self.reason}",
         ]
 
