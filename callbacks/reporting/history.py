@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 METRICS_FILE = "metrics.csv"
 QUANTITIES = ("loss", "accuracy", "generator_loss", "discriminator_loss", "sliced_wasserstein")
+BEST = {"loss": "idxmin", "accuracy": "idxmax"}
 LOGARITHMIC = ("loss", "sliced_wasserstein")
-TRAIN, VAL = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion, safe for colour-blind readers
+TRAIN, VAL, RATE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+)  # of Okabe and Ito, safe for colour-blind readers
 
 
 def history(run: "str | os.PathLike[str]") -> "pd.DataFrame":
@@ -96,19 +101,26 @@ def plot_history(run: "str | os.PathLike[str] | pd.DataFrame") -> "Figure":
     if not panels:
         return figure
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        epochs = table.index + 1
         if panel == "lr":
             for name in rates:
-                axes.plot(epochs, table[name], marker=".", color="#009E73" if len(rates) == 1 else None, label=name)
-            axes.set(ylabel="learning rate, end of epoch", yscale="log")
+                values = table[name].dropna()  # not logged in each epoch that is shorter than the interval of logging
+                axes.plot(values.index + 1, values, marker=".", color=RATE if len(rates) == 1 else None, label=name)
+            axes.set(ylabel="learning rate, last of epoch", ylim=(0, None))
         else:
             for stage, color, style in (("train", TRAIN, "-"), ("val", VAL, "--")):
                 if (column := f"{stage}/{panel}") in table:
                     values = table[column].dropna()
                     label = "training" if stage == "train" else "validation"
+                    if stage == "val" and panel in BEST and len(values.dropna()):
+                        best = getattr(values, BEST[panel])()
+                        label += f" (best {values[best]:.3g}, epoch {best + 1})"
+                        axes.plot(best + 1, values[best], "o", markersize=9, markerfacecolor="none", color=color)
                     axes.plot(values.index + 1, values, style, marker=".", color=color, label=label)
             positive = (table.filter(regex=f"^(train|val)/{panel}$").stack() > 0).all()
             axes.set(ylabel=panel.replace("_", " "), yscale="log" if panel in LOGARITHMIC and positive else "linear")
+            if axes.get_yscale() == "log":
+                axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # 0.1 in the place of 10⁻¹
+                axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3, which="both")

@@ -55,9 +55,13 @@ def test_a_folder_without_metrics(tmp_path: Path) -> None:
 
 def test_curves(run: Path) -> None:
     loss, accuracy, rate = plot_history(run).axes
-    assert (loss.get_yscale(), accuracy.get_yscale(), rate.get_yscale()) == ("log", "linear", "log")
-    assert [line.get_label() for line in loss.get_lines()] == ["training", "validation"]
-    assert np.asarray(loss.get_lines()[1].get_xdata()).tolist() == [1, 2]  # epochs counted from 1
+    assert (loss.get_yscale(), accuracy.get_yscale(), rate.get_yscale()) == ("log", "linear", "linear")
+    training, best, validation = loss.get_lines()
+    lowest = history(run)["val/loss"].idxmin()
+    assert training.get_label() == "training"
+    assert validation.get_label() == f"validation (best {history(run)['val/loss'].min():.3g}, epoch {lowest + 1})"
+    assert np.asarray(best.get_xdata()).tolist() == [lowest + 1]
+    assert np.asarray(validation.get_xdata()).tolist() == [1, 2]  # epochs counted from 1
     assert plot_history(history(run)).axes[0].get_ylabel() == "loss"
 
 
