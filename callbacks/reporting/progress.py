@@ -4,8 +4,9 @@ import time
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 
+from foundation.compat.lightning_progress import BarFromOne
 from foundation.metrics.freshness import MeasuredIn
 from foundation.metrics.names import by_canonical_name, canonical
 
@@ -96,7 +97,7 @@ class EpochLines(_EpochSummary):
             print(*args, flush=True, **kwargs)
 
 
-class EpochBar(_EpochSummary, RichProgressBar):
+class EpochBar(_EpochSummary, BarFromOne):
     """Show Lightning's rich progress bar, with a line for each finished epoch above it. For terminals.
 
     Args:
