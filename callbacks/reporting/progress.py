@@ -1,5 +1,7 @@
 """Show progress: one line an epoch, and on a terminal a progress bar below."""
 
+import math
+import shutil
 import time
 from typing import Any
 
@@ -67,8 +69,14 @@ class _EpochSummary(ProgressBar):
         names = [known[name] for name in map(canonical, self.metrics) if name in known]
         names += sorted(name for name in metrics if canonical(name).startswith("val/") and name not in names)
         names += sorted(name for name in trainer.progress_bar_metrics if name in metrics and name not in names)
-        values = "  ".join(f"{name} {float(metrics[name]):.4f}" for name in names)
-        self.print(f"{head}  {values}{tail}")
+        parts = [f"  {name} {float(metrics[name]):.4f}" for name in names]
+        while len(parts) > 1 and len(head) + len(tail) + sum(map(len, parts)) > self.width():
+            parts.pop()  # metrics.csv has all
+        self.print(f"{head}{''.join(parts)}{tail}")
+
+    def width(self) -> float:
+        """Return the characters that a line may have."""
+        return math.inf
 
 
 class EpochLines(_EpochSummary):
@@ -98,7 +106,7 @@ class EpochLines(_EpochSummary):
 
 
 class EpochBar(_EpochSummary, BarFromOne):
-    """Show Lightning's rich progress bar, with a line for each finished epoch above it. For terminals.
+    """Show Lightning's rich progress bar, with a line for each finished epoch above it, as wide as the terminal.
 
     Args:
         metrics: As in `EpochLines`.
@@ -107,6 +115,10 @@ class EpochBar(_EpochSummary, BarFromOne):
     def __init__(self, metrics: tuple[str, ...] = SHOWN) -> None:
         super().__init__(metrics, leave=False, refresh_rate=REDRAWS)
         self._moved = 0.0
+
+    def width(self) -> float:
+        """Return the columns of the terminal; a line that is too long for it would be broken."""
+        return shutil.get_terminal_size().columns
 
     def print(self, *args: Any, **kwargs: Any) -> None:
         """Print above the bar."""

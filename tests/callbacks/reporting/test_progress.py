@@ -70,7 +70,10 @@ def test_other_ranks_print_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == ""
 
 
-def test_the_same_lines_above_a_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_lines_above_a_bar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     trainer_with(tmp_path, EpochBar()).fit(classifier(), data())
     assert re.findall(LINE, capsys.readouterr().out) == ["1", "2", "3"]
 
@@ -79,3 +82,18 @@ def test_a_terminal_gets_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(default_progress_bar(), EpochLines)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert isinstance(default_progress_bar(), EpochBar)
+
+
+@pytest.mark.parametrize("columns", [60, 100, 160])
+def test_a_line_fits_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    trainer_with(tmp_path, EpochBar()).fit(classifier(), data())
+    lines = [
+        line.rstrip() for line in capsys.readouterr().out.splitlines() if re.match(r"epoch \d/3  train/loss", line)
+    ]
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= columns
+    assert all(line.endswith(" s") for line in lines), "broken in two"
+    assert all(("val/accuracy_top5" in line) == (columns == 160) for line in lines)
