@@ -214,6 +214,20 @@ def test_flags_of_torchs_losses_are_true_or_false(name: str, value: Any) -> None
     check_flags("model.loss", "mine.Loss", {name: value})
 
 
+class Part:
+    pass
+
+
+class RetinaNet(Part):
+    pass
+
+
+class CrossEntropyLoss(Part):
+    pass
+
+
 def test_a_class_is_suggested_by_the_beginning_of_a_word() -> None:
-    assert similar_classes("nan", [(torch.nn.Module, 0)]) == ""
-    assert similar_classes("entropy", [(torch.nn.Module, 0)]).endswith("EntropyLoss")
+    shown = "; there are CrossEntropyLoss, RetinaNet"
+    assert similar_classes("nan", [(Part, 0)]) == shown
+    assert similar_classes("1e5", [(Part, 0)]) == shown
+    assert similar_classes("entropy", [(Part, 0)]) == ": did you mean CrossEntropyLoss"
