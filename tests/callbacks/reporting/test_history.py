@@ -57,7 +57,7 @@ def test_curves(run: Path) -> None:
     loss, accuracy, rate = plot_history(run).axes
     assert (loss.get_yscale(), accuracy.get_yscale(), rate.get_yscale()) == ("log", "linear", "linear")
     training, best, validation = loss.get_lines()
-    lowest = history(run)["val/loss"].idxmin()
+    lowest = int(history(run)["val/loss"].argmin())  # row and epoch, from 0
     assert training.get_label() == "training"
     assert validation.get_label() == f"validation (best {history(run)['val/loss'].min():.3g}, epoch {lowest + 1})"
     assert np.asarray(best.get_xdata()).tolist() == [lowest + 1]
