@@ -1,6 +1,5 @@
 """Judge a short training on batches that it was not trained on."""
 
-import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -10,6 +9,7 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 
 from callbacks.non_finite.values import tensors_in
@@ -86,13 +86,11 @@ def held_out_loss(trainer: Trainer, module: LightningModule, batches: list[Any])
 
 
 def _step(module: LightningModule, batch: Any, number: int) -> Any:
-    """Call `training_step` with the arguments that it takes, as Lightning does."""
-    taken = inspect.signature(module.training_step).parameters
-    if "dataloader_iter" in taken:
-        return module.training_step(iter([(batch, number, 0)]))
-    return (
-        module.training_step(batch, number) if "batch_idx" in taken or len(taken) > 1 else module.training_step(batch)
-    )
+    """Call `training_step` with the arguments that it takes, by Lightning's own rule."""
+    step = module.training_step
+    if is_param_in_hook_signature(step, "dataloader_iter", explicit=True):
+        return step(iter([(batch, number, 0)]))
+    return step(batch, number) if is_param_in_hook_signature(step, "batch_idx", min_args=2) else step(batch)
 
 
 @contextmanager

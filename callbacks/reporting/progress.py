@@ -65,7 +65,7 @@ class _EpochSummary(ProgressBar):
         (head, tail), self._pending = self._pending, None
         new = self._measured.new(trainer.callback_metrics)  # the others are of an earlier epoch
         metrics = {name: trainer.callback_metrics[name] for name in new}
-        known = by_canonical_name(list(metrics))
+        known = by_canonical_name(metrics)
         names = [known[name] for name in map(canonical, self.metrics) if name in known]
         names += sorted(name for name in metrics if canonical(name).startswith("val/") and name not in names)
         names += sorted(name for name in trainer.progress_bar_metrics if name in metrics and name not in names)

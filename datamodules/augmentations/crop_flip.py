@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from datamodules.augmentations.base import RandomAugmentation
+from datamodules.augmentations.draws import flips_of
 from foundation.argument_checks import require_between, require_choice
 from foundation.counter_random import mix, random_below
 from foundation.errors import UserError
@@ -82,11 +83,7 @@ class CropFlip(RandomAugmentation):
 
     def flips(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Return which images are flipped, ``(B,)`` bool."""
-        if self.flip == "none":
-            return torch.zeros_like(rows, dtype=torch.bool)
-        if self.flip == "random":
-            return random_below(2, mix(seed, epoch, _FLIP), rows).bool()
-        return (random_below(2, mix(seed, _FLIP), rows) + epoch) % 2 == 1
+        return flips_of(self.flip, _FLIP, rows, seed, epoch)
 
 
 class Windows:

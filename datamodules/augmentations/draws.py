@@ -3,12 +3,16 @@
 On a GPU a lookup is one launch, where drawing three integers takes more than fifty.
 """
 
+import math
 from collections.abc import Callable, Hashable
 
 import torch
 from torch import Tensor
 
-from foundation.counter_random import random_below
+from foundation.counter_random import mix, random_below
+
+Range = tuple[float, float]
+TRIES = 10  # as torchvision
 
 MOST = 1 << 22
 """Images for which a table is kept; for more, every batch draws its own, so that no device memory is spent on it."""
@@ -27,6 +31,51 @@ def uniform(key: int, counters: Tensor) -> Tensor:
         (True, 0.5)
     """
     return random_below(1 << 24, key, counters).float() / (1 << 24)
+
+
+def below(bounds: Tensor, values: Tensor) -> Tensor:
+    """Return an integer in [0, bound) for each bound, from values that are uniform in [0, 1)."""
+    return (bounds * values).long().clamp_max(bounds - 1)
+
+
+def flips_of(kind: str, stream: int, rows: Tensor, seed: int, epoch: int) -> Tensor:
+    """Return which images are flipped, ``(B,)`` bool.
+
+    Args:
+        kind: ``random``, ``alternating`` or ``none``, see :class:`~datamodules.augmentations.crop_flip.CropFlip`.
+        stream: Of random numbers.
+        rows: Of the images.
+        seed: ≥ 0.
+        epoch: ≥ 0.
+    """
+    if kind == "none":
+        return torch.zeros_like(rows, dtype=torch.bool)
+    if kind == "random":
+        return random_below(2, mix(seed, epoch, stream), rows).bool()
+    return (random_below(2, mix(seed, stream), rows) + epoch) % 2 == 1
+
+
+def tried_sides(
+    pixels: int, shares: Range, ratios: Range, keys: tuple[int, int], rows: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""Draw ten rectangles for each image, as torchvision's RandomResizedCrop and RandomErasing do.
+
+    Args:
+        pixels: Of an image.
+        shares: Smallest and largest share of them that is the area $a$; uniform between them.
+        ratios: Smallest and largest ratio $r$; log-uniform between them.
+        keys: Of the areas and of the ratios, from `foundation.counter_random.mix`.
+        rows: Of the images.
+
+    Returns:
+        $\sqrt{a r}$ and $\sqrt{a / r}$, rounded, each int64 ``(10, B)``.
+    """
+    tries = rows.unsqueeze(0) * TRIES + torch.arange(TRIES, device=rows.device).unsqueeze(1)
+    low, high = shares
+    area = pixels * (low + (high - low) * uniform(keys[0], tries))
+    low, high = (math.log(each) for each in ratios)
+    ratio = torch.exp(low + (high - low) * uniform(keys[1], tries))
+    return (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
 
 
 class EpochDraws:

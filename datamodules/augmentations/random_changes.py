@@ -1,5 +1,6 @@
 """TrivialAugment and RandAugment: random changes of every image, of 14 kinds, with random or given strength."""
 
+from abc import abstractmethod
 from functools import partial
 
 import torch
@@ -48,9 +49,9 @@ class RandomChanges(RandomAugmentation):
             require_between("strength", strength, 0, BINS - 1)
         self.count, self.strength = count, strength
 
+    @abstractmethod
     def largest(self, kind: str, height: int, width: int) -> float:
         """Return the strength of the last bin."""
-        raise NotImplementedError
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Change a batch."""

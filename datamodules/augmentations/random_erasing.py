@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from datamodules.augmentations.base import RandomAugmentation
-from datamodules.augmentations.draws import uniform
-from datamodules.augmentations.random_resized_crop import below
+from datamodules.augmentations.draws import below, tried_sides, uniform
 from foundation.argument_checks import require_between
 from foundation.counter_random import mix
 
 _WHETHER, _AREA, _RATIO, _TOP, _LEFT = 60, 61, 62, 63, 64  # random streams
-_TRIES = 10  # as torchvision
 
 
 class RandomErasing(RandomAugmentation):
@@ -78,12 +76,8 @@ class RandomErasing(RandomAugmentation):
 
     def boxes(self, rows: Tensor, height: int, width: int, seed: int, epoch: int) -> Tensor:
         """Return top, left, height and width of each rectangle, int64 ``(4, B)``; of height 0 where there is none."""
-        tries = rows.unsqueeze(0) * _TRIES + torch.arange(_TRIES, device=rows.device).unsqueeze(1)
-        low, high = self.scale
-        area = height * width * (low + (high - low) * uniform(mix(seed, epoch, _AREA), tries))
-        low, high = (math.log(each) for each in self.ratio)
-        ratio = torch.exp(low + (high - low) * uniform(mix(seed, epoch, _RATIO), tries))
-        heights, widths = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+        keys = mix(seed, epoch, _AREA), mix(seed, epoch, _RATIO)
+        heights, widths = tried_sides(height * width, self.scale, self.ratio, keys, rows)
         fits = (heights < height) & (widths < width)
         first = fits.byte().argmax(0, keepdim=True)
         erased = fits.any(0) & (uniform(mix(seed, epoch, _WHETHER), rows) < self.probability)

@@ -10,12 +10,11 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from datamodules.augmentations.base import RandomAugmentation
-from datamodules.augmentations.draws import uniform
+from datamodules.augmentations.draws import below, flips_of, tried_sides, uniform
 from foundation.argument_checks import require_choice
-from foundation.counter_random import mix, random_below
+from foundation.counter_random import mix
 
 _AREA, _RATIO, _TOP, _LEFT, _FLIP = 20, 21, 22, 23, 24  # random streams
-_TRIES = 10  # as torchvision
 
 
 class RandomResizedCrop(RandomAugmentation):
@@ -77,12 +76,8 @@ class RandomResizedCrop(RandomAugmentation):
 
     def boxes(self, rows: Tensor, height: int, width: int, seed: int, epoch: int) -> Tensor:
         """Return top, left, height and width of each part, and whether it is flipped, int64 ``(5, B)``."""
-        tries = rows.unsqueeze(0) * _TRIES + torch.arange(_TRIES, device=rows.device).unsqueeze(1)
-        low, high = self.scale
-        area = height * width * (low + (high - low) * uniform(mix(seed, epoch, _AREA), tries))
-        low, high = (math.log(each) for each in self.ratio)
-        ratio = torch.exp(low + (high - low) * uniform(mix(seed, epoch, _RATIO), tries))
-        widths, heights = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+        keys = mix(seed, epoch, _AREA), mix(seed, epoch, _RATIO)
+        widths, heights = tried_sides(height * width, self.scale, self.ratio, keys, rows)
         fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
         first = fits.byte().argmax(0, keepdim=True)  # of none that fits: 0, which `where` replaces
         middle_height, middle_width = self._middle(height, width)
@@ -104,16 +99,7 @@ class RandomResizedCrop(RandomAugmentation):
 
     def flips(self, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Return which images are flipped, ``(B,)`` bool."""
-        if self.flip == "none":
-            return torch.zeros_like(rows, dtype=torch.bool)
-        if self.flip == "random":
-            return random_below(2, mix(seed, epoch, _FLIP), rows).bool()
-        return (random_below(2, mix(seed, _FLIP), rows) + epoch) % 2 == 1
-
-
-def below(bounds: Tensor, values: Tensor) -> Tensor:
-    """Return an integer in [0, bound) for each bound, from values that are uniform in [0, 1)."""
-    return (bounds * values).long().clamp_max(bounds - 1)
+        return flips_of(self.flip, _FLIP, rows, seed, epoch)
 
 
 def resized_one_by_one(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Check every number of a config against its range before anything is built or written."""
+"""Check every number, duration and untyped flag of a config before anything is built or written."""
 
 import re
 from collections.abc import Iterator, Mapping

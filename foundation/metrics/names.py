@@ -1,6 +1,7 @@
 """Names of logged values: what `train_loss`, `loss/train` and `train/loss` have in common."""
 
 import re
+from collections.abc import Iterable
 
 STAGES = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -34,7 +35,7 @@ def canonical(name: str) -> str:
     return name
 
 
-def by_canonical_name(names: "list[str]") -> dict[str, str]:
+def by_canonical_name(names: Iterable[str]) -> dict[str, str]:
     """Return the names by their canonical ones; where two have the same, the one that is written so, else the first.
 
     Example:

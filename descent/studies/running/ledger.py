@@ -114,20 +114,20 @@ class Ledger:
     def outcomes(self) -> dict[str, Outcome]:
         """Return the outcome of each finished run, by key."""
         with self._storage_errors():
-            trials = [trial for trial in self._trials() if "key" in trial.user_attrs]
+            trials = self._trials()
         found: dict[str, Outcome] = {}
         stops: Counter[str] = Counter()
+        causes: dict[str, list[str]] = {}
         for trial in trials:
-            key = trial.user_attrs["key"]
-            if key in found:
+            if "death" in trial.user_attrs:
+                causes.setdefault(trial.user_attrs["death"], []).append(trial.user_attrs["cause"])
+            key = trial.user_attrs.get("key")
+            if key is None or key in found:
                 continue
             if "outcome" in trial.user_attrs:
                 found[key] = trial.user_attrs["outcome"]
             elif trial.state == TrialState.FAIL and not trial.user_attrs.get("interrupted"):
                 stops[key] += 1
-        causes: dict[str, list[str]] = {}
-        for each in (trial.user_attrs for trial in self._trials() if "death" in trial.user_attrs):
-            causes.setdefault(each["death"], []).append(each["cause"])
         for key in (stops.keys() | causes.keys()) - found.keys():
             own = causes.get(key, [])
             if len(own) >= MAX_DEATHS or stops[key] >= MAX_STOPS:

@@ -140,7 +140,7 @@ class Recorder(Callback):
         self.bytes_per_parameter = size / parameters if parameters else None
 
     def _record_training_score(self, trainer: Trainer) -> None:
-        known = by_canonical_name(list(trainer.callback_metrics))
+        known = by_canonical_name(trainer.callback_metrics)
         name = known.get(canonical(self.metric).replace("val/", "train/", 1), "")
         value = trainer.callback_metrics.get(name)
         self.train_scores.append(math.nan if value is None else float(value))

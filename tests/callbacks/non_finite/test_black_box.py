@@ -17,21 +17,10 @@ from callbacks.non_finite.replay import read_black_box, replay
 from foundation.errors import UserError
 from lightning_modules.optimizers.taken_steps import dropped_norm
 from lightning_modules.schedulers import Cosine
+from tests.anyone.running import NoGradient
 from tests.callbacks.inside_case import Foreign, classifier, data, fit, half_precision, trainer_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
-
-class Backwards(torch.autograd.Function):
-    """The identity, with NaN as its gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad * float("nan")
 
 
 class Layer(nn.Module):
@@ -51,7 +40,7 @@ class Layer(nn.Module):
             if self.fault == "forward" and now:
                 x = (x - x.amax() - 1).log()
             elif self.fault == "backward" and now:
-                x = Backwards.apply(x)
+                x = NoGradient.apply(x)
             elif self.fault == "hidden" and now:
                 x = torch.where(torch.isfinite(x / 0.0), x, x)
                 self.drop(x / 0.0)
