@@ -11,7 +11,7 @@ from torch import Tensor
 
 from foundation.counter_random import mix, random_below
 
-Range = tuple[float, float]
+Range = tuple[float, ...]  # two numbers
 TRIES = 10  # as torchvision
 
 MOST = 1 << 22
