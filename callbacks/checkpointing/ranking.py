@@ -1,7 +1,6 @@
 """Rank checkpoints by a monitored value, and check that it is logged."""
 
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,20 +9,20 @@ from torch import nn
 from foundation.argument_checks import require_choice
 from foundation.errors import UserError
 from foundation.metrics.direction import Direction, direction_for, directions_of, known_direction
+from foundation.metrics.names import canonical
 from foundation.suggestions import did_you_mean
 
 WHO, KEY_OF_MODE = "The checkpoint", "checkpoint.mode"
-VALIDATION = re.compile(r"val(id|idation)?[/_.]")
 
 
 def is_validation_metric(monitor: str) -> bool:
     """Return whether a logged value comes from validation, judged by its name.
 
     Example:
-        >>> [is_validation_metric(name) for name in ("val/loss", "train/loss", "value_loss")]
-        [True, False, False]
+        >>> [is_validation_metric(name) for name in ("val/loss", "loss/validation", "train/loss", "value_loss")]
+        [True, True, False, False]
     """
-    return VALIDATION.match(monitor) is not None
+    return canonical(monitor).startswith("val/")
 
 
 def check_is_logged(monitor: str, logged: Iterable[str]) -> None:

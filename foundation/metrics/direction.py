@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from foundation.errors import UserError
+from foundation.metrics.names import STAGES as STAGE_NAMES
 from foundation.suggestions import suggest
 
 if TYPE_CHECKING:
@@ -78,11 +79,11 @@ def metric_name(monitor: str) -> str:
     """Return the name of a metric without the stage, in lower case.
 
     Example:
-        >>> metric_name("val/F1"), metric_name("val_loss"), metric_name("value_loss")
-        ('f1', 'loss', 'value_loss')
+        >>> metric_name("val/F1"), metric_name("val_loss"), metric_name("value_loss"), metric_name("loss/validation")
+        ('f1', 'loss', 'value_loss', 'loss')
     """
-    name = LOADER.sub("", monitor).rpartition("/")[2]
-    return STAGES.sub("", name.lower())
+    *before, name = LOADER.sub("", monitor).lower().split("/")
+    return STAGES.sub("", before[-1] if before and name in STAGE_NAMES else name)
 
 
 def direction_for(

@@ -2,17 +2,16 @@
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.checkpoint import checkpoint
 from torchmetrics.classification import MulticlassAccuracy
 
-from tests.anyone.data import CLASSES, FEATURES, Points, loaders
+from tests.anyone.data import CLASSES, FEATURES
 
 
 def network(width: int = 8) -> nn.Sequential:
@@ -101,14 +100,6 @@ class Callables(Plain):
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
         return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
-
-
-class PopsTheTarget(Plain):
-    """A step that takes the target out of the batch."""
-
-    def unpacked(self, batch: Any) -> tuple[Any, Tensor]:
-        y = batch.pop("y")
-        return batch["x"], y
 
 
 class KeepsOutputs(Plain):
@@ -215,94 +206,6 @@ class BuildsInSetup(Plain):
         self.net = network()
 
 
-class TwoEncoders(Plain):
-    """Two towers; the inputs of both need no gradient."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.image, self.text = nn.Sequential(nn.Linear(FEATURES, 8), nn.Tanh()), nn.Sequential(nn.Linear(FEATURES, 8))
-        self.net = nn.Linear(16, CLASSES)  # type: ignore[assignment]
-
-    def unpacked(self, batch: Any) -> tuple[Any, Tensor]:
-        return batch, batch["y"]
-
-    def forward(self, x: Any) -> Tensor:
-        output: Tensor = self.net(torch.cat([self.text(x["text"]), self.image(x["image"])], dim=1))
-        return output
-
-
-class SharedLayer(Plain):
-    """One layer, called three times."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.enter, self.again, self.leave = nn.Linear(FEATURES, 8), nn.Linear(8, 8), nn.Linear(8, CLASSES)
-        self.act = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.act(self.enter(x))
-        for _ in range(3):
-            x = self.act(self.again(x))
-        output: Tensor = self.leave(x)
-        return output
-
-
-class CheckpointedActivations(Plain):
-    """Layers that run again in the backward pass."""
-
-    reentrant = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(FEATURES, 8), nn.Tanh())
-        self.middle, self.leave = nn.Sequential(nn.Linear(8, 8), nn.Tanh()), nn.Linear(8, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.leave(checkpoint(self.middle, self.net(x), use_reentrant=self.reentrant))
-        return output
-
-
-class ReentrantCheckpoint(CheckpointedActivations):
-    """The older kind of checkpointed activations."""
-
-    reentrant = True
-
-
-class FunctionalReLU(Plain):
-    """Activations that are functions, not modules."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(FEATURES, 8), nn.Linear(8, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.second(nn.functional.relu(self.first(x)))
-        return output
-
-
-class Scripted(Plain):
-    """A part that torch.jit has compiled."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = torch.jit.script(network())  # type: ignore[no-untyped-call, assignment]
-        self.after = nn.Linear(CLASSES, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.after(self.net(x))
-        return output
-
-
-class BringsItsLoaders(Plain):
-    """A module with its own data."""
-
-    def train_dataloader(self) -> Any:
-        return loaders()[0]
-
-    def val_dataloader(self) -> Any:
-        return loaders()[1]
-
-
 class NoOptimizer(Plain):
     """A module that only counts."""
 
@@ -315,39 +218,6 @@ class NoOptimizer(Plain):
 
     def configure_optimizers(self) -> Any:
         return None
-
-
-class StepOfABatch(Plain):
-    """A step without the number of the batch."""
-
-    def training_step(self, batch: Any) -> Any:  # type: ignore[override]
-        x, y = self.unpacked(batch)
-        return nn.functional.cross_entropy(self(x), y)
-
-
-class TakesTheIterator(Plain):
-    """A step that fetches the batch itself."""
-
-    def training_step(self, dataloader_iter: Iterator[Any]) -> Any:  # type: ignore[override]
-        batch, _, _ = next(dataloader_iter)
-        return nn.functional.cross_entropy(self(batch[0]), batch[1])
-
-
-class DataclassBatch(Plain):
-    """Batches with named fields."""
-
-    def unpacked(self, batch: Any) -> tuple[Any, Tensor]:
-        return batch.x, batch.y
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return type(batch)(batch.x.to(device), batch.y.to(device)) if isinstance(batch, Points) else batch
-
-
-class NamedTupleBatch(Plain):
-    """Batches with named fields."""
-
-    def unpacked(self, batch: Any) -> tuple[Any, Tensor]:
-        return batch.x, batch.y
 
 
 class OtherNameOfTheLoss(Plain):
@@ -423,10 +293,3 @@ class MetricObjects(Plain):
         self.val_acc(output, batch[1])
         self.log("val_acc", self.val_acc)
         self.log("val_loss", nn.functional.cross_entropy(output, batch[1]))
-
-
-class SkipsBatches(Plain):
-    """A step that skips a batch by returning nothing."""
-
-    def training_step(self, batch: Any, batch_idx: int) -> Any:
-        return None if batch_idx == 1 else super().training_step(batch, batch_idx)

@@ -130,9 +130,10 @@ def test_best_model_of_a_validation_in_mid_epoch_is_saved(tmp_path: Path) -> Non
     assert load(tmp_path / "checkpoints/best.ckpt")["global_step"] == 6
 
 
-def test_a_run_without_validation_warns(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"no validation, so the checkpoint cannot monitor 'val/loss'"):
-        fit(tmp_path, DurableCheckpoint(), limit_val_batches=0)
+@pytest.mark.parametrize("monitor", ["val/loss", "valid_loss", "loss/validation"])
+def test_a_run_without_validation_warns(tmp_path: Path, monitor: str) -> None:
+    with pytest.warns(UserWarning, match=rf"no validation, so the checkpoint cannot monitor '{monitor}'"):
+        fit(tmp_path, DurableCheckpoint(monitor=monitor), limit_val_batches=0)
     assert names(tmp_path / "checkpoints") == ["last.ckpt", "previous.ckpt"]
 
 

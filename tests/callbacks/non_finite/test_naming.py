@@ -16,8 +16,8 @@ from callbacks.non_finite.replay import read_black_box, replay
 from callbacks.non_finite.values import containers_copied
 from foundation.errors import UserError
 from tests.anyone.data import Pair, Points, two_inputs
-from tests.anyone.plain import TwoEncoders
 from tests.anyone.running import Plant, fit
+from tests.anyone.structures import TwoEncoders
 from tests.anyone.styles import STYLES, Style
 
 pytestmark = pytest.mark.filterwarnings("ignore")

