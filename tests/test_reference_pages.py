@@ -7,7 +7,8 @@ import pytest
 from descent.commands.parser import options_in
 from descent.commands.table import commands
 from descent.presets import names
-from docs.reference_pages import COMMON, commands_page, presets_page
+from descent.training.help import COMMON
+from docs.reference_pages import commands_page, presets_page
 
 
 def test_every_command_is_described() -> None:
