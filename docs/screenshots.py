@@ -1,8 +1,8 @@
 """Take the screenshots of README and docs: `python -m docs.screenshots` (needs Chromium).
 
-A quickstart run in a temporary folder gives pages and terminal output; these and the shipped study reports are drawn by
-Chromium. `docs/screenshots/` gets a sheet for each page: 1,280, 800 and 400 pixels wide, dark, and printed. `docs/images/`
-gets what README and home page show.
+A quickstart run in a temporary folder gives pages and terminal output; Chromium draws them and the shipped study reports.
+`docs/screenshots/` gets a sheet for each page: 1,280, 800 and 400 pixels wide, dark, and printed. `docs/images/` gets what
+README and home page show.
 """
 
 import fcntl
@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SHEETS = ROOT / "docs" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
 GAP = 24
+SHOWN = {"evaluation": "evaluation", "diagnostics": "diagnostics", "study_optimizers_cifar10": "study"}
+"""Pages that README and home page show, with the names of their images."""
 RUN = ["fit", "-c", "configs/quickstart.yaml", "--trainer.callbacks+=callbacks/diagnostics.yaml"]
 
 
@@ -192,8 +194,8 @@ def main() -> None:
         for title, page in pages(folder):
             save(sheet(page), SHEETS / f"{title}.webp")
             print(title, flush=True)
-            if title in ("evaluation", "diagnostics", "study_optimizers_cifar10"):
-                save(shoot(page, View(1100, 900, 1100), 1.25), IMAGES / f"{title}.webp")
+            if title in SHOWN:
+                save(shoot(page, View(1000, 900, 1000)), IMAGES / f"{SHOWN[title]}.webp")
             if title.startswith("study_"):
                 shot = shoot(page, View(1000, 750, 1000))
                 save(shot.resize((480, 360), Image.Resampling.LANCZOS), IMAGES / f"{title}_small.webp")
