@@ -134,14 +134,16 @@ class ImageFolderDataModule(ImageDataModule):
     def prepare_data(self) -> None:
         """Fill the caches that the command needs."""
         self.follow_trainer()
-        testing = self.trainer is not None and self.trainer.testing | self.trainer.predicting
+        testing = not self.is_unsplit and self.trainer and self.trainer.testing | self.trainer.predicting
         for name in dict.fromkeys(self.parts.folder_of(part) for part in (("test",) if testing else ("train", "val"))):
             self._cache(name).find()
             self._images.say(self._cache(name).skipped())
+        if self.layout.others:
+            self._images.say(f"Not used, beside the folders of {self.root}: {', '.join(self.layout.others)}.")
         if self.is_unsplit:
             self._images.say(
-                f"{self.root} has no train and test folders: a share of {self.test_share:g} of every class, always "
-                "the same images, is the test set (data.test_share)."
+                f"{self.root} has no train and test folders: about {self.test_share:.0%} of every class, always the "
+                "same images, whatever is added or deleted, are the test set (data.test_share)."
             )
 
     @property
