@@ -1,22 +1,18 @@
 """Predictions of a classifier for labelled data: image files, or the run's own test or validation data."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from datamodules import ImageDataModule, TableDataModule
+from datamodules import ImageDataModule
 from descent.inference.classifiers import SingleLabelClassifier
 from descent.inference.evaluation.labelled_folder import LabelledImages
+from descent.inference.evaluation.outputs import ImageOfRow, outputs_of_loader, outputs_of_test_data
 from descent.inference.loading import TrainedNetwork
 from descent.inference.page_elements import load_image
 from descent.inference.prediction.prediction import map_files
-from descent.inference.predictor import Predictor
-from descent.inference.progress import progress_bar
 from lightning_modules import BinaryClassifier
 
 
@@ -37,7 +33,7 @@ class LabelledPredictions:
     classes: Tensor
     targets: Tensor
     names: list[str]
-    load_image: Callable[[int], Image.Image] | None
+    load_image: ImageOfRow | None
     failures: dict[str, str]
 
 
@@ -57,18 +53,9 @@ def predict_labelled_files(
 
 def predict_test_data(trained: TrainedNetwork, module: SingleLabelClassifier) -> LabelledPredictions:
     """Classify the run's own test data."""
-    data = trained.data
-    data.prepare_data()
-    data.setup("test")
-    log_probabilities, classes, targets, rows = _predict_loader(trained, module, data.test_dataloader())
-    names = [f"test image {row}" for row in rows.tolist()]
-    image_of_row = None
-    if isinstance(data, ImageDataModule) and not isinstance(data, TableDataModule):
-
-        def image_of_row(row: int) -> Image.Image:
-            return image_of_test_set(data, int(rows[row]))
-
-    return LabelledPredictions(log_probabilities, classes, targets, names, image_of_row, {})
+    found, samples = outputs_of_test_data(trained, partial(_from_output, module))
+    log_probabilities, classes = found.columns
+    return LabelledPredictions(log_probabilities.double(), classes, found.targets.long(), *samples, {})
 
 
 def validation_log_probabilities(trained: TrainedNetwork, module: SingleLabelClassifier) -> tuple[Tensor, Tensor]:
@@ -81,36 +68,8 @@ def validation_log_probabilities(trained: TrainedNetwork, module: SingleLabelCla
             data.load_state_dict(trained.state)  # once more: it warns if the split differs from the checkpoint's
     else:
         data.setup("fit")
-    log_probabilities, _, targets, _ = _predict_loader(trained, module, data.val_dataloader())
-    return log_probabilities, targets
-
-
-def image_of_test_set(data: ImageDataModule, row: int) -> Image.Image:
-    """Return an image of the test set."""
-    assert data.test_set is not None
-    pixels = data.test_set.images.pixels[row]
-    if data.white != 255:
-        pixels = (pixels.int() * 255 // data.white).to(torch.uint8)
-    return Image.fromarray(pixels.squeeze(-1).numpy() if pixels.shape[-1] == 1 else pixels.numpy())
-
-
-def _predict_loader(
-    trained: TrainedNetwork, module: SingleLabelClassifier, loader: Iterable[Any]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return log-probabilities, predicted classes, true classes and row numbers, sorted by row number."""
-    predictor = Predictor(trained)
-    batches, targets = [], []
-    rows: list[Tensor] = []
-    with progress_bar("Evaluating") as advance:
-        for batch in loader:
-            batches.append(_from_output(module, predictor(batch)))
-            targets.append(batch[1])
-            rows.append(batch[2] if len(batch) > 2 else torch.arange(len(batch[1])) + sum(map(len, rows)))
-            advance(len(batch[1]))
-    log_probabilities, classes = _join(batches)
-    row_numbers = torch.cat(rows)
-    order = row_numbers.argsort()  # a loader may shuffle
-    return log_probabilities[order], classes[order], torch.cat(targets).long()[order], row_numbers[order]
+    found = outputs_of_loader(trained, data.val_dataloader(), partial(_from_output, module))
+    return found.columns[0].double(), found.targets.long()
 
 
 def _from_output(module: SingleLabelClassifier, output: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from descent.inference.evaluation.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from descent.inference.evaluation.class_scores import ClassScore, wilson_interval
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.figures import confusion_figure, reliability_diagram
+from descent.inference.evaluation.page_parts import lead, title
 from descent.inference.page_elements import Budget, Thumbnail, corrupt_files, gallery, percent, probability_text
 from foundation.html import document, note, section, table
 from foundation.html.document import Section
@@ -26,8 +26,6 @@ BALANCED = 0.05
 def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()) -> str:
     """Make the page's HTML, with the network's name as subtitle and further remarks at the top."""
     notes = [*remarks, *imbalance_sentences(found), *_frequent_confusion(found), calibration_sentence(found)]
-    lead = f'<p class="verdict" id="verdict">{escaped(accuracy_sentence(found))}</p>'
-    lead += f'<ul class="remarks">{"".join(f"<li>{escaped(text)}</li>" for text in notes)}</ul>'
     sections = [
         section("classes", "Classes", _class_table(found)),
         section("confusion", "Confusion matrix", _confusion_matrix(found)),
@@ -35,18 +33,7 @@ def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()
         _mistakes(found),
         *corrupt_files(found.predictions.failures),
     ]
-    return document(f"Evaluation of {run_name(network)}", network, lead, sections)
-
-
-def run_name(checkpoint: str) -> str:
-    """Return experiment and number of a run from its checkpoint's path, else the file's name.
-
-    Example:
-        >>> run_name("runs/quickstart/3/checkpoints/best.ckpt"), run_name("weights/best.ckpt")
-        ('quickstart/3', 'best.ckpt')
-    """
-    parts = Path(checkpoint).parts
-    return "/".join(parts[-4:-2]) if len(parts) > 3 and parts[-2] == "checkpoints" else parts[-1]
+    return document(title(network), network, lead(accuracy_sentence(found), notes), sections)
 
 
 def accuracy_sentence(found: Evaluation) -> str:
