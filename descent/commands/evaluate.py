@@ -19,6 +19,8 @@ answers.csv.
   --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
                           folder (its newest run)
   --images FOLDER         FOLDER/<class>/…, with the run's classes (default: the run's test data)
+  --tta                   classify from the mean of the probabilities of each image and its mirror
+                          image, and report what that gains
   --out FOLDER            where to write (default: evaluation/ in the run's folder)
   --json                  print evaluation.json and nothing else, for programs
   --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
@@ -32,6 +34,7 @@ def main(args: list[str]) -> Any:
     parser.add_checkpoint()
     parser.add_json()
     parser.add_argument("--images", type=Path)
+    parser.add_argument("--tta", action="store_true")
     options, overrides = parser.parse_with_overrides(args)
     with mistakes_in_one_line("stopped."):
         return _evaluate(options, overrides)
@@ -47,29 +50,30 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
 
     trained = load_trained_network(options.ckpt_path, overrides)
     module = require_single_label_classifier(trained)
-    predictions, remarks = _predictions(trained, module, options.images)
-    temperature, reasons = _temperature(trained, module)
+    predictions, remarks = _predictions(trained, module, options.images, options.tta)
+    temperature, reasons = _temperature(trained, module, options.tta)
     evaluation = Evaluation(predictions, trained.class_names, temperature)
     folder = options.out or trained.folder("evaluation")
     text = write_evaluation(evaluation, folder, str(trained.checkpoint), [*remarks, *reasons])
     if options.json:
         print(text, end="")
     else:
-        print(accuracy_sentence(evaluation), calibration_sentence(evaluation), sep="\n")
+        gain = [] if evaluation.mirror_gain is None else [evaluation.mirror_gain.sentence()]
+        print(accuracy_sentence(evaluation), *gain, calibration_sentence(evaluation), sep="\n")
         print(f"page        {shown(folder / 'evaluation.html')}\nnumbers     {shown(folder / 'evaluation.json')}")
     return evaluation
 
 
-def _predictions(trained: Any, module: Any, images: Path | None) -> tuple[Any, list[str]]:
+def _predictions(trained: Any, module: Any, images: Path | None, tta: bool) -> tuple[Any, list[str]]:
     """Predictions for the labelled images or the run's test data, and remarks for the report."""
     from descent.inference.evaluation.labelled_folder import find_labelled_images
     from descent.inference.evaluation.labelled_predictions import predict_labelled_files, predict_test_data
     from foundation.processes import say
 
     if images is None:
-        return predict_test_data(trained, module), ["Evaluated on the run's own test data."]
+        return predict_test_data(trained, module, tta), ["Evaluated on the run's own test data."]
     files = find_labelled_images(images, trained.class_names)
-    predictions = predict_labelled_files(trained, module, files)
+    predictions = predict_labelled_files(trained, module, files, tta)
     remarks = [f"Evaluated on the images in {images}."]
     if files.missing_classes:
         remarks.append(f"No images of {', '.join(files.missing_classes)}: the recall of these classes is not known.")
@@ -83,7 +87,7 @@ def _predictions(trained: Any, module: Any, images: Path | None) -> tuple[Any, l
     return predictions, remarks
 
 
-def _temperature(trained: Any, module: Any) -> tuple[Any, list[str]]:
+def _temperature(trained: Any, module: Any, tta: bool) -> tuple[Any, list[str]]:
     """Fit a temperature on the validation data; if that cannot be opened, return the reason."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -92,7 +96,7 @@ def _temperature(trained: Any, module: Any) -> tuple[Any, list[str]]:
     from foundation.processes import say
 
     try:
-        return fit_temperature(*validation_log_probabilities(trained, module)), []
+        return fit_temperature(*validation_log_probabilities(trained, module, tta)), []
     except (UserError, MisconfigurationException, OSError) as error:
         text = f"No temperature was fitted, because the run's validation data cannot be opened: {error}"
         say(text)

@@ -10,11 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
-from descent.inference.classifiers import SingleLabelClassifier
+from descent.inference.classifiers import SingleLabelClassifier, mean_log_probabilities
 from descent.inference.evaluation.labelled_folder import LabelledImages
 from descent.inference.loading import TrainedNetwork
 from descent.inference.page_elements import load_image
-from descent.inference.prediction.prediction import map_files
+from descent.inference.prediction.prediction import image_format, map_files
 from descent.inference.predictor import Predictor
 from descent.inference.progress import progress_bar
 from lightning_modules import BinaryClassifier
@@ -31,6 +31,7 @@ class LabelledPredictions:
         names: Names of the samples, e.g. paths.
         load_image: Loads the image of a row; `None` if the samples are not images.
         failures: Why files could not be decoded, by path.
+        classes_without_mirror: Predicted classes without test-time augmentation `(N,)`; `None` if there was none.
     """
 
     log_probabilities: Tensor
@@ -39,28 +40,44 @@ class LabelledPredictions:
     names: list[str]
     load_image: Callable[[int], Image.Image] | None
     failures: dict[str, str]
+    classes_without_mirror: Tensor | None = None
 
 
 def predict_labelled_files(
-    trained: TrainedNetwork, module: SingleLabelClassifier, files: LabelledImages
+    trained: TrainedNetwork, module: SingleLabelClassifier, files: LabelledImages, mirror: bool = False
 ) -> LabelledPredictions:
-    """Classify labelled image files.
+    """Classify labelled image files; with `mirror` from the mean over each image and its mirror image.
 
     Raises:
         UserError: No file could be decoded.
     """
-    paths, batches, failures = map_files(trained, files.paths, partial(_from_output, module), "Evaluating")
+    paths, batches, failures = map_files(trained, files.paths, partial(_from_output, module), "Evaluating", mirror)
     target_of = dict(zip(files.paths, files.targets, strict=True))
     targets = torch.tensor([target_of[path] for path in paths])
-    return LabelledPredictions(*_join(batches), targets, paths, lambda row: load_image(paths[row]), failures)
+    log_probabilities, classes, without = _join(batches)
+    load = partial(_load, paths)
+    return LabelledPredictions(log_probabilities, classes, targets, paths, load, failures, without if mirror else None)
 
 
-def predict_test_data(trained: TrainedNetwork, module: SingleLabelClassifier) -> LabelledPredictions:
-    """Classify the run's own test data."""
+def _load(paths: list[str], row: int) -> Image.Image:
+    return load_image(paths[row])
+
+
+def predict_test_data(
+    trained: TrainedNetwork, module: SingleLabelClassifier, mirror: bool = False
+) -> LabelledPredictions:
+    """Classify the run's own test data; with `mirror` from the mean over each image and its mirror image.
+
+    Raises:
+        UserError: Only images have mirror images.
+    """
     data = trained.data
+    if mirror:
+        image_format(trained)
     data.prepare_data()
     data.setup("test")
-    log_probabilities, classes, targets, rows = _predict_loader(trained, module, data.test_dataloader())
+    found = _predict_loader(trained, module, data.test_dataloader(), mirror)
+    log_probabilities, classes, without, targets, rows = found
     names = [f"test image {row}" for row in rows.tolist()]
     image_of_row = None
     if isinstance(data, ImageDataModule) and not isinstance(data, TableDataModule):
@@ -68,10 +85,14 @@ def predict_test_data(trained: TrainedNetwork, module: SingleLabelClassifier) ->
         def image_of_row(row: int) -> Image.Image:
             return image_of_test_set(data, int(rows[row]))
 
-    return LabelledPredictions(log_probabilities, classes, targets, names, image_of_row, {})
+    return LabelledPredictions(
+        log_probabilities, classes, targets, names, image_of_row, {}, without if mirror else None
+    )
 
 
-def validation_log_probabilities(trained: TrainedNetwork, module: SingleLabelClassifier) -> tuple[Tensor, Tensor]:
+def validation_log_probabilities(
+    trained: TrainedNetwork, module: SingleLabelClassifier, mirror: bool = False
+) -> tuple[Tensor, Tensor]:
     """Return log-probabilities `(N, K)` and true classes `(N,)` of the run's own validation data."""
     data = trained.data
     data.prepare_data()
@@ -81,7 +102,7 @@ def validation_log_probabilities(trained: TrainedNetwork, module: SingleLabelCla
             data.load_state_dict(trained.state)  # once more: it warns if the split differs from the checkpoint's
     else:
         data.setup("fit")
-    log_probabilities, _, targets, _ = _predict_loader(trained, module, data.val_dataloader())
+    log_probabilities, _, _, targets, _ = _predict_loader(trained, module, data.val_dataloader(), mirror)
     return log_probabilities, targets
 
 
@@ -95,32 +116,40 @@ def image_of_test_set(data: ImageDataModule, row: int) -> Image.Image:
 
 
 def _predict_loader(
-    trained: TrainedNetwork, module: SingleLabelClassifier, loader: Iterable[Any]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return log-probabilities, predicted classes, true classes and row numbers, sorted by row number."""
-    predictor = Predictor(trained)
+    trained: TrainedNetwork, module: SingleLabelClassifier, loader: Iterable[Any], mirror: bool
+) -> tuple[Tensor, ...]:
+    """Return log-probabilities, predicted classes with and without `mirror`, true classes and row numbers, by row."""
+    predictor, views = Predictor(trained), (False, True) if mirror else (False,)
     batches, targets = [], []
     rows: list[Tensor] = []
     with progress_bar("Evaluating") as advance:
         for batch in loader:
-            batches.append(_from_output(module, predictor(batch)))
+            batches.append(_from_output(module, *(predictor(batch, view) for view in views)))
             targets.append(batch[1])
             rows.append(batch[2] if len(batch) > 2 else torch.arange(len(batch[1])) + sum(map(len, rows)))
             advance(len(batch[1]))
-    log_probabilities, classes = _join(batches)
     row_numbers = torch.cat(rows)
     order = row_numbers.argsort()  # a loader may shuffle
-    return log_probabilities[order], classes[order], torch.cat(targets).long()[order], row_numbers[order]
+    return tuple(column[order] for column in (*_join(batches), torch.cat(targets).long(), row_numbers))
 
 
-def _from_output(module: SingleLabelClassifier, output: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities and predicted classes; a binary classifier predicts by its threshold."""
-    log_probabilities = module.log_probabilities(output)
+def _from_output(module: SingleLabelClassifier, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log-probabilities, the mean over the views, and the predicted classes of all views and of the first."""
+    first = module.log_probabilities(outputs[0])
+    classes = _classes(module, first)
+    if len(outputs) == 1:
+        return first, classes, classes
+    mean = mean_log_probabilities(module, outputs)
+    return mean, _classes(module, mean), classes
+
+
+def _classes(module: SingleLabelClassifier, log_probabilities: Tensor) -> Tensor:
+    """Return the predicted classes; a binary classifier predicts by its threshold."""
     if isinstance(module, BinaryClassifier):
-        return log_probabilities, (module.probabilities(output)[:, 1] >= module.threshold).long()
-    return log_probabilities, output.argmax(dim=1)
+        return (log_probabilities[:, 1].exp() >= module.threshold).long()
+    return log_probabilities.argmax(dim=1)
 
 
-def _join(batches: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    log_probabilities, classes = (torch.cat(column).cpu() for column in zip(*batches, strict=True))
-    return log_probabilities.double(), classes
+def _join(batches: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    log_probabilities, classes, without = (torch.cat(column).cpu() for column in zip(*batches, strict=True))
+    return log_probabilities.double(), classes, without

@@ -1,6 +1,6 @@
 """The evaluation page: accuracy, class scores, confusion matrix, calibration, and the most confident mistakes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from descent.inference.evaluation.class_scores import ClassScore, wilson_interva
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.figures import confusion_figure, reliability_diagram
 from descent.inference.page_elements import Budget, Thumbnail, corrupt_files, gallery, percent, probability_text
+from descent.inference.page_file import sections_of
 from foundation.html import document, note, section, table
 from foundation.html.document import Section
 from foundation.html.elements import ERRORS, FULL, Cell, escaped, shaded
@@ -26,16 +27,22 @@ BALANCED = 0.05
 def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()) -> str:
     """Make the page's HTML, with the network's name as subtitle and further remarks at the top."""
     notes = [*remarks, *imbalance_sentences(found), *_frequent_confusion(found), calibration_sentence(found)]
+    if found.mirror_gain is not None:
+        notes.insert(len(remarks), found.mirror_gain.sentence())
     lead = f'<p class="verdict" id="verdict">{escaped(accuracy_sentence(found))}</p>'
     lead += f'<ul class="remarks">{"".join(f"<li>{escaped(text)}</li>" for text in notes)}</ul>'
     sections = [
-        section("classes", "Classes", _class_table(found)),
-        section("confusion", "Confusion matrix", _confusion_matrix(found)),
-        section("calibration", "Calibration", _calibration(found)),
-        _mistakes(found),
+        *_section("classes", "Classes", lambda: _class_table(found)),
+        *_section("confusion", "Confusion matrix", lambda: _confusion_matrix(found)),
+        *_section("calibration", "Calibration", lambda: _calibration(found)),
+        *sections_of("mistakes", "Most confident mistakes", lambda: _mistakes(found)),
         *corrupt_files(found.predictions.failures),
     ]
     return document(f"Evaluation of {run_name(network)}", network, lead, sections)
+
+
+def _section(name: str, title: str, make: Callable[[], str]) -> list[Section]:
+    return sections_of(name, title, lambda: section(name, title, make()))
 
 
 def run_name(checkpoint: str) -> str:

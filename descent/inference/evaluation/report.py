@@ -6,6 +6,7 @@ from pathlib import Path
 
 from descent.inference.evaluation.evaluation import MAX_DENSE, SCORE_COLUMNS, Evaluation
 from descent.inference.evaluation.page import evaluation_page
+from descent.inference.page_file import write_page
 from descent.inference.prediction.table import write_csv
 from foundation.files import replacing, strict_json
 
@@ -33,14 +34,10 @@ def write_evaluation(found: Evaluation, folder: Path, network: str, remarks: Seq
         write_csv(folder / "confusion.csv", ["true class", "predicted class", "samples"], found.confusions())
     write_csv(folder / "answers.csv", ["sample", "true_class", "class", "probability"], _samples(found))
     text = strict_json({"checkpoint": network, "remarks": list(remarks)} | found.summary()) + "\n"
-    _write(folder / "evaluation.json", text)  # before the page, so that an error there loses no result
-    _write(folder / "evaluation.html", evaluation_page(found, network, remarks))
+    with replacing(folder / "evaluation.json") as part:  # before the page, so that an error there loses no result
+        part.write_text(text, "utf-8", "backslashreplace")
+    write_page(folder / "evaluation.html", lambda: evaluation_page(found, network, remarks))
     return text
-
-
-def _write(path: Path, content: str) -> None:
-    with replacing(path) as part:
-        part.write_text(content, "utf-8", "backslashreplace")
 
 
 def _samples(found: Evaluation) -> Iterable[Sequence[object]]:
