@@ -83,7 +83,9 @@ def _answer_options(options: argparse.Namespace, trained: Any, module: Any) -> A
     threshold = checked_threshold(options.threshold, module, names)
     temperature = 1.0
     if options.temperature is not None:
-        temperature, sentence = usable_temperature(trained, module, checked_temperature(options.temperature))
+        temperature, sentence = usable_temperature(
+            trained, module, checked_temperature(options.temperature), options.tta
+        )
         say(sentence)
     return AnswerOptions(top_k, options.all_probabilities, threshold, temperature)
 

@@ -1,6 +1,6 @@
 """Predictions of a classifier for labelled data: image files, or the run's own test or validation data."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
-from descent.inference.classifiers import SingleLabelClassifier, mean_log_probabilities
+from descent.inference.classifiers import SingleLabelClassifier, mean_log_probabilities, mean_probabilities
 from descent.inference.evaluation.labelled_folder import LabelledImages
 from descent.inference.loading import TrainedNetwork
 from descent.inference.page_elements import load_image
@@ -135,19 +135,17 @@ def _predict_loader(
 
 def _from_output(module: SingleLabelClassifier, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return log-probabilities, the mean over the views, and the predicted classes of all views and of the first."""
-    first = module.log_probabilities(outputs[0])
-    classes = _classes(module, first)
+    classes = _classes(module, outputs[:1])
     if len(outputs) == 1:
-        return first, classes, classes
-    mean = mean_log_probabilities(module, outputs)
-    return mean, _classes(module, mean), classes
+        return module.log_probabilities(outputs[0]), classes, classes
+    return mean_log_probabilities(module, outputs), _classes(module, outputs), classes
 
 
-def _classes(module: SingleLabelClassifier, log_probabilities: Tensor) -> Tensor:
+def _classes(module: SingleLabelClassifier, outputs: Sequence[Tensor]) -> Tensor:
     """Return the predicted classes; a binary classifier predicts by its threshold."""
     if isinstance(module, BinaryClassifier):
-        return (log_probabilities[:, 1].exp() >= module.threshold).long()
-    return log_probabilities.argmax(dim=1)
+        return (mean_probabilities(module, outputs)[:, 1] >= module.threshold).long()
+    return (outputs[0] if len(outputs) == 1 else mean_log_probabilities(module, outputs)).argmax(dim=1)
 
 
 def _join(batches: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:

@@ -72,10 +72,10 @@ class MirrorGain(NamedTuple):
         low, high = (100 * bound for bound in self.interval)
         verdict = "" if low > 0 or high < 0 else " These samples show no clear difference."
         return (
-            f"The probabilities are the mean over each image and its mirror image: {100 * self.difference:+.2f} points "
-            f"of accuracy (95% interval {low:+.2f} to {high:+.2f}); without it {self.accuracy_without:.2%}. It made "
-            f"{self.gained:,} wrong answers right and {self.lost:,} right ones wrong (McNemar's p = {self.p_value:.2g})."
-            f"{verdict}"
+            f"The probabilities are the mean over each image and its mirror image: {100 * self.difference:+.2f} "
+            f"points of accuracy (95% interval {low:+.2f} to {high:+.2f}); without it {self.accuracy_without:.2%}. It "
+            f"made {self.gained:,} wrong answers right and {self.lost:,} right ones wrong (McNemar's p = "
+            f"{self.p_value:.2g}).{verdict}"
         )
 
 

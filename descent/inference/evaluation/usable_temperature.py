@@ -65,13 +65,16 @@ def _scores(log_probabilities: Tensor, targets: Tensor) -> tuple[float, float]:
     return mean_nll(log_probabilities, targets), calibration_bins(confidence.exp(), classes == targets).ece
 
 
-def usable_temperature(trained: TrainedNetwork, module: Classifier, given: float | None) -> tuple[float, str]:
+def usable_temperature(
+    trained: TrainedNetwork, module: Classifier, given: float | None, mirror: bool = False
+) -> tuple[float, str]:
     """Return the temperature to use, and a sentence that says where it comes from.
 
     Args:
         trained: The network.
         module: Its classifier.
         given: A temperature that the user gives; None: fit it on the run's validation data.
+        mirror: Whether it is for probabilities that are the mean over each image and its mirror image.
 
     Raises:
         UserError: The network predicts labels, the validation data cannot be opened or is too small, or the fitted
@@ -82,7 +85,7 @@ def usable_temperature(trained: TrainedNetwork, module: Classifier, given: float
     if given is not None:
         return given, f"temperature {given:g}, as given"
     try:
-        log_probabilities, targets = validation_log_probabilities(trained, module)
+        log_probabilities, targets = validation_log_probabilities(trained, module, mirror)
     except (UserError, MisconfigurationException, OSError) as error:
         raise UserError(
             f"--temperature fitted needs the run's validation data, which cannot be opened: {error} "
@@ -92,10 +95,8 @@ def usable_temperature(trained: TrainedNetwork, module: Classifier, given: float
         raise UserError(
             f"--temperature fitted needs at least {MIN_SAMPLES} validation samples, the run has {len(targets)}."
         )
-    value, held_out = (
-        fit_temperature(log_probabilities, targets).value,
-        held_out_calibration(log_probabilities, targets),
-    )
+    value = fit_temperature(log_probabilities, targets).value
+    held_out = held_out_calibration(log_probabilities, targets)
     reasons = _reasons_against(value, held_out, _evaluation_of(trained))
     if reasons:
         raise UserError(f"--temperature fitted is not used: {reasons} Leave it out, or give a number.")

@@ -53,8 +53,8 @@ def checked_threshold(words: list[str] | None, module: Classifier, class_names: 
         return None
     if not isinstance(module, BinaryClassifier | MultilabelClassifier):
         raise UserError(
-            f"--threshold is for BinaryClassifier and MultilabelClassifier; a {type(module).__name__} predicts the most "
-            "probable class. Leave it out, and use the column probability."
+            f"--threshold is for BinaryClassifier and MultilabelClassifier; a {type(module).__name__} predicts the "
+            "most probable class. Leave it out, and use the column probability."
         )
     if len(words) == 1 and (number := _number(words[0])) is not None:
         return _in_range("", number)
