@@ -20,6 +20,8 @@ and of classes also classes.csv and confusion.csv.
                           folder (its newest run)
   --images FOLDER         FOLDER/<class>/…, with the run's classes (default: the run's test data);
                           for networks that choose one class per image
+  --tta                   classify from the mean of the probabilities of each image and its mirror
+                          image, and report what that gains
   --out FOLDER            where to write (default: evaluation/ in the run's folder)
   --json                  print evaluation.json and nothing else, for programs
   --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
@@ -33,6 +35,7 @@ def main(args: list[str]) -> Any:
     parser.add_checkpoint()
     parser.add_json()
     parser.add_argument("--images", type=Path)
+    parser.add_argument("--tta", action="store_true")
     options, overrides = parser.parse_with_overrides(args)
     with mistakes_in_one_line("stopped."):
         return _evaluate(options, overrides)
@@ -45,7 +48,7 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.runs.summary import shown
 
     trained = load_trained_network(options.ckpt_path, overrides)
-    report = evaluate(trained, options.images)
+    report = evaluate(trained, options.images, options.tta)
     folder = options.out or trained.folder("evaluation")
     text = write_report(report, folder)
     if options.json:

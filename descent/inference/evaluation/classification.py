@@ -21,9 +21,10 @@ def classification_report(found: Evaluation, network: str, remarks: Sequence[str
         "confusion.csv": _confusions(found),
         "answers.csv": Table(["sample", "true_class", "class", "probability"], _samples(found)),
     }
+    gain = [] if found.mirror_gain is None else [found.mirror_gain.sentence()]
     return Report(
         found,
-        [accuracy_sentence(found), calibration_sentence(found)],
+        [accuracy_sentence(found), *gain, calibration_sentence(found)],
         {"checkpoint": network, "remarks": list(remarks)} | found.summary(),
         tables,
         lambda: evaluation_page(found, network, remarks),

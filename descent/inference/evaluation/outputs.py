@@ -42,31 +42,32 @@ class Samples(NamedTuple):
 
 
 def outputs_of_test_data(
-    trained: TrainedNetwork, columns: Callable[[Tensor], tuple[Tensor, ...]]
+    trained: TrainedNetwork, columns: Callable[..., tuple[Tensor, ...]], mirror: bool = False
 ) -> tuple[Outputs, Samples]:
     """Run the network on the run's own test data.
 
     Args:
         trained: The network.
         columns: Turns what the module returns for a batch into the tensors to keep.
+        mirror: Whether `columns` gets a second output, that for the mirror images.
     """
     data = trained.data
     data.prepare_data()
     data.setup("test")
-    found = outputs_of_loader(trained, data.test_dataloader(), columns)
+    found = outputs_of_loader(trained, data.test_dataloader(), columns, mirror)
     return found, samples_of_test_data(data, found.rows)
 
 
 def outputs_of_loader(
-    trained: TrainedNetwork, loader: Iterable[Any], columns: Callable[[Tensor], tuple[Tensor, ...]]
+    trained: TrainedNetwork, loader: Iterable[Any], columns: Callable[..., tuple[Tensor, ...]], mirror: bool = False
 ) -> Outputs:
-    """Run the network on the batches of a loader, which may shuffle."""
-    predictor = Predictor(trained)
+    """Run the network on the batches of a loader, which may shuffle; see `outputs_of_test_data`."""
+    predictor, views = Predictor(trained), (False, True) if mirror else (False,)
     batches, targets = [], []
     rows: list[Tensor] = []
     with progress_bar("Evaluating") as advance:
         for batch in loader:
-            batches.append(columns(predictor(batch)))
+            batches.append(columns(*(predictor(batch, view) for view in views)))
             targets.append(batch[1])
             rows.append(batch[2] if len(batch) > 2 else torch.arange(len(batch[1])) + sum(map(len, rows)))
             advance(len(batch[1]))

@@ -1,9 +1,12 @@
 """Parts of the evaluation pages of all tasks: verdict, names, numbers, intervals."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from descent.inference.page_file import sections_of
+from foundation.html import section
+from foundation.html.document import Section
 from foundation.html.elements import escaped
 
 
@@ -11,6 +14,11 @@ def lead(verdict: str, remarks: Sequence[str]) -> str:
     """Return the HTML of the most important sentence, and of the remarks below it."""
     listed = "".join(f"<li>{escaped(text)}</li>" for text in remarks)
     return f'<p class="verdict" id="verdict">{escaped(verdict)}</p><ul class="remarks">{listed}</ul>'
+
+
+def part(name: str, title: str, make: Callable[[], str]) -> list[Section]:
+    """Make a section from the HTML that `make` returns; if that fails, it says why."""
+    return sections_of(name, title, lambda: section(name, title, make()))
 
 
 def run_name(checkpoint: str) -> str:
@@ -24,7 +32,7 @@ def run_name(checkpoint: str) -> str:
     return "/".join(parts[-4:-2]) if len(parts) > 3 and parts[-2] == "checkpoints" else parts[-1]
 
 
-def title(checkpoint: str) -> str:
+def page_title(checkpoint: str) -> str:
     """Return the title of a page."""
     return f"Evaluation of {run_name(checkpoint)}"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from descent.inference.page_file import write_page
 from descent.inference.prediction.table import write_csv
 from foundation.files import replacing, strict_json
 
@@ -50,11 +51,7 @@ def write_report(report: Report, folder: Path) -> str:
     for name, table in report.tables.items():
         write_csv(folder / name, table.header, table.rows)
     text = strict_json(report.numbers) + "\n"
-    _write(folder / "evaluation.json", text)
-    _write(folder / "evaluation.html", report.page())
+    with replacing(folder / "evaluation.json") as new:
+        new.write_text(text, "utf-8", "backslashreplace")
+    write_page(folder / "evaluation.html", report.page)
     return text
-
-
-def _write(path: Path, content: str) -> None:
-    with replacing(path) as part:
-        part.write_text(content, "utf-8", "backslashreplace")

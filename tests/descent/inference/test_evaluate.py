@@ -262,13 +262,19 @@ def test_thousands_of_classes_need_no_square_of_them(tmp_path: Path) -> None:
     assert "The other 5,900 classes are in classes.csv." in (tmp_path / "evaluation.html").read_text()
 
 
-def test_an_error_in_the_page_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_page_loses_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(*_: object) -> str:
         raise ValueError("a page that cannot be made")
 
     monkeypatch.setattr("descent.inference.evaluation.classification.evaluation_page", broken)
-    with pytest.raises(ValueError, match="cannot be made"):
-        write_report(classification_report(judged([0, 1], [0, 1], ["a", "b"]), "n"), tmp_path)
+    write_report(classification_report(judged([0, 1], [0, 1], ["a", "b"]), "n"), tmp_path)
+    said = capsys.readouterr().err
+    assert said == (
+        "evaluation.html could not be made (ValueError: a page that cannot be made); the other files are complete.\n"
+    )
+    assert "ValueError: a page that cannot be made" in (tmp_path / "evaluation.html").read_text()
     assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"] == 1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from descent.inference.evaluation.page_parts import interval_text, lead, number, title
+from descent.inference.evaluation.page_parts import interval_text, lead, number, page_title, part
 from descent.inference.evaluation.regression.evaluation import RegressionEvaluation, Score
 from descent.inference.evaluation.regression.figures import (
     MAX_POINTS,
@@ -13,24 +13,24 @@ from descent.inference.evaluation.regression.figures import (
     residuals_against_predicted,
 )
 from descent.inference.page_elements import Budget, Thumbnail, gallery
-from foundation.html import document, note, section, table
-from foundation.html.document import Section
+from foundation.html import document, note, table
 from foundation.html.svg import captioned
 
 MAX_WORST = 30
 MAX_IMAGES = 48
+WORST = "Largest errors"
 
 
 def regression_page(found: RegressionEvaluation, network: str, remarks: Sequence[str] = ()) -> str:
     """Make the page's HTML."""
     sections = [
-        section("scores", "Scores", _score_table(found)),
-        section("figures", "Predictions and errors", _figures(found)),
-        section("by-target", "Errors by target", _groups(found)),
-        _worst(found),
+        *part("scores", "Scores", lambda: _score_table(found)),
+        *part("figures", "Predictions and errors", lambda: _figures(found)),
+        *part("by-target", "Errors by target", lambda: _groups(found)),
+        *part("worst", WORST, lambda: _worst(found)),
     ]
     notes = [*remarks, *regression_remarks(found)]
-    return document(title(network), network, lead(error_sentence(found), notes), sections)
+    return document(page_title(network), network, lead(error_sentence(found), notes), sections)
 
 
 def error_sentence(found: RegressionEvaluation) -> str:
@@ -109,19 +109,18 @@ def _groups(found: RegressionEvaluation) -> str:
     return table("Errors by target", ["true", "samples", "RMSE", "MAE", "mean error"], rows) + explanation
 
 
-def _worst(found: RegressionEvaluation) -> Section:
-    heading = "Largest errors"
+def _worst(found: RegressionEvaluation) -> str:
     load, worst = found.samples.load_image, found.worst()
     if load is None:
         rows = [(found.samples.names[row], *_numbers(found, row)) for row in worst[:MAX_WORST]]
-        body = table(heading, ["sample", "true", "predicted", "error"], rows)
-        return section("worst", heading, body + note("All samples are in answers.csv."))
+        body = table(WORST, ["sample", "true", "predicted", "error"], rows)
+        return body + note("All samples are in answers.csv.")
     thumbnails = []
     for row in worst[:MAX_IMAGES]:
         true, predicted, error = _numbers(found, row)
         lines = (f"predicted {predicted}", f"true {true}", f"error {error}")
         thumbnails.append(Thumbnail(partial(load, row), ", ".join(lines), lines, found.samples.names[row]))
-    return section("worst", heading, gallery(thumbnails, Budget())[0] + note("All samples are in answers.csv."))
+    return gallery(thumbnails, Budget())[0] + note("All samples are in answers.csv.")
 
 
 def _numbers(found: RegressionEvaluation, row: int) -> tuple[str, str, str]:
