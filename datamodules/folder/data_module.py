@@ -247,16 +247,17 @@ class ImageFolderDataModule(ImageDataModule):
 
     def _restore_classes(self, names: list[str] | None) -> bool:
         """Take the order of the classes from a checkpoint; return whether it is another one than today's."""
-        if names is None:  # earlier versions sorted all names by the alphabet
-            names = self._class_names if self._classes_are_given else sorted(self.class_names)
-        if self._class_names is None or self._class_names == names:
+        known = self._class_names
+        if names is None and not self._classes_are_given:  # earlier versions sorted all names by the alphabet
+            names = sorted(self.class_names)
+        if names is None or known is None or known == names:
             return False
-        if self._classes_are_given or set(self._class_names) != set(names):
+        if self._classes_are_given or set(known) != set(names):
             raise UserError(
-                f"The classes are not those of the checkpoint's run: {', '.join(self._class_names[:10])} instead of "
+                f"The classes are not those of the checkpoint's run: {', '.join(known[:10])} instead of "
                 f"{', '.join(names[:10])}. A network keeps the classes that it was trained with."
             )
-        self._class_names[:] = names  # in place: the module and the caches share the list
+        known[:] = names  # in place: the module and the caches share the list
         return True
 
     def _reopen(self) -> None:
