@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from datamodules.folder.building import OnCorrupt
+from datamodules.folder.contents.class_order import take_order
 from datamodules.folder.contents.image_record import RunImages
 from datamodules.folder.contents.parts import Parts, classes_without
 from datamodules.folder.listing.layout import ALL, Layout, class_folders, find_layout
@@ -237,28 +238,14 @@ class ImageFolderDataModule(ImageDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the position and compare the images; a run of an earlier version keeps its split and its classes."""
         self._images.load(state_dict)
-        moved = self._restore_classes(state_dict.get("class_names"))
-        if moved or self._images.by_place:
+        names = state_dict.get("class_names")
+        known = self._class_names or (self.class_names if self._images.by_place else [])
+        if (known and take_order(known, names, self._classes_are_given)) or self._images.by_place:
             self._reopen()
         super().load_state_dict(state_dict)
         if self._images.by_place and self.is_unsplit and self.test_set is not None:
             self._warn_of_moved_rows(state_dict["split"])
         self._images.compare(self._is_fitting())
-
-    def _restore_classes(self, names: list[str] | None) -> bool:
-        """Take the order of the classes from a checkpoint; return whether it is another one than today's."""
-        known = self._class_names
-        if names is None and not self._classes_are_given:  # earlier versions sorted all names by the alphabet
-            names = sorted(self.class_names)
-        if names is None or known is None or known == names:
-            return False
-        if self._classes_are_given or set(known) != set(names):
-            raise UserError(
-                f"The classes are not those of the checkpoint's run: {', '.join(known[:10])} instead of "
-                f"{', '.join(names[:10])}. A network keeps the classes that it was trained with."
-            )
-        known[:] = names  # in place: the module and the caches share the list
-        return True
 
     def _reopen(self) -> None:
         opened = (self.train_set is not None, self.test_set is not None)
