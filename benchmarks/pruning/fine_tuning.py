@@ -38,20 +38,25 @@ def copy_subset(images: Path, folder: Path) -> None:
                 shutil.copy(file, folder / part / kind.name)
 
 
-def run(ratio: float, epochs: int, seed: int, pruned: bool, extra: Sequence[str] = ()) -> Row:
-    """Fine-tune with the images in the working folder, then test the last weights."""
+def command(ratio: float, epochs: int, seed: int, pruned: bool) -> list[str]:
+    """Return the command of a run, with the images in the working folder."""
     words = ["fit", "-c", str(ROOT / "configs/finetune.yaml"), "--data.root", "images", "--data.image_size", "64"]
     words += ["--data.batch_size", str(BATCH), "--data.val_share", "0.25", "--model.weights", WEIGHTS]
     words += ["--trainer.max_epochs", str(epochs), "--trainer.check_val_every_n_epoch", str(epochs)]
-    words += ["--trainer.accelerator", "cpu", "--seed_everything", str(seed), *extra]
+    words += ["--trainer.accelerator", "cpu", "--trainer.precision", "32-true", "--seed_everything", str(seed)]
     if pruned:
         words += ["--data.pruning", str(ROOT / "configs/pruning/low_loss.yaml"), "--data.pruning.ratio", str(ratio)]
+    return words
+
+
+def run(ratio: float, epochs: int, seed: int, pruned: bool) -> Row:
+    """Fine-tune, then test the last weights."""
     with contextlib.redirect_stdout(io.StringIO()):
         start = time.perf_counter()
-        fitted = descent(words)
+        fitted = descent(command(ratio, epochs, seed, pruned))
         seconds, steps = time.perf_counter() - start, fitted.trainer.global_step
-        metrics = descent(["test", "--ckpt_path", str(fitted.run.folder / "checkpoints" / "last.ckpt")])
-    found = metrics.trainer.callback_metrics
+        tested = descent(["test", "--ckpt_path", str(fitted.run.folder / "checkpoints" / "last.ckpt")])
+    found = tested.trainer.callback_metrics
     score, loss = float(found["test/accuracy"]), float(found["test/loss"])
     method = "pruned" if pruned else "plain"
     return Row("finetune", method, ratio, epochs, seed, steps, steps * BATCH, seconds, score, loss)

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from benchmarks.common.command_line import read_csv, write_csv
-from benchmarks.pruning import other_methods
+from benchmarks.pruning import fine_tuning, other_methods
 from benchmarks.pruning.__main__ import Row, one_round, summary
 from benchmarks.pruning.residual import Residual
 from benchmarks.pruning.tasks import NoisyDigits, tasks
+from cli import main as descent
 from datamodules import DigitsDataModule
 
 
@@ -61,9 +62,9 @@ def test_a_fifth_of_the_training_labels_is_drawn_and_those_of_the_test_are_right
 def test_each_method_has_an_ordinary_run_of_as_much_work(tmp_path: Path) -> None:
     source = DigitsDataModule()
     data = other_methods.standardised(source.training_images(), source.test_images(), 20)
-    rows = list(other_methods.one_round("digits", data, epochs=4, seed=0))
+    rows = list(other_methods.one_round("digits", data, epochs=2, seed=0))
     whole = rows[0]
-    assert whole.steps == 4 * (200 // other_methods.BATCH)
+    assert whole.steps == 2 * (200 // other_methods.BATCH)
     for method in other_methods.METHODS:
         own, plain = (row for row in rows if method in (row.method, row.equal_to))
         assert own.steps == whole.steps
@@ -93,3 +94,26 @@ def test_frozen_parts_are_not_trained_and_skipped_branches_are_not_computed() ->
     trained = [any(value.grad is not None for value in part.parameters()) for part in network.parts]
     assert trained == [False, False, False, True, True, True, True, True]
     assert 7 in network.draw_skipped(torch.Generator())  # the last one's probability is `drop`
+
+
+def test_fine_tunings_are_of_equal_length_and_have_a_valid_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = list(fine_tuning.plan(seed=3))
+    assert planned[0] == (0.0, 10, 3, False)
+    lengths = [((1 - ratio) * epochs if pruned else epochs) for ratio, epochs, _, pruned in planned[1:]]
+    assert lengths[::2] == pytest.approx(lengths[1::2])
+    monkeypatch.chdir(tmp_path)
+    for part, count in (("train", 50), ("test", 120)):
+        for number in range(count):
+            file = tmp_path / "all" / part / "cat" / f"{number:04}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    fine_tuning.copy_subset(tmp_path / "all", tmp_path / "images")
+    assert [len(list((tmp_path / "images" / part / "cat").iterdir())) for part in ("train", "test")] == [40, 100]
+    with pytest.raises(SystemExit) as end:
+        descent([*fine_tuning.command(*planned[5]), "--print_config"])
+    assert end.value.code in (0, None)
+    printed = capsys.readouterr().out
+    assert "ratio: 0.7" in printed
+    assert "check_val_every_n_epoch: 10" in printed

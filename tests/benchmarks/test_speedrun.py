@@ -109,8 +109,9 @@ def test_variants_are_compared_with_what_ships_by_seed(
     )
 
 
-@pytest.mark.parametrize("name", variants.VARIANTS)
-def test_a_variant_is_a_config(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_variant_is_a_config_and_the_pruned_one_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from tests.datamodules.support import image_folder
     from tests.descent.helpers import run
 
@@ -125,8 +126,17 @@ def test_a_variant_is_a_config(name: str, tmp_path: Path, monkeypatch: pytest.Mo
         "--data.root",
         "images",
     ]
-    words += [*variants.VARIANTS[name], "--data.batch_size=8", "--data.val_share=0.1", "--trainer.max_epochs=1"]
-    run([*words, "--model.network.widths=[4,4,4]", "--trainer.limit_train_batches=1", "--trainer.accelerator=cpu"])
+    for name in set(variants.VARIANTS) - {variants.SHIPPED}:
+        with pytest.raises(SystemExit):
+            run([*words, *variants.VARIANTS[name], "--print_config"])
+        printed = capsys.readouterr().out
+        assert f"max_epochs: {name[:2].strip()}" in printed
+        assert ("ratio: 0.3" in printed) == ("pruned" in name)
+        assert ("- 0.375" in printed) == ("980" in name)
+        if "pruned" in name:
+            small = ["--data.batch_size=8", "--data.val_share=0.1", "--model.network.widths=[4,4,4]"]
+            limits = ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
+            run([*words, *variants.VARIANTS[name], *small, *limits])
 
 
 def test_levers_are_ratios_to_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
