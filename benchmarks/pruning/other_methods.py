@@ -126,7 +126,7 @@ def selected(
 def accuracy(network: Residual, images: Tensor, targets: Tensor) -> float:
     """Compute the accuracy on images."""
     network.eval()
-    logits = torch.cat([network(part) for part in images.split(500)])
+    logits = torch.cat([network(part) for part in torch.split(images, 500)])
     return float((logits.argmax(1) == targets).double().mean())
 
 
@@ -170,7 +170,9 @@ def summary(rows: Sequence[Row]) -> str:
 
 def standardised(training: Images, test: Images, limit: int) -> Data:
     """Return data of two sets of images, of the first at most `limit` a class, with mean 0 and variance 1."""
-    rows = torch.cat([(training.targets == label).nonzero()[:limit, 0] for label in training.targets.unique()])
+    rows = torch.cat(
+        [(training.targets == label).nonzero()[:limit, 0] for label in range(int(training.targets.max()) + 1)]
+    )
     images = [torch.as_tensor(pixels).permute(0, 3, 1, 2).float() for pixels in (training.pixels[rows], test.pixels)]
     mean, deviation = images[0].mean(), images[0].std()
     first, second = ((pixels - mean) / deviation for pixels in images)
