@@ -56,7 +56,7 @@ def test_scores_equal_torchmetrics() -> None:
     assert found.ignored_share == pytest.approx(float((~labelled).float().mean()), abs=1e-6)
     assert found.baseline == pytest.approx(float(targets[labelled].bincount().max() / labelled.sum()), abs=1e-6)
     whole = masks(unlabelled=False)
-    expected = dice_score(whole[0][None].int(), whole[1][None].int(), 3, average="none", input_format="index")
+    expected = dice_score(whole[0][None].long(), whole[1][None].long(), 3, average="none", input_format="index")
     dice = [score.dice for score in segmented(*whole).class_scores]
     np.testing.assert_allclose(dice, expected[0], atol=1e-6)
 
