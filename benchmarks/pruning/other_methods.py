@@ -124,7 +124,7 @@ def selected(
 
 @torch.no_grad()
 def accuracy(network: Residual, images: Tensor, targets: Tensor) -> float:
-    """Compute the accuracy on images."""
+    """Compute the accuracy on images, without training."""
     network.eval()
     logits = torch.cat([network(part) for part in torch.split(images, 500)])
     return float((logits.argmax(1) == targets).double().mean())
