@@ -32,6 +32,7 @@ LOG_LINES = (
     "Loaded model weights from",
     "Restored all states from",
     "`Trainer.fit` stopped",
+    "`Trainer(",  # followed by a flag as it was given, "was configured so …"
     "Using 16bit Automatic Mixed Precision",
     "Using bfloat16 Automatic Mixed Precision",
 )
