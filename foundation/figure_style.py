@@ -84,8 +84,8 @@ def log_numbers(axis: "Axis") -> None:
     """Label a logarithmic axis with plain numbers, at 1, 2 and 5 of each power of ten where there is room."""
     axis.set_major_formatter(lambda value, _: written(value))
     low, high = sorted(axis.get_view_interval())
-    few = low > 0 and high / low < 300
-    axis.set_minor_formatter(lambda value, _: written(value) if few and f"{value:e}"[0] in "25" else "")
+    digits = "" if low <= 0 or high / low > 300 else "25" if high / low > 10 else "2357"
+    axis.set_minor_formatter(lambda value, _: written(value) if f"{value:e}"[0] in digits else "")
     for label in (*axis.get_minorticklabels(), *axis.get_majorticklabels()):
         label.set_fontsize(STYLE["ytick.labelsize"])
 

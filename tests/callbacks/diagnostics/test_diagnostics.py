@@ -113,7 +113,7 @@ def test_in_tensorboard(tmp_path: Path) -> None:
     watch = Diagnostics(every_n_steps=5)
     fit(tmp_path, callbacks=[watch], logger=TensorBoardLogger(tmp_path, name="", version=""))
     events = EventAccumulator(str(tmp_path)).Reload()
-    found = events.Scalars("layer_gradient/network.head")
+    found = events.Scalars("within_gradient/network.head")
     kept = {row[0]: row[4] for row in watch.rows if row[2:4] == ("network.head", "gradient")}
     assert {event.step: event.value for event in found} == pytest.approx(kept)
     assert len(found) == 4

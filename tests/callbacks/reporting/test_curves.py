@@ -1,5 +1,6 @@
 """Learning curves of one run and of several."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_labels_do_not_overlap_and_stay_in_the_panel() -> None:
     figure.canvas.draw()
     for axes in figure.axes:
         boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
-        assert all(below.y1 <= above.y0 for below, above in zip(boxes, boxes[1:], strict=False))
+        assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
         assert all(box.x1 <= figure.bbox.x1 and box.y1 <= axes.bbox.y1 + 5 for box in boxes)
 
 
