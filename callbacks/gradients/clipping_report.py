@@ -94,8 +94,8 @@ def _advice(quantiles: dict[float, float], steps: int, share: float, clip: float
         )
     if clip is not None and share > MANY:
         return high, (
-            f"At {clip:g}, {share:.1%} of the steps are clipped, that is one in {1 / share:.2g}: ordinary steps too, not "
-            f"only rare large ones. Set trainer.gradient_clip_val to {high:.3g}, which clips one in ten."
+            f"At {clip:g}, {share:.1%} of the steps are clipped, that is one in {1 / share:.2g}: ordinary steps too, "
+            f"not only rare large ones. Set trainer.gradient_clip_val to {high:.3g}, which clips one in ten."
         )
     if clip is not None and share == 0:
         return clip, f"No step reached {clip:g}: clipping has changed nothing in this run. Keep it as a safeguard."
