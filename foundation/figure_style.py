@@ -48,8 +48,10 @@ def panels(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    plain = {} if lines else {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
-    with rc_context({**STYLE, **plain, "axes.prop_cycle": color_cycle()}):
+    style: Any = STYLE | {"axes.prop_cycle": color_cycle()}
+    if not lines:
+        style |= {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
+    with rc_context(style):
         figure = Figure(figsize=size, layout="constrained")
         return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 

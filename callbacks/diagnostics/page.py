@@ -163,7 +163,8 @@ def _draw_values(
     else:
         bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     if usual is not None:
-        low, high = max(usual[0], norm.vmin), min(usual[1], norm.vmax)
+        ends = bar.ax.get_ylim()
+        low, high = max(usual[0], ends[0]), min(usual[1], ends[1])
         if low < high:
             bar.ax.plot([-0.35, -0.35], [low, high], color="#009E73", linewidth=3, clip_on=False,
                         transform=bar.ax.get_yaxis_transform(), solid_capstyle="butt")  # fmt: skip
@@ -191,7 +192,7 @@ def label_of(layer: str, kind: str) -> str:
         >>> label_of("network.head", "Linear")
         'head\nLinear'
         >>> label_of("network.stages.0.blocks.11.attention.projection", "Linear")
-        'stages.0.bl…rojection\nLinear'
+        'stages.0.bl…projection\nLinear'
     """
     name = layer.removeprefix("network.")
     if len(name) > LONGEST:

@@ -82,6 +82,8 @@ def curves(runs: "Sequence[tuple[str, pd.DataFrame]]", metrics: Sequence[str] = 
     Raises:
         UserError: No run has one of the metrics.
     """
+    from matplotlib.ticker import MaxNLocator
+
     tables = [(label, canonical_columns(table)) for label, table in runs]
     shown = quantities([table for _, table in tables], metrics)
     rates = any(rates_of(table) for _, table in tables)
@@ -95,7 +97,7 @@ def curves(runs: "Sequence[tuple[str, pd.DataFrame]]", metrics: Sequence[str] = 
         draw_rates(axes[-1], tables)
     if shown or rates:
         axes[-1].set_xlabel("epoch")
-        axes[-1].xaxis.get_major_locator().set_params(integer=True)
+        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.align_ylabels()
     if note:
         figure.supxlabel(note, fontsize=7.5, color=MUTED, ha="left", x=0.01)

@@ -12,8 +12,8 @@ usage: descent show SUBJECT [options]
 
 Draws a figure, as PNG and SVG.
 
-  descent show curves RUN [RUN …]   learning curves of a run, or of several in one figure: training and
-                                    validation, the best epoch, the learning rate
+  descent show curves RUN [RUN …]   learning curves of a run, or of several in one figure: training
+                                    and validation, the best epoch, the learning rate
     --metric NAME                   what to draw, such as accuracy or val/f1; can be repeated
     --to FILE                       a .png, .pdf or .svg file (default curves.png)
   descent show losses               value and gradient of the losses for regression, classification

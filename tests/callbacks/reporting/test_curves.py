@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from callbacks import plot_history
 from callbacks.reporting.curves import curves
@@ -44,7 +45,7 @@ def test_panels_above_each_other_with_labels_at_the_ends() -> None:
 
 def test_labels_do_not_overlap_and_stay_in_the_panel() -> None:
     figure = curves([(f"digits/{number}", table(0.001 * number)) for number in range(4)])
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     for axes in figure.axes:
         boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
         assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
@@ -53,7 +54,7 @@ def test_labels_do_not_overlap_and_stay_in_the_panel() -> None:
 
 def test_runs_have_a_colour_each_and_training_is_dashed() -> None:
     loss, *_ = curves([("digits/0", table()), ("digits/1", table(0.1))]).axes
-    lines = {line.get_label(): line for line in loss.get_lines() if not line.get_label().startswith("_")}
+    lines = {line.get_label(): line for line in loss.get_lines() if not str(line.get_label()).startswith("_")}
     assert {(name, line.get_color(), line.get_linestyle()) for name, line in lines.items()} == {
         (f"digits/{run} {stage}", COLORS[run], style)
         for run in (0, 1)
