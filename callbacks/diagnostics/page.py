@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from foundation.html.document import Section
 
 LONGEST = 22  # characters of a layer's name
-UNUSUAL = "#D55E00"
+UNUSUAL = "#a63d00"
+"""Of a name; the page replaces it by its own colour of errors, which can be read in the dark mode too."""
 
 
 class Drawn(NamedTuple):
@@ -168,7 +169,7 @@ def _draw_values(
         if low < high:
             bar.ax.plot([-0.35, -0.35], [low, high], color="#009E73", linewidth=3, clip_on=False,
                         transform=bar.ax.get_yaxis_transform(), solid_capstyle="butt")  # fmt: skip
-            bar.ax.set_title("usual ▏", fontsize=7, color="#009E73", loc="right", fontweight="normal")
+            bar.ax.set_title("usual ▏", fontsize=7, color=MUTED, loc="right", fontweight="normal")
 
 
 def usual_range(values: np.ndarray, drawn: Drawn) -> tuple[float, float] | None:

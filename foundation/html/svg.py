@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+THEMED = {"#000000": "currentColor", "#666666": "var(--soft)", "#a63d00": "var(--error)"}
+
+
 def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), themed: bool = False) -> str:
     """Return a figure as SVG for a page, with unique identifiers; the same figure gives the same bytes.
 
@@ -18,8 +21,8 @@ def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), the
         name: Prefix of its identifiers, unique on the page.
         label: What it shows, for screen readers.
         titles: Plain text that appears over each point of the scatter plot whose ``gid`` is ``points``.
-        themed: Draw what is black in the page's text colour, and leave the background to the page; for a `figure` of
-            the class `themed`, which then follows the dark mode.
+        themed: Draw what is black, muted or dark red in the page's own colours, and leave the background to the page;
+            for a `figure` of the class `themed`, which then follows the dark mode.
     """
     import matplotlib as mpl
 
@@ -28,7 +31,8 @@ def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), the
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, transparent=themed)
     text = target.getvalue()
     if themed:
-        text = text.replace("#000000", "currentColor").replace("#666666", "var(--soft)")
+        for color, of_page in THEMED.items():
+            text = text.replace(color, of_page)
     text = text[text.index("<svg") :]
     text = re.sub(r'\b(id=")', rf"\1{name}-", text)
     text = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{name}-", text)

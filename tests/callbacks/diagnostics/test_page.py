@@ -110,6 +110,7 @@ def test_figures_come_first_and_follow_the_dark_mode() -> None:
     assert 'href="#findings">1 problem was found' in page
     figures = page[page.index("<svg") :]
     assert "currentColor" in figures
+    assert "var(--error)" in figures, "names outside the usual range"
     assert "#000000" not in figures
 
 
