@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from callbacks.non_finite.black_box import BlackBox
     from callbacks.preflight import Preflight
     from callbacks.reporting.baseline import AccuracyBaseline
-    from callbacks.reporting.curves import plot_history
     from callbacks.reporting.first_images import FirstImages
-    from callbacks.reporting.history import LearningCurves, history
+    from callbacks.reporting.history import history
+    from callbacks.reporting.learning_curves import LearningCurves, plot_history
     from callbacks.reporting.predictions import PredictionTable
     from callbacks.reporting.progress import EpochBar, EpochLines
     from callbacks.reporting.results import ResultsTable
@@ -84,8 +84,8 @@ _MODULES = {
     "callbacks.preflight": ("Preflight",),
     "callbacks.reporting.baseline": ("AccuracyBaseline",),
     "callbacks.reporting.first_images": ("FirstImages",),
-    "callbacks.reporting.curves": ("plot_history",),
-    "callbacks.reporting.history": ("LearningCurves", "history"),
+    "callbacks.reporting.learning_curves": ("LearningCurves", "plot_history"),
+    "callbacks.reporting.history": ("history",),
     "callbacks.reporting.predictions": ("PredictionTable",),
     "callbacks.reporting.progress": ("EpochBar", "EpochLines"),
     "callbacks.reporting.results": ("ResultsTable",),

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from callbacks.reporting.history import history
 from callbacks.reporting.table import number
 from foundation.errors import UserError
 from foundation.figure_style import COLORS, MUTED, label_ends, log_numbers, panels, written
@@ -13,8 +12,6 @@ from foundation.metrics.names import by_canonical_name, canonical
 from foundation.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    import os
-
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -38,21 +35,6 @@ AVERAGED = {
     "ScheduleFreeWeights": "the averaged weights of the schedule-free optimizer",
 }
 """Callbacks that validate with other weights than those that are trained."""
-
-
-def plot_history(run: "str | os.PathLike[str] | pd.DataFrame", metrics: Sequence[str] = ()) -> "Figure":
-    """Draw loss, accuracy, the losses of a GAN and the learning rate by epoch, for training and validation.
-
-    Args:
-        run: As for `history`, or the table that it returns.
-        metrics: Quantities to draw in their place, such as `f1`.
-
-    Returns:
-        A figure without a window: a notebook shows it, `figure.savefig(path)` saves it.
-    """
-    import pandas as pd
-
-    return curves([("", run if isinstance(run, pd.DataFrame) else history(run))], metrics)
 
 
 def note_of(kinds: Sequence[str]) -> str:

@@ -1,13 +1,8 @@
-"""Read a run's metrics as a table by epoch, and draw its learning curves when it ends."""
+"""Read a run's metrics as a table by epoch."""
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import CSVLogger
-
-from foundation.loggers import report_path, run_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,25 +60,3 @@ def metrics_file(path: Path) -> Path:
     raise FileNotFoundError(
         f"no {METRICS_FILE} in {path}: expected a run's folder, or an experiment's with runs in it."
     )
-
-
-class LearningCurves(Callback):
-    """Draw `figures/learning_curves.png` into the run's folder when training ends, also by an exception.
-
-    It reads the `metrics.csv` of a `CSVLogger`; without one it draws nothing. It logs nothing.
-    """
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the curves."""
-        from callbacks.reporting.curves import curves, note_of
-
-        folder = run_folder(trainer)  # a broadcast: every process calls it
-        if not trainer.is_global_zero:
-            return
-        for logger in trainer.loggers:
-            logger.save()
-        tables = [Path(logger.log_dir, METRICS_FILE) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
-        if tables and tables[0].is_file():
-            kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
-            figure = curves([("", history(tables[0]))], note=note_of(kinds))
-            figure.savefig(report_path(trainer, folder, "figures/learning_curves.png"), dpi=150)
