@@ -49,5 +49,14 @@ class LearningCurves(Callback):
         tables = [Path(logger.log_dir, METRICS_FILE) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
         if tables and tables[0].is_file():
             kinds = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
-            figure = curves([("", history(tables[0]))], note=note_of(kinds))
-            figure.savefig(report_path(trainer, folder, "figures/learning_curves.png"), dpi=150)
+            figure_of(tables[0], kinds).savefig(report_path(trainer, folder, "figures/learning_curves.png"), dpi=150)
+
+
+def figure_of(file: Path, kinds: Sequence[str]) -> "Figure":
+    """Return the figure of a run.
+
+    Args:
+        file: Its `metrics.csv`.
+        kinds: Class names of its callbacks.
+    """
+    return curves([("", history(file))], note=note_of(kinds))
