@@ -67,6 +67,8 @@ def _values(option: str, command: str, typed: str) -> list[str] | None:
     if option in ("-c", "--config"):
         study = command == "compare"
         return [f"configs/{n}" for n in names() if (n.startswith("studies/") if study else "/" not in n)] + files(typed)
+    if option == "--to" and command == "embed":
+        return files(typed, ANY_FILE)
     if option in VALUES:
         return VALUES[option]
     kind = {"--data": "data/", "--trainer.callbacks": "callbacks/"}.get(option.removesuffix("+"))
