@@ -23,6 +23,9 @@ VALUES = {
     "--mode": ["exponential", "linear"],
     "--method": ["short_runs", "nine_tenths", "steepest", "valley", "minimum_tenth"],
     "--to": ["onnx", "torch"],
+    "--input": ["nhwc_uint8", "nchw_float"],
+    "--dtype": ["float32", "float16", "int8"],
+    "--temperature": ["fitted"],
 }
 ANY_FILE = ("",)
 

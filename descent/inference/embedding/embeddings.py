@@ -108,8 +108,8 @@ def write_embeddings(found: Embeddings, file: Path) -> None:
 
 
 def _write_parquet(found: Embeddings, file: Path) -> None:
-    import pyarrow
-    import pyarrow.parquet
+    import pyarrow  # type: ignore[import-not-found]
+    import pyarrow.parquet  # type: ignore[import-not-found]
 
     paths = [path.encode("utf-8", "backslashreplace").decode() for path in found.paths]
     columns: dict[str, Any] = {"path": paths}

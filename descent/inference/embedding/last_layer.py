@@ -41,8 +41,8 @@ class LastLayerInput:
             )
         if found.ndim < 2 or len(found) != self._batch_size:
             raise UserError(
-                f"the last layer of the network, {self.name}, gets {tuple(found.shape)} for {self._batch_size} images: not "
-                "one row of features for each of them."
+                f"the last layer of the network, {self.name}, gets {tuple(found.shape)} for {self._batch_size} images: "
+                "not one row of features for each of them."
             )
         channels_last = isinstance(self._layer, nn.Linear)
         positions = tuple(range(1, found.ndim - 1) if channels_last else range(2, found.ndim))

@@ -94,6 +94,14 @@ def validation_log_probabilities(
     trained: TrainedNetwork, module: SingleLabelClassifier, mirror: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return log-probabilities `(N, K)` and true classes `(N,)` of the run's own validation data."""
+    open_validation_data(trained)
+    loader = trained.data.val_dataloader()
+    log_probabilities, _, _, targets, _ = _predict_loader(trained, module, loader, mirror)
+    return log_probabilities, targets
+
+
+def open_validation_data(trained: TrainedNetwork) -> None:
+    """Open the run's own validation data."""
     data = trained.data
     data.prepare_data()
     if isinstance(data, ImageDataModule):
@@ -102,8 +110,6 @@ def validation_log_probabilities(
             data.load_state_dict(trained.state)  # once more: it warns if the split differs from the checkpoint's
     else:
         data.setup("fit")
-    log_probabilities, _, _, targets, _ = _predict_loader(trained, module, data.val_dataloader(), mirror)
-    return log_probabilities, targets
 
 
 def image_of_test_set(data: ImageDataModule, row: int) -> Image.Image:
