@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from callbacks.reporting.history import LearningCurves, history, plot_history
     from callbacks.reporting.predictions import PredictionTable
     from callbacks.reporting.progress import EpochBar, EpochLines
+    from callbacks.reporting.results import ResultsTable
     from callbacks.resuming.exact_resume import ExactResume
     from callbacks.resuming.preemption import Preemption
     from callbacks.swa import SWA
@@ -56,6 +57,7 @@ __all__ = [
     "Preemption",
     "Preflight",
     "RankGuard",
+    "ResultsTable",
     "SampleGrid",
     "ScaledRate",
     "ScheduleFreeWeights",
@@ -84,6 +86,7 @@ _MODULES = {
     "callbacks.reporting.history": ("LearningCurves", "history", "plot_history"),
     "callbacks.reporting.predictions": ("PredictionTable",),
     "callbacks.reporting.progress": ("EpochBar", "EpochLines"),
+    "callbacks.reporting.results": ("ResultsTable",),
     "callbacks.resuming.exact_resume": ("ExactResume",),
     "callbacks.resuming.preemption": ("Preemption",),
     "callbacks.swa": ("SWA",),

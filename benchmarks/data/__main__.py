@@ -31,8 +31,8 @@ from benchmarks.common.command_line import RESULTS, machine_line, parser, write_
 from benchmarks.common.paired import median_ratio
 from benchmarks.data.loaders import SIZE, gather, ours, pillow, random_images, shift_by_shift
 from datamodules.folder.decoding import ImageFormat
+from datamodules.folder.listing.layout import class_folders
 from datamodules.folder.split_cache import FolderCache
-from datamodules.folder.tree import class_folders
 
 FORM = ImageFormat(SIZE, SIZE, "RGB", "crop")
 

@@ -30,20 +30,6 @@ def require_classifier(trained: TrainedNetwork) -> Classifier:
     )
 
 
-def require_single_label_classifier(trained: TrainedNetwork) -> SingleLabelClassifier:
-    """Return the module if it predicts exactly one class per sample.
-
-    Raises:
-        UserError: It is for another task.
-    """
-    if isinstance(trained.module, SingleLabelClassifier):
-        return trained.module
-    raise UserError(
-        "descent evaluate supports single-label classification (ImageClassifier, BinaryClassifier); "
-        f"{trained.checkpoint} holds a {type(trained.module).__name__}: use descent test for its metrics."
-    )
-
-
 class Predictions(NamedTuple):
     """Predictions for N samples.
 

@@ -1,22 +1,20 @@
 """Predictions of a classifier for labelled data: image files, or the run's own test or validation data."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules import ImageDataModule, TableDataModule
+from datamodules import ImageDataModule
 from descent.inference.classifiers import SingleLabelClassifier, mean_log_probabilities, mean_probabilities
 from descent.inference.evaluation.labelled_folder import LabelledImages
+from descent.inference.evaluation.outputs import ImageOfRow, outputs_of_loader, outputs_of_test_data
 from descent.inference.loading import TrainedNetwork
 from descent.inference.page_elements import load_image
 from descent.inference.prediction.prediction import image_format, map_files
-from descent.inference.predictor import Predictor
-from descent.inference.progress import progress_bar
 from lightning_modules import BinaryClassifier
 
 
@@ -38,7 +36,7 @@ class LabelledPredictions:
     classes: Tensor
     targets: Tensor
     names: list[str]
-    load_image: Callable[[int], Image.Image] | None
+    load_image: ImageOfRow | None
     failures: dict[str, str]
     classes_without_mirror: Tensor | None = None
 
@@ -71,23 +69,12 @@ def predict_test_data(
     Raises:
         UserError: Only images have mirror images.
     """
-    data = trained.data
     if mirror:
         image_format(trained)
-    data.prepare_data()
-    data.setup("test")
-    found = _predict_loader(trained, module, data.test_dataloader(), mirror)
-    log_probabilities, classes, without, targets, rows = found
-    names = [f"test image {row}" for row in rows.tolist()]
-    image_of_row = None
-    if isinstance(data, ImageDataModule) and not isinstance(data, TableDataModule):
-
-        def image_of_row(row: int) -> Image.Image:
-            return image_of_test_set(data, int(rows[row]))
-
-    return LabelledPredictions(
-        log_probabilities, classes, targets, names, image_of_row, {}, without if mirror else None
-    )
+    found, samples = outputs_of_test_data(trained, partial(_from_output, module), mirror)
+    log_probabilities, classes, without = found.columns
+    targets = found.targets.long()
+    return LabelledPredictions(log_probabilities.double(), classes, targets, *samples, {}, without if mirror else None)
 
 
 def validation_log_probabilities(
@@ -95,9 +82,8 @@ def validation_log_probabilities(
 ) -> tuple[Tensor, Tensor]:
     """Return log-probabilities `(N, K)` and true classes `(N,)` of the run's own validation data."""
     open_validation_data(trained)
-    loader = trained.data.val_dataloader()
-    log_probabilities, _, _, targets, _ = _predict_loader(trained, module, loader, mirror)
-    return log_probabilities, targets
+    found = outputs_of_loader(trained, trained.data.val_dataloader(), partial(_from_output, module), mirror)
+    return found.columns[0].double(), found.targets.long()
 
 
 def open_validation_data(trained: TrainedNetwork) -> None:
@@ -110,33 +96,6 @@ def open_validation_data(trained: TrainedNetwork) -> None:
             data.load_state_dict(trained.state)  # once more: it warns if the split differs from the checkpoint's
     else:
         data.setup("fit")
-
-
-def image_of_test_set(data: ImageDataModule, row: int) -> Image.Image:
-    """Return an image of the test set."""
-    assert data.test_set is not None
-    pixels = data.test_set.images.pixels[row]
-    if data.white != 255:
-        pixels = (pixels.int() * 255 // data.white).to(torch.uint8)
-    return Image.fromarray(pixels.squeeze(-1).numpy() if pixels.shape[-1] == 1 else pixels.numpy())
-
-
-def _predict_loader(
-    trained: TrainedNetwork, module: SingleLabelClassifier, loader: Iterable[Any], mirror: bool
-) -> tuple[Tensor, ...]:
-    """Return log-probabilities, predicted classes with and without `mirror`, true classes and row numbers, by row."""
-    predictor, views = Predictor(trained), (False, True) if mirror else (False,)
-    batches, targets = [], []
-    rows: list[Tensor] = []
-    with progress_bar("Evaluating") as advance:
-        for batch in loader:
-            batches.append(_from_output(module, *(predictor(batch, view) for view in views)))
-            targets.append(batch[1])
-            rows.append(batch[2] if len(batch) > 2 else torch.arange(len(batch[1])) + sum(map(len, rows)))
-            advance(len(batch[1]))
-    row_numbers = torch.cat(rows)
-    order = row_numbers.argsort()  # a loader may shuffle
-    return tuple(column[order] for column in (*_join(batches), torch.cat(targets).long(), row_numbers))
 
 
 def _from_output(module: SingleLabelClassifier, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:

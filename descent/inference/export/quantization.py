@@ -17,7 +17,8 @@ QUANTIZED = [
     "Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Flatten",
 ]  # fmt: skip
 """Operators in int8. Normalisations, softmax, sigmoid and GELU stay in float32: they are a small part of the time."""
-LAYERS = ("Conv", "Gemm", "MatMul")
+LAYERS = ["Conv", "Gemm", "MatMul"]
+"""Operators in int8 of a transformer, where more of them would cost conversions between the layers in float32."""
 
 
 def quantize(source: Path, target: Path, form: ExportForm, pixels: Tensor, metadata: dict[str, str]) -> None:
@@ -51,7 +52,7 @@ def quantize(source: Path, target: Path, form: ExportForm, pixels: Tensor, metad
             str(written),
             _reader(form, pixels),
             quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=QUANTIZED,
+            op_types_to_quantize=_operators(model),
             per_channel=True,
             reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,
@@ -64,6 +65,11 @@ def quantize(source: Path, target: Path, form: ExportForm, pixels: Tensor, metad
     onnx.helper.set_model_props(made, metadata)
     onnx.checker.check_model(made)
     target.write_bytes(made.SerializeToString())
+
+
+def _operators(model: Any) -> list[str]:
+    is_transformer = any(node.op_type == "LayerNormalization" for node in model.graph.node)
+    return LAYERS if is_transformer else QUANTIZED
 
 
 def _last_layer(model: Any) -> list[str]:
