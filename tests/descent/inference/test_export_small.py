@@ -156,7 +156,7 @@ def test_answers_by_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_image_sets(colours: TrainedRun) -> None:
     trained = load_trained_network(str(colours.run), [])
     validation, test = image_sets(trained, [])
-    assert (len(validation.pixels), len(test.pixels), test.name) == (27, 36, "test images")
+    assert (len(validation.pixels), len(test.pixels), test.name) == (17, 36, "test images")
     assert test.targets is not None
     assert torch.equal(test.pixels, pixels_of(colours))
     assert test.some(3).targets is not None
