@@ -3,7 +3,7 @@
 from typing import Any
 
 from descent.studies.running.budget import Budget
-from descent.studies.running.planner import PilotEstimates, too_small
+from descent.studies.running.planner import PilotEstimates, start_too_long, too_small
 from descent.studies.running.recorder import StudyError
 from descent.studies.running.stages import Progress, RunKey
 
@@ -33,12 +33,16 @@ def estimates_of(progress: Progress, budget: Budget, workers: int) -> PilotEstim
 
 
 def check_pilot(progress: Progress, budget: Budget, workers: int) -> None:
-    """Stop a study early whose budget is too small by what the first runs took.
+    """Stop a study early whose budget is too small by what its start or the first runs took.
 
     Raises:
-        StudyError: Even the smallest study would take much longer.
+        StudyError: Even the smallest study would take longer.
     """
-    if budget.seconds is None or not progress.outcomes:
+    if budget.seconds is None:
+        return
+    if not progress.outcomes:
+        if budget.left <= 0:
+            raise StudyError(start_too_long(budget.seconds, budget.spent, budget.reserve))
         return
     estimates = estimates_of(progress, budget, workers)
     left = sum(1 for key in progress.pilot() if str(key) not in progress.outcomes)
