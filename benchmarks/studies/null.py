@@ -113,7 +113,8 @@ def run_study(config: StudyConfig, run: Run) -> StudyAnalysis:
     plan = Plan(config.trials, config.seeds, 0.0, None)
     outcomes: dict[str, Outcome] = {}
     progress = Progress(config, outcomes, defaults)
-    while (runs := Rounds(progress, defaults, plan).next_runs(plan.seeds)) is not None:
+    rounds = Rounds(progress, defaults, plan)
+    while (runs := rounds.next_runs(plan.seeds)) is not None:
         for key in progress.ready(runs, plan.trials):
             outcomes[str(key)] = run(progress, key, plan.trials)
     return StudyAnalysis(config, outcomes, defaults, plan.trials, plan.seeds)

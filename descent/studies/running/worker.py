@@ -45,6 +45,7 @@ class Worker:
         self.budget, self.say = budget, say
         self._said: set[str] = set()
         self._all_runs: list[RunKey] = []
+        self._decided: dict[int, list[str]] = {}
 
     def run(self, plan_only: bool = False) -> Progress:
         """Work until the study is complete or, with `plan_only`, until it is planned.
@@ -95,7 +96,7 @@ class Worker:
         self._say_once(plan_sentence(plan, self.config, self.budget.seconds))
         if plan_only:
             return None
-        rounds = Rounds(progress, self.defaults, plan)
+        rounds = Rounds(progress, self.defaults, plan, self._decided)
         self._all_runs = _unique([*pilot, *rounds.planned()])
         return rounds.next_runs(self._end(progress, plan))
 
