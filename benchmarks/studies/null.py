@@ -14,17 +14,15 @@ called different (`better`), practically equal and undecided, rounds, runs, seco
 import csv
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from torch import Tensor, nn
 
 from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.studies.plain import BATCH, MOMENTUM, VAL_SHARE, TinyNetwork, train
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.verdict import verdict
 from descent.studies.running.one_run import DIVERGED, DONE, Outcome, execute
@@ -37,28 +35,10 @@ from descent.studies.study_config import StudyConfig, read_study
 from foundation.compat.lightning_messages import quiet
 
 NAMES = ("A", "B", "C")
-LR, MOMENTUM, BATCH, VAL_SHARE = 0.05, 0.9, 64, 0.25
+LR = 0.05
 
 Run = Callable[[Progress, RunKey, int], Outcome]
 """Runs a run of a study, given the finished ones and the trials of a tuning."""
-
-
-class TinyNetwork(nn.Module):
-    """A network of one hidden layer for the digits.
-
-    Args:
-        stream: Number of the part of the random numbers that the weights are drawn from.
-        width: Hidden units.
-    """
-
-    def __init__(self, stream: int = 0, width: int = 12) -> None:
-        super().__init__()
-        torch.rand(10_000 * stream)  # more than the network has weights
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits."""
-        return self.layers(images)  # type: ignore[no-any-return]
 
 
 class Study(NamedTuple):
@@ -79,7 +59,7 @@ class Study(NamedTuple):
 
 def null_study(epochs: int, trials: int, rounds: int, seed: int) -> StudyConfig:
     """Return the config of a study of equal candidates."""
-    network = f"{__spec__.name if __spec__ else __name__}.TinyNetwork"
+    network = f"{TinyNetwork.__module__}.{TinyNetwork.__name__}"
     return read_study(
         {
             "name": "null",
@@ -130,37 +110,11 @@ def plain_run(progress: Progress, key: RunKey, trials: int, epochs: int) -> Outc
     """Train the same network by a plain loop."""
     point = progress.point(key, trials)
     stream, seed, split = progress.config.names.index(key.candidate), progress.seed(key), progress.split(key)
-    train, val, test = digits(split)
-    torch.manual_seed(seed)
-    order = torch.Generator().manual_seed(seed)
-    network = TinyNetwork(stream)
-    optimizer = torch.optim.SGD(network.parameters(), lr=point["model.optimizer.lr"], momentum=MOMENTUM)
-    for _ in range(epochs):
-        for batch in torch.randperm(len(train[0]), generator=order).split(BATCH):
-            loss = nn.functional.cross_entropy(network(train[0][batch]), train[1][batch])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-    status = DONE if bool(torch.isfinite(loss)) else DIVERGED
-    score = accuracy(network, val) if status == DONE else None
-    tested = {"test/accuracy": accuracy(network, test)} if status == DONE and key.stage == FINAL else {}
-    return {"status": status, "message": "", "score": score, "test": tested, "point": point}
-
-
-def accuracy(network: nn.Module, part: tuple[Tensor, Tensor]) -> float:
-    """Return the share of images whose class the network finds."""
-    with torch.no_grad():
-        return float((network(part[0]).argmax(dim=1) == part[1]).float().mean())
-
-
-@cache
-def digits(split: int) -> tuple[tuple[Tensor, Tensor], ...]:
-    """Return training, validation and test data; the test data is the same for all splits."""
-    images, targets = load_digits(return_X_y=True)
-    x, y = torch.from_numpy(((images - images.mean()) / images.std()).astype(np.float32)), torch.from_numpy(targets)
-    rest, test = train_test_split(np.arange(len(y)), test_size=0.2, random_state=0, stratify=targets)
-    train, val = train_test_split(rest, test_size=VAL_SHARE, random_state=split, stratify=targets[rest])
-    return tuple((x[torch.from_numpy(part)], y[torch.from_numpy(part)]) for part in (train, val, test))
+    trained = train(point["model.optimizer.lr"], epochs, seed, split, stream)
+    tested = {"test/accuracy": trained.test} if key.stage == FINAL else {}
+    if not trained.finite:
+        return {"status": DIVERGED, "message": "", "score": None, "test": {}, "point": point}
+    return {"status": DONE, "message": "", "score": trained.scores[-1], "test": tested, "point": point}
 
 
 def summarise(way: str, epochs: int, analysis: StudyAnalysis, seconds: float) -> Study:
