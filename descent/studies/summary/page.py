@@ -145,6 +145,7 @@ def profiles(summary: Summary) -> Figure:
     axes.set(xlabel="ratio to the best error (log axis)", ylabel="share of studies", xscale="log", xlim=(1.0, end))
     axes.set_ylim(-0.02, 1.04)
     axes.grid(alpha=0.25)
+    axes.tick_params(axis="x", which="both", length=3, pad=3)
     axes.spines[["top", "right"]].set_visible(False)
     labels = EndLabels(axes, summary.names)
     for c, (name, line) in enumerate(zip(summary.names, profile(summary.ratios, at), strict=True)):

@@ -74,9 +74,9 @@ def run_on(
 
 
 KINDS: dict[str, tuple[dict[str, Any], float, dict[str, float]]] = {
-    "tuned in rounds": ({}, 120.0, {"AdamW": 0.4, "SGD": 0.4, "Momentum": 0.4}),
-    "tuned once": ({"tuning": "once"}, 60.0, {"AdamW": 0.5, "SGD": 0.5, "Momentum": 0.5}),
-    "not tuned": ({"trials": 1}, 30.0, {"AdamW": 0.3, "SGD": 0.3, "Momentum": 0.3}),
+    "tuned in rounds": ({}, 150.0, {"AdamW": 1.0, "SGD": 1.0, "Momentum": 1.0}),
+    "tuned once": ({"tuning": "once"}, 60.0, {"AdamW": 0.8, "SGD": 0.8, "Momentum": 0.8}),
+    "not tuned": ({"trials": 1}, 30.0, {"AdamW": 0.6, "SGD": 0.6, "Momentum": 0.6}),
     "one slow candidate": ({"trials": 3}, 240.0, {"AdamW": 0.5, "SGD": 3.0, "Momentum": 0.5}),
     "long runs": ({"tuning": "once", "trials": 3}, 900.0, {"AdamW": 12.0, "SGD": 12.0, "Momentum": 12.0}),
 }
