@@ -9,6 +9,7 @@ import pytest
 
 from descent.studies.running import budget as budget_module
 from descent.studies.running.budget import Budget
+from descent.studies.running.pilot import check_pilot, costs_of
 from descent.studies.running.recorder import StudyError
 from descent.studies.running.stages import Progress, RunKey
 from descent.studies.running.worker import Worker
@@ -101,3 +102,21 @@ def test_a_budget_that_start_and_report_alone_exceed_is_refused_before_the_first
     with pytest.raises(StudyError, match=r"30 s is too small: .* start and report alone take 30 s\. Use --budget 2m"):
         run_on(clock, study(), 30.0, dict.fromkeys(("AdamW", "SGD", "Momentum"), 1.0), 1.0, monkeypatch)
     assert clock.now == 28.0
+
+
+def test_the_first_run_which_is_slower_than_the_others_does_not_make_a_budget_too_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, clock = study(), Clock()
+    monkeypatch.setattr(budget_module, "time", clock)
+    defaults = {name: config.defaults(name) for name in config.names}
+    budget = Budget(40.0, 0.0)
+    keys = [str(key) for key in Progress(config, {}, defaults).pilot()]
+    walls = [3.0, 0.3, 0.3, 0.3, 0.5]
+    outcomes = {key: outcome(0.9, wall=wall) for key, wall in zip(keys, walls, strict=False)}
+    for count in range(1, 6):
+        check_pilot(Progress(config, dict(list(outcomes.items())[:count]), defaults), budget, 1)
+    assert costs_of(Progress(config, outcomes, defaults))["AdamW"] == 0.3
+    slow = {key: outcome(0.9, wall=3.0) for key in keys[:2]}
+    with pytest.raises(StudyError, match="a budget of 40 s is too small: the smallest study"):
+        check_pilot(Progress(config, slow, defaults), budget, 1)
