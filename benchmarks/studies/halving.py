@@ -1,6 +1,6 @@
 """Does it pay to stop tuning trials early? Real tunings of five trials, replayed with and without early stopping.
 
-    python -m benchmarks.studies.halving [--count 300] [--epochs 6] [--out FOLDER]
+    python -m benchmarks.studies.halving [--schedule cosine] [--count 300] [--out FOLDER]
 
 Each tuning trains a small network on the digits with five learning rates: the default and four random ones within a
 factor of ten, as a round of `descent compare` does. The replay stops a trial after a third or half of its epochs if
@@ -75,34 +75,25 @@ def measure(tunings: Sequence[Sequence[Trained]], schedule: str, stop_at: float,
         lost.append(trials[full].test - trials[chosen].test)
     mean, low, high = t_interval(lost)
     most = (TRIALS - 1) * (epochs - after) / whole
-    return Row(
-        schedule,
-        stop_at,
-        guard,
-        float(np.mean(saved)),
-        most,
-        float(np.mean(missed)),
-        float(mean),
-        float(low),
-        float(high),
-    )
+    values = (np.mean(saved), most, np.mean(missed), mean, low, high)
+    return Row(schedule, stop_at, guard, *(round(float(value), 4) for value in values))
 
 
 def main() -> None:
     """Run the tunings and write the table."""
     options = parser(__doc__, out=RESULTS / "studies")
-    options.add_argument("--count", type=int, default=300, help="tunings of each schedule (default 300)")
+    options.add_argument("--count", type=int, default=300, help="tunings (default 300)")
+    options.add_argument("--schedule", choices=["constant", "cosine"], default="constant")
     options.add_argument("--epochs", type=int, default=6)
     chosen = options.parse_args()
     torch.set_num_threads(1)
+    tunings = [tuning(number, chosen.epochs, chosen.schedule == "cosine") for number in range(chosen.count)]
     rows = []
-    for cosine in (False, True):
-        tunings = [tuning(number, chosen.epochs, cosine) for number in range(chosen.count)]
-        for stop_at in (1 / 3, 1 / 2):
-            for guard in GUARDS:
-                rows.append(measure(tunings, "cosine" if cosine else "constant", round(stop_at, 2), guard))
-                print("  ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in rows[-1]), flush=True)
-    write_csv(rows, Path(chosen.out) / "halving.csv", machine=False)
+    for stop_at in (1 / 3, 1 / 2):
+        for guard in GUARDS:
+            rows.append(measure(tunings, chosen.schedule, round(stop_at, 2), guard))
+            print("  ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in rows[-1]), flush=True)
+    write_csv(rows, Path(chosen.out) / f"halving_{chosen.schedule}.csv", machine=False)
 
 
 if __name__ == "__main__":

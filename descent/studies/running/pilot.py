@@ -65,6 +65,4 @@ def check_pilot(progress: Progress, budget: Budget, workers: int) -> None:
     whole = PilotEstimates(costs, [], pilot, workers, estimates.repeats)
     trials, seeds = whole.least(progress.config.trials)
     if whole.seconds(trials, seeds) > budget.seconds:
-        raise StudyError(
-            too_small(PilotEstimates(estimates.costs, [], pilot, workers, estimates.repeats), trials, budget.seconds)
-        )
+        raise StudyError(too_small(replace(whole, costs=estimates.costs), trials, budget.seconds))
