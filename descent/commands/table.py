@@ -17,6 +17,9 @@ LIGHT = {
 }
 """Commands that need no trainer, with the module whose `main(args)` runs them."""
 
+INSTANT = {"guide", "completion", "presets"}
+"""Commands that answer without importing torch."""
+
 
 def commands() -> list[str]:
     """Return every command's name as the user types it."""

@@ -23,17 +23,29 @@ class Predictor:
         self.data = trained.data
 
     @torch.inference_mode()
-    def __call__(self, batch: Batch) -> Tensor:
-        """Return the module's output for a batch of a data loader, on the device, without waiting for the device."""
+    def __call__(self, batch: Batch, mirrored: bool = False) -> Tensor:
+        """Return the module's output for a batch of a data loader, on the device, without waiting for the device.
+
+        Args:
+            batch: The batch.
+            mirrored: Whether to exchange left and right of what the network gets, images `(B, C, H, W)`.
+        """
         on_device = tuple(part.to(self.device, non_blocking=True) for part in batch)
         inputs = self.data.on_after_batch_transfer(on_device, 0)[0]
+        if mirrored:
+            inputs = inputs.flip(-1)
         with self.precision.forward_context():
             return cast(Tensor, self.module(self.precision.convert_input(inputs)))
 
-    def forward_pixels(self, pixels: Tensor) -> Tensor:
-        """Return the module's output for the pixels of image files, uint8 `(B, H, W, C)`, 255 is white."""
+    def forward_pixels(self, pixels: Tensor, mirrored: bool = False) -> Tensor:
+        """Return the module's output for the pixels of image files, uint8 `(B, H, W, C)`, 255 is white.
+
+        Args:
+            pixels: The images.
+            mirrored: Whether to exchange left and right.
+        """
         white = getattr(self.data, "white", 255)
         if white != 255:
             pixels = (pixels.to(torch.int32) * white + 127).floor_divide(255).to(torch.uint8)
         unused = torch.zeros(len(pixels), dtype=torch.int64)  # stands for the targets and the row numbers
-        return self((pixels.permute(0, 3, 1, 2), unused, unused))
+        return self((pixels.permute(0, 3, 1, 2), unused, unused), mirrored)

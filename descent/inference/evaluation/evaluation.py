@@ -15,6 +15,7 @@ from descent.inference.evaluation.calibration import (
 )
 from descent.inference.evaluation.class_scores import ClassScore, class_scores, wilson_interval
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
+from descent.inference.evaluation.mirror_gain import mirror_gain
 
 MAX_DENSE = 200
 """Up to this many classes the confusion matrix is stored with its zeros: their number is the square of the classes'."""
@@ -46,6 +47,8 @@ class Evaluation:
         self.class_scores: list[ClassScore] = class_scores(classes, targets, self.class_names)
         most_common = max(self.class_scores, key=lambda score: score.samples)
         self.baseline_class, self.baseline = most_common.name, most_common.samples / self.count
+        without = self.predictions.classes_without_mirror
+        self.mirror_gain = None if without is None else mirror_gain(classes, without, targets)
         self.confidence = self._confidence(self.predictions.log_probabilities)
         self.calibration = calibration_bins(self.confidence, self.correct)
         self.scaled_calibration: CalibrationBins | None = None
@@ -105,6 +108,7 @@ class Evaluation:
             **self._confusion_summary(),
             "calibration": self._calibration_summary(),
             "not_decoded": len(self.predictions.failures),
+            **({} if self.mirror_gain is None else {"tta": self.mirror_gain.summary()}),
         }
 
     def _confusion_summary(self) -> dict[str, Any]:

@@ -19,10 +19,11 @@ from torchmetrics.classification import MulticlassCalibrationError
 import cli
 from descent.inference.evaluation.calibration import apply_temperature, calibration_bins, fit_temperature, mean_nll
 from descent.inference.evaluation.class_scores import class_scores, wilson_interval
+from descent.inference.evaluation.classification import classification_report
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
 from descent.inference.evaluation.page import evaluation_page
-from descent.inference.evaluation.report import write_evaluation
+from descent.inference.evaluation.report import write_report
 from lightning_modules import BinaryClassifier
 from lightning_modules.losses import ProbabilityBCELoss
 from tests.descent.helpers import refused
@@ -254,20 +255,26 @@ def test_the_worst_class_comes_first_with_the_interval_of_its_recall() -> None:
 def test_thousands_of_classes_need_no_square_of_them(tmp_path: Path) -> None:
     count = 6000
     found = judged([*range(count - 1), 0], list(range(count)), [f"c{number}" for number in range(count)])
-    text = write_evaluation(found, tmp_path, "n")
+    text = write_report(classification_report(found, "n"), tmp_path)
     assert json.loads(text)["confusions"] == [["c5999", "c0", 1]]
     assert (tmp_path / "confusion.csv").read_text() == "true class,predicted class,samples\nc5999,c0,1\n"
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3_000_000
     assert "The other 5,900 classes are in classes.csv." in (tmp_path / "evaluation.html").read_text()
 
 
-def test_an_error_in_the_page_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_page_loses_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(*_: object) -> str:
         raise ValueError("a page that cannot be made")
 
-    monkeypatch.setattr("descent.inference.evaluation.report.evaluation_page", broken)
-    with pytest.raises(ValueError, match="cannot be made"):
-        write_evaluation(judged([0, 1], [0, 1], ["a", "b"]), tmp_path, "n")
+    monkeypatch.setattr("descent.inference.evaluation.classification.evaluation_page", broken)
+    write_report(classification_report(judged([0, 1], [0, 1], ["a", "b"]), "n"), tmp_path)
+    said = capsys.readouterr().err
+    assert said == (
+        "evaluation.html could not be made (ValueError: a page that cannot be made); the other files are complete.\n"
+    )
+    assert "ValueError: a page that cannot be made" in (tmp_path / "evaluation.html").read_text()
     assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"] == 1
 
 

@@ -1,0 +1,51 @@
+"""The report of a single-label classifier's evaluation."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from descent.inference.evaluation.evaluation import MAX_DENSE, SCORE_COLUMNS, Evaluation
+from descent.inference.evaluation.page import accuracy_sentence, calibration_sentence, evaluation_page
+from descent.inference.evaluation.report import Report, Table
+
+
+def classification_report(found: Evaluation, network: str, remarks: Sequence[str] = ()) -> Report:
+    """Report the evaluation of a single-label classifier.
+
+    Args:
+        found: The evaluation.
+        network: Name of the network, e.g. its checkpoint.
+        remarks: Further sentences for the page and the JSON.
+    """
+    tables = {
+        "classes.csv": Table(["class", *SCORE_COLUMNS], _scores(found)),
+        "confusion.csv": _confusions(found),
+        "answers.csv": Table(["sample", "true_class", "class", "probability"], _samples(found)),
+    }
+    gain = [] if found.mirror_gain is None else [found.mirror_gain.sentence()]
+    return Report(
+        found,
+        [accuracy_sentence(found), *gain, calibration_sentence(found)],
+        {"checkpoint": network, "remarks": list(remarks)} | found.summary(),
+        tables,
+        lambda: evaluation_page(found, network, remarks),
+    )
+
+
+def _scores(found: Evaluation) -> Iterable[Sequence[object]]:
+    for name, *values in found.class_scores:
+        yield [name, *("" if math.isnan(value) else value for value in values)]
+
+
+def _confusions(found: Evaluation) -> Table:
+    names = found.class_names
+    if len(names) > MAX_DENSE:
+        return Table(["true class", "predicted class", "samples"], found.confusions())
+    rows = ([name, *row] for name, row in zip(names, found.confusion.tolist(), strict=True))
+    return Table(["true class", *names], rows)
+
+
+def _samples(found: Evaluation) -> Iterable[Sequence[object]]:
+    names, predictions = found.class_names, found.predictions
+    columns = predictions.names, predictions.targets.tolist(), predictions.classes.tolist(), found.confidence.tolist()
+    for sample, target, predicted, confidence in zip(*columns, strict=True):
+        yield sample, names[target], names[predicted], f"{confidence:.6f}"
