@@ -61,7 +61,7 @@ def train(lr: float, epochs: int, seed: int, split: int = 0, stream: int = 0, co
     for epoch in range(epochs):
         for group in optimizer.param_groups:
             group["lr"] = lr * (1 + math.cos(math.pi * epoch / epochs)) / 2 if cosine else lr
-        for batch in torch.randperm(len(training[0]), generator=order).split(BATCH):
+        for batch in torch.split(torch.randperm(len(training[0]), generator=order), BATCH):
             loss = nn.functional.cross_entropy(network(training[0][batch]), training[1][batch])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

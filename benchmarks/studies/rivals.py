@@ -13,6 +13,7 @@ settings that this round's tuning chose. The columns:
 - `tie_rounds`: mean rounds per candidate if all are equal.
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from benchmarks.studies.methods import Found, any_found, best_found, fixed, sequ
 from benchmarks.studies.races import adastop, adastop_installed, best_value, race
 from benchmarks.studies.surface import Floats, Noise, Studies, studies
 
-METHODS = {
+METHODS: dict[str, Callable[[Floats, int], Found]] = {
     "descent compare": sequential,
     "fixed rounds, paired t, Holm": fixed,
     "AdaStop": adastop,

@@ -24,7 +24,7 @@ def hover(artist: Any, text: str, group: int = 0) -> None:
 
 def number_marks(figure: "Figure") -> dict[str, str]:
     """Give the marked artists numbers, so that the same figure gives the same bytes; return each one's text."""
-    texts = {}
+    texts: dict[str, str] = {}
     for artist in figure.findobj(lambda found: str(found.get_gid() or "").startswith(MARK)):
         group = str(artist.get_gid()).split("-")[1]
         identifier = f"{MARK}{group}-{len(texts)}"
