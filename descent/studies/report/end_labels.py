@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from foundation.figure_style import apart
 from foundation.html.hover import hover
 
 LINE, GAP = 0.047, 0.012
@@ -37,51 +38,17 @@ class EndLabels:
 
     def write(self) -> None:
         """Write the names; call it when the limits of the axes are final."""
-        ends = [entry for entry in self._ends if np.isfinite(entry[1])]
+        ends = sorted((entry for entry in self._ends if np.isfinite(entry[1])), key=lambda entry: entry[1])
         if not ends:
             return
         texts = ["\n".join(textwrap.wrap(name, WRAP)) for name, _, _ in ends]
         to_axes = self.axes.transData + self.axes.transAxes.inverted()
         x = self.axes.get_xlim()[1]
-        wanted = [float(to_axes.transform((x, end))[1]) for _, end, _ in ends]
-        heights = [LINE * (text.count("\n") + 1) + GAP for text in texts]
-        for (name, _, color), text, place in zip(ends, texts, spread(wanted, heights), strict=True):
+        halves = [(LINE * (text.count("\n") + 1) + GAP) / 2 for text in texts]
+        places = apart([float(to_axes.transform((x, end))[1]) for _, end, _ in ends], halves, TOP)
+        for (name, _, color), text, place in zip(ends, texts, places, strict=True):
             written = self.axes.text(
                 1.02, place, text, transform=self.axes.transAxes, color=color, fontsize=8.5, va="center"
             )
             if name in self.groups:
                 hover(written, name, self.groups[name])
-
-
-def spread(wanted: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Move places apart until labels of these heights do not overlap, as little as their order allows.
-
-    Neighbours that touch become a block, which stands at the mean of what its members want, but not above `TOP`.
-
-    Example:
-        >>> [round(place, 2) for place in spread([0.5, 0.5, 0.9], [0.1, 0.1, 0.1])]
-        [0.45, 0.55, 0.9]
-    """
-    blocks: list[list[int]] = []
-    for index in sorted(range(len(wanted)), key=lambda i: wanted[i]):
-        blocks.append([index])
-        while len(blocks) > 1 and _start(blocks[-1], wanted, heights) < _end(blocks[-2], wanted, heights) - 1e-9:
-            last = blocks.pop()
-            blocks[-1] += last
-    places = [0.0] * len(wanted)
-    for block in blocks:
-        low = _start(block, wanted, heights)
-        for index in block:
-            places[index] = low + heights[index] / 2
-            low += heights[index]
-    return places
-
-
-def _start(block: Sequence[int], wanted: Sequence[float], heights: Sequence[float]) -> float:
-    """Return where a block starts if its labels are on average where they want to be."""
-    offsets = np.cumsum([0.0, *(heights[i] for i in block[:-1])]) + [heights[i] / 2 for i in block]
-    return min(float(np.mean([wanted[i] for i in block] - offsets)), TOP - sum(heights[i] for i in block))
-
-
-def _end(block: Sequence[int], wanted: Sequence[float], heights: Sequence[float]) -> float:
-    return _start(block, wanted, heights) + sum(heights[i] for i in block)

@@ -5,14 +5,12 @@ import re
 import shutil
 import subprocess
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
 
 from descent.studies.report.context import title
-from descent.studies.report.end_labels import TOP, spread
 from descent.studies.report.figures import DECISIONS, all_figures
 from descent.studies.report.page import page, svg
 from descent.studies.running.planner import Plan
@@ -113,17 +111,6 @@ def test_lines_are_named_at_their_ends_and_the_forest_has_the_colours_of_the_dec
     rows = {pair.name: DECISIONS[pair.decision] for (_, base), pair in study.pairs.items() if base == "AdamW"}
     assert set(rows.values()) == {DECISIONS["equal"], DECISIONS["worse"]}
     assert {line.get_color() for line in figures["differences"].axes[0].lines} == {*rows.values(), "black"}
-
-
-def test_labels_at_the_ends_of_lines_do_not_overlap_and_keep_their_order() -> None:
-    wanted, heights = [0.9, 0.91, 0.92, 0.1, 0.905], [0.06, 0.1, 0.06, 0.06, 0.06]
-    places = spread(wanted, heights)
-    order = sorted(range(5), key=lambda i: wanted[i])
-    assert order == sorted(range(5), key=lambda i: places[i])
-    for low, high in pairwise(order):
-        assert places[high] - heights[high] / 2 >= places[low] + heights[low] / 2 - 1e-9
-    assert places[3] == pytest.approx(0.1)
-    assert max(p + h / 2 for p, h in zip(places, heights, strict=True)) <= TOP + 1e-9
 
 
 def test_studies_of_one_name_have_titles_of_their_own() -> None:
