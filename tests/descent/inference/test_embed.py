@@ -120,7 +120,7 @@ def test_parquet(tmp_path: Path) -> None:
     features = np.arange(6, dtype=np.float32).reshape(2, 3)
     found = Embeddings(["a", "\udcff"], features, "last", ["cat", "dog"], np.array([0.5, 1], np.float32), {})
     write_embeddings(found, tmp_path / "f.parquet")
-    table = pd.read_parquet(tmp_path / "f.parquet")
+    table: Any = pd.read_parquet(tmp_path / "f.parquet")
     assert list(table.columns) == ["path", "class", "probability", "features"]
     np.testing.assert_array_equal(np.stack(table["features"]), features)
     assert table["class"].tolist() == ["cat", "dog"]
