@@ -74,7 +74,7 @@ def test_networks(network: nn.Module, width: int | None) -> None:
 
 @pytest.mark.parametrize("name", ["resnet10t", "test_vit", "test_efficientnet"])
 def test_timm(name: str) -> None:
-    network = timm.create_model(name, num_classes=3).eval()
+    network: Any = timm.create_model(name, num_classes=3).eval()
     images = torch.rand(2, 3, *network.default_cfg["input_size"][1:])
     with recorded(network) as last, torch.inference_mode():
         network(images)
