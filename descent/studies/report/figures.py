@@ -171,7 +171,7 @@ def sensitivity(analysis: StudyAnalysis) -> Figure | None:
     axes.xaxis.set_major_locator(LogLocator(numticks=8))
     axes.xaxis.set_minor_formatter(NullFormatter())
     _format_scores(axes, analysis, np.array(scores or [math.nan]), min(scores, default=math.inf))
-    axes.set_title("ring: chosen;  ×: diverged", fontsize=8.5, loc="right", color="#555555")
+    axes.set_title("ring: chosen;  ×: diverged or stopped", fontsize=8.5, loc="right", color="#555555")
     _legend(figure, axes)
     return figure
 
