@@ -102,9 +102,9 @@ def _config_of(analysis: StudyAnalysis, name: str) -> str:
 
 def _figure(name: str, figure: Figure) -> str:
     caption = html.escape(CAPTIONS[name])
-    return f'<figure id="{name}">{svg(figure, name)}<figcaption>{caption}</figcaption></figure>'
+    return f'<figure class="themed" id="{name}">{svg(figure, name)}<figcaption>{caption}</figcaption></figure>'
 
 
 def svg(figure: Figure, name: str) -> str:
     """Write a figure as SVG for the page, with unique identifiers."""
-    return html_svg(figure, name, CAPTIONS[name])
+    return html_svg(figure, name, CAPTIONS[name], themed=True)

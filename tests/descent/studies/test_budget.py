@@ -99,7 +99,7 @@ def test_a_budget_that_start_and_report_alone_exceed_is_refused_before_the_first
 ) -> None:
     clock = Clock()
     clock.now = 28.0
-    with pytest.raises(StudyError, match=r"30 s is too small: .* start and report alone take 30 s\. Use --budget 2m"):
+    with pytest.raises(StudyError, match=r"30 s is too small: .* start and report alone take 31 s\. Use --budget 2m"):
         run_on(clock, study(), 30.0, dict.fromkeys(("AdamW", "SGD", "Momentum"), 1.0), 1.0, monkeypatch)
     assert clock.now == 28.0
 
