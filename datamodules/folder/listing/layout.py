@@ -144,6 +144,17 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=int) if all(name.isascii() and name.isdigit() for name in names) else names
 
 
+def differ_in_case(names: Iterable[str]) -> str | None:
+    """Say which names differ only in upper and lower case, as folders that were merged from two systems do."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.casefold(), []).append(name)
+    same = [" and ".join(group) for group in groups.values() if len(group) > 1]
+    if not same:
+        return None
+    return f"{', '.join(same)} differ only in upper and lower case, and are two classes; merge the folders if not."
+
+
 def visible_folders(folder: Path) -> "list[os.DirEntry[str]]":
     """Return the folders in a folder, without hidden ones and those that systems create."""
     return [entry for entry in os.scandir(folder) if entry.is_dir() and not is_junk(entry.name)]

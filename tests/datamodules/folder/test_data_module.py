@@ -190,7 +190,7 @@ def test_corrupt_images_are_skipped_and_listed(root: Path, caplog: pytest.LogCap
     assert "Skipped 2 files" in caplog.text
     assert "corrupt (2)" in caplog.text
     listed = next((root / ".descent_cache").glob("train*-skipped.csv")).read_text().splitlines()
-    assert listed[1] == "cat/0.png,cannot identify the format of the image"
+    assert listed[1] == "cat/0.png,cannot identify an image: the file is empty"
     data.setup("fit")
     assert data.train_set is not None
     assert torch.equal(data.train_set.images.pixels, whole[2:])
