@@ -48,7 +48,7 @@ class ComparedImages(ImageDataModule):
             part: ``train``, ``val`` or ``test``, which is open.
             row: Number of the image, as batches have it.
         """
-        return self.cache(self.parts.folder_of(part)).source / self.run_images.indexes[part].names[row]
+        return self.cache(self.parts.folder_of(part)).source / self.run_images.parts[part].index.names[row]
 
     def images_in_use(self) -> dict[str, Tensor]:
         """Return hashes of content and name ``(N, 2)`` of the images of each part that is known."""

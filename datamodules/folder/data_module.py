@@ -1,13 +1,20 @@
 """Data source for images in class folders: train/<class>/, test/<class>/ and, optionally, val/<class>/."""
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+from torch import Tensor
+
 from datamodules.folder.building import OnCorrupt
 from datamodules.folder.compared_images import ComparedImages
+from datamodules.folder.contents.copies import Part
+from datamodules.folder.contents.image_index import ImageIndex
 from datamodules.folder.contents.parts import Parts, classes_without
 from datamodules.folder.decoding import Resize
+from datamodules.folder.file_keys import index_of_files
 from datamodules.folder.listed_cache import ListedCache
 from datamodules.folder.listing.label_table import LabelTable, read_labels
 from datamodules.folder.listing.layout import ALL, Layout, class_folders, differ_in_case, find_layout
@@ -27,8 +34,8 @@ class ImageFolderDataModule(ComparedImages):
 
     ``root/train/<class>/…`` and ``root/test/<class>/…`` hold the images. The validation set is
     ``root/val/<class>/…``, or else about ``val_share`` of every class in ``train``. Folders below a class belong to it;
-    hidden ones are ignored. Test images are opened only by ``test`` and ``predict``. Images are normalised with the
-    mean and standard deviation of ``train``.
+    hidden ones are ignored. Test images are decoded only by ``test`` and ``predict``; a fit reads their files once, to
+    find copies. Images are normalised with the mean and standard deviation of ``train``.
 
     In an unsplit folder, which has ``root/<class>/…`` but no ``train``, about ``test_share`` of every class is the
     test set, and the rest is used like ``train``. Which set an image belongs to depends on its content only: see
@@ -45,6 +52,8 @@ class ImageFolderDataModule(ComparedImages):
         cache_dir: Folder of the cache. Default: ``.descent_cache`` in ``root``, or in the user's cache folder if
             ``root`` is not writable.
         on_corrupt: ``stop`` at images that cannot be decoded, or ``skip`` them and report how many.
+        on_duplicate: ``report`` validation and test images whose files are among the training images too, or ``remove``
+            them from training.
         class_names: Names of the class folders in the order of their class numbers. Default: those in ``train``,
             sorted; for a trained network, those it was trained on.
         test_share: Share of every class that is the test set of an unsplit folder, in (0, 1).
@@ -84,12 +93,15 @@ class ImageFolderDataModule(ComparedImages):
         labels: str | None = None,
         columns: list[str] | None = None,
         several_labels: bool = False,
+        on_duplicate: Literal["report", "remove"] = "report",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sizing = Sizing(image_size, stored_size, interpolation)
         self.form, self._size = self.sizing.form(mode, resize, None, grey_bits, max_pixels)
         require_choice("on_corrupt", on_corrupt, ("stop", "skip"))
+        require_choice("on_duplicate", on_duplicate, ("report", "remove"))
+        self.on_duplicate = on_duplicate
         require_fraction("test_share", test_share)
         self.root, self.on_corrupt, self.test_share = Path(root).expanduser(), on_corrupt, test_share
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
@@ -185,17 +197,46 @@ class ImageFolderDataModule(ComparedImages):
         """Open the data sets of a stage; parts of the same folder share one memory-mapped file."""
         parts, rule = ("test",) if stage in ("test", "predict") else ("train", "val"), self.parts
         files = {name: self.cache(name).opened() for name in dict.fromkeys(map(rule.folder_of, parts))}
+        if "train" in parts:
+            self._note_test(files.get(ALL))
+            if self.on_duplicate == "remove":
+                rule = replace(rule, removed=self._held_out(files))
         for part in parts:
             images, index = files[rule.folder_of(part)]
             rows = rule.rows(part, images.targets, index)
             setattr(self, f"{part}_set", ImageDataset(images, rows))
-            self.run_images.note(part, index, rows)
+            self.run_images.note(part, Part(self.cache(rule.folder_of(part)).source, index, rows))
             if part != "train" and (few := classes_without(images.targets[rows], self.class_names)):
                 name = "validation" if part == "val" else part
                 self.run_images.say(f"No image for the {name} set of {', '.join(few[:10])}{', …' * (len(few) > 10)}.")
-        if self.is_unsplit and "train" in parts:  # a checkpoint knows its test images too
-            self.run_images.note("test", index, rule.rows("test", images.targets, index))
+        if "train" in parts:
+            self.run_images.warn_of_copies(self.cache_folder / "duplicates.csv", self.on_duplicate == "remove")
         self.run_images.compare(resuming="train" in parts and self.is_fitting())
+
+    @property
+    def cache_folder(self) -> Path:
+        """Folder of the cache of the training images."""
+        return self.cache(self.parts.folder_of("train")).find()[0].folder
+
+    def _note_test(self, together: tuple[Images, ImageIndex] | None) -> None:
+        """Note the test images, so that a checkpoint knows them and copies of them are found; none is decoded."""
+        says_test = self.table is None or not self.table.splits or "test" in self.table.splits.values()
+        if together is not None and says_test:
+            rows = self.parts.rows("test", together[0].targets, together[1])
+            self.run_images.note("test", Part(self.root, together[1], rows))
+        elif together is None and "test" in self.layout.splits:
+            folder = self.layout.folder("test")
+            index = index_of_files(folder, self.cache_folder)
+            if index is not None:
+                self.run_images.note("test", Part(folder, index, torch.arange(len(index.table))))
+
+    def _held_out(self, files: dict[str, tuple[Images, ImageIndex]]) -> Tensor:
+        """Return hashes of the contents of the test images, and of validation images that are given."""
+        found = [self.run_images.now["test"][:, 0]] if "test" in self.run_images.now else []
+        if "val" in files or (self.table is not None and "val" in self.table.splits.values()):
+            images, index = files[self.parts.folder_of("val")]
+            found.append(index.keys[self.parts.rows("val", images.targets, index), 0])
+        return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
 
     def training_images(self) -> Images:
         """Return the images for training and validation, if these share a folder; copied, if the test does too."""

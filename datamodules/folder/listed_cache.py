@@ -37,9 +37,8 @@ class ListedCache(FolderCache):
         on_corrupt: OnCorrupt,
     ) -> None:
         self.table = table
-        self.key = hashlib.blake2b(
-            "\0".join(table.labels).encode("utf-8", "surrogateescape"), digest_size=8
-        ).hexdigest()
+        paths = "\0".join(table.labels).encode("utf-8", "surrogateescape")
+        self.key = hashlib.blake2b(paths, digest_size=8).hexdigest()
         super().__init__(root, ALL, form, class_names, cache_dir, on_corrupt)
         self.source = root
 

@@ -28,6 +28,7 @@ class Parts:
         by_place: Divides rows by their places, as earlier versions did, or as a subclass does; None divides images by
             their content.
         table: Names the images; it may say to which part each belongs.
+        removed: Hashes of contents that are left out of training and of the validation images from its folder.
     """
 
     layout: Layout
@@ -36,6 +37,7 @@ class Parts:
     split_seed: int
     by_place: SplitRows | None
     table: LabelTable | None = None
+    removed: Tensor | None = None
 
     def folder_of(self, part: str) -> str:
         """Return the split whose folder holds the images of a part."""
@@ -68,6 +70,8 @@ class Parts:
             if part == "test":
                 return test
             rows = rest
+        if self.removed is not None and (part == "train" or (part == "val" and not has_val)):
+            rows = rows[~torch.isin(keys[rows], self.removed)]
         if part in ("test", "rest") or has_val:
             return rows
         choice = choice_of_validation(self.split_seed)

@@ -84,9 +84,7 @@ def read_labels(file: Path, columns: list[str] | None, several: bool) -> LabelTa
         if not path:
             raise UserError(f"{file}, line {number}: column {path_column!r} is empty.")
         if not several and len(labels) != 1:
-            raise UserError(
-                f"{file}, line {number}: {_count(labels)}; with --data.several_labels true that is allowed."
-            )
+            raise UserError(f"{file}, line {number}: {_count(labels)}; allowed with --data.several_labels true.")
         if path in first and not (several and not indicators):
             raise UserError(f"{file} has {path} twice, in lines {first[path]} and {number}: remove one.")
         first.setdefault(path, number)

@@ -28,9 +28,7 @@ def scan_listed(root: Path, paths: Iterable[str], key: str, may_miss: bool) -> T
         UserError: A file is missing.
     """
     if not root.is_dir():
-        raise FileNotFoundError(
-            f"data.root: there is no folder {root}; it must hold the images that data.labels names."
-        )
+        raise FileNotFoundError(f"data.root: there is no folder {root}; it holds the images that data.labels names.")
     tree, missing = Tree(), []
     below: dict[str, str] | None = None
     found = []

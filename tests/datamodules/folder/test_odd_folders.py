@@ -168,35 +168,80 @@ def one_image(root: Path) -> None:
 
 
 class Case(NamedTuple):
-    """A folder, the images of each class in all its parts, and a part of what is printed."""
+    """A folder, its row in the documentation, the images of each class in all its parts, a part of what is printed."""
 
     make: Callable[[Path], None]
+    what: str
+    then: str
     images: dict[str, int]
     said: str = ""
 
 
 THREE = {"cat": 3, "dog": 3}
 CASES = [
-    Case(nested, {"cat": 6, "dog": 6}),
-    Case(class_named_train, {"bus": 3, "plane": 3, "train": 3}),
-    Case(class_named_train_within_splits, {"bus": 4, "train": 4}),
-    Case(splits_of_nested_folders, THREE),
-    Case(folder_named_train_that_is_no_split, THREE),
-    Case(numbers, {"0": 3, "1": 3, "2": 3, "10": 3}),
-    Case(junk, THREE),
-    Case(other_files, THREE, "no file extension of an image (1). Listed in"),
-    Case(broken_link, THREE, "broken link (1)"),
-    Case(link_to_itself, THREE, "broken link (1)"),
-    Case(loop, THREE, "link to a folder above it (2)"),
-    Case(links_to_images, THREE),
-    Case(pipe, THREE, "not an ordinary file (1)"),
-    Case(folder_named_as_an_image, THREE),
-    Case(accents, {"café": 3, "dog": 2}),
-    Case(accents_in_splits, {"café": 3, "dog": 3}),
-    Case(upper_case_endings, THREE),
-    Case(strange_names, {'a b, "c" #1': 3, "dog%20": 3, "日本": 3}),
-    Case(empty_class_in_test, {"cat": 3, "dog": 6}, "No image for the test set of cat."),
-    Case(one_image, THREE | {"eel": 1}, "No image for the test set of eel."),
+    Case(
+        nested,
+        "`cat/black/1.jpg`: folders below a class",
+        "they belong to the class: the first level counts",
+        {"cat": 6, "dog": 6},
+    ),
+    Case(
+        class_named_train,
+        "a class named `train` beside other classes",
+        "a class: only a `train` that holds folders is a split",
+        {"bus": 3, "plane": 3, "train": 3},
+    ),
+    Case(class_named_train_within_splits, "`train/train/1.jpg`, `test/train/1.jpg`", "a class", {"bus": 4, "train": 4}),
+    Case(splits_of_nested_folders, "`train/cat/black/1.jpg`", "as above", THREE),
+    Case(
+        folder_named_train_that_is_no_split,
+        "`train/<class>` alone",
+        "the training set; `test` asks for a test folder",
+        THREE,
+    ),
+    Case(
+        numbers,
+        "classes `0`, `1`, `2`, `10`",
+        "in the order of their values, if all names are numbers",
+        {"0": 3, "1": 3, "2": 3, "10": 3},
+    ),
+    Case(junk, "`.DS_Store`, `Thumbs.db`, `__MACOSX`, `.ipynb_checkpoints`, `@eaDir`, …", "passed over", THREE),
+    Case(
+        other_files,
+        "`notes.txt` in a class folder",
+        "skipped and listed",
+        THREE,
+        "no file extension of an image (1). Listed in",
+    ),
+    Case(broken_link, "a broken link", "skipped and listed", THREE, "broken link (1)"),
+    Case(link_to_itself, "a link to itself", "skipped and listed", THREE, "broken link (1)"),
+    Case(loop, "a link to a folder above it", "skipped and listed", THREE, "link to a folder above it (2)"),
+    Case(links_to_images, "links to folders elsewhere", "followed", THREE),
+    Case(pipe, "a pipe or a device named `a.png`", "skipped and listed", THREE, "not an ordinary file (1)"),
+    Case(folder_named_as_an_image, "a folder named `more.png`", "a folder", THREE),
+    Case(accents, "`café` twice, with the accent encoded in two ways (NFC, NFD)", "one class", {"café": 3, "dog": 2}),
+    Case(accents_in_splits, "`train/café` in NFC, `test/café` in NFD", "one class", {"café": 3, "dog": 3}),
+    Case(upper_case_endings, "`1.PNG`, `2.JPG`", "images", THREE),
+    Case(
+        strange_names,
+        "spaces, commas, quotes, `日本` in names",
+        "as they are",
+        {'a b, "c" #1': 3, "dog%20": 3, "日本": 3},
+    ),
+    Case(
+        empty_class_in_test,
+        "a class without images in `test` or `val`",
+        "used in training; a line names it",
+        {"cat": 3, "dog": 6},
+        "No image for the test set of cat.",
+    ),
+    Case(
+        one_image,
+        "a class of one image",
+        "used in training only; a line names it",
+        THREE | {"eel": 1},
+        "No image for the test set of eel.",
+    ),
 ]
 
 
@@ -209,6 +254,12 @@ def test_folder(case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert list(total(counts).items()) == list(case.images.items()), "classes in their order, with their images"
     assert case.said in caplog.text
     assert case.said or "Skipped" not in caplog.text
+
+
+def test_the_documentation_has_the_rows() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "your_own_images.md").read_text(encoding="utf-8")
+    for case in CASES:
+        assert f"| {case.what} | {case.then} |" in page
 
 
 def two_folders_for_validation(root: Path) -> None:
