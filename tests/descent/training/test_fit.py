@@ -15,6 +15,7 @@ from tests.descent.helpers import SHORT, run
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.curves
 def test_files_and_output_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     done = run([*SHORT, "--trainer.precision=16-mixed"])
     folder = Path("runs/quickstart/0")
