@@ -144,7 +144,7 @@ class ImageFolderDataModule(ComparedImages):
             if not self.root.is_dir():
                 return found
             self._layout = found
-        return self._layout
+        return self._layout.of_earlier_version() if self.run_images.by_place else self._layout
 
     @property
     def is_unsplit(self) -> bool:
@@ -174,7 +174,6 @@ class ImageFolderDataModule(ComparedImages):
         self.follow_trainer()
         testing = not self.is_unsplit and self.trainer and self.trainer.testing | self.trainer.predicting
         for name in dict.fromkeys(self.parts.folder_of(part) for part in (("test",) if testing else ("train", "val"))):
-            self.cache(name).find()
             self.run_images.say(self.cache(name).skipped())
         self.run_images.say(differ_in_case(self.class_names))
         if self.layout.others:
@@ -182,8 +181,9 @@ class ImageFolderDataModule(ComparedImages):
         if self.is_unsplit and not (self.table and self.table.splits):
             missing = "train and test folders" if self.labels is None else "column of splits"
             self.run_images.say(
-                f"{self.labels or self.root} has no {missing}: about {self.test_share:.0%} of every class, always the "
-                "same images, whatever is added or deleted, are the test set (data.test_share)."
+                f"{self.labels or self.root} has no {missing}: about {self.test_share:.0%} of "
+                f"{'the images' if self.several_labels else 'every class'}, always the same, whatever is added or "
+                "deleted, are the test set (data.test_share)."
             )
 
     @property
@@ -210,13 +210,9 @@ class ImageFolderDataModule(ComparedImages):
                 name = "validation" if part == "val" else part
                 self.run_images.say(f"No image for the {name} set of {', '.join(few[:10])}{', …' * (len(few) > 10)}.")
         if "train" in parts:
-            self.run_images.warn_of_copies(self.cache_folder / "duplicates.csv", self.on_duplicate == "remove")
+            folder = self.cache(rule.folder_of("train")).folder
+            self.run_images.warn_of_copies(folder / "duplicates.csv", self.on_duplicate == "remove")
         self.run_images.compare(resuming="train" in parts and self.is_fitting())
-
-    @property
-    def cache_folder(self) -> Path:
-        """Folder of the cache of the training images."""
-        return self.cache(self.parts.folder_of("train")).find()[0].folder
 
     def _note_test(self, together: tuple[Images, ImageIndex] | None) -> None:
         """Note the test images, so that a checkpoint knows them and copies of them are found; none is decoded."""
@@ -226,7 +222,7 @@ class ImageFolderDataModule(ComparedImages):
             self.run_images.note("test", Part(self.root, together[1], rows))
         elif together is None and "test" in self.layout.splits:
             folder = self.layout.folder("test")
-            index = index_of_files(folder, self.cache_folder)
+            index = index_of_files(folder, self.cache("train").folder)
             if index is not None:
                 self.run_images.note("test", Part(folder, index, torch.arange(len(index.table))))
 

@@ -31,6 +31,9 @@ class FolderCache:
         on_corrupt: See :func:`~datamodules.folder.building.build`.
     """
 
+    folder: Path
+    """Folder of the cache that was found or built."""
+
     comparison_wait = 0.015
     """Seconds that opening waits for the comparison, enough for about 3,000 images."""
 
@@ -50,6 +53,7 @@ class FolderCache:
         name += "" if form.grey_bits is None else f"-{form.grey_bits}bit"
         name += "" if form.max_pixels == MOST_PIXELS else f"-{form.max_pixels}"
         self._candidates = [ImageCache(folder, name) for folder in cache_folders(root, cache_dir)]
+        self.folder = self._candidates[0].folder
         self._comparison: Thread | None = None
         self._changed = False
 
@@ -74,6 +78,11 @@ class FolderCache:
 
     def find(self) -> tuple[ImageCache, CacheEntry]:
         """Return the cache and its content, after rebuilding it if it is missing or outdated."""
+        cache, entry = self._find()
+        self.folder = cache.folder
+        return cache, entry
+
+    def _find(self) -> tuple[ImageCache, CacheEntry]:
         for cache in self._candidates if not self._changed else ():
             entry = self._usable(cache)
             if entry is not None and is_unchanged(self.source, entry):

@@ -75,10 +75,14 @@ def find_copies(parts: dict[str, Part]) -> list[Copies]:
     return found
 
 
-def list_copies(file: Path, found: list[Copies]) -> None:
-    """Write the pairs to a CSV file."""
-    with replacing(file) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
-        writer = csv.writer(target)
-        writer.writerow(("part", "path", "copy_in", "copy"))
-        for copies in found:
-            writer.writerows((copies.part, path, copies.other, copy) for path, copy in copies.pairs)
+def list_copies(file: Path, found: list[Copies]) -> str:
+    """Write the pairs to a CSV file; return a sentence that names it, or nothing if it cannot be written."""
+    try:
+        with replacing(file) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
+            writer = csv.writer(target)
+            writer.writerow(("part", "path", "copy_in", "copy"))
+            for copies in found:
+                writer.writerows((copies.part, path, copies.other, copy) for path, copy in copies.pairs)
+    except OSError:
+        return ""
+    return f" Listed in {file}."

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
 from torch import Tensor
 
 from datamodules.folder.contents.copies import Part, find_copies, list_copies
@@ -123,11 +123,10 @@ class RunImages:
             removed: Whether copies are left out of training.
         """
         found = [copies for copies in find_copies(self.parts) if not (removed and copies.other == "train")]
-        if not found:
+        if not found or rank_zero_only.rank != 0:  # type: ignore[attr-defined]
             return
-        list_copies(file, found)
-        way = "" if removed else "; data.on_duplicate=remove leaves such images out of training"
-        text = f"{'; '.join(map(str, found))}: results on them are too high. Listed in {file}{way}."
+        way = "" if removed else " data.on_duplicate=remove leaves such images out of training."
+        text = f"{'; '.join(map(str, found))}: results on them are too high.{list_copies(file, found)}{way}"
         if text not in self._said:
             self._said.add(text)
             rank_zero_warn(text)

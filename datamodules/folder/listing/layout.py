@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -41,6 +41,11 @@ class Layout:
     def is_unsplit(self) -> bool:
         """Whether the class folders are in the root itself."""
         return not self.splits
+
+    def of_earlier_version(self) -> "Layout":
+        """Return what versions saw that knew no other name for the validation folder than ``val``."""
+        known = {split: folder for split, folder in self.splits.items() if split != "val" or folder.name == "val"}
+        return replace(self, splits=known)
 
     def folder(self, split: str) -> Path:
         """Return the folder of a split, which may not exist, or the root for ``ALL``."""

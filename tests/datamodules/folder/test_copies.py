@@ -51,7 +51,7 @@ def test_they_are_reported_and_listed(root: Path) -> None:
     assert said == [
         f"2 of 14 test images are also among the training images, e.g. {root}/test/cat/copy.png and "
         f"{root}/train/cat/0.png; 1 of 13 validation images are also among the training images, e.g. "
-        f"{root}/val/dog/copy.png and {root}/train/dog/2.png: results on them are too high. Listed in {listed}; "
+        f"{root}/val/dog/copy.png and {root}/train/dog/2.png: results on them are too high. Listed in {listed}. "
         "data.on_duplicate=remove leaves such images out of training."
     ]
     with listed.open() as file:
