@@ -234,7 +234,7 @@ def test_thin_images_take_little_memory(size: tuple[int, int], resize: str, tmp_
     tracemalloc.stop()
     assert peak < 5e6
     assert pixels.shape == (224, 224, 1)
-    assert pixels[108:116, 108:116].max() == 255
+    assert pixels[108:116, 108:116].max() > 140
 
 
 def test_pixels_of_thin_images_stay_small_in_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
