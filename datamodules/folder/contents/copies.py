@@ -1,6 +1,7 @@
 """Copies of an image in two parts of the data: in training and test they make results too high."""
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ WORDS = {"train": "training", "val": "validation", "test": "test"}
 PAIRS = (("test", "train"), ("val", "train"), ("test", "val"))
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """The images of a part.
 
     Args:

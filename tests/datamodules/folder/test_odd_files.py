@@ -32,7 +32,7 @@ def written(content: bytes) -> Callable[[Path], Path]:
 
 def values(top: float, kind: type) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
-        pixels = np.full((16, 16), top, dtype=kind)
+        pixels: np.ndarray = np.full((16, 16), top, dtype=kind)
         pixels[0, 0] = 0
         Image.fromarray(pixels).save(folder / "a.tif")
         return folder / "a.tif"
