@@ -27,8 +27,8 @@ def progress(config: StudyConfig, **curves: list[Any]) -> Progress:
 def test_a_trial_is_judged_in_the_middle_by_the_best_earlier_trial_of_its_own_tuning() -> None:
     found = progress(study(), AdamW_0=[0.2, 0.6, 0.8, 0.9], AdamW_1=[0.3, 0.7, 0.7, 0.7], SGD_0=[0.9, 0.95, 0.96, 0.97])
     rule = stop_rule(found, RunKey(TUNE, "AdamW", 2))
-    assert rule == StopRule(2, pytest.approx(0.65), True), "5 points below 0.7; SGD does not count"
-    assert stop_rule(found, RunKey(TUNE, "AdamW", 1)) == StopRule(2, pytest.approx(0.55), True)
+    assert rule == pytest.approx((2, 0.65, True)), "5 points below 0.7; SGD does not count"
+    assert stop_rule(found, RunKey(TUNE, "AdamW", 1)) == pytest.approx((2, 0.55, True))
     assert rule is not None
     assert [rule.stops([0.1, score]) for score in (0.64, 0.66)] == [True, False]
     assert not rule.stops([0.1])
@@ -58,13 +58,9 @@ def test_runs_with_one_validation_and_failed_trials_give_no_rule() -> None:
 
 def test_the_guard_follows_the_metric_and_its_direction() -> None:
     errors = study(metric="val/mae", mode="min")
-    assert stop_rule(progress(errors, AdamW_0=[2.0, 1.0]), RunKey(TUNE, "AdamW", 1)) == StopRule(
-        1, pytest.approx(2.2), False
-    )
+    assert stop_rule(progress(errors, AdamW_0=[2.0, 1.0]), RunKey(TUNE, "AdamW", 1)) == pytest.approx((1, 2.2, False))
     wanted = study(smallest_difference=0.02)
-    assert stop_rule(progress(wanted, AdamW_0=[0.5, 1.0]), RunKey(TUNE, "AdamW", 1)) == StopRule(
-        1, pytest.approx(0.4), True
-    )
+    assert stop_rule(progress(wanted, AdamW_0=[0.5, 1.0]), RunKey(TUNE, "AdamW", 1)) == pytest.approx((1, 0.4, True))
 
 
 def test_a_run_ends_there_and_has_no_score(tmp_path: Path) -> None:
