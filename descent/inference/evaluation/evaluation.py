@@ -15,7 +15,9 @@ from descent.inference.evaluation.calibration import (
 )
 from descent.inference.evaluation.class_scores import ClassScore, class_scores, wilson_interval
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
+from descent.inference.evaluation.labels.binary import BinaryScores
 from descent.inference.evaluation.mirror_gain import mirror_gain
+from descent.inference.evaluation.mistakes.label_errors import Suspects
 
 MAX_DENSE = 200
 """Up to this many classes the confusion matrix is stored with its zeros: their number is the square of the classes'."""
@@ -32,11 +34,15 @@ class Evaluation:
         predictions: Its predictions for labelled samples.
         class_names: Names of the network's classes.
         temperature: Temperature fitted on the validation data; `None` if there was none.
+        suspects: Samples of these and the validation data whose label is probably wrong; `None`: not looked for.
+        threshold: Of two classes, from which probability on the second one, the positive one, is predicted.
     """
 
     predictions: LabelledPredictions
     class_names: list[str]
     temperature: Temperature | None = None
+    suspects: Suspects | None = None
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         classes, targets = self.predictions.classes, self.predictions.targets
@@ -49,6 +55,9 @@ class Evaluation:
         self.baseline_class, self.baseline = most_common.name, most_common.samples / self.count
         without = self.predictions.classes_without_mirror
         self.mirror_gain = None if without is None else mirror_gain(classes, without, targets)
+        self.binary: BinaryScores | None = None
+        if len(self.class_names) == 2:
+            self.binary = BinaryScores(self.predictions.log_probabilities, targets, self.class_names, self.threshold)
         self.confidence = self._confidence(self.predictions.log_probabilities)
         self.calibration = calibration_bins(self.confidence, self.correct)
         self.scaled_calibration: CalibrationBins | None = None
@@ -94,6 +103,7 @@ class Evaluation:
         """Return all numbers for evaluation.json, in which NaN, for what is not defined, becomes null."""
         scores = self.class_scores
         return {
+            "task": "classification",
             "samples": self.count,
             "right": self.correct_count,
             "accuracy": self.accuracy,
@@ -108,8 +118,13 @@ class Evaluation:
             **self._confusion_summary(),
             "calibration": self._calibration_summary(),
             "not_decoded": len(self.predictions.failures),
+            **({} if self.binary is None else {"binary": self.binary.summary()}),
+            **({} if self.suspects is None else self._suspects_summary(self.suspects)),
             **({} if self.mirror_gain is None else {"tta": self.mirror_gain.summary()}),
         }
+
+    def _suspects_summary(self, suspects: Suspects) -> dict[str, Any]:
+        return {"suspected_labels": len(suspects.found), "labels_looked_at": suspects.samples}
 
     def _confusion_summary(self) -> dict[str, Any]:
         if len(self.class_names) <= MAX_DENSE:
