@@ -20,6 +20,7 @@ from descent.inference.evaluation.mistakes.explanations import Explainer
 from descent.inference.evaluation.mistakes.label_errors import LabelledSet, suspects_of
 from descent.inference.evaluation.regression.report import evaluate_regressor, regression_report
 from descent.inference.evaluation.report import Report
+from descent.inference.evaluation.seen_images import seen_files, seen_test_images
 from descent.inference.evaluation.segmentation.report import evaluate_segmenter, segmentation_report
 from descent.inference.loading import TrainedNetwork
 from foundation.errors import UserError
@@ -81,7 +82,7 @@ def _predictions(
 ) -> tuple[LabelledPredictions, list[str]]:
     """Return predictions for the labelled images or the run's test data, and remarks for the report."""
     if images is None:
-        return predict_test_data(trained, module, tta), [OWN_TEST_DATA]
+        return predict_test_data(trained, module, tta), [OWN_TEST_DATA, *seen_test_images(trained)]
     files = find_labelled_images(images, trained.class_names)
     predictions = predict_labelled_files(trained, module, files, tta)
     remarks = [f"Evaluated on the images in {images}."]
@@ -92,6 +93,7 @@ def _predictions(
     if predictions.failures:
         path, reason = next(iter(predictions.failures.items()))
         remarks.append(f"Files that could not be decoded: {len(predictions.failures):,}, e.g. {path}: {reason}")
+    remarks += seen_files(trained, predictions.names)
     for remark in remarks[1:]:
         say(remark)
     return predictions, remarks

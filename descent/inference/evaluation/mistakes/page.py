@@ -35,8 +35,8 @@ def suspects_part(found: Suspects, class_names: list[str], budget: Budget) -> st
     explanation = note(
         f"{len(shown):,} of {len(found.found):,}, out of {found.samples:,} samples ({sets}). A label is suspected "
         "where another class is more probable, and at least as probable as it is on average for the samples labelled "
-        "with it (confident learning). Some are mistakes of the network: look at each before you change a label. A wrong "
-        "label that the network was trained on may have been learned by heart, and is then not found."
+        "with it (confident learning). Some are mistakes of the network: look at each before you change a label. A "
+        "wrong label that the network was trained on may have been learned by heart, and is then not found."
     )
     if any(part.samples.load_image is None for part, _ in shown):
         rows = [(part.samples.names[suspect.row], *_lines(suspect, class_names)) for part, suspect in shown]
