@@ -204,7 +204,15 @@ def test_remarks_on_labels() -> None:
         "Labels that were never found: a.",
         "Labels that no sample has, so that nothing can be said about them: b.",
     ]
-    assert multilabel_remarks(labelled()) == []
+    usual = labelled()
+    (only,) = multilabel_remarks(usual)
+    assert f"{usual.accuracy:.1%} are right, no more than with always the more common answer" in only
+    usual.scores += (0, -9, -1.5)
+    better = MultilabelEvaluation(
+        usual.scores * 2, 1 / (1 + np.exp(-usual.scores + 1)), usual.targets, ["a", "b", "c"], 0.5, usual.samples
+    )
+    assert better.accuracy > better.baseline_accuracy
+    assert multilabel_remarks(better) == ["Labels that were never found: b."]
 
 
 def test_a_trained_multilabel_classifier(tmp_path: Path) -> None:

