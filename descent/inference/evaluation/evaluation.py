@@ -62,11 +62,12 @@ class Evaluation:
         self.calibration = calibration_bins(self.confidence, self.correct)
         self.scaled_calibration: CalibrationBins | None = None
         if self.temperature is not None:
-            self.scaled = apply_temperature(self.predictions.log_probabilities, self.temperature.value)
-            self.scaled_calibration = calibration_bins(self._confidence(self.scaled), self.correct)
+            scaled = apply_temperature(self.predictions.log_probabilities, self.temperature.value)
+            self.scaled_calibration = calibration_bins(self._confidence(scaled), self.correct)
+            self.scaled_nll = mean_nll(scaled, targets)
 
     def _confidence(self, log_probabilities: Tensor) -> Tensor:
-        return log_probabilities.exp().gather(1, self.predictions.classes.unsqueeze(1)).squeeze(1)
+        return log_probabilities.gather(1, self.predictions.classes.unsqueeze(1)).squeeze(1).exp()
 
     def mistakes(self) -> list[int]:
         """Return the rows of the wrong predictions, the most confident first."""
@@ -139,6 +140,6 @@ class Evaluation:
                 "temperature": self.temperature.value,
                 "fitted_on": self.temperature.samples,
                 "ece_after": self.scaled_calibration.ece,
-                "nll_after": mean_nll(self.scaled, self.predictions.targets),
+                "nll_after": self.scaled_nll,
             }
         return numbers

@@ -8,6 +8,8 @@ from torch import Tensor
 from descent.inference.evaluation.outputs import Samples
 
 COLUMNS = ("sample", "set", "given_class", "suggested_class", "probability_of_given", "probability_of_suggested")
+CHUNK = 2048
+"""Samples that are looked at together: with thousands of classes their probabilities take much memory."""
 
 
 class Suspect(NamedTuple):
@@ -51,18 +53,27 @@ def suspected_labels(log_probabilities: Tensor, targets: Tensor) -> list[Suspect
     Reference:
         C. Northcutt, L. Jiang, I. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", 2021.
     """
-    probabilities = log_probabilities.exp()
-    classes = probabilities.shape[1]
-    own = probabilities.gather(1, targets.unsqueeze(1)).squeeze(1)
+    classes = log_probabilities.shape[1]
+    own = log_probabilities.gather(1, targets.unsqueeze(1)).squeeze(1).exp()
     labelled = torch.bincount(targets, minlength=classes)
     thresholds = torch.zeros(classes, dtype=own.dtype).index_add_(0, targets, own) / labelled  # NaN: no such label
-    others = probabilities.where(probabilities >= thresholds, -1.0).scatter(1, targets.unsqueeze(1), -1.0)
-    confidence, suggested = others.max(dim=1)
+    best = [
+        _best_other(rows.exp(), of_rows, thresholds)
+        for rows, of_rows in zip(log_probabilities.split(CHUNK), targets.split(CHUNK), strict=True)
+    ]
+    confidence, suggested = (torch.cat(column) for column in zip(*best, strict=True))
     margin = confidence - own
     rows = (margin > 0).nonzero().flatten()
     rows = rows[margin[rows].argsort(descending=True, stable=True)]
     columns = rows, targets[rows], suggested[rows], own[rows], confidence[rows]
     return [Suspect(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _best_other(probabilities: Tensor, targets: Tensor, thresholds: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the highest probability of another class that reaches its threshold, −1 without one, and that class."""
+    others = probabilities.where(probabilities >= thresholds, -1.0).scatter(1, targets.unsqueeze(1), -1.0)
+    confidence, suggested = others.max(dim=1)
+    return confidence, suggested
 
 
 class LabelledSet(NamedTuple):
