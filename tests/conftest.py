@@ -50,7 +50,7 @@ def _one_thread() -> None:
 def _learning_curves_are_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes a third of a short fit. A test of the figure itself has the mark `curves`."""
     if not request.node.get_closest_marker("curves"):
-        monkeypatch.setattr("callbacks.reporting.history.plot_history", lambda _: Figure(figsize=(1, 1)))
+        monkeypatch.setattr("callbacks.reporting.learning_curves.figure_of", lambda *_: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture(autouse=True)

@@ -23,13 +23,11 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
-
 from benchmarks.common.command_line import RESULTS, machine_line, parser, read_csv, write_csv
 from benchmarks.common.paired import Ratio, paired_ratio
 from benchmarks.common.processes import environment_with_allocator, run_python
 from descent.allocator import FOR_CHILDREN
-from foundation.figure_style import COLORS
+from foundation.figure_style import COLORS, panels
 
 CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocator", "reference"
 
@@ -105,8 +103,7 @@ def ratios(rows: list[Row]) -> dict[str, Ratio]:
 
 def draw(rows: list[Row], file: Path) -> None:
     """Draw accuracy against seconds, one point per run."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=(6.4, 3.6))
     for who, color, marker in zip(CONTESTANTS, COLORS, "osD", strict=False):
         own = [row for row in rows if row.who == who]
         axes.scatter(
@@ -116,7 +113,6 @@ def draw(rows: list[Row], file: Path) -> None:
     middle = 100 * sum(row.accuracy for row in rows) / len(rows)
     spread = max(abs(100 * row.accuracy - middle) for row in rows)
     axes.set_ylim(middle - spread - 1, middle + spread + 1)
-    axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(file, dpi=150)
 

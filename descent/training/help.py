@@ -8,6 +8,7 @@ usage: descent COMMAND [options]
   test           compute a checkpoint's metrics on the test data
   predict        classify with a checkpoint: your own images (--images), or the test data
   evaluate       report how good a checkpoint is on labelled images or the test data
+  embed          write the features of images, for searches and classifiers of your own
   export         write a checkpoint as one file for other programs: ONNX or torch.export
   compare        find out which loss, optimizer, schedule, … is best, and how certain that is
   find-lr        find a learning rate by a range test: a figure, and a config for fit -c
@@ -17,7 +18,7 @@ usage: descent COMMAND [options]
   replay         repeat a step that gave NaN or Inf, from the file that callbacks.BlackBox wrote
   guide          say which loss suits which task, and why
   presets        list the presets: everything that has a short name
-  show           draw losses, optimizers, schedulers, or the schedule of a run
+  show           draw learning curves of runs, a schedule, or all losses, optimizers, schedules
   completion     print a script that lets the shell complete commands, options and presets
 
 descent COMMAND --help describes a command; a first run: descent fit -c configs/quickstart.yaml

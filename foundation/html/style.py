@@ -40,6 +40,7 @@ tbody th { font-weight: 600; }
 figure { margin: 0; break-inside: avoid; }
 figure svg { width: 100%; height: auto; display: block; }
 figure svg, .wide img { background: #fff; border-radius: 4px; }
+.themed { max-width: 46rem; } .themed svg { background: none; fill: currentColor; }
 figcaption { font-size: .9rem; color: var(--soft); }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(116px, 1fr)); gap: .8rem; list-style: none;
   padding: 0; margin: .6rem 0; }

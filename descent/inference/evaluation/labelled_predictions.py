@@ -110,14 +110,8 @@ def predict_validation_data(
     trained: TrainedNetwork, module: SingleLabelClassifier, mirror: bool = False
 ) -> LabelledSet:
     """Classify the run's own validation data."""
+    open_validation_data(trained)
     data = trained.data
-    data.prepare_data()
-    if isinstance(data, ImageDataModule):
-        data.open("fit")  # not setup, which starts a new run and discards the checkpoint's mean and deviation
-        if trained.state is not None:
-            data.load_state_dict(trained.state)  # once more: it warns if the split differs from the checkpoint's
-    else:
-        data.setup("fit")
     found = outputs_of_loader(trained, data.val_dataloader(), partial(_from_output, module), mirror)
     samples = samples_of(data, "val", found.rows)
     return LabelledSet("validation", found.columns[0].double(), found.targets.long(), samples)
@@ -129,6 +123,18 @@ def validation_log_probabilities(
     """Return log-probabilities `(N, K)` and true classes `(N,)` of the run's own validation data."""
     found = predict_validation_data(trained, module, mirror)
     return found.log_probabilities, found.targets
+
+
+def open_validation_data(trained: TrainedNetwork) -> None:
+    """Open the run's own validation data."""
+    data = trained.data
+    data.prepare_data()
+    if isinstance(data, ImageDataModule):
+        data.open("fit")  # not setup, which starts a new run and discards the checkpoint's mean and deviation
+        if trained.state is not None:
+            data.load_state_dict(trained.state)  # once more: it warns if the split differs from the checkpoint's
+    else:
+        data.setup("fit")
 
 
 def _from_output(module: SingleLabelClassifier, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
