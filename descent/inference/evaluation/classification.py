@@ -7,11 +7,11 @@ from descent.inference.evaluation.evaluation import MAX_DENSE, SCORE_COLUMNS, Ev
 from descent.inference.evaluation.labels.binary import COLUMNS
 from descent.inference.evaluation.labels.binary_page import positive_sentence
 from descent.inference.evaluation.mistakes.explanations import Explainer
-from descent.inference.evaluation.mistakes.label_errors import COLUMNS as SUSPECT_COLUMNS
-from descent.inference.evaluation.mistakes.label_errors import suspect_rows
 from descent.inference.evaluation.mistakes.page import suspects_sentence
 from descent.inference.evaluation.page import accuracy_sentence, calibration_sentence, evaluation_page
 from descent.inference.evaluation.report import Report, Table
+from descent.inference.evaluation.samples.label_errors import COLUMNS as SUSPECT_COLUMNS
+from descent.inference.evaluation.samples.label_errors import suspect_rows
 
 
 def classification_report(

@@ -17,7 +17,7 @@ from descent.inference.evaluation.class_scores import ClassScore, class_scores, 
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
 from descent.inference.evaluation.labels.binary import BinaryScores
 from descent.inference.evaluation.mirror_gain import mirror_gain
-from descent.inference.evaluation.mistakes.label_errors import Suspects
+from descent.inference.evaluation.samples.label_errors import Suspects
 
 MAX_DENSE = 200
 """Up to this many classes the confusion matrix is stored with its zeros: their number is the square of the classes'."""

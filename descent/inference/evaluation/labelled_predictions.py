@@ -12,8 +12,6 @@ from datamodules import ImageDataModule
 from datamodules.folder.decoding import decode
 from datamodules.memory.images import Batch
 from descent.inference.classifiers import SingleLabelClassifier, mean_log_probabilities, mean_probabilities
-from descent.inference.evaluation.labelled_folder import LabelledImages
-from descent.inference.evaluation.mistakes.label_errors import LabelledSet
 from descent.inference.evaluation.outputs import (
     BatchOfRows,
     ImageOfRow,
@@ -22,6 +20,8 @@ from descent.inference.evaluation.outputs import (
     outputs_of_test_data,
     samples_of,
 )
+from descent.inference.evaluation.samples.label_errors import LabelledSet
+from descent.inference.evaluation.samples.labelled_folder import LabelledImages
 from descent.inference.loading import TrainedNetwork
 from descent.inference.page_elements import load_image
 from descent.inference.prediction.prediction import image_format, map_files

@@ -8,7 +8,6 @@ from descent.inference.classifiers import SingleLabelClassifier
 from descent.inference.evaluation.calibration import fit_temperature
 from descent.inference.evaluation.classification import classification_report
 from descent.inference.evaluation.evaluation import Evaluation
-from descent.inference.evaluation.labelled_folder import find_labelled_images
 from descent.inference.evaluation.labelled_predictions import (
     LabelledPredictions,
     predict_labelled_files,
@@ -17,10 +16,11 @@ from descent.inference.evaluation.labelled_predictions import (
 )
 from descent.inference.evaluation.labels.report import evaluate_multilabel, multilabel_report
 from descent.inference.evaluation.mistakes.explanations import Explainer
-from descent.inference.evaluation.mistakes.label_errors import LabelledSet, suspects_of
 from descent.inference.evaluation.regression.report import evaluate_regressor, regression_report
 from descent.inference.evaluation.report import Report
-from descent.inference.evaluation.seen_images import seen_files, seen_test_images
+from descent.inference.evaluation.samples.label_errors import LabelledSet, suspects_of
+from descent.inference.evaluation.samples.labelled_folder import find_labelled_images
+from descent.inference.evaluation.samples.seen_images import seen_files, seen_test_images
 from descent.inference.evaluation.segmentation.report import evaluate_segmenter, segmentation_report
 from descent.inference.loading import TrainedNetwork
 from foundation.errors import UserError

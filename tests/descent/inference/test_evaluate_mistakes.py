@@ -17,10 +17,10 @@ from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
 from descent.inference.evaluation.mistakes.explanations import Explainer
 from descent.inference.evaluation.mistakes.grad_cam import NotExplainedError, evidence, last_activation
-from descent.inference.evaluation.mistakes.label_errors import LabelledSet, suspect_rows, suspected_labels, suspects_of
 from descent.inference.evaluation.mistakes.page import explanations_part
 from descent.inference.evaluation.outputs import Samples
 from descent.inference.evaluation.report import write_report
+from descent.inference.evaluation.samples.label_errors import LabelledSet, suspect_rows, suspected_labels, suspects_of
 from descent.inference.evaluation.tasks import evaluate
 from descent.inference.page_elements import Budget
 from lightning_modules import BinaryClassifier, ImageClassifier

@@ -52,7 +52,7 @@ def drawn(table: Sequence[Counts]) -> list[Counts]:
 def _axes(across: str, up: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlabel=across, ylabel=up, xlim=(0, 1), ylim=(0, 1.01))
+    axes.set(xlabel=across, ylabel=up, xlim=(-0.01, 1.01), ylim=(0, 1.01))
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 

@@ -1,1 +1,1 @@
-"""Explain a classifier's mistakes: probably wrong labels, where the network looked. Read `label_errors.py` first."""
+"""Explain a classifier's mistakes: where the network looked, which labels may be wrong. Read `grad_cam.py` first."""

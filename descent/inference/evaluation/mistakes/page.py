@@ -6,7 +6,7 @@ from typing import Any
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.mistakes.explanations import SIDE, Explainer
 from descent.inference.evaluation.mistakes.grad_cam import NotExplainedError
-from descent.inference.evaluation.mistakes.label_errors import LabelledSet, Suspect, Suspects
+from descent.inference.evaluation.samples.label_errors import LabelledSet, Suspect, Suspects
 from descent.inference.page_elements import Budget, Thumbnail, gallery, linked, percent, picture, probability_text
 from foundation.html import note, table
 from foundation.html.elements import escaped
