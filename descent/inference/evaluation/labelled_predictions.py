@@ -84,7 +84,8 @@ def _load(paths: list[str], row: int) -> Image.Image:
 def _load_batch(paths: list[str], trained: TrainedNetwork, rows: list[int]) -> Batch:
     form = image_format(trained)
     pixels = torch.stack([torch.tensor(decode(paths[row], form)) for row in rows])
-    return (in_white(pixels, trained.data).permute(0, 3, 1, 2), *[torch.zeros(len(rows), dtype=torch.int64)] * 2)
+    unused = torch.zeros(len(rows), dtype=torch.int64)
+    return in_white(pixels, trained.data).permute(0, 3, 1, 2), unused, unused
 
 
 def predict_test_data(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -51,12 +52,12 @@ class Explainer:
         for chosen in zip(*classes, strict=True):
             numbers = torch.tensor(chosen, device=inputs.device)
             with predictor.precision.forward_context():
-                found = evidence(self.module, inputs, lambda output, of=numbers: self._scores(output, of))
+                found = evidence(self.module, inputs, partial(self._scores, numbers))
             maps.append(found.cpu())
         pixels = _shown(batch[0], self.trained.data)
         return [_strip(pixels[place], [found[place] for found in maps]) for place in range(len(rows))]
 
-    def _scores(self, output: Tensor, classes: Tensor) -> Tensor:
+    def _scores(self, classes: Tensor, output: Tensor) -> Tensor:
         """Return the logit of a class for each sample; of a binary classifier the log-odds, for or against."""
         if isinstance(self.module, BinaryClassifier):
             both = self.module.log_probabilities(output)
@@ -66,8 +67,9 @@ class Explainer:
 
 def _shown(images: Tensor, data: object) -> np.ndarray:
     """Return what the network gets of images `(B, C, H, W)` as RGB `(B, H, W, 3)`."""
-    size, white = getattr(data, "image_size", images.shape[-2:]), getattr(data, "white", 255)
-    pixels = (middle(images, size).float() * 255 / white).round().clamp(0, 255).to(torch.uint8)
+    height, width = getattr(data, "image_size", images.shape[-2:])
+    white = getattr(data, "white", 255)
+    pixels = (middle(images, (height, width)).float() * 255 / white).round().clamp(0, 255).to(torch.uint8)
     return pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
 
 
