@@ -1,8 +1,8 @@
 """Take the screenshots of README and docs: `python -m docs.screenshots` (needs Chromium).
 
-A quickstart run in a temporary folder gives pages and terminal output; Chromium draws them and the shipped study reports.
-`docs/screenshots/` gets a sheet for each page: 1,280, 800 and 400 pixels wide, dark, and printed. `docs/images/` gets what
-README and home page show.
+A quickstart run in a temporary folder gives pages and terminal output; Chromium draws them and the shipped reports.
+`docs/screenshots/` gets a sheet for each page: 1,280, 800 and 400 pixels wide, dark, and printed. `docs/images/` gets
+what README and home page show.
 """
 
 import fcntl
@@ -33,6 +33,7 @@ IMAGES = ROOT / "docs" / "images"
 GAP = 24
 SHOWN = {"evaluation": "evaluation", "diagnostics": "diagnostics", "study_optimizers_cifar10": "study"}
 """Pages that README and home page show, with the names of their images."""
+TASKS = ("binary", "regression", "segmentation")
 RUN = ["fit", "-c", "configs/quickstart.yaml", "--trainer.callbacks+=callbacks/diagnostics.yaml"]
 
 
@@ -166,13 +167,15 @@ def pages(folder: Path) -> Iterator[tuple[str, Path]]:
     """Run the commands that make pages, and yield each page with its name."""
     run = "runs/quickstart/0"
     _some_images(folder / "new_images")
-    for command in (
-        ["evaluate", "--ckpt_path", run],
-        ["predict", "--ckpt_path", run, "--images", "new_images"],
-    ):
+    commands = [["evaluate", "--ckpt_path", run], ["predict", "--ckpt_path", run, "--images", "new_images"]]
+    for task in TASKS:
+        commands += [["fit", "-c", f"configs/{task}.yaml"], ["evaluate", "--ckpt_path", f"runs/{task}"]]
+    for command in commands:
         subprocess.run([sys.executable, str(ROOT / "cli.py"), *command], cwd=folder, check=True, capture_output=True)
     yield from ((page.stem, page) for page in sorted((folder / run).rglob("*.html")))
+    yield from ((f"evaluation_{task}", folder / f"runs/{task}/0/evaluation/evaluation.html") for task in TASKS)
     yield from ((f"study_{page.parent.name}", page) for page in sorted((ROOT / "docs/studies").glob("*/report.html")))
+    yield from ((page.stem, page) for page in sorted((ROOT / "docs/studies").glob("*.html")))
 
 
 def _some_images(folder: Path) -> None:
