@@ -76,7 +76,7 @@ class ComparedImages(ImageDataModule):
         super().load_state_dict(state_dict)
         if self.run_images.by_place and self.parts.layout.is_unsplit and self.test_set is not None:
             self._warn_of_moved_rows(state_dict["split"])
-        self.run_images.compare(self.is_fitting())
+        self.run_images.compare(self.is_fitting(), self.parts.layout.is_unsplit)
 
     def _reopen(self) -> None:
         opened = (self.train_set is not None, self.test_set is not None)

@@ -212,7 +212,7 @@ class ImageFolderDataModule(ComparedImages):
         if "train" in parts:
             folder = self.cache(rule.folder_of("train")).folder
             self.run_images.warn_of_copies(folder / "duplicates.csv", self.on_duplicate == "remove")
-        self.run_images.compare(resuming="train" in parts and self.is_fitting())
+        self.run_images.compare("train" in parts and self.is_fitting(), self.parts.layout.is_unsplit)
 
     def _note_test(self, together: tuple[Images, ImageIndex] | None) -> None:
         """Note the test images, so that a checkpoint knows them and copies of them are found; none is decoded."""

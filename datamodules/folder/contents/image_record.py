@@ -43,18 +43,31 @@ def difference(before: Tensor, now: Tensor) -> Difference:
     return Difference(len(new) - changed, len(gone) - changed, changed)
 
 
-def seen_in(now: Tensor, before: Tensor) -> int:
-    """Count images ``(M, 2)`` that are among those of before, by content or by name."""
-    return int((torch.isin(now[:, 0], before[:, 0]) | torch.isin(now[:, 1], before[:, 1])).sum())
+def seen_in(now: Tensor, before: Tensor, by_name: bool) -> int:
+    """Count images ``(M, 2)`` that are among those of before.
+
+    Args:
+        now: Today's images of a part.
+        before: Images of a part of the run.
+        by_name: Whether the same name means the same image, also with another content. Between train/a/1.png and
+            test/a/1.png it does not.
+
+    Example:
+        >>> [seen_in(torch.tensor([[1, 1], [2, 9]]), torch.tensor([[2, 2], [3, 1]]), named) for named in (False, True)]
+        [1, 2]
+    """
+    seen = torch.isin(now[:, 0], before[:, 0])
+    return int((seen | torch.isin(now[:, 1], before[:, 1]) if by_name else seen).sum())
 
 
-def remarks(before: Record, now: Record, resuming: bool) -> list[str]:
+def remarks(before: Record, now: Record, resuming: bool, by_name: bool) -> list[str]:
     """Say how today's images differ from a checkpoint's, and which of them its run was trained on.
 
     Args:
         before: The parts that the checkpoint knows.
         now: The parts that are open.
         resuming: Whether a fit goes on.
+        by_name: Whether the parts lie in one folder, so that a name is of one image.
     """
     said = []
     for part, name in (("train", "training"), ("val", "validation"), ("test", "test")):
@@ -65,7 +78,7 @@ def remarks(before: Record, now: Record, resuming: bool) -> list[str]:
             said.append(f"The {name} images are not those of the checkpoint's run: {other}{end}.")
         uses = {"train": "trained on", "val": "validated on"} if part == "test" else {"train": "trained on"}
         if part != "train" and part in now:
-            seen = {use: seen_in(now[part], before[key]) for key, use in uses.items() if key in before}
+            seen = {use: seen_in(now[part], before[key], by_name) for key, use in uses.items() if key in before}
             found = " and ".join(f"{use} {count:,}" for use, count in seen.items() if count)
             if found:
                 said.append(
@@ -108,9 +121,9 @@ class RunImages:
         """Load a checkpoint's state; one of an earlier version has no images."""
         self.by_place, self.before = "images" not in state, state.get("images", {})
 
-    def compare(self, resuming: bool) -> None:
+    def compare(self, resuming: bool, by_name: bool) -> None:
         """Warn once of everything in which today's images differ from the checkpoint's."""
-        for text in remarks(self.before, self.now, resuming) if self.before else ():
+        for text in remarks(self.before, self.now, resuming, by_name) if self.before else ():
             if text not in self._said:
                 self._said.add(text)
                 rank_zero_warn(text)

@@ -111,6 +111,15 @@ def test_a_test_image_that_was_trained_on_is_said(root: Path) -> None:
     assert "The checkpoint's run trained on 2 and validated on 1 of today's 6 test images: results" in " ".join(said)
 
 
+def test_the_same_name_in_train_and_test_is_another_image(root: Path) -> None:
+    whole = root.parent / "whole"
+    for name in ("1", "2", "10"):
+        shutil.copytree(root / name, whole / "train" / name)
+        for file in sorted((whole / "train" / name).iterdir())[:2]:
+            save_image(whole / "test" / name / file.name, seed=int(name) + 5000 + len(file.name))
+    assert warned(whole, opened(whole).state_dict()) == []
+
+
 def test_changed_in_place(root: Path) -> None:
     before = opened(root)
     state = before.state_dict()
