@@ -84,7 +84,31 @@ result.table[["group", "mean", "low", "high", "difference", "best model.optimize
 # EXPLAIN
 #
 # ## Exercises
-# TODO
+# 1. Repeat the study without outliers: replace `"outliers"` by `"none"`, with `out="runs/studies/clean"`. What do you expect?
+# <details><summary>Answer</summary>
+#
+# The four tie. With normal noise the squared error is the best estimator, but on 800 rows and 10 weights the others lose almost nothing.
+# [The finished study of clean data](../docs/studies/README.md) finds the same with 10 seeds.
+# </details>
+#
+# 2. For which constant $c$ is $\sum_i |y_i - c|$ smallest, and for which $\sum_i (y_i - c)^2$? What follows for outliers?
+# <details><summary>Answer</summary>
+#
+# ```python
+# y = torch.tensor([1.0, 2.0, 3.0, 4.0, 100.0])
+# c = torch.linspace(0, 100, 10001)[:, None]
+# print("absolute:", c[(y - c).abs().sum(1).argmin()].item(), " squared:", c[((y - c) ** 2).sum(1).argmin()].item())
+# ```
+# The median (3) and the mean (22). One outlier among five moves the mean as far as it likes, and the median not at all. A network
+# predicts the median or the mean *for each input*.
+# </details>
+#
+# 3. The outliers of your data are not errors but what you must predict (floods, fraud). Which loss now?
+# <details><summary>Answer</summary>
+#
+# Not a robust one: it learns to overlook them. Take the squared error, or weigh the rare cases, and judge by a metric that counts
+# them.
+# </details>
 #
 # With more seeds and trials: `descent compare -c configs/studies/losses_outliers.yaml`. [The finished studies](../docs/studies/README.md)
 # find the share of outliers at which the order changes; [all losses](../docs/losses.md) with their formulas.

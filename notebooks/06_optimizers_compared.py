@@ -90,7 +90,36 @@ result.figures["sensitivity"]
 # EXPLAIN
 #
 # ## Exercises
-# TODO
+# 1. Give SGD in the valley a rate of 0.085 in the place of 0.035. What happens across the valley, and why just there?
+# <details><summary>Answer</summary>
+#
+# ```python
+# point = torch.tensor([-4.0, 1.0], requires_grad=True)
+# optimizer = torch.optim.SGD([point], lr=0.085)
+# for _ in range(30):
+#     optimizer.zero_grad()
+#     (0.5 * (point[0] ** 2 + 25 * point[1] ** 2)).backward()
+#     optimizer.step()
+# print(point.detach())
+# ```
+# Each step multiplies $y$ by $1 - 25 \eta = -1.125$: it jumps from side to side, further each time. Above $\eta = 2 / 25 = 0.08$ the steepest
+# direction of the loss diverges, whatever the others do.
+# </details>
+#
+# 2. Why is it unfair to compare optimizers at "the same learning rate"?
+# <details><summary>Answer</summary>
+#
+# The rate has another meaning in each: SGD multiplies it by the gradient; with momentum $\mu$ a steady gradient moves the weights
+# $1 / (1 - \mu)$ times as far (10 times for 0.9); AdamW's steps are about as long as the rate. At any common rate one of them is badly
+# tuned.
+# </details>
+#
+# 3. Two optimizers share a letter. May you write that they are equally good?
+# <details><summary>Answer</summary>
+#
+# No: only that this study has found no difference. The interval of the difference says which differences it leaves open. More seeds make
+# it narrower, as $1 / \sqrt{\text{seeds}}$.
+# </details>
 #
 # With a tuning in each round: `descent compare -c configs/studies/quickstart.yaml`. [The finished studies](../docs/studies/README.md),
 # [how they are made](../docs/studies/method.md), [all optimizers](../docs/optimizers.md).

@@ -68,7 +68,7 @@ print("the checkpoint is of step", torch.load(checkpoint, weights_only=False)["g
 # **Question 2.** How many of the tensors will be equal, bit for bit?
 
 # %%
-resumed = fit("runs/crashed", resume=checkpoint)
+resumed = fit("runs/resumed", resume=checkpoint)
 same, total = compare(uninterrupted, resumed)
 print(f"{same} of {total} tensors are identical")
 
@@ -91,10 +91,28 @@ same, total = compare(uninterrupted, forgetful)
 print(f"without the moments of AdamW {same} of {total} tensors are identical")
 
 # %% [markdown]
-# EXPLAIN
+# **Explanation.** Only what no step changes after the loss of the moments, such as the counters of batch norm. The run goes on, its curves look
+# as they should, and it is another run: AdamW begins again with $m = s = 0$, as if the gradients of the first 30 steps had never
+# been. A resume that forgets something gives no error. That is why it is worth checking.
 #
 # ## Exercises
-# TODO
+# 1. Where in the checkpoint is the learning rate of the cosine?
+# <details><summary>Answer</summary>
+#
+# ```python
+# content = torch.load(checkpoint, weights_only=False)
+# print(sorted(content))
+# print(content["lr_schedulers"][0]["_last_lr"])
+# ```
+# The state of the schedule holds it, and the number of its steps.
+# </details>
+#
+# 2. You want to train ten epochs more than planned. Why are the weights then not those of a run that was planned so from the beginning?
+# <details><summary>Answer</summary>
+#
+# The cosine is stretched over the whole run: the planned run would have had higher rates in the first part. Descent says so when a resumed
+# run has another length.
+# </details>
 #
 # On the command line: `descent fit --ckpt_path runs/quickstart/0` resumes; `descent verify-resume -c configs/quickstart.yaml` kills and
 # resumes runs on your setup and compares the weights. [More about checkpoints](../docs/checkpoints.md).

@@ -158,7 +158,18 @@ for label, name in enumerate(names):
 # EXPLAIN
 #
 # ## Exercises
-# TODO
+# 1. Train only the last layer: `Freeze(until=1.0)`. When is that the better choice?
+# <details><summary>Answer</summary>
+#
+# With few images, or ones like those of the first training: less can be learned by heart, and an epoch is faster. Where your images are
+# of another kind (X-rays, satellites), the layers below must learn too.
+# </details>
+#
+# 2. How many images a class would random weights need to reach the fine-tuned network?
+# <details><summary>Answer</summary>
+#
+# Hundreds of times as many: [notebook 2](02_cifar10.ipynb) trains on 450 images of each class.
+# </details>
 #
 # On the command line, with an evaluation page that links each mistake to its file:
 #
