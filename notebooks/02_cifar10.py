@@ -1,13 +1,8 @@
 # %% [markdown]
 # # CIFAR-10 from start to finish
-# **You will learn** to train a residual network on small photographs with augmentation, a warm-up and gradient clipping, and to
-# look at its mistakes. **Time:** 25 minutes; training takes some minutes on two cores.
+# **You will learn** to train a residual network on small photographs with augmentation, a warm-up and gradient clipping, and to look at its mistakes. **Time:** 25 minutes; training takes some minutes on two cores.
 #
-# The cells use the images that they find: the official archive in `data/` (`CIFAR10DataModule("data").prepare_data()` downloads
-# 170 MB), or images in `data/cifar10/train/<class>/` and `data/cifar10/test/<class>/`. Without either they use handwritten
-# digits at 32 × 32 pixels, so that every cell runs. **The outputs saved here are from a part of CIFAR-10 as JPEG images:** 500
-# training and 200 test images of each class, a tenth of the training images. All 50,000 give about 88 % in 8 epochs, with
-# wider layers and the recipe named at the end.
+# The cells use the images that they find: the official archive in `data/` (`CIFAR10DataModule("data").prepare_data()` downloads 170 MB), or images in `data/cifar10/train/<class>/` and `data/cifar10/test/<class>/`. Without either they use handwritten digits at 32 × 32 pixels, so that every cell runs. **The outputs saved here are from a part of CIFAR-10 as JPEG images:** 500 training and 200 test images of each class, a tenth of the training images. All 50,000 give about 88 % in 8 epochs, with wider layers and the recipe named at the end.
 
 # %% [markdown]
 # ## The images
@@ -64,8 +59,7 @@ batch = next(iter(data.train_dataloader()))
 show(batch[0][:16], [names[label] for label in batch[1][:16]])
 
 # %% [markdown]
-# **Explanation.** At 32 × 32 pixels even people confuse cats with dogs, and deer with horses. Hold your guess against the table
-# of mistakes below.
+# **Explanation.** At 32 × 32 pixels even people confuse cats with dogs, and deer with horses. Hold your guess against the table of mistakes below.
 #
 # ## Augmentation
 # `CropFlip` moves each image by up to four pixels and mirrors half of them, anew in each epoch.
@@ -79,14 +73,10 @@ changed = torch.stack(seen, dim=1).flatten(0, 1) * std + mean  # undo the normal
 show(changed.clamp(0, 1), [f"epoch {epoch + 1}" for epoch in range(4)] * 4)
 
 # %% [markdown]
-# **Explanation.** The class does not change, the pixels do: the network cannot learn the images by heart and must look for what
-# the versions have in common. A change that alters the class would harm: mirrored digits are no digits, so for the digits
-# `flip="none"` is set.
+# **Explanation.** The class does not change, the pixels do: the network cannot learn the images by heart and must look for what the versions have in common. A change that alters the class would harm: mirrored digits are no digits, so for the digits `flip="none"` is set.
 #
 # ## Training
-# SGD with Nesterov momentum $\mu$ follows a running sum $v$ of the gradients $g$:
-# $v \leftarrow \mu v + g$, $\theta \leftarrow \theta - \eta\,(g + \mu v)$. The rate $\eta$ rises for a fifth of the run (warm-up),
-# then falls along a cosine. Gradients with a norm above 1 are scaled down to norm 1.
+# SGD with Nesterov momentum $\mu$ follows a running sum $v$ of the gradients $g$: $v \leftarrow \mu v + g$, $\theta \leftarrow \theta - \eta\,(g + \mu v)$. The rate $\eta$ rises for a fifth of the run (warm-up), then falls along a cosine. Gradients with a norm above 1 are scaled down to norm 1.
 #
 # **Question 3.** What would the first epochs look like without the warm-up?
 
@@ -134,8 +124,7 @@ show(pixels[worst], [f"{names[predicted[i]]} {sure[i]:.0%}\n({names[true[i]]})" 
 # 1. Train without augmentation (`data.augmentation` is given where `data` is made). How do the curves change?
 # <details><summary>Answer</summary>
 #
-# The training accuracy gets closer to 100 % and the validation accuracy falls: the distance between the two grows. With 4,500 images
-# that shows after a few epochs.
+# The training accuracy gets closer to 100 % and the validation accuracy falls: the distance between the two grows. With 4,500 images that shows after a few epochs.
 # </details>
 #
 # 2. Count the parameters of the network. How many are there for each training image?
@@ -158,6 +147,4 @@ show(pixels[worst], [f"{names[predicted[i]]} {sure[i]:.0%}\n({names[true[i]]})" 
 # One point is within this interval: on these images alone it could be chance.
 # </details>
 #
-# The measured recipe, with all its settings, is one command: `descent fit -c configs/cifar10.yaml`, and with images in folders
-# `descent fit -c configs/cifar10.yaml --data data/image_folder.yaml --data.root data/cifar10`.
-# [How the values of the recipe were found](../docs/cifar10_recipe.md).
+# The measured recipe, with all its settings, is one command: `descent fit -c configs/cifar10.yaml`, and with images in folders `descent fit -c configs/cifar10.yaml --data data/image_folder.yaml --data.root data/cifar10`. [How the values of the recipe were found](../docs/cifar10_recipe.md).

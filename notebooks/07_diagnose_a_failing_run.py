@@ -1,7 +1,6 @@
 # %% [markdown]
 # # Diagnose a failing run
-# **You will learn** to recognise dead units, vanishing gradients and exploding gradients from what each layer does, and what gradient
-# clipping changes. **Time:** 25 minutes; the cells take about a minute.
+# **You will learn** to recognise dead units, vanishing gradients and exploding gradients from what each layer does, and what gradient clipping changes. **Time:** 25 minutes; the cells take about a minute.
 #
 # Three runs on the digits fail, each for another reason, and all three end at the accuracy of guessing. A look inside tells them apart.
 
@@ -42,8 +41,7 @@ def train(network, rate=0.05, clip=None):
 
 # %% [markdown]
 # ## 1. Dead units
-# A ReLU passes on $\max(0, z)$. Its derivative is 0 for $z < 0$: a unit that is 0 for every image gets no gradient any more. Here
-# the biases of the second layer are set far below zero.
+# A ReLU passes on $\max(0, z)$. Its derivative is 0 for $z < 0$: a unit that is 0 for every image gets no gradient any more. Here the biases of the second layer are set far below zero.
 #
 # **Question 1.** Which layers will stop to learn: the second, those before it, or those after it?
 
@@ -55,13 +53,10 @@ failing, _, _ = train(network)
 failing
 
 # %% [markdown]
-# **Explanation.** Accuracy stays at that of guessing. The first lines say why: all units of `network.4`, the second ReLU, are dead. Its own layer
-# (`network.3`) and the layer before it (`network.1`) get no gradient and do not move. Only the last layer (`network.5`) learns, and all that it can learn is
-# its bias: how common each digit is. The findings after it are no other faults, they follow from it: read from the top.
+# **Explanation.** Accuracy stays at that of guessing. The first lines say why: all units of `network.4`, the second ReLU, are dead. Its own layer (`network.3`) and the layer before it (`network.1`) get no gradient and do not move. Only the last layer (`network.5`) learns, and all that it can learn is its bias: how common each digit is. The findings after it are no other faults, they follow from it: read from the top.
 #
 # ## 2. Vanishing gradients
-# Going back from layer $l + 1$ to layer $l$, the gradient is multiplied by the weights and by the slope of the activation:
-# $\delta_l = W_{l+1}^\top \delta_{l+1} \odot f'(z_l)$. The slope of the sigmoid is at most 1/4.
+# Going back from layer $l + 1$ to layer $l$, the gradient is multiplied by the weights and by the slope of the activation: $\delta_l = W_{l+1}^\top \delta_{l+1} \odot f'(z_l)$. The slope of the sigmoid is at most 1/4.
 #
 # **Question 2.** A network has eight layers with sigmoids. By what factor, at most, do eight such slopes shrink a gradient?
 
@@ -89,14 +84,10 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **Explanation.** $(1/4)^8 = 1.5 \cdot 10^{-5}$, and the weights, which are small too, shrink it further. From the last layer to the first the
-# gradient falls by the same factor in each layer: a straight line on the logarithmic axis. With ReLUs and weights of variance $2 / n$
-# (He initialisation) it is as large in the first layer as in the last: the slope is 1 for half of the units, and the factor 2 makes up
-# for the other half. Both networks have the same layers and the same learning rate. One stays at guessing, the other learns.
+# **Explanation.** $(1/4)^8 = 1.5 \cdot 10^{-5}$, and the weights, which are small too, shrink it further. From the last layer to the first the gradient falls by the same factor in each layer: a straight line on the logarithmic axis. With ReLUs and weights of variance $2 / n$ (He initialisation) it is as large in the first layer as in the last: the slope is 1 for half of the units, and the factor 2 makes up for the other half. Both networks have the same layers and the same learning rate. One stays at guessing, the other learns.
 #
 # ## 3. Exploding gradients, and clipping
-# Weights that are too large multiply the gradient up in each layer in the place of shrinking it. Clipping by norm limits the length of
-# a step and keeps its direction: $g \leftarrow g \cdot \min(1, c / \lVert g \rVert)$.
+# Weights that are too large multiply the gradient up in each layer in the place of shrinking it. Clipping by norm limits the length of a step and keeps its direction: $g \leftarrow g \cdot \min(1, c / \lVert g \rVert)$.
 #
 # **Question 3.** The weights of the ReLU network are doubled. What will happen without clipping? Will clipping at $c = 1$ repair it?
 
@@ -125,12 +116,7 @@ axes[0].set_ylabel("gradient norm")
 plt.show()
 
 # %% [markdown]
-# **Explanation.** Without clipping the gradient norm rises to more than $10^{13}$ within the first 20 steps. Then one step throws the
-# weights so far away that whole layers are dead, and nothing happens any more: the norm is small, and the run is lost. A look at the end of
-# the curve alone would say "vanishing". With clipping no step is longer than the rate allows (orange), the norm before clipping
-# (blue) falls as the network learns, and the accuracy is that of the healthy network above. But the report says that *all* steps were
-# clipped: then clipping does not catch rare accidents, it acts as a smaller learning rate. It has treated the symptom; the
-# cause is the initialisation.
+# **Explanation.** Without clipping the gradient norm rises to more than $10^{13}$ within the first 20 steps. Then one step throws the weights so far away that whole layers are dead, and nothing happens any more: the norm is small, and the run is lost. A look at the end of the curve alone would say "vanishing". With clipping no step is longer than the rate allows (orange), the norm before clipping (blue) falls as the network learns, and the accuracy is that of the healthy network above. But the report says that *all* steps were clipped: then clipping does not catch rare accidents, it acts as a smaller learning rate. It has treated the symptom; the cause is the initialisation.
 #
 # ## Exercises
 # 1. Repair the first run without touching the initialisation of the bias.
@@ -172,5 +158,4 @@ plt.show()
 # TENTH
 # </details>
 #
-# On the command line: `descent fit -c configs/quickstart.yaml --trainer.callbacks+=callbacks/diagnostics.yaml
-# --trainer.callbacks+=callbacks/gradient_norm.yaml` writes the page `diagnostics.html`. [How to read it](../docs/inside.md).
+# On the command line: `descent fit -c configs/quickstart.yaml --trainer.callbacks+=callbacks/diagnostics.yaml --trainer.callbacks+=callbacks/gradient_norm.yaml` writes the page `diagnostics.html`. [How to read it](../docs/inside.md).
