@@ -115,6 +115,15 @@ print(f"test accuracy {share:.1%} of {n} images, standard error {error:.1%}")
 # 1. Train with `lr=3e-5` and with `lr=3`. What do the curves look like?
 # <details><summary>Answer</summary>
 #
+# ```python
+# for lr in (3e-5, 3.0):
+#     seed_everything(0, verbose=False)
+#     network = SmallCNN(num_classes=10, in_channels=1, width=16)
+#     other = ImageClassifier(network, partial(torch.optim.AdamW, lr=lr), scheduler=Cosine())
+#     retrainer = Trainer(max_epochs=epochs, logger=CSVLogger("runs"), enable_progress_bar=False, **options)
+#     retrainer.fit(other, data)
+#     print(lr, history(retrainer.log_dir)[["train/loss", "val/loss", "val/accuracy"]].iloc[-1].round(2).to_dict())
+# ```
 # With 3e-5 the loss falls so slowly that 15 epochs are not enough: training and validation loss are still far above 1 in the
 # end. With 3 the network stays near the accuracy of guessing, or recovers only when the cosine has made the rate small.
 # [Notebook 4](04_find_the_learning_rate.ipynb) finds a rate without trial and error.

@@ -81,18 +81,21 @@ plot_history(trainer.log_dir)
 
 # %% [markdown]
 # **Explanation.** The validation accuracy jumps up and down by several points from epoch to epoch: with 30 images a single one counts
-# for 3.3 points. Its highest value is partly luck, so do not quote it as the result. The validation loss is smoother, since it counts *how*
+# for more than three points. Its highest value is partly luck, so do not quote it as the result. The validation loss is smoother, since it counts *how*
 # sure the network was. It is below the training loss here because the training loss is a mean over the epoch, of augmented images.
 
 # %%
 (found,) = trainer.test(module, data, verbose=False)
 targets = data.test_set.images.targets[data.test_set.rows]
 baseline = targets.bincount().max() / len(targets)
-print(f"test accuracy {found['test/accuracy']:.1%} of {len(targets)} images; always the same class: {baseline:.1%}")
+share = found["test/accuracy"]
+error = (share * (1 - share) / len(targets)) ** 0.5
+print(f"test accuracy {share:.1%} of {len(targets)} images, standard error {error:.1%}")
+print(f"always the same class: {baseline:.1%}")
 
 # %% [markdown]
 # **Explanation.** 69.4 % is far better than 33.3 %, which the same answer for every image would give, and far from good. On 36 images the
-# standard error is $\sqrt{0.694 \cdot 0.306 / 36} = 0.077$: anything between 54 and 85 % is compatible with it. So the first remedy is more images; the
+# standard error $\sqrt{p\,(1 - p) / n}$ is 7.7 points, and the true accuracy may be twice that above or below. So the first remedy is more images; the
 # second is in the figure at the top: some of the fruit was cut away.
 #
 # ## Exercises

@@ -19,7 +19,7 @@ from callbacks import Diagnostics, GradientNorm, history
 from datamodules import DigitsDataModule
 from lightning_modules import ImageClassifier
 
-epochs = 3  # small: 2
+epochs = 3  # small: 1
 
 
 def deep(layers, activation):

@@ -92,12 +92,15 @@ for name, rate, color in (("slow", 1e-4, "#0072B2"), ("whole", search.pick, "#D5
     print(f"rate {rate:g}: validation loss {losses.iloc[-1]:.3f}")
 axes.axhline(0.1155, color="0.5", linestyle=":", label="lowest possible")
 axes.yaxis.set_major_formatter("{x:g}")
+axes.yaxis.set_minor_formatter("{x:g}")
 axes.set(xlabel="epoch", ylabel="validation loss")
 axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# EXPLAIN
+# **Explanation.** With the rate of the module ten epochs take the loss from 1.386 to 1.350. With the rate that was found it is near the lowest
+# possible value after three epochs. It stays a little above it: what the network learns about the first tag from 512 sequences is chance, and does not
+# hold for new ones. The report on the gradient norms suggests no clipping: no step is much longer than the usual ones.
 #
 # ## Exact resume
 # **Question 3.** A run is stopped at half of its epochs and resumed. In how many of the first five digits will its weights equal those of the
