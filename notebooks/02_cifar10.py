@@ -118,7 +118,7 @@ worst = wrong[sure[wrong].argsort(descending=True)][:16]
 show(pixels[worst], [f"{names[predicted[i]]} {sure[i]:.0%}\n({names[true[i]]})" for i in worst])
 
 # %% [markdown]
-# **Explanation.** Test and validation accuracy are about the same (69.2 % and 0.702), as they should be: nothing was chosen by the validation images. Dogs taken for cats and cats for dogs are the most frequent mistakes, then airplanes for ships, which share a blue background, and deer for horses. In the gallery the network is almost certain and wrong. A car on grass or an animal in front of an unusual background is typical: the network uses the background too, because in the training images that was right most of the time.
+# **Explanation.** Test and validation accuracy are about the same (69.2 % and 0.702), as they should be: nothing was chosen by the validation images. Dogs taken for cats and cats for dogs are the most frequent mistakes, then airplanes for ships, which share a blue background, and deer for horses. In the gallery the network is almost certain and wrong. An airplane on a meadow is taken for a frog, a dog with a bright scarf for an automobile: colours and backgrounds that often go with a class in the training images count for the network, too.
 #
 # ## Exercises
 # 1. Train without augmentation (`data.augmentation` is given where `data` is made). How do the curves change?

@@ -88,7 +88,7 @@ slow, whole = trained("slow", epochs, lr=1e-4), trained("whole", epochs, report=
 figure, axes = plt.subplots(figsize=(6, 3.2))
 for name, rate, color in (("slow", 1e-4, "#0072B2"), ("whole", search.pick, "#D55E00")):
     losses = history(name)["val_loss"]
-    axes.semilogy(losses.index + 1, losses, "o-", color=color, label=f"rate {rate:g}")
+    axes.semilogy(range(1, len(losses) + 1), losses, "o-", color=color, label=f"rate {rate:g}")
     print(f"rate {rate:g}: validation loss {losses.iloc[-1]:.3f}")
 axes.axhline(0.1155, color="0.5", linestyle=":", label="lowest possible")
 axes.yaxis.set_major_formatter("{x:g}")
