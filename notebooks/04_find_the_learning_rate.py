@@ -44,7 +44,7 @@ search.plot()
 print(search.summary())
 
 # %% [markdown]
-# **Explanation.** Below a rate of about 0.001 nothing happens: the steps are too short. Then the loss falls, is lowest near 0.2, and
+# **Explanation.** Below a rate of about $10^{-3}$ nothing happens: the steps are too short. Then the loss falls, is lowest near 0.2, and
 # rises steeply: the steps jump over the valley. The coloured points are rules of thumb for one and the same curve, and they differ by
 # a factor of 7 (0.0159 to 0.116). That is why `find_lr` does not stop there: it trains a few short runs at rates around the minimum, with the
 # schedule of the whole run, and judges them by held-out images. The best rate falls with the length of a run, so the best of the runs

@@ -98,7 +98,7 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **Explanation.** With the rate of the module ten epochs take the loss from 1.386 to 1.350. With the rate that was found it is near the lowest
+# **Explanation.** With the rate of the module ten epochs take the loss from $1.386$ to 1.350. With the rate that was found it is near the lowest
 # possible value after three epochs. It stays a little above it: what the network learns about the first tag from 512 sequences is chance, and does not
 # hold for new ones. The report on the gradient norms suggests no clipping: no step is much longer than the usual ones.
 #

@@ -163,6 +163,7 @@ def stale_numbers(text: str, shown: str) -> list[str]:
     known = {float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\.?\d*", shown)}
     rest = [part for part in text.split("\n\n") if part not in explanations]
     known |= {float(number) for number in re.findall(r"\d+\.?\d*", " ".join(rest).replace(",", ""))}
+    known |= {100 * value for value in known if value <= 1}  # 0.973 may be called 97.3 %
     places = [(number, len(number.partition(".")[2])) for number in numbers]
     return [number for number, digits in places if float(number) not in {round(value, digits) for value in known}]
 
@@ -170,4 +171,5 @@ def stale_numbers(text: str, shown: str) -> list[str]:
 def test_what_counts_as_a_stale_number() -> None:
     text = "Guess 90 %.\n\n**Explanation.** It has 97.3 %, more than 90 % and $x = 0.25$; the loss is 0.12.\n\nEnd."
     assert stale_numbers(text, "accuracy 97.3%\n loss 0.1234") == []
+    assert stale_numbers(text, "accuracy 0.9731\n loss 0.1234") == []
     assert stale_numbers(text, "accuracy 97.4%\n loss 0.1334") == ["97.3", "0.12"]
