@@ -161,12 +161,6 @@ class EpochBar(_Table, LabelledBar):
             self._moved = now
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the last row, and remove the bar."""
-        super().on_train_end(trainer, pl_module)
-        if self.progress is not None and self.train_progress_bar_id is not None:
-            self.progress.update(self.train_progress_bar_id, visible=False)
-
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Show no metrics beside the bar: the table has them, and reading them would wait for the device."""
         return {}

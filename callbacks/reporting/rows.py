@@ -163,4 +163,5 @@ def rates(trainer: Any) -> dict[str, float]:
 def ends_within_epochs(trainer: Any) -> bool:
     """Return whether a row may end in the middle of an epoch: by a validation, or because the run ends there."""
     limited = trainer.max_steps > 0 or any(isinstance(each, Timer) for each in trainer.callbacks)
-    return bool(limited or trainer.check_val_every_n_epoch is None or trainer.val_check_interval != 1.0)
+    every = getattr(trainer, "val_check_interval", None)  # absent where it is a time
+    return bool(limited or trainer.check_val_every_n_epoch is None or every != 1.0)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,6 @@ from PIL import Image, ImageOps
 
 from foundation.argument_checks import require_choice
 from foundation.network_input import Interpolation
-
-ENDINGS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
-)
 
 Pixels = NDArray[np.uint8]
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -60,7 +56,7 @@ class ImageFormat:
         return self.height, self.width, 3 if self.mode == "RGB" else 1
 
 
-def decode(path: str | Path, form: ImageFormat) -> Pixels:
+def decode(path: str | Path | IO[bytes], form: ImageFormat) -> Pixels:
     """Read an image as a viewer shows it, in the given format.
 
     The EXIF orientation is applied; transparent parts become white; 16-bit grey is scaled to 8 bits (x / 257, rounded),
@@ -68,7 +64,7 @@ def decode(path: str | Path, form: ImageFormat) -> Pixels:
     JPEG is decoded at the smallest size that is at least twice the requested one, which is much faster.
 
     Args:
-        path: File.
+        path: File, or its content as a file object.
         form: Size, colour mode and resizing.
 
     Shape:
@@ -81,11 +77,11 @@ def decode(path: str | Path, form: ImageFormat) -> Pixels:
     return np.asarray(_resized(read_upright(path, form.mode, longest), form)).reshape(form.shape)
 
 
-def read_upright(path: str | Path, mode: str, longest: int) -> Image.Image:
+def read_upright(path: str | Path | IO[bytes], mode: str, longest: int) -> Image.Image:
     """Read an image as a viewer shows it, at its own size; a JPEG at the smallest size above ``longest``.
 
     Args:
-        path: File.
+        path: File, or its content as a file object.
         mode: ``RGB`` or ``L``.
         longest: Height and width in pixels that are sufficient.
 

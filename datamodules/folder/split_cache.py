@@ -3,11 +3,13 @@
 from pathlib import Path
 from threading import Thread
 
-from datamodules.folder.building import OnCorrupt, build
+from datamodules.folder.building import OnCorrupt, build, skipped_sentence
 from datamodules.folder.cache_file import CacheEntry, ImageCache, is_unchanged
+from datamodules.folder.contents.image_index import ImageIndex
 from datamodules.folder.decoding import ImageFormat
+from datamodules.folder.listing.layout import ALL, class_folders, find_layout, folders_by_class
+from datamodules.folder.listing.tree import Tree, scan
 from datamodules.folder.places import cache_folders, writable_folder
-from datamodules.folder.tree import ALL, Tree, class_folders, scan
 from datamodules.memory.images import Images
 from foundation.errors import UserError
 
@@ -41,7 +43,7 @@ class FolderCache:
         on_corrupt: OnCorrupt = "stop",
     ) -> None:
         self.root, self.split, self.form, self.on_corrupt = root, split, form, on_corrupt
-        self.class_names, self.source = class_names, root / split
+        self.class_names, self.source = class_names, find_layout(root).folder(split)
         name = f"{'all' if split == ALL else split}-{form.height}x{form.width}-{form.mode}-{form.resize}"
         name += "" if form.interpolation == "bilinear" else f"-{form.interpolation}"
         self._candidates = [ImageCache(folder, name) for folder in cache_folders(root, cache_dir)]
@@ -50,12 +52,21 @@ class FolderCache:
 
     def images(self) -> Images:
         """Open the images, after decoding them if necessary."""
+        return self.opened()[0]
+
+    def opened(self) -> tuple[Images, ImageIndex]:
+        """Open the images and their index, after decoding them if necessary."""
         cache, entry = self.find()
         try:
-            return cache.images(entry, self.class_names)
+            return cache.images(entry, self.class_names), cache.index(entry)
         except FileNotFoundError:  # another process has just replaced the cache
             cache, entry = self.find()
-            return cache.images(entry, self.class_names)
+            return cache.images(entry, self.class_names), cache.index(entry)
+
+    def skipped(self) -> str | None:
+        """Say which files are not used, see :func:`~datamodules.folder.building.skipped_sentence`."""
+        cache, entry = self.find()
+        return skipped_sentence(cache, self.source, entry)
 
     def find(self) -> tuple[ImageCache, CacheEntry]:
         """Return the cache and its content, after rebuilding it if it is missing or outdated."""
@@ -89,7 +100,7 @@ class FolderCache:
 
         def compare() -> None:
             try:
-                self._changed = scan(self.source, list(entry.counts)).digest != entry.digest
+                self._changed = self._listing(list(entry.counts)).digest != entry.digest
             except (OSError, UserError):
                 self._changed = True  # find() scans again and raises the error
 
@@ -113,7 +124,18 @@ class FolderCache:
         unknown = sorted(set(names) - set(self.class_names))
         if unknown:
             raise UserError(
-                f"{self.source} has classes that are not in {self.root / 'train'}: {', '.join(unknown)}; the network "
-                "cannot predict a class it was not trained on. Rename or remove them, or add them to train."
+                f"{self.source} has classes that are not in {find_layout(self.root).folder('train')}: "
+                f"{', '.join(name + self._similar(name) for name in unknown)}; the network cannot predict a class it "
+                "was not trained on. Rename or remove them, or add them to train."
             )
-        return scan(self.source, names)
+        return self._listing(names)
+
+    def _listing(self, names: list[str]) -> Tree:
+        """List the images; only in training does every class need one."""
+        folders = folders_by_class(self.source)
+        present = {name: folders[name] for name in sorted(names) if name in folders}
+        return scan(self.source, present, needs_images=self.split in ("train", ALL))
+
+    def _similar(self, name: str) -> str:
+        same = [known for known in self.class_names if known.casefold() == name.casefold()]
+        return f" (in train it is {same[0]})" if same else ""

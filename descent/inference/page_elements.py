@@ -103,14 +103,34 @@ def _linked(path: str) -> str:
     return f'<a href="{html.escape(file.resolve().as_uri())}" title="{html.escape(path)}">{text}</a>'
 
 
+def picture(image: Image.Image, budget: Budget, alt: str, form: str = "JPEG") -> str:
+    """Return the HTML of an image in its full size; an empty string if the page's budget does not allow it.
+
+    Args:
+        image: Mode RGB or L.
+        budget: What the page may still use.
+        alt: Alternative text.
+        form: ``JPEG``, or ``PNG`` for what has few colours.
+    """
+    source = _encoded(image, form)
+    if len(source) > budget.left:
+        return ""
+    budget.left -= len(source)
+    return f'<img src="{source}" alt="{html.escape(alt)}" loading="lazy">'
+
+
 def _data_uri(image: Image.Image) -> str:
     """Return a thumbnail as a JPEG within the page; of a very long image it is one pixel high or wide."""
     if (longest := max(image.size)) > THUMBNAIL_SIDE:
         width, height = (max(1, round(side * THUMBNAIL_SIDE / longest)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return _encoded(image, "JPEG")
+
+
+def _encoded(image: Image.Image, form: str) -> str:
     target = io.BytesIO()
-    image.save(target, "JPEG", quality=80, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(target.getvalue()).decode()}"
+    image.save(target, form, quality=80, optimize=True)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(target.getvalue()).decode()}"
 
 
 def percent(share: float) -> str:

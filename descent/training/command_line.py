@@ -20,7 +20,8 @@ from callbacks.non_finite.finite_run import FiniteRun
 from callbacks.preflight import Preflight
 from callbacks.reporting.baseline import AccuracyBaseline
 from callbacks.reporting.first_images import FirstImages
-from callbacks.reporting.history import METRICS_FILE, LearningCurves
+from callbacks.reporting.history import METRICS_FILE
+from callbacks.reporting.learning_curves import LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.reporting.results import ResultsTable
 from callbacks.resuming.exact_resume import ExactResume

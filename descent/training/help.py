@@ -17,7 +17,7 @@ usage: descent COMMAND [options]
   replay         repeat a step that gave NaN or Inf, from the file that callbacks.BlackBox wrote
   guide          say which loss suits which task, and why
   presets        list the presets: everything that has a short name
-  show           draw losses, optimizers, schedulers, or the schedule of a run
+  show           draw learning curves of runs, a schedule, or all losses, optimizers, schedules
   completion     print a script that lets the shell complete commands, options and presets
 
 descent COMMAND --help describes a command; a first run: descent fit -c configs/quickstart.yaml

@@ -43,6 +43,31 @@ class LabelledBar(RichProgressBar):
         """Return the time that is left of the whole run, or `None`."""
         return None
 
+    def hide(self, task: Any) -> None:
+        """Remove a bar that is full; what is printed last is the result."""
+        if self.progress is not None and task is not None:
+            self.progress.update(task, visible=False)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Remove the bar."""
+        super().on_train_end(trainer, pl_module)
+        self.hide(self.train_progress_bar_id)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Remove the bar of `validate`; in a fit Lightning does it."""
+        super().on_validation_end(trainer, pl_module)
+        self.hide(self.val_progress_bar_id)
+
+    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
+        """Remove the bar."""
+        super().on_test_end(trainer, pl_module)
+        self.hide(self.test_progress_bar_id)
+
+    def on_predict_end(self, trainer: Any, pl_module: Any) -> None:
+        """Remove the bar."""
+        super().on_predict_end(trainer, pl_module)
+        self.hide(self.predict_progress_bar_id)
+
     def configure_columns(self, trainer: Any) -> list[Any]:
         """Return what the bar consists of; about 50 characters, so that it fits a narrow terminal."""
         return [

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = ()) -> str:
+THEMED = {"#000000": "currentColor", "#666666": "var(--soft)", "#a63d00": "var(--error)"}
+
+
+def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), themed: bool = False) -> str:
     """Return a figure as SVG for a page, with unique identifiers; the same figure gives the same bytes.
 
     Args:
@@ -18,13 +21,18 @@ def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = ()) -> 
         name: Prefix of its identifiers, unique on the page.
         label: What it shows, for screen readers.
         titles: Plain text that appears over each point of the scatter plot whose ``gid`` is ``points``.
+        themed: Draw what is black, muted or dark red in the page's own colours, and leave the background to the page;
+            for a `figure` of the class `themed`, which then follows the dark mode.
     """
     import matplotlib as mpl
 
     target = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
-        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, transparent=themed)
     text = target.getvalue()
+    if themed:
+        for color, of_page in THEMED.items():
+            text = text.replace(color, of_page)
     text = text[text.index("<svg") :]
     text = re.sub(r'\b(id=")', rf"\1{name}-", text)
     text = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{name}-", text)

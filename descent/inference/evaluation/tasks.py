@@ -17,10 +17,11 @@ from descent.inference.evaluation.labelled_predictions import (
 )
 from descent.inference.evaluation.regression.report import evaluate_regressor, regression_report
 from descent.inference.evaluation.report import Report
+from descent.inference.evaluation.segmentation.report import evaluate_segmenter, segmentation_report
 from descent.inference.loading import TrainedNetwork
 from foundation.errors import UserError
 from foundation.processes import say
-from lightning_modules import Regressor
+from lightning_modules import Regressor, Segmenter
 
 OWN_TEST_DATA = "Evaluated on the run's own test data."
 
@@ -48,9 +49,12 @@ def evaluate(trained: TrainedNetwork, images: Path | None, tta: bool = False) ->
         raise UserError(f"--tta is for networks that choose one class per image, not for a {type(module).__name__}.")
     if isinstance(module, Regressor):
         return regression_report(evaluate_regressor(trained, module), network, [OWN_TEST_DATA])
+    if isinstance(module, Segmenter):
+        return segmentation_report(evaluate_segmenter(trained, module), network, [OWN_TEST_DATA])
     raise UserError(
-        "descent evaluate supports single-label classification (ImageClassifier, BinaryClassifier) and regression "
-        f"(Regressor); {network} holds a {type(module).__name__}: use descent test for its metrics."
+        "descent evaluate supports single-label classification (ImageClassifier, BinaryClassifier), segmentation "
+        f"(Segmenter) and regression (Regressor); {network} holds a {type(module).__name__}: use descent test for its "
+        "metrics."
     )
 
 

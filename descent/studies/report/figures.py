@@ -13,9 +13,11 @@ from descent.studies.report.data_frames import curve_table
 from descent.studies.report.scale import Scale
 from descent.studies.running.recorder import PHASES
 from descent.studies.statistics.intervals import t_interval
+from foundation.figure_style import COLORS as OKABE_ITO
+from foundation.figure_style import panels
 from foundation.metrics.names import canonical
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")  # Okabe and Ito
+COLORS = (*OKABE_ITO[:6], "#7F7F7F", "#000000")
 MARKERS = "osD^vP*X"
 WIDTH, HEIGHT = 4.8, 3.5  # inches: fits a phone's width without scaling the text
 
@@ -39,11 +41,8 @@ def _styles(analysis: StudyAnalysis) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _new(xlabel: str, ylabel: str) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,) = panels(size=(WIDTH, HEIGHT))
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 

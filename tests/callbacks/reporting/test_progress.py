@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from rich.console import Console
 
 from callbacks import EpochBar, EpochLines
+from descent.training.trainer import Trainer as DescentTrainer
 from descent.training.trainer import default_progress_bar
 from tests.callbacks.inside_case import Network, classifier, data
 
@@ -85,6 +86,26 @@ def test_a_row_has_what_the_module_logs_for_the_progress_bar(
     assert said.count("temperature") == 1
     assert said.count(" 0.2500 ") == 3
     assert "hidden" not in said
+
+
+def test_the_last_row_comes_before_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Report(Callback):
+        def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            print("the report")
+
+    ours = DescentTrainer(
+        default_root_dir=tmp_path,
+        accelerator="cpu",
+        max_epochs=2,
+        limit_train_batches=2,
+        callbacks=[Report()],
+        logger=False,
+        enable_checkpointing=False,
+    )
+    ours.fit(classifier(), data())
+    said = capsys.readouterr().out
+    assert len(rows(said)) == 2
+    assert said.rstrip().endswith("the report")
 
 
 def test_other_ranks_print_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from descent.inference.evaluation.page_parts import number
 from descent.inference.evaluation.regression.evaluation import RegressionEvaluation
-from foundation.figure_style import COLORS
+from foundation.figure_style import COLORS, panels
 
 MAX_POINTS = 1500
 """Up to this many samples each is a point with its name; with more the figure shows how many lie in each cell."""
@@ -51,10 +51,8 @@ def point_titles(found: RegressionEvaluation) -> list[str]:
 
 
 def _axes(across: str, up: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=SIZE)
     axes.set(xlabel=across, ylabel=up)
-    axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
@@ -63,7 +61,7 @@ def _samples(axes: Axes, across: np.ndarray, up: np.ndarray) -> None:
         size = 18 if len(across) <= 300 else 7
         axes.scatter(across, up, s=size, color=BLUE, alpha=0.55, linewidths=0, gid="points", clip_on=False)
         return
-    cells = axes.hexbin(across, up, gridsize=45, bins="log", mincnt=1, cmap="cividis_r", linewidths=0.1)
+    cells = axes.hexbin(across, up, gridsize=45, bins="log", mincnt=1, cmap="viridis_r", linewidths=0.1)
     axes.figure.colorbar(cells, ax=axes, label="samples")
 
 

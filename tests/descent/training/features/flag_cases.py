@@ -273,7 +273,7 @@ FLAGS: dict[str, list[Case]] = {
     "enable_autolog_hparams": [
         Case(
             "--trainer.enable_autolog_hparams false",
-            "no effect: the run's config.yaml and TensorBoard show the whole config",
+            "no effect: the run's config.yaml and TensorBoard show the config",
             lambda o: o.has("config.yaml"),
         )
     ],
