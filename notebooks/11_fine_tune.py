@@ -80,12 +80,12 @@ show(pixels, [names[label] for label in labels])
 
 # %% [markdown]
 # ## From scratch, and fine-tuned
-# Both runs have the same network, images, augmentation and length. The first starts from random weights. The second starts from weights that were trained on *other* images. It gets a new last layer, with as many outputs as you have classes, and trains only that layer for the first fifth of the epochs; the others are frozen. Then it trains all layers, layer $l$ of $L$ at the rate $\eta_l = \eta \cdot 0.75^{\,L - l}$: the first layers see edges and textures, which are the same in your images, and move least.
+# Both runs have the same network, images, augmentation and length. The first starts from random weights. The second starts from weights that were trained on *other* images. It gets a new last layer, with as many outputs as you have classes, and trains only that layer for the first third of the epochs; the others are frozen. Then it trains all layers, layer $l$ of $L$ at the rate $\eta_l = \eta \cdot 0.75^{\,L - l}$: the first layers see edges and textures, which are the same in your images, and move least.
 #
 # **Question 1.** Always the same answer is right for 1 of 10 images. Which accuracy do you expect from each run?
 
 # %%
-epochs = 8  # small: 1
+epochs = 6  # small: 1
 if not pretrained:  # a small network, trained on other digits, stands for the one that was trained on ImageNet
     digits_as_files(Path("other_digits"), range(6))
     teacher = ImageClassifier(SmallCNN(6, 3, width=8), partial(torch.optim.AdamW, lr=3e-3), scheduler=Cosine())
@@ -106,7 +106,7 @@ def train(weights):
         parameter_groups=ParameterGroups(layer_decay=0.75) if weights else None,
         weights=weights,
     )
-    data, callbacks = open_images(), [EpochLines(), *([Freeze(until=0.2)] if weights else [])]
+    data, callbacks = open_images(), [EpochLines(), *([Freeze(until=1 / 3)] if weights else [])]
     trainer = Trainer(max_epochs=epochs, logger=CSVLogger("runs"), callbacks=callbacks, enable_model_summary=False)
     trainer.fit(module, data)
     (found,) = trainer.test(module, data, verbose=False)
@@ -122,7 +122,7 @@ print(f"\ntest accuracy of {len(data.test_set)} images: from random weights {scr
 # %% [markdown]
 # **Explanation.** 320 images are far too few to learn what an edge, a wheel or a fur is: from random weights the network is right for 18.4 % of the test images, little more than by always giving the same answer. The pretrained network knows all that already: its new last layer alone, on the frozen body, has 56 % of the validation images right after two epochs. In the end it is right for 72.2 %.
 #
-# **Question 2.** In the first fifth of the epochs only the last layer is trained. Can you see in the curve where the others begin?
+# **Question 2.** In the first third of the epochs only the last layer is trained. Can you see in the curve where the others begin?
 
 # %%
 plot_history(history(trainer.log_dir).filter(regex="/(loss|accuracy)$"))
