@@ -48,8 +48,7 @@ print(search.summary())
 # rises steeply: the steps jump over the valley. The coloured points are rules of thumb for one and the same curve, and they differ by
 # a factor of 7 (0.0159 to 0.116). That is why `find_lr` does not stop there: it trains a few short runs at rates around the minimum, with the
 # schedule of the whole run, and judges them by held-out images. The best rate falls with the length of a run, so the best of the runs
-# of 30 steps is carried over to the 100 steps of yours: 0.302. A test of seven runs on so few steps is not exact: rates within
-# a factor of 1.5 are as good.
+# of 30 steps is carried over to the 100 steps of yours: 0.302. On so few steps the search is not exact: rates up to 0.411 may be as good.
 #
 # ## Does it hold?
 # The module, the data and all random generators are as they were before the search. So the rates can be tried, each in a run of
@@ -79,10 +78,9 @@ axes.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# **Explanation.** At a hundredth of the rate the network has hardly begun to learn after five epochs; at a tenth it is nearly as far as
-# it gets; at ten times the rate it is worse again, although the cosine lowers the rate to 0. The curve is flat near its minimum: a rate
-# that is wrong by a factor of 1.5 costs little, one that is wrong by 10 costs much. That is why rates are searched on a
-# logarithmic scale.
+# **Explanation.** At a hundredth of the rate the network has hardly begun to learn after five epochs. At a tenth the loss is nearly twice
+# that of the rate that was found (0.149 and 0.081). At ten times the rate it is higher still, although the cosine lowers the rate to 0.
+# What counts is the factor, not the difference: that is why rates are searched on a logarithmic scale.
 #
 # ## Another optimizer
 # Adam divides each gradient by a running estimate of its size, so its steps are about as long as the rate itself, however small the
