@@ -21,6 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks import BlackBox, DurableCheckpoint, ExactResume, GradientNorm, find_lr, history
+from foundation.figure_style import log_numbers
 
 epochs = 10  # small: 2
 
@@ -91,8 +92,7 @@ for name, rate, color in (("slow", 1e-4, "#0072B2"), ("whole", search.pick, "#D5
     axes.semilogy(range(1, len(losses) + 1), losses, "o-", color=color, label=f"rate {rate:g}")
     print(f"rate {rate:g}: validation loss {losses.iloc[-1]:.3f}")
 axes.axhline(0.1155, color="0.5", linestyle=":", label="lowest possible")
-axes.yaxis.set_major_formatter("{x:g}")
-axes.yaxis.set_minor_formatter("{x:g}")
+log_numbers(axes.yaxis)
 axes.set(xlabel="epoch", ylabel="validation loss")
 axes.legend(frameon=False)
 plt.show()
