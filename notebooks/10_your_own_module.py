@@ -127,7 +127,7 @@ print("the same bits:", all(torch.equal(a, b) for a, b in zip(whole.parameters()
 #
 # print(find_lr(WithSGD(), loader(0, True), high=100.0, run_steps=16 * epochs, accelerator="cpu").pick)
 # ```
-# SGDRATE
+# 0.712, fifty times that of AdamW: SGD multiplies the rate by the gradient, and the report above says how small gradients are here.
 # </details>
 #
 # 2. Use `callbacks.Diagnostics()` with the module. Which layer has the largest gradient?
@@ -142,7 +142,7 @@ print("the same bits:", all(torch.equal(a, b) for a, b in zip(whole.parameters()
 # )
 # print({layer: round(value, 3) for _, _, layer, quantity, value in watch.rows[-20:] if quantity == "gradient"})
 # ```
-# LAYER
+# In the last measured step the GRU (0.1), closely followed by the last layer (0.093); the embedding has a quarter of that.
 # </details>
 #
 # [What was tried with modules of 47 styles](../docs/your_own_module.md).
