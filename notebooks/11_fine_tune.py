@@ -54,7 +54,7 @@ elif not folder.exists():
 
 
 def open_images():
-    options = {"image_size": 96 if pretrained else 32, "val_share": 0.2, "augmentation": RandomResizedCrop()}
+    options = {"image_size": 64 if pretrained else 32, "val_share": 0.2, "augmentation": RandomResizedCrop()}
     data = ImageFolderDataModule(str(folder), **options)
     data.prepare_data()
     data.setup("fit")
