@@ -7,6 +7,7 @@ LIGHT = {
     "guide": "descent.commands.guide",
     "compare": "descent.commands.compare",
     "completion": "descent.commands.completion",
+    "embed": "descent.commands.embed",
     "evaluate": "descent.commands.evaluate",
     "export": "descent.commands.export",
     "inspect": "descent.commands.inspect",

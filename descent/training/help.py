@@ -8,6 +8,7 @@ usage: descent COMMAND [options]
   test           compute a checkpoint's metrics on the test data
   predict        classify with a checkpoint: your own images (--images), or the test data
   evaluate       report how good a checkpoint is on labelled images or the test data
+  embed          write the features of images, for searches and classifiers of your own
   export         write a checkpoint as one file for other programs: ONNX or torch.export
   compare        find out which loss, optimizer, schedule, … is best, and how certain that is
   find-lr        find a learning rate by a range test: a figure, and a config for fit -c

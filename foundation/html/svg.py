@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from foundation.html.hover import number_marks, with_titles
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -15,6 +17,8 @@ THEMED = {"#000000": "currentColor", "#666666": "var(--soft)", "#a63d00": "var(-
 
 def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), themed: bool = False) -> str:
     """Return a figure as SVG for a page, with unique identifiers; the same figure gives the same bytes.
+
+    Artists that are marked by `hover` get their text as a `<title>`.
 
     Args:
         figure: The figure.
@@ -26,7 +30,7 @@ def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), the
     """
     import matplotlib as mpl
 
-    target = io.StringIO()
+    target, texts = io.StringIO(), number_marks(figure)
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
         figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, transparent=themed)
     text = target.getvalue()
@@ -34,6 +38,7 @@ def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), the
         for color, of_page in THEMED.items():
             text = text.replace(color, of_page)
     text = text[text.index("<svg") :]
+    text = with_titles(text, texts)
     text = re.sub(r'\b(id=")', rf"\1{name}-", text)
     text = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{name}-", text)
     text = re.sub(r"<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', text, count=1)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.common.command_line import read_csv, write_csv
-from benchmarks.pruning import fine_tuning, other_methods
+from benchmarks.pruning import figure, fine_tuning, other_methods
 from benchmarks.pruning.__main__ import Row, one_round, summary
 from benchmarks.pruning.residual import Residual
 from benchmarks.pruning.tasks import NoisyDigits, tasks
@@ -117,3 +117,18 @@ def test_fine_tunings_are_of_equal_length_and_have_a_valid_command(
     printed = capsys.readouterr().out
     assert "ratio: 0.7" in printed
     assert "check_val_every_n_epoch: 10" in printed
+
+
+def test_curves_have_the_mean_and_the_interval_of_each_ratio(tmp_path: Path) -> None:
+    rows = []
+    for seed, level in enumerate((0.5, 0.7, 0.9)):
+        rows.append(Row("digits", "plain", 0.0, 4, seed, 8, 512, 1.0, level, 0.1))
+        rows.append(Row("digits", "pruned", 0.5, 4, seed, 4, 256, 1.0, level - 0.1, 0.1))
+        rows.append(Row("digits", "plain", 0.5, 2, seed, 4, 250, 1.0, 0.6, 0.1))
+    half = 4.303 * 0.2 / 3**0.5  # Student's t of two degrees of freedom
+    assert figure.curve(rows, "pruned")[0] == pytest.approx((512, 0.7, half), rel=1e-3)
+    assert figure.curve(rows, "pruned")[1] == pytest.approx((256, 0.6, half), rel=1e-3)
+    assert figure.curve(rows, "plain")[1] == pytest.approx((250, 0.6, 0), abs=1e-9)
+    write_csv(rows, tmp_path / "digits.csv")
+    figure.main(["--out", str(tmp_path)])
+    assert (tmp_path / "pruning.png").stat().st_size > 5000

@@ -81,6 +81,13 @@ def validation_log_probabilities(
     trained: TrainedNetwork, module: SingleLabelClassifier, mirror: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return log-probabilities `(N, K)` and true classes `(N,)` of the run's own validation data."""
+    open_validation_data(trained)
+    found = outputs_of_loader(trained, trained.data.val_dataloader(), partial(_from_output, module), mirror)
+    return found.columns[0].double(), found.targets.long()
+
+
+def open_validation_data(trained: TrainedNetwork) -> None:
+    """Open the run's own validation data."""
     data = trained.data
     data.prepare_data()
     if isinstance(data, ImageDataModule):
@@ -89,8 +96,6 @@ def validation_log_probabilities(
             data.load_state_dict(trained.state)  # once more: it warns if the split differs from the checkpoint's
     else:
         data.setup("fit")
-    found = outputs_of_loader(trained, data.val_dataloader(), partial(_from_output, module), mirror)
-    return found.columns[0].double(), found.targets.long()
 
 
 def _from_output(module: SingleLabelClassifier, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:

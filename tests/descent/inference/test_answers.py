@@ -198,6 +198,7 @@ def test_a_temperature_is_used_only_where_it_helps(
     assert held_out_calibration(overconfident, targets).helps
     place = "descent.inference.evaluation.usable_temperature.validation_log_probabilities"
     words = ["--images", str(colours.images / "test" / "red" / "0.png"), "--temperature", "fitted"]
+    (colours.run / "evaluation" / "evaluation.json").unlink(missing_ok=True)  # of another test
     monkeypatch.setattr(place, lambda *_: (overconfident, targets))
     predict(colours, *words)
     value = re.search(r"temperature (\d\.\d+), fitted on 600 validation samples", capsys.readouterr().err)

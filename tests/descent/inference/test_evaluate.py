@@ -126,7 +126,7 @@ def test_a_labelled_folder(colours: TrainedRun, capsys: pytest.CaptureFixture[st
     assert printed["f1_macro"] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
     assert printed["confusion"] == sk.confusion_matrix(truth, predicted).tolist()
     assert 0.5 < printed["accuracy"] < 1, "the page must show mistakes"
-    assert printed["calibration"]["fitted_on"] == 27
+    assert printed["calibration"]["fitted_on"] == 17
     page = (folder / "evaluation.html").read_text()
     assert f"Accuracy {printed['accuracy']:.2%}: {printed['right']} of 36 samples are classified correctly" in page
     assert page.count("<img ") == 36 - printed["right"]
