@@ -108,7 +108,7 @@ print(f"test accuracy {share:.1%} of {n} images, standard error {error:.1%}")
 
 # %% [markdown]
 # **Explanation.** Each image is a coin that shows "right" with probability $p$. The standard error of the share of $n$ coins is
-# $\sqrt{p (1 - p) / n}$; about twice that, on both sides, is an interval of 95 %. Differences between networks that are smaller
+# $\sqrt{p (1 - p) / n}$; about twice that, on both sides, covers the true value in 95 of 100 cases. Differences between networks that are smaller
 # than this interval mean nothing on these test images.
 #
 # ## Exercises

