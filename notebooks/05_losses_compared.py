@@ -54,7 +54,7 @@ plt.show()
 # %%
 from descent import compare
 
-trials, seeds = 5, 8  # small: 2, 2
+trials, seeds = 5, 8  # small: 2, 3
 epochs = 100  # small: 10
 result = compare(
     "configs/studies/losses_outliers.yaml",

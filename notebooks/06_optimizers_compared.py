@@ -61,7 +61,7 @@ plt.show()
 # %%
 from descent import compare
 
-trials, seeds = 5, 8  # small: 2, 2
+trials, seeds = 5, 8  # small: 2, 3
 epochs = 4  # small: 1
 result = compare(
     "configs/studies/quickstart.yaml",
