@@ -111,8 +111,8 @@ print(f"always the same class: {baseline:.1%}")
 # retrainer.fit(again, squeezed)
 # print(retrainer.test(again, squeezed, verbose=False))
 # ```
-# No fruit is cut away now, but wide and high images are distorted. Before you call one of the two better, hold the difference of the test
-# accuracies against the standard error.
+# No fruit is cut away now, but wide and high images are distorted: 70.6 % in the place of 73.5 %. With a standard error of 7.6 points that
+# is no difference: this test set is too small to tell.
 # </details>
 #
 # 2. 950 of 1,000 images show a healthy leaf, and a network is right for 95 % of them. Is that good?
