@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Draw all tasks that have a file with several seeds."""
     given = parser(__doc__, out=RESULTS / "pruning").parse_args(args)
     tasks = {name: read_csv(Row, Path(given.out) / f"{name}.csv") for name in TITLES}
-    tasks = {name: rows for name, rows in tasks.items() if rows}
+    tasks = {name: rows for name, rows in tasks.items() if len({row.seed for row in rows}) > 1}
     figure = Figure(figsize=(9, 3 * -(-len(tasks) // 2)), layout="constrained")
     panels = list(figure.subplots(-(-len(tasks) // 2), 2, squeeze=False).flat)
     for axes, (name, rows) in zip(panels, tasks.items(), strict=False):
