@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.folder.contents.image_index import ImageIndex, joined, name_key
 from datamodules.folder.listing.tree import Tree
@@ -141,12 +142,8 @@ class ImageCache:
             self.write(entry)
         return entry
 
-    def images(self, entry: CacheEntry, class_names: list[str]) -> Images:
-        """Map the pixels into memory; they are read when they are used.
-
-        Args:
-            entry: Description from :meth:`read`.
-            class_names: All classes; their positions are the targets.
+    def pixels(self, entry: CacheEntry) -> Tensor:
+        """Map the pixels into memory, ``(N, H, W, C)``; they are read when they are used.
 
         Raises:
             FileNotFoundError: If another process has replaced the cache since ``entry`` was read.
@@ -156,9 +153,21 @@ class ImageCache:
             pixels = torch.from_file(str(file), shared=False, size=entry.size, dtype=torch.uint8)
         except RuntimeError as error:
             raise FileNotFoundError(f"{file} cannot be mapped into memory: {error}") from error
+        return pixels.view(-1, *entry.shape)
+
+    def images(self, entry: CacheEntry, class_names: list[str]) -> Images:
+        """Map the pixels into memory, with the classes as targets.
+
+        Args:
+            entry: Description from :meth:`read`.
+            class_names: All classes; their positions are the targets.
+
+        Raises:
+            FileNotFoundError: If another process has replaced the cache since ``entry`` was read.
+        """
         numbers = torch.tensor([class_names.index(name) for name in entry.counts])
         counts = torch.tensor(list(entry.counts.values()))
-        return Images(pixels.view(-1, *entry.shape), numbers.repeat_interleave(counts))
+        return Images(self.pixels(entry), numbers.repeat_interleave(counts))
 
     def index(self, entry: CacheEntry) -> ImageIndex:
         """Read the index.

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import UnidentifiedImageError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -112,19 +111,12 @@ def _decode_some(folder: Path, names: list[str], first: int, form: ImageFormat, 
                 content = file.read()
             pixels[i], keys[i] = decode(io.BytesIO(content), form), content_key(content)
         except Exception as error:
-            failures[first + i] = reason_of(error)
+            failures[first + i] = str(error) or type(error).__name__
     with target.open("r+b") as file:
         file.seek(first * pixels[0].nbytes)
         file.write(pixels.data)
     sums = _channel_sums(pixels), _channel_sums(pixels.astype(np.uint16) ** 2)
     return Decoded(np.concatenate([keys, *sums], 1), failures)
-
-
-def reason_of(error: Exception) -> str:
-    """Say in words why an image could not be decoded."""
-    if isinstance(error, UnidentifiedImageError):
-        return "cannot identify the format of the image"
-    return str(error) or type(error).__name__
 
 
 def _channel_sums(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from datamodules.folder.contents.image_index import ImageIndex
 from datamodules.folder.decoding import ImageFormat
 from datamodules.folder.listing.layout import ALL, class_folders, find_layout, folders_by_class
 from datamodules.folder.listing.tree import Tree, scan
+from datamodules.folder.opening import MOST_PIXELS
 from datamodules.folder.places import cache_folders, writable_folder
 from datamodules.memory.images import Images
 from foundation.errors import UserError
@@ -30,6 +31,9 @@ class FolderCache:
         on_corrupt: See :func:`~datamodules.folder.building.build`.
     """
 
+    folder: Path
+    """Folder of the cache that was found or built."""
+
     comparison_wait = 0.015
     """Seconds that opening waits for the comparison, enough for about 3,000 images."""
 
@@ -44,9 +48,12 @@ class FolderCache:
     ) -> None:
         self.root, self.split, self.form, self.on_corrupt = root, split, form, on_corrupt
         self.class_names, self.source = class_names, find_layout(root).folder(split)
-        name = f"{'all' if split == ALL else split}-{form.height}x{form.width}-{form.mode}-{form.resize}"
+        name = f"{self._name()}-{form.height}x{form.width}-{form.mode}-{form.resize}"
         name += "" if form.interpolation == "bilinear" else f"-{form.interpolation}"
+        name += "" if form.grey_bits is None else f"-{form.grey_bits}bit"
+        name += "" if form.max_pixels == MOST_PIXELS else f"-{form.max_pixels}"
         self._candidates = [ImageCache(folder, name) for folder in cache_folders(root, cache_dir)]
+        self.folder = self._candidates[0].folder
         self._comparison: Thread | None = None
         self._changed = False
 
@@ -56,12 +63,13 @@ class FolderCache:
 
     def opened(self) -> tuple[Images, ImageIndex]:
         """Open the images and their index, after decoding them if necessary."""
-        cache, entry = self.find()
         try:
-            return cache.images(entry, self.class_names), cache.index(entry)
+            return self._open(*self.find())
         except FileNotFoundError:  # another process has just replaced the cache
-            cache, entry = self.find()
-            return cache.images(entry, self.class_names), cache.index(entry)
+            return self._open(*self.find())
+
+    def _open(self, cache: ImageCache, entry: CacheEntry) -> tuple[Images, ImageIndex]:
+        return cache.images(entry, self.class_names), cache.index(entry)
 
     def skipped(self) -> str | None:
         """Say which files are not used, see :func:`~datamodules.folder.building.skipped_sentence`."""
@@ -70,6 +78,11 @@ class FolderCache:
 
     def find(self) -> tuple[ImageCache, CacheEntry]:
         """Return the cache and its content, after rebuilding it if it is missing or outdated."""
+        cache, entry = self._find()
+        self.folder = cache.folder
+        return cache, entry
+
+    def _find(self) -> tuple[ImageCache, CacheEntry]:
         for cache in self._candidates if not self._changed else ():
             entry = self._usable(cache)
             if entry is not None and is_unchanged(self.source, entry):
@@ -118,6 +131,9 @@ class FolderCache:
         folder = writable_folder([cache.folder for cache in self._candidates])
         cache = next(cache for cache in self._candidates if cache.folder == folder)
         return cache, build(cache, self.source, tree, self.form, self.on_corrupt)
+
+    def _name(self) -> str:
+        return "all" if self.split == ALL else self.split
 
     def _scan(self) -> Tree:
         names = class_folders(self.root, self.split)

@@ -1,12 +1,13 @@
 """Which images a run has, kept in its checkpoints, and how today's differ from them."""
 
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only, rank_zero_warn
 from torch import Tensor
 
-from datamodules.folder.contents.image_index import ImageIndex
+from datamodules.folder.contents.copies import Part, find_copies, list_copies
 
 Record = dict[str, Tensor]
 """Hashes of content and name ``(N, 2)`` of the images of each part that the run has opened."""
@@ -86,12 +87,12 @@ class RunImages:
         self.by_place = by_place
         self.now: Record = {}
         self.before: Record = {}
-        self.indexes: dict[str, ImageIndex] = {}
+        self.parts: dict[str, Part] = {}
         self._said: set[str] = set()
 
     def __copy__(self) -> Self:
         copied = type(self)(self.by_place)
-        copied.now, copied.indexes = dict(self.now), dict(self.indexes)
+        copied.now, copied.parts = dict(self.now), dict(self.parts)
         copied.before, copied._said = self.before, self._said
         return copied
 
@@ -99,9 +100,9 @@ class RunImages:
         """Begin a new run."""
         self.by_place, self.now, self.before = False, {}, {}
 
-    def note(self, part: str, index: ImageIndex, rows: Tensor) -> None:
+    def note(self, name: str, part: Part) -> None:
         """Remember the images of a part."""
-        self.now[part], self.indexes[part] = index.keys[rows], index
+        self.now[name], self.parts[name] = part.index.keys[part.rows], part
 
     def load(self, state: dict[str, Any]) -> None:
         """Load a checkpoint's state; one of an earlier version has no images."""
@@ -113,6 +114,22 @@ class RunImages:
             if text not in self._said:
                 self._said.add(text)
                 rank_zero_warn(text)
+
+    def warn_of_copies(self, file: Path, removed: bool) -> None:
+        """Warn once of images that are in two parts, and list them.
+
+        Args:
+            file: The list.
+            removed: Whether copies are left out of training.
+        """
+        found = [copies for copies in find_copies(self.parts) if not (removed and copies.other == "train")]
+        if not found or rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+            return
+        way = "" if removed else " data.on_duplicate=remove leaves such images out of training."
+        text = f"{'; '.join(map(str, found))}: results on them are too high.{list_copies(file, found)}{way}"
+        if text not in self._said:
+            self._said.add(text)
+            rank_zero_warn(text)
 
     def say(self, text: str | None) -> None:
         """Print a sentence once."""

@@ -3,11 +3,11 @@
 import os
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from datamodules.folder.listing.junk import is_image, is_junk
+from datamodules.folder.listing.junk import is_folder, is_image, is_junk
 from foundation.errors import UserError
 
 ALL = "."
@@ -41,6 +41,11 @@ class Layout:
     def is_unsplit(self) -> bool:
         """Whether the class folders are in the root itself."""
         return not self.splits
+
+    def of_earlier_version(self) -> "Layout":
+        """Return what versions saw that knew no other name for the validation folder than ``val``."""
+        known = {split: folder for split, folder in self.splits.items() if split != "val" or folder.name == "val"}
+        return replace(self, splits=known)
 
     def folder(self, split: str) -> Path:
         """Return the folder of a split, which may not exist, or the root for ``ALL``."""
@@ -128,7 +133,7 @@ def class_folders(root: Path, split: str) -> list[str]:
 def folders_by_class(folder: Path) -> dict[str, list[str]]:
     """Return the folders of each class; names that differ only in how accents are encoded (NFC, NFD) are one class."""
     found: dict[str, list[str]] = {}
-    for entry in sorted(visible_folders(folder), key=lambda entry: entry.name):
+    for entry in visible_folders(folder):
         found.setdefault(unicodedata.normalize("NFC", entry.name), []).append(entry.name)
     return found
 
@@ -144,9 +149,21 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=int) if all(name.isascii() and name.isdigit() for name in names) else names
 
 
+def differ_in_case(names: Iterable[str]) -> str | None:
+    """Say which names differ only in upper and lower case, as folders that were merged from two systems do."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.casefold(), []).append(name)
+    same = [" and ".join(group) for group in groups.values() if len(group) > 1]
+    if not same:
+        return None
+    return f"{', '.join(same)} differ only in upper and lower case, and are two classes; merge the folders if not."
+
+
 def visible_folders(folder: Path) -> "list[os.DirEntry[str]]":
     """Return the folders in a folder, without hidden ones and those that systems create."""
-    return [entry for entry in os.scandir(folder) if entry.is_dir() and not is_junk(entry.name)]
+    found = [entry for entry in os.scandir(folder) if is_folder(entry) and not is_junk(entry.name)]
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def has_images(folder: Path) -> bool:
@@ -160,7 +177,7 @@ def has_images(folder: Path) -> bool:
         for entry in entries:
             if is_junk(entry.name):
                 continue
-            if entry.is_dir():
+            if is_folder(entry):
                 if entry.is_symlink():
                     return True  # the listing of the class looks behind it
                 below.append(entry.path)
@@ -174,7 +191,7 @@ def _missing(root: Path, split: str) -> str:
     if not root.exists():
         parent = next(parent for parent in root.absolute().parents if parent.exists())
         missing = root.absolute().relative_to(parent).parts[0]
-        similar = get_close_matches(missing, [entry.name for entry in os.scandir(parent) if entry.is_dir()], n=1)
+        similar = get_close_matches(missing, [entry.name for entry in os.scandir(parent) if is_folder(entry)], n=1)
         if similar:
             return f"{text}there is no {root}; did you mean {parent / similar[0]}?"
         return f"{text}there is no {root}, and {parent} holds {listing(parent)}. If it has moved: --data.root FOLDER."
@@ -190,6 +207,6 @@ def _missing(root: Path, split: str) -> str:
 
 def listing(folder: Path) -> str:
     """Say what a folder holds."""
-    names = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in os.scandir(folder))
+    names = sorted(f"{entry.name}/" if is_folder(entry) else entry.name for entry in os.scandir(folder))
     shown = ", ".join(names[:_SHOWN]) or "nothing"
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

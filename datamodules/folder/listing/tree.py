@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.folder.listing.junk import ENDINGS, is_image, is_junk
+from datamodules.folder.listing.junk import ENDINGS, is_folder, is_image, is_junk
 from datamodules.folder.listing.layout import listing
 from foundation.errors import UserError
 
@@ -50,9 +50,10 @@ def scan(folder: Path, classes: Mapping[str, list[str]] | Iterable[str], needs_i
     """
     tree = Tree(folders={".": folder.stat().st_mtime_ns})
     digest = hashlib.blake2b(digest_size=16)
+    above = tuple(_identity(path) for path in (folder.resolve(), *folder.resolve().parents))
     for name in classes:
         folders = classes[name] if isinstance(classes, Mapping) else [name]
-        found = sorted(image for below in folders for image in _images(folder, below, tree, ()))
+        found = sorted(image for below in folders for image in _images(folder, below, tree, above))
         if not found and needs_images:
             raise UserError(
                 f"{folder / folders[0]} has no images, it has {listing(folder / folders[0])}: add some or remove the "
@@ -94,13 +95,18 @@ def _images(top: Path, below: str, tree: Tree, above: tuple[tuple[int, int], ...
         path = f"{below}/{entry.name}"
         if is_junk(entry.name):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             found += _images(top, path, tree, (*above, here))
         elif not is_image(entry.name):
             tree.skipped.append((path, "no file extension of an image"))
         elif (image := _file(entry, path, tree)) is not None:
             found.append(image)
     return found
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _file(entry: "os.DirEntry[str]", path: str, tree: Tree) -> Found | None:

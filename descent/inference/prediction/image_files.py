@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.folder.listing.junk import ENDINGS, is_image, is_junk
+from datamodules.folder.listing.junk import ENDINGS, is_folder, is_image, is_junk
 from foundation.errors import UserError
 
 
@@ -59,7 +59,7 @@ def _files(folder: str, seen: set[str]) -> Iterator[str]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if is_junk(entry.name):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             yield from _files(entry.path, seen)
         else:
             yield entry.path

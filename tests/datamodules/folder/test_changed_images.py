@@ -139,6 +139,19 @@ def test_a_run_of_an_earlier_version_keeps_split_and_classes(root: Path) -> None
     assert again["split"] == data.val_set.digest()  # type: ignore[union-attr]
 
 
+def test_a_run_of_an_earlier_version_knows_no_other_name_for_val(tmp_path: Path) -> None:
+    root = image_folder(tmp_path, val=4)
+    (root / "val").rename(root / "valid")
+    data = opened(root, val_share=0.4)
+    assert data.val_set is not None
+    assert len(data.val_set) == 8
+    state = {key: value for key, value in data.state_dict().items() if key not in ("images", "class_names")}
+    data.load_state_dict(state)
+    assert len(data.val_set) == 4
+    assert data.train_set is not None
+    assert len(data.train_set) == 6
+
+
 def test_an_earlier_run_whose_folder_changed_says_so(root: Path) -> None:
     data = opened(root)
     state = {key: value for key, value in data.state_dict().items() if key not in ("images", "class_names")}

@@ -61,6 +61,19 @@ def test_statistics_are_of_the_training_images(tmp_path: Path) -> None:
     assert data.statistics != pixel_statistics(data.train_set.images.pixels)
 
 
+def test_statistics_read_no_pixels(tmp_path: Path) -> None:
+    """An earlier version copied up to 10,000 images into memory at each start."""
+    expected = opened(unsplit_folder(tmp_path)).statistics
+    file = next(tmp_path.glob(".descent_cache/*.u8"))
+    with file.open("r+b") as pixels:
+        pixels.write(bytes(20 * 8 * 8 * 3))
+    data = ImageFolderDataModule(str(tmp_path), image_size=8, batch_size=4)
+    data.setup("fit")
+    assert data.train_set is not None
+    assert not data.train_set.images.pixels.any()
+    assert data.statistics == expected
+
+
 def test_what_is_an_unsplit_folder(tmp_path: Path) -> None:
     def is_unsplit(root: Path) -> bool:
         return find_layout(root).is_unsplit
