@@ -12,9 +12,10 @@ usage: descent evaluate --ckpt_path PATH [--images FOLDER] [options]
 
 Evaluates a network in the way of its task, with 95 % confidence intervals and the result of the
 simplest answer beside it. Classes: accuracy, precision, recall and F1 of each class, confusion
-matrix, calibration before and after temperature scaling, the most confident mistakes. Numbers:
-RMSE, MAE, R², residuals, the largest errors. Writes evaluation.html, evaluation.json, answers.csv,
-and of classes also classes.csv and confusion.csv.
+matrix, calibration, labels that may be wrong, the most confident mistakes and where the network
+looked; of two classes also ROC, precision-recall and a table of thresholds. Labels: average
+precision and F1 of each. Masks: IoU and Dice of each class, masks side by side. Numbers: RMSE, MAE,
+R², residuals. Writes evaluation.html, evaluation.json, answers.csv and further tables.
 
   --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
                           folder (its newest run)

@@ -77,7 +77,7 @@ def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
         first, *others = (html.escape(line) for line in thumbnail.lines)
         caption = f"<strong>{first}</strong>" + "".join(f"<br>{line}" for line in others)
         if thumbnail.path:
-            caption += f'<div class="file">{_linked(thumbnail.path)}</div>'
+            caption += f'<div class="file">{linked(thumbnail.path)}</div>'
         group = f' data-group="{html.escape(thumbnail.group)}"' if thumbnail.group else ""
         if thumbnail.group and thumbnail.group not in groups:
             groups.add(thumbnail.group)
@@ -95,7 +95,7 @@ def _source(thumbnail: Thumbnail) -> tuple[str, str]:
         return "", " ".join(str(error).split()) or type(error).__name__
 
 
-def _linked(path: str) -> str:
+def linked(path: str) -> str:
     """Return the last two parts of a path, as a link to the file where there is one."""
     text, file = html.escape("/".join(path.split("/")[-2:])), Path(path)
     if not file.is_file():

@@ -9,12 +9,23 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules import ImageDataModule
+from datamodules.folder.decoding import decode
+from datamodules.memory.images import Batch
 from descent.inference.classifiers import SingleLabelClassifier, mean_log_probabilities, mean_probabilities
-from descent.inference.evaluation.labelled_folder import LabelledImages
-from descent.inference.evaluation.outputs import ImageOfRow, outputs_of_loader, outputs_of_test_data
+from descent.inference.evaluation.outputs import (
+    BatchOfRows,
+    ImageOfRow,
+    Samples,
+    outputs_of_loader,
+    outputs_of_test_data,
+    samples_of,
+)
+from descent.inference.evaluation.samples.label_errors import LabelledSet
+from descent.inference.evaluation.samples.labelled_folder import LabelledImages
 from descent.inference.loading import TrainedNetwork
 from descent.inference.page_elements import load_image
 from descent.inference.prediction.prediction import image_format, map_files
+from descent.inference.predictor import in_white
 from lightning_modules import BinaryClassifier
 
 
@@ -30,6 +41,7 @@ class LabelledPredictions:
         load_image: Loads the image of a row; `None` if the samples are not images.
         failures: Why files could not be decoded, by path.
         classes_without_mirror: Predicted classes without test-time augmentation `(N,)`; `None` if there was none.
+        load_batch: Loads rows as a data loader does; `None` if the samples are not images.
     """
 
     log_probabilities: Tensor
@@ -39,6 +51,12 @@ class LabelledPredictions:
     load_image: ImageOfRow | None
     failures: dict[str, str]
     classes_without_mirror: Tensor | None = None
+    load_batch: BatchOfRows | None = None
+
+    @property
+    def samples(self) -> Samples:
+        """Names and images of the samples."""
+        return Samples(self.names, self.load_image, self.load_batch)
 
 
 def predict_labelled_files(
@@ -53,12 +71,21 @@ def predict_labelled_files(
     target_of = dict(zip(files.paths, files.targets, strict=True))
     targets = torch.tensor([target_of[path] for path in paths])
     log_probabilities, classes, without = _join(batches)
-    load = partial(_load, paths)
-    return LabelledPredictions(log_probabilities, classes, targets, paths, load, failures, without if mirror else None)
+    return LabelledPredictions(
+        log_probabilities, classes, targets, paths, partial(_load, paths), failures, without if mirror else None,
+        partial(_load_batch, paths, trained),
+    )  # fmt: skip
 
 
 def _load(paths: list[str], row: int) -> Image.Image:
     return load_image(paths[row])
+
+
+def _load_batch(paths: list[str], trained: TrainedNetwork, rows: list[int]) -> Batch:
+    form = image_format(trained)
+    pixels = torch.stack([torch.tensor(decode(paths[row], form)) for row in rows])
+    unused = torch.zeros(len(rows), dtype=torch.int64)
+    return in_white(pixels, trained.data).permute(0, 3, 1, 2), unused, unused
 
 
 def predict_test_data(
@@ -74,16 +101,29 @@ def predict_test_data(
     found, samples = outputs_of_test_data(trained, partial(_from_output, module), mirror)
     log_probabilities, classes, without = found.columns
     targets = found.targets.long()
-    return LabelledPredictions(log_probabilities.double(), classes, targets, *samples, {}, without if mirror else None)
+    return LabelledPredictions(
+        log_probabilities.double(), classes, targets, samples.names, samples.load_image, {},
+        without if mirror else None, samples.load_batch,
+    )  # fmt: skip
+
+
+def predict_validation_data(
+    trained: TrainedNetwork, module: SingleLabelClassifier, mirror: bool = False
+) -> LabelledSet:
+    """Classify the run's own validation data."""
+    open_validation_data(trained)
+    data = trained.data
+    found = outputs_of_loader(trained, data.val_dataloader(), partial(_from_output, module), mirror)
+    samples = samples_of(data, "val", found.rows)
+    return LabelledSet("validation", found.columns[0].double(), found.targets.long(), samples)
 
 
 def validation_log_probabilities(
     trained: TrainedNetwork, module: SingleLabelClassifier, mirror: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return log-probabilities `(N, K)` and true classes `(N,)` of the run's own validation data."""
-    open_validation_data(trained)
-    found = outputs_of_loader(trained, trained.data.val_dataloader(), partial(_from_output, module), mirror)
-    return found.columns[0].double(), found.targets.long()
+    found = predict_validation_data(trained, module, mirror)
+    return found.log_probabilities, found.targets
 
 
 def open_validation_data(trained: TrainedNetwork) -> None:

@@ -8,11 +8,13 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules import ImageDataModule, TableDataModule
+from datamodules.memory.images import Batch, require_open
 from descent.inference.loading import TrainedNetwork
 from descent.inference.predictor import Predictor
 from descent.inference.progress import progress_bar
 
 ImageOfRow = Callable[[int], Image.Image]
+BatchOfRows = Callable[[list[int]], Batch]
 
 
 class Outputs(NamedTuple):
@@ -35,10 +37,12 @@ class Samples(NamedTuple):
     Args:
         names: E.g. paths.
         load_image: Loads the image of a sample, counted from 0; `None` if the samples are not images.
+        load_batch: Loads samples as a data loader does; `None` if they are not images.
     """
 
     names: list[str]
     load_image: ImageOfRow | None = None
+    load_batch: BatchOfRows | None = None
 
 
 def outputs_of_test_data(
@@ -55,7 +59,7 @@ def outputs_of_test_data(
     data.prepare_data()
     data.setup("test")
     found = outputs_of_loader(trained, data.test_dataloader(), columns, mirror)
-    return found, samples_of_test_data(data, found.rows)
+    return found, samples_of(data, "test", found.rows)
 
 
 def outputs_of_loader(
@@ -77,22 +81,34 @@ def outputs_of_loader(
     return Outputs(joined, torch.cat(targets).cpu()[order], row_numbers[order])
 
 
-def samples_of_test_data(data: Any, rows: Tensor) -> Samples:
-    """Return names and images of rows of the test set."""
+def samples_of(data: Any, part: str, rows: Tensor) -> Samples:
+    """Return names and images of rows of a data set.
+
+    Args:
+        data: The data module, in which the data set is open.
+        part: ``test`` or ``val``.
+        rows: Row numbers, as batches have them.
+    """
+    name = {"val": "validation"}.get(part, part)
     if isinstance(data, TableDataModule) or not isinstance(data, ImageDataModule):
         kind = "row" if isinstance(data, TableDataModule) else "sample"
-        return Samples([f"test {kind} {row}" for row in rows.tolist()])
+        return Samples([f"{name} {kind} {row}" for row in rows.tolist()])
+    images = require_open(getattr(data, f"{part}_set"), name).images
+
+    def batch(samples: list[int]) -> Batch:
+        chosen = rows[samples]
+        return images.pixels[chosen].permute(0, 3, 1, 2), images.targets[chosen], chosen
 
     def load(sample: int) -> Image.Image:
-        return image_of_test_set(data, int(rows[sample]))
+        return as_image(images.pixels[int(rows[sample])], data.white)
 
-    return Samples([f"test image {row}" for row in rows.tolist()], load)
+    path_of = getattr(data, "path_of", None)
+    names = [f"{name} image {row}" if path_of is None else str(path_of(part, row)) for row in rows.tolist()]
+    return Samples(names, load, batch)
 
 
-def image_of_test_set(data: ImageDataModule, row: int) -> Image.Image:
-    """Return an image of the test set."""
-    assert data.test_set is not None
-    pixels = data.test_set.images.pixels[row]
-    if data.white != 255:
-        pixels = (pixels.int() * 255 // data.white).to(torch.uint8)
+def as_image(pixels: Tensor, white: int) -> Image.Image:
+    """Return pixels `(H, W, C)` as an image."""
+    if white != 255:
+        pixels = (pixels.int() * 255 // white).to(torch.uint8)
     return Image.fromarray(pixels.squeeze(-1).numpy() if pixels.shape[-1] == 1 else pixels.numpy())

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from datamodules import ImageDataModule
 from datamodules.memory.images import ImageDataset
-from descent.inference.evaluation.labelled_folder import find_labelled_images
 from descent.inference.evaluation.labelled_predictions import open_validation_data
+from descent.inference.evaluation.samples.labelled_folder import find_labelled_images
 from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.prediction.image_files import find_images

@@ -28,6 +28,7 @@ from lightning_modules import BinaryClassifier
 from lightning_modules.losses import ProbabilityBCELoss
 from tests.descent.helpers import refused
 from tests.descent.inference.conftest import TrainedRun
+from tests.descent.inference.support import COLOURS
 
 
 def random_logits(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,7 +130,9 @@ def test_a_labelled_folder(colours: TrainedRun, capsys: pytest.CaptureFixture[st
     assert printed["calibration"]["fitted_on"] == 17
     page = (folder / "evaluation.html").read_text()
     assert f"Accuracy {printed['accuracy']:.2%}: {printed['right']} of 36 samples are classified correctly" in page
-    assert page.count("<img ") == 36 - printed["right"]
+    mistakes, _, explained = page.partition('id="mistakes"')[2].partition('id="explanations"')
+    assert mistakes.count("<img ") == 36 - printed["right"]
+    assert explained.count("<img ") == min(12, 36 - printed["right"]), "Grad-CAM of the most confident ones"
 
 
 def test_accuracy_on_the_test_data_equals_descent_test(colours: TrainedRun) -> None:
@@ -138,6 +141,24 @@ def test_accuracy_on_the_test_data_equals_descent_test(colours: TrainedRun) -> N
     found = json.loads(Path("own/evaluation.json").read_text())
     assert found["accuracy"] == pytest.approx(float(done.trainer.callback_metrics["test/accuracy"]))
     assert found["remarks"] == ["Evaluated on the run's own test data."]
+
+
+def test_images_that_the_run_was_trained_on_are_counted(
+    colours: TrainedRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in COLOURS:
+        shutil.copytree(colours.images / "test" / name, f"mixed/{name}")
+    shutil.copy(colours.images / "train" / "red" / "3.png", "mixed/red/under another name.png")
+    shutil.copytree(colours.images / "train" / "blue", "mixed/blue", dirs_exist_ok=True)
+    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", "mixed", "--out", "out"])
+    said = capsys.readouterr().err
+    counts = {verb: int(count) for verb, count in re.findall(r"The run was (\w+) on (\d+) of these", said)}
+    assert sum(counts.values()) == 1 + 30, "by content, whatever their names are"
+    assert 15 <= counts["trained"] < 31, "the others were used for validation"
+    for sentence in re.findall(r"The run was .*", said):
+        assert sentence in Path("out/evaluation.html").read_text()
+    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", str(colours.images / "test"), "--out", "out"])
+    assert "The run was" not in capsys.readouterr().err
 
 
 def test_missing_classes_and_corrupt_files(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
