@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from descent.inference.evaluation.labelled_folder import find_labelled_images
+from descent.inference.evaluation.samples.labelled_folder import find_labelled_images
 from descent.inference.prediction.image_files import find_images
 from foundation.errors import UserError
 from tests.datamodules.support import save_image
 
 
 def test_accents_encoded_in_another_way(tmp_path: Path) -> None:
-    for place, form in enumerate(("NFC", "NFD")):
-        save_image(tmp_path / unicodedata.normalize(form, "café") / f"{place}.png")
+    names = [unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")]
+    for place, name in enumerate(names):
+        save_image(tmp_path / name / f"{place}.png")
     save_image(tmp_path / "@eaDir" / "thumbnail.png")
-    found = find_labelled_images(tmp_path, [unicodedata.normalize("NFC", "café"), "dog"])
+    found = find_labelled_images(tmp_path, [names[0], "dog"])
     assert (found.targets, found.missing_classes) == ([0, 0], ["dog"])
 
 
