@@ -34,7 +34,7 @@ GAP = 24
 SHOWN = {"evaluation": "evaluation", "diagnostics": "diagnostics", "study_optimizers_cifar10": "study"}
 """Pages that README and home page show, with the names of their images."""
 TASKS = ("binary", "regression", "segmentation")
-RUN = ["fit", "-c", "configs/quickstart.yaml", "--trainer.callbacks+=callbacks/diagnostics.yaml"]
+RUN = ["fit", "-c", "configs/quickstart.yaml"]
 
 
 class View(NamedTuple):
@@ -167,12 +167,13 @@ def pages(folder: Path) -> Iterator[tuple[str, Path]]:
     """Run the commands that make pages, and yield each page with its name."""
     run = "runs/quickstart/0"
     _some_images(folder / "new_images")
-    commands = [["evaluate", "--ckpt_path", run], ["predict", "--ckpt_path", run, "--images", "new_images"]]
+    commands = [[*RUN, "--trainer.callbacks+=callbacks/diagnostics.yaml"]]
+    commands += [["evaluate", "--ckpt_path", run], ["predict", "--ckpt_path", run, "--images", "new_images"]]
     for task in TASKS:
         commands += [["fit", "-c", f"configs/{task}.yaml"], ["evaluate", "--ckpt_path", f"runs/{task}"]]
     for command in commands:
         subprocess.run([sys.executable, str(ROOT / "cli.py"), *command], cwd=folder, check=True, capture_output=True)
-    yield from ((page.stem, page) for page in sorted((folder / run).rglob("*.html")))
+    yield from ((page.stem, page) for page in sorted((folder / "runs/quickstart").rglob("*.html")))
     yield from ((f"evaluation_{task}", folder / f"runs/{task}/0/evaluation/evaluation.html") for task in TASKS)
     yield from ((f"study_{page.parent.name}", page) for page in sorted((ROOT / "docs/studies").glob("*/report.html")))
     yield from ((page.stem, page) for page in sorted((ROOT / "docs/studies").glob("*.html")))
@@ -193,12 +194,12 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save(terminal(RUN[:3], recorded(RUN, folder, 100), 100, folder), IMAGES / "terminal.webp")
+        save(terminal(RUN, recorded(RUN, folder, 100), 100, folder), IMAGES / "terminal.webp")
         for title, page in pages(folder):
             save(sheet(page), SHEETS / f"{title}.webp")
             print(title, flush=True)
             if title in SHOWN:
-                save(shoot(page, View(1000, 900, 1000)), IMAGES / f"{SHOWN[title]}.webp")
+                save(shoot(page, View(1000, 1200, 1000)), IMAGES / f"{SHOWN[title]}.webp")
             if title.startswith("study_"):
                 shot = shoot(page, View(1000, 750, 1000))
                 save(shot.resize((480, 360), Image.Resampling.LANCZOS), IMAGES / f"{title}_small.webp")
