@@ -41,9 +41,11 @@ def _dead(table: "pd.DataFrame") -> list[str]:
             continue
         alive = rows[rows["value"] < DEAD]
         since = int(rows["epoch"].iloc[0] if alive.empty else alive["epoch"].iloc[-1] + 1) + 1
+        # A unit that never was alive did not die of large steps.
+        never = "batch normalization before it, or other initial biases"
+        way = never if alive.empty else "a lower learning rate or a warmup"
         found.append(
-            f"{layer}: {last:.0%} of units dead since epoch {since} (0 for every sampled image of an epoch); try a "
-            "lower learning rate, a warmup, or LeakyReLU or GELU in its place."
+            f"{layer}: {last:.0%} of units dead since epoch {since} (0 for every sampled image of an epoch); try {way}."
         )
     return found
 

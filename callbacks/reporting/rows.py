@@ -156,14 +156,14 @@ def monitored(trainer: Any, module: Any, names: Iterable[str]) -> tuple[str, Dir
 
 
 def rates(trainer: Any) -> dict[str, float]:
-    """Return the learning rate of each optimizer's first group: `lr`, or several by the names of their schedules."""
+    """Return the largest learning rate of each optimizer's groups: `lr`, or several by the names of their schedules."""
     found: dict[str, float] = {}
     schedules = {id(config.scheduler.optimizer): config.name for config in trainer.lr_scheduler_configs}
     for number, optimizer in enumerate(trainer.optimizers, start=1):
-        group = next((group for group in optimizer.param_groups if "lr" in group), None)
-        if group is not None:
+        of_groups = [float(group["lr"]) for group in optimizer.param_groups if "lr" in group]
+        if of_groups:
             name = schedules.get(id(optimizer)) or f"lr {number}"
-            found["lr" if len(trainer.optimizers) == 1 else name] = float(group["lr"])
+            found["lr" if len(trainer.optimizers) == 1 else name] = max(of_groups)
     return found
 
 

@@ -83,6 +83,7 @@ class Convolutions(nn.Module):
 def test_a_dead_convolution(tmp_path: Path) -> None:
     text = findings_of(tmp_path, Convolutions("dead"))
     assert "network.relu: 100% of units dead since epoch 1" in text
+    assert "try batch normalization before it" in text
     assert "network.second: frozen" in text
 
 
@@ -130,6 +131,7 @@ def test_sentences_of_findings() -> None:
     data += rows("update", {"a": [0.0], "b": [1e-3], "c": [1e-3]})
     text = findings(pd.DataFrame(data, columns=["step", "epoch", "layer", "quantity", "value"]), {"d": False})
     assert text[0].startswith("conv3: 41% of units dead since epoch 2")
+    assert text[0].endswith("try a lower learning rate or a warmup.")
     assert text[1] == "d: not trained, requires_grad is off."
     assert text[2].startswith("a: frozen, its weights do not move")
     assert text[3].startswith("Gradients vanish in a: below 0.0001")

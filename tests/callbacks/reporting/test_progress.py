@@ -3,6 +3,7 @@
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar
 from rich.console import Console
 
 from callbacks import EpochBar, EpochLines
+from callbacks.reporting.rows import rates
 from descent.training.trainer import Trainer as DescentTrainer
 from descent.training.trainer import default_progress_bar
 from tests.callbacks.inside_case import Network, classifier, data
@@ -203,3 +205,10 @@ def test_a_resumed_run_knows_its_best(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "* best val/loss so far" in said
     assert not any("*" in line for line in rows(said))
+
+
+def test_the_rate_of_the_table_is_the_largest_of_the_groups() -> None:
+    parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    groups = [{"params": [parameters[0]], "lr": 1e-5}, {"params": [parameters[1]], "lr": 0.002}]
+    trainer = SimpleNamespace(optimizers=[torch.optim.SGD(groups)], lr_scheduler_configs=[])
+    assert rates(trainer) == {"lr": 0.002}
