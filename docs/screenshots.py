@@ -1,4 +1,4 @@
-"""Take the screenshots of README and docs: `python -m docs.screenshots` (needs Chromium).
+"""Take the screenshots of README and docs: `python -m docs.screenshots [NAME …]` (needs Chromium).
 
 A quickstart run in a temporary folder gives pages and terminal output; Chromium draws them and the shipped reports.
 `docs/screenshots/` gets a sheet for each page: 1,280, 800 and 400 pixels wide, dark, and printed. `docs/images/` gets
@@ -31,8 +31,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SHEETS = ROOT / "docs" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
 GAP = 24
-SHOWN = {"evaluation": "evaluation", "diagnostics": "diagnostics", "study_optimizers_cifar10": "study"}
+SHOWN = {"evaluation": "evaluation", "diagnostics": "diagnostics", "study_faster": "study"}
 """Pages that README and home page show, with the names of their images."""
+GALLERY = {f"study_{name}" for name in ("losses_outliers", "losses_clean", "losses_heavy_tails", "schedules", "faster")}
+GALLERY |= {f"study_{name}" for name in ("optimizers_cifar10", "quickstart", "imbalance_100", "linear_regression")}
+"""Studies with a small image in the gallery."""
 TASKS = ("binary", "regression", "segmentation")
 RUN = ["fit", "-c", "configs/quickstart.yaml"]
 
@@ -188,27 +191,29 @@ def _some_images(folder: Path) -> None:
         Image.fromarray((pixels * 15.9).astype("uint8")).save(folder / f"{index:02}.png")
 
 
-def main() -> None:
-    """Write all sheets and images."""
+def main(wanted: list[str]) -> None:
+    """Write the sheets and images of some pages, by default of all."""
     SHEETS.mkdir(exist_ok=True)
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         save(terminal(RUN, recorded(RUN, folder, 100), 100, folder), IMAGES / "terminal.webp")
         for title, page in pages(folder):
+            if wanted and title not in wanted:
+                continue
             save(sheet(page), SHEETS / f"{title}.webp")
             print(title, flush=True)
             if title in SHOWN:
                 save(shoot(page, View(1000, 1200, 1000)), IMAGES / f"{SHOWN[title]}.webp")
-            if title.startswith("study_"):
+            if title in GALLERY:
                 shot = shoot(page, View(1000, 750, 1000))
                 save(shot.resize((480, 360), Image.Resampling.LANCZOS), IMAGES / f"{title}_small.webp")
 
 
 def save(image: Image.Image, path: Path) -> None:
     """Save an image as WebP."""
-    image.save(path, quality=45, method=6)
+    image.save(path, quality=35, method=6)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
