@@ -98,5 +98,9 @@ def _keys(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         if not equals:
             value = next(rest, "") or refuse(f"{name} needs a value.")
         key = name.removeprefix("--")
-        (overrides if "." in key or key in ("data", "model") else changes)[key] = yaml.safe_load(value)
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            refuse(f"{name} must be a value as in YAML, got {value}.")
+        (overrides if "." in key or key in ("data", "model") else changes)[key] = read
     return changes, overrides

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fuzz.__main__ import judged
-from tests.fuzz.cases import MAKERS, Case, cases
+from tests.fuzz.case import Case
+from tests.fuzz.cases import MAKERS, cases
 from tests.fuzz.judge import faults
 from tests.fuzz.warm import warmed
 
