@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from descent.commands.parser import CommandParser, print_json, refuse
+from descent.commands.parser import CommandParser, options_in, print_json, refuse
 from descent.studies.running.supervisor import supervise
 from descent.training.mistakes import mistakes_in_one_line
 
@@ -56,8 +56,13 @@ def main(args: list[str]) -> Any:
 def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
     from descent.studies.comparison import compare
     from descent.studies.running.budget import process_start
-    from descent.studies.study_config import read_study
+    from descent.studies.study_config import KEYS, read_study
+    from foundation.suggestions import suggest
 
+    for key in changes:
+        if key not in KEYS:
+            known = sorted({*(f"--{name}" for name in KEYS), *options_in(USAGE)})
+            refuse(f"unknown argument --{key}.{suggest(f'--{key}', known)} (descent compare --help)")
     if overrides:
         changes["overrides"] = {**read_study(options.config).overrides, **overrides}
     result = compare(

@@ -76,6 +76,9 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
             return line
     if tree.unknown:
         path, given = tree.unknown[0]
+        if {"candidates", "baseline"} <= {each for each, _ in tree.unknown}:
+            file = given.place.partition(",")[0]
+            return f"{file} is a study, not the config of a run: descent compare -c {file}."
         return f"unknown key {path}.{_suggestion(path, tree)}{given.suffix}"
     values = Values(tree, links)
     for path, argument in arguments.items():
@@ -116,7 +119,9 @@ def _suggestion(path: str, tree: Tree, dashes: str = "") -> str:
     keys, last = tree.all_keys(), path.rpartition(".")[2]
     if (known := ELSEWHERE.get(last)) in keys:
         return f" Did you mean {dashes}{known}?"
-    if same := [key for key in keys if key.rpartition(".")[2] == last]:
+    if same := [key for key in keys if key.rpartition(".")[2] == last][:2]:
+        near = did_you_mean(path, [key for key in keys if "." not in key], cutoff=0.8)  # --mode, for --model
+        same += [near.removeprefix("did you mean ").removesuffix("?")] if near else []
         return f" Did you mean {' or '.join(f'{dashes}{key}' for key in same[:3])}?"
     # Of keys that are equally similar, the one in the same place counts.
     beside = [key for key in keys if key.rpartition(".")[0] == path.rpartition(".")[0]]

@@ -85,6 +85,9 @@ def check_files(words: Sequence[str], groups: set[str]) -> None:
             given = read_config(text)
             if not isinstance(given.value, dict):
                 raise UserError(f"{given.place} is no mapping: a config holds keys such as trainer, model and data.")
+            for key, group in given.value.items() if len(given.value) == 1 else ():
+                if group.value is None and key not in groups:  # which jsonargparse takes for a text
+                    raise UserError(f"{key} is empty: give it keys or remove it.{group.suffix}")
             for key in groups & given.value.keys():
                 group = given.value[key]
                 if not isinstance(group.value, dict) and not str(group.value).endswith(presets.SUFFIXES):

@@ -30,9 +30,11 @@ class Values:
     def mistake(self, path: str, given: Given, argument: Argument) -> str:
         """Return what is wrong with a value; empty if nothing is."""
         kind = argument.type
+        classes, item = classes_of(kind), item_type(kind)
+        if classes or (item is not None and classes_of(item)):
+            given = self.tree.opened(given, path)
         if fits(given, kind) or (given.value is None and accepts_null(argument)):
             return ""
-        classes, item = classes_of(kind), item_type(kind)
         if isinstance(given.value, list) and item is not None:
             lines = (self.mistake(f"{path}[{i}]", each, Argument(item)) for i, each in enumerate(given.value))
             if line := next(filter(None, lines), ""):
@@ -42,7 +44,7 @@ class Values:
         if classes and _may_be_class(given, kind):
             return self._of_class(path, given, classes)
         if given.value in ({}, None) and given.text is None and type(None) not in members(kind):
-            return f"{path} is empty: give it a value or remove it.{given.suffix}"
+            return f"{path} is empty: give it {'keys' if classes else 'a value'} or remove it.{given.suffix}"
         found = given.text if given.text is not None else given.plain
         hint = _digits(found, kind) or _tuple(str(found), item) or similar_classes(str(found), classes)
         return f"{path} must be {in_words(kind)}, got {shorten(found)}{hint}.{given.suffix}"
@@ -128,7 +130,13 @@ def similar_classes(found: str, classes: list[tuple[type, int]]) -> str:
     public = [each for base, _ in classes for each in subclasses(base) if not each.__name__.startswith(("_", "Dummy"))]
     known = [each.__name__ for each in public if each.__module__.partition(".")[0] not in ("foundation", "descent")]
     similar = [name for name in known if len(found) > 2 and _begins_a_word(found, name)]
-    text = f"did you mean {similar[0]}" if similar else did_you_mean(found, known).removesuffix("?")
+    if not similar:  # without the word that all of them end with, as in NeptuneLogger and CometLogger
+        stems = {name.removesuffix(base.__name__) or name: name for base, _ in classes for name in reversed(known)}
+        ends = tuple(base.__name__ for base, _ in classes)
+        stem = next((found.removesuffix(end) for end in ends if found.endswith(end)), found)
+        near = did_you_mean(stem, stems).removeprefix("did you mean ").removesuffix("?")
+        similar = [stems[near]] if near else []
+    text = f"did you mean {similar[0]}" if similar else ""
     if text and found not in ("None", "null") and not is_number(found):
         return f": {text}"
     return f"; there are {', '.join(sorted(set(known)))}" if 0 < len(set(known)) < 8 else ""
@@ -151,7 +159,8 @@ def _digits(found: object, kind: Any) -> str:
     if int not in members(kind) or not is_number(text):
         return ""
     number = float(text)
-    return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 else ""
+    vanished = number == 0 and re.search("[1-9]", text.lower().partition("e")[0]) is not None  # 1e-400
+    return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 and not vanished else ""
 
 
 def _preset(path: str, name: str) -> str:

@@ -163,6 +163,11 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
 
 def _check(content: Config, folder: Path) -> StudyConfig:
     for key in content:
+        if key in ("model", "trainer", "data") and "candidates" not in content:
+            raise UserError(
+                f"the file is the config of a run, not a study: it has {key} and no candidates. `descent fit` runs it; "
+                "a study names it as its experiment (`descent presets studies` lists examples)."
+            )
         if key not in KEYS:
             hint = did_you_mean(key, KEYS, f"the keys of a study are {', '.join(KEYS)}.")
             raise UserError(f"unknown key {key} in the study: {hint}")

@@ -166,7 +166,7 @@ class DescentCLI(CommandLine):
         resolve_data_folders(config)
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
-            experiment = config.experiment or experiment_of(config, saved)
+            experiment = config.experiment if config.experiment is not None else experiment_of(config, saved)
             self.run = claim(root, experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
         change = None

@@ -15,7 +15,7 @@ VALUES = (
     "-1", "0", "1e30", "nan", "inf", "-inf", "some text", "null", "[a]", "{a: 1}", "true", "[]", "", "1.5", "ü",
     "[1, nan]", "{}", "2", "100", "-0.5", "0x10", "1e-400", "[[1]]", "~", "${x}", "99999999999999999999", "'", "a: b",
     "1,5", "10k", "50%", "yes", "None", "1_000", "0.5.5", "1e", "[-1, -1]", "[0.9, 2]", "*", "@", "%", "!x", "a\nb", " 3 ",
-    "mistake.yaml", "quickstart.yaml", "losses/mse.yaml", ".", "/", "1e400", "-0", "[1, 2, 3, 4, 5]", "[null]", "[true]",
+    "mistake.yaml", "quickstart.yaml", "losses/mse.yaml", ".", "1e400", "-0", "[1, 2, 3, 4, 5]", "[null]", "[true]",
 )  # fmt: skip
 CLASSES = (
     "NoSuchClass", "torch.nn.NoSuchClass", "nowhere.Class", "torch.optim.SGD", "torch.nn.Linear", "math.pi",

@@ -14,7 +14,6 @@ LINES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "export": ((f"--ckpt_path={RUN}", "--to=torch"), ("--ckpt_path", "--to", "--out", "--images", "--model.network.width")),
     "inspect": ((RUN,), ("--layers", "--config", "--json")),
     "predict": ((f"--ckpt_path={RUN}", "--images=images"), ("--ckpt_path", "--images", "--out", "--data.batch_size")),
-    "replay": (("nowhere.pt",), ("--accelerator",)),
     "compare": (
         ("-c", STUDY, "--plan", "--trials=1"),
         (
@@ -29,7 +28,6 @@ LINES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "show schedule": (SHORT, ("--out", "--validation", "--model.scheduler", "--trainer.max_steps")),
     "presets": (("losses",), ("--json",)),
     "guide": ((), ("--json", "--markdown")),
-    "completion": (("bash",), ()),
     "test": ((f"--ckpt_path={RUN}",), ("--ckpt_path", "--verbose", "--data.batch_size", "--trainer.devices")),
     "validate": ((f"--ckpt_path={RUN}",), ("--ckpt_path", "--trainer.limit_val_batches", "--data.val_share")),
     "fit": ((f"--ckpt_path={RUN}", "--trainer.max_epochs=2"), ("--ckpt_path", "--experiment", "--target", "--compile")),
@@ -48,7 +46,7 @@ def option(choose: random.Random, _: Start) -> Case:
     """Return a command with a mistake in one of its options."""
     command = choose.choice(list(LINES))
     right, names = LINES[command]
-    words, name = (*command.split(), *right), choose.choice(names or ("--json",))
+    words, name = (*command.split(), *right), choose.choice(names)
     key = name.lstrip("-")
     wrong = wrong_word(choose, key.rpartition(".")[2])
     path = f"{key.rpartition('.')[0]}.{wrong}".lstrip(".")

@@ -21,7 +21,7 @@ def faults(case: Case, code: int, said: str, left: list[str]) -> list[str]:
         found.append(f"ends with {code}{' and a traceback' if 'Traceback' in said else ''}")
     if code == 0:
         return [*found, *(["accepted"] if case.kind not in MAY_BE_ACCEPTED and case.file not in EMPTY else [])]
-    error = said[said.rfind("error: ") :] if "error: " in said else said
+    error = said[said.rfind("error: ") :].strip() if "error: " in said else said
     lines = [line for line in error.splitlines() if line.strip()]
     if len(lines) > LINES or len(error) > CHARACTERS + len("error: "):
         found.append(f"says {len(lines)} lines, {len(error)} characters")

@@ -40,6 +40,10 @@ def said(words: Sequence[str]) -> str:
         ("--checkpoint.mode=up", r"^checkpoint\.mode must be min, max or null, got up\.$"),
         ("--model.optimizer={class_path: torch.optim.SGD, init_args: {lrr: 3}}", r"Did you mean --model\.optimizer\.lr\?"),
         ("--model.network=null", r"^model\.network must be a class of kind Module, got null\.$"),
+        ("--data.size=99999999999999999999", r"^data\.size must be below 2\^63, the largest integer of torch, got 9{20}\.$"),
+        ("--trainer.num_nodes=1e-400", r"^trainer\.num_nodes must be an integer, got 1e-400\.$"),
+        ("--trainer.logger=NeptuneLogger", r"got NeptuneLogger; there are CSVLogger, CometLogger"),
+        ("--mode=1", r"Did you mean --data\.augmentation\.mode or --checkpoint\.mode or --model\?"),
         ("--model.loss=losses", r"model\.loss: losses is neither a file nor a class path"),
     ],
 )  # fmt: skip
@@ -74,6 +78,11 @@ def test_several_words(words: Sequence[str], line: str) -> None:
     [
         (b"", r"^mistake\.yaml is empty"),
         (b"trainer: [\n", r"^mistake\.yaml, line 2 is not valid YAML"),
+        (b"model:\n", r"^model is empty: give it keys or remove it\. \(mistake\.yaml, line 1\)"),
+        (b"model: nosuch.yaml\n", r"^model: config not found: nosuch\.yaml\. \(mistake\.yaml, line 1\)"),
+        (b"trainer:\n  accelerator:\n    a: b\n", r"^trainer\.accelerator must be a text.*, got \{a: b\}\."),
+        (b"trainer:\n  callbacks: [callbacks/freeze.yaml, callbacks/nosuch.yaml]\n", r"callbacks\[1\]: preset not found: callbacks/nosuch\.yaml\. .*\(mistake\.yaml, line 2\)"),
+        (b"candidates: {}\nbaseline: a\n", r"^mistake\.yaml is a study, not the config of a run: descent compare -c mistake\.yaml"),
         (b"trainer:\n", r"^trainer must hold keys, got null: give it keys or remove it\. \(mistake\.yaml, line 1\)"),
         (b"- 1\n", r"^mistake\.yaml, line 1 is no mapping"),
         (b"a: \xe9\n", r"^mistake\.yaml is no text in UTF-8"),
