@@ -90,8 +90,10 @@ def in_words(kind: Any) -> str:
         ('an integer or null', 'min or max', 'a list of numbers')
     """
     named = [
-        member for member in members(kind) if getattr(member, "__module__", "") != "torch"
-    ]  # a Tensor of one number
+        member
+        for member in members(kind)
+        if getattr(member, "__module__", "") != "torch" and getattr(member, "__name__", "") != "Untyped"
+    ]  # a Tensor of one number; jsonargparse's name of a type that it cannot import
     names = list(dict.fromkeys(name for member in named for name in _names(member)))
     if "a number" in names and "an integer" in names:
         names.remove("an integer")

@@ -29,6 +29,7 @@ from callbacks.target import parse_target
 from descent.config_errors.check import check_config
 from descent.config_errors.constructor import explained_constructor_errors
 from descent.config_errors.first_use import explain_first_use
+from descent.config_errors.linked import check_linked
 from descent.config_errors.monitored import settle_modes
 from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
@@ -49,7 +50,7 @@ from descent.training.connection_errors import explain_loss
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.mistakes import is_mistake
-from descent.training.parser import Parser, add_run_arguments
+from descent.training.parser import LINKS, Parser, add_run_arguments
 from descent.training.processes import as_list, use_fast_kernels, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
@@ -206,6 +207,7 @@ class DescentCLI(CommandLine):
         from_checkpoint = bool(config.get("ckpt_path"))
         with explained_constructor_errors(config), weights_from_checkpoint(from_checkpoint):
             super().instantiate_classes()
+        check_linked(config, self.datamodule, LINKS)
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Build a trainer that logs into the run's folder, with the callbacks of every run."""
