@@ -44,7 +44,7 @@ def said(words: Sequence[str]) -> str:
         ("--trainer.num_nodes=1e-400", r"^trainer\.num_nodes must be an integer, got 1e-400\.$"),
         ("--trainer.logger=NeptuneLogger", r"got NeptuneLogger; there are CSVLogger, CometLogger"),
         ("--model.network.num_classes=3", r"^model\.network\.num_classes is 3, but the data has num_classes 10, which counts: remove"),
-        ("--model.network.in_channels=3", r"^model\.network\.in_channels is 3, but the data has channels 1, which counts: remove it"),
+        ("--model.network.in_channels=7", r"^model\.network\.in_channels is 7, but the data has channels 1, which counts: remove it"),
         ("--mode=1", r"Did you mean --data\.augmentation\.mode or --checkpoint\.mode or --model\?"),
         ("--model.loss=losses", r"model\.loss: losses is neither a file nor a class path"),
     ],
