@@ -44,7 +44,7 @@ def main(args: list[str]) -> Any:
     parser.add_argument("--storage")
     parser.add_argument("--heartbeat", type=int, default=30)
     parser.add_json()
-    options, rest = parser.parse_with_overrides(args)
+    options, rest = parser.parse_with_overrides(args, of_run=False)
     if options.config is None:
         parser.error("descent compare needs a study: -c configs/studies/quickstart.yaml (descent presets studies)")
     changes, overrides = _keys(rest)

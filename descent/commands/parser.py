@@ -39,15 +39,20 @@ class CommandParser(argparse.ArgumentParser):
         """Add `--json`."""
         self.add_argument("--json", action="store_true")
 
-    def parse_with_overrides(self, args: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    def parse_with_overrides(self, args: list[str], of_run: bool = True) -> tuple[argparse.Namespace, list[str]]:
         """Parse the command's own options; all other arguments are changes to a config.
 
         Without any argument, print the help.
+
+        Args:
+            args: The words after the command.
+            of_run: Whether the config is a run's, whose keys without a dot are known here.
         """
         options, overrides = self.parse_known_args(args or ["--help"])
         if "ckpt_path" in options and options.ckpt_path is None:
             self.error(f"{self.prog} needs --ckpt_path: {CHECKPOINT}, e.g. runs/quickstart.")
-        self._refuse_misspelt(overrides)
+        if of_run:
+            self._refuse_misspelt(overrides)
         return options, overrides
 
     def _refuse_misspelt(self, overrides: list[str]) -> None:

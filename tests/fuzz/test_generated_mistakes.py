@@ -21,7 +21,17 @@ def _parsers_are_built_once() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("misspelt", 90), ("value", 60), ("class", 50), ("file", 60), ("dropped", 10), ("doubled", 20), ("other", 10)],
+    [
+        ("misspelt", 80),
+        ("value", 60),
+        ("class", 50),
+        ("file", 40),
+        ("dropped", 10),
+        ("doubled", 20),
+        ("other", 10),
+        ("option", 20),
+        ("study", 10),
+    ],
 )
 def test_generated_mistakes(kind: str, count: int) -> None:
     wrong = [judged(case, Counter()) for case in itertools.islice(cases(1000, (kind,)), count)]

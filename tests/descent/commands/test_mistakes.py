@@ -86,6 +86,10 @@ def test_a_mistake_in_the_arguments(words: list[str], said: str, capsys: pytest.
             r"unknown argument --imagse\. Did you mean --images\?",
         ),
         (["compare", "-c", "quickstart.yaml", "--pln"], r"unknown argument --pln\. Did you mean --plan\?"),
+        (
+            ["compare", "-c", "studies/quickstart.yaml", "--seedss", "3"],
+            r"unknown argument --seedss\. Did you mean --seeds\?",
+        ),
         (["compare", "-c", "studies/quickstart.yaml", "--trials", "["], r"--trials must be a value as in YAML, got \["),
         (["compare", "-c", "quickstart.yaml"], r"the file is the config of a run, not a study"),
     ],
