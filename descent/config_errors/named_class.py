@@ -2,10 +2,12 @@
 
 import importlib
 import inspect
+import re
 import traceback
 from pathlib import Path
 from typing import Any
 
+from descent.config_errors.given import shorten
 from descent.config_errors.own_packages import PACKAGES, hidden_folder
 from foundation.compat.signatures import Argument, signature_of
 from foundation.suggestions import did_you_mean
@@ -24,11 +26,16 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
     Returns:
         The class or function, or `None` and what is wrong; `{preset}` stands where a similar preset belongs.
     """
+    if call := re.fullmatch(r"([\w.]+)\(.*\)", path):
+        return (
+            None,
+            f"{shorten(path)} is a call: give the class alone, {call[1]}, and its arguments as keys below init_args.",
+        )
     if "." not in path:
         known = {each.__name__: each for base, _ in classes for each in (base, *subclasses(base))}
         if path in known:
             return known[path], ""
-        hint = did_you_mean(path, known)
+        hint = did_you_mean(path, known) if "/" not in path and len(path) > 2 else ""
         similar = f" D{hint[1:]}" if hint else "{preset}"
         return None, (
             f"{path or 'an empty text'} is neither a file nor a class path (such as torch.optim.SGD, or mine.Network "

@@ -109,7 +109,10 @@ def _names(member: Any) -> list[str]:
     item = item_type(member)
     if item is not None:
         inner = in_words(item)
+        length = len(get_args(member)) if get_origin(member) is tuple and ... not in get_args(member) else 0
         plural = {"a number": "numbers", "an integer": "integers", "a text": "texts"}.get(inner)
+        if length and plural:
+            return [f"a list of {length} {plural}"]
         return [f"a list of {plural or inner.replace('a class of kind', 'classes of kind')}"]
     if get_origin(member) is dict:
         return ["a mapping"]

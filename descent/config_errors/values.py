@@ -9,7 +9,7 @@ from descent import presets
 from descent.config_errors.given import Given, is_number, shorten
 from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
 from descent.config_errors.nulls import accepts_null
-from descent.config_errors.tree import Tree
+from descent.config_errors.tree import RESERVED, Tree
 from descent.config_errors.types import WORDS, classes_of, fits, in_words, item_type, members
 from foundation.compat.signatures import Argument
 from foundation.suggestions import did_you_mean
@@ -59,6 +59,12 @@ class Values:
         if class_path in (None, "None"):
             kind = " or ".join(base.__name__ for base, _ in classes)
             return f"{path} lacks class_path, the class of kind {kind} that it configures.{given.suffix}"
+        beside = [key for key in node if key not in RESERVED] if named is not None else []
+        if beside:
+            where = node[beside[0]].suffix
+            return (
+                f"{path}.{beside[0]} stands beside class_path: the arguments of a class stand below init_args.{where}"
+            )
         target, line = find_class(class_path, classes)
         if target is None:
             suffix = named.suffix if named is not None else given.suffix
@@ -149,13 +155,19 @@ def _begins_a_word(found: str, name: str) -> bool:
 
 def _tuple(found: str, item: Any) -> str:
     """Return how a tuple of Python is written in a config."""
-    inside = re.fullmatch(r"\(([^()]+)\)", found.strip())
+    inside = re.fullmatch(r"\(([^()]+)\)", found.strip()) or re.fullmatch(r"([\d.e-]+(?:, *[\d.e-]+)+)", found.strip())
     return f": write [{inside[1].strip(' ,')}]" if inside and item is not None else ""
 
 
 def _digits(found: object, kind: Any) -> str:
-    """Suggest the digits of a whole number in scientific notation, where an integer is expected."""
-    text = str(found)
+    """Suggest how a number is written: `1e3` for an integer, `10k`, `10 %`, `0,1`."""
+    text = str(found).strip()
+    if float in members(kind) and (share := re.fullmatch(r"(\d+(?:[.,]\d+)?) ?%|(\d+),(\d+)", text)):
+        number = float(share[1].replace(",", ".")) / 100 if share[1] else float(f"{share[2]}.{share[3]}")
+        return f": write {number:g}"
+    if int in members(kind) and (unit := re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKM])", text)):
+        number = float(unit[1]) * (1e6 if unit[2] == "M" else 1e3)
+        return f": write {number:.0f}" if number.is_integer() else ""
     if int not in members(kind) or not is_number(text):
         return ""
     number = float(text)
@@ -166,6 +178,7 @@ def _digits(found: object, kind: Any) -> str:
 def _preset(path: str, name: str) -> str:
     """Suggest a preset of the same kind."""
     kind = presets.kind_of(path)
+    name = name.removeprefix(f"{kind}/")
     known = [each for each in presets.names() if kind is not None and each.startswith(f"{kind}/")]
     text = did_you_mean(f"{kind}/{name}.yaml", known, cutoff=0.8)
     if text:

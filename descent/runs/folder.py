@@ -155,6 +155,8 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None, option: str
             )
         return _of_run(config_run, text)
     path = Path(text).expanduser()
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        raise UserError(f"{option} {text} is a config, not a checkpoint: a config is given as -c {text}.")
     if path.is_dir():
         run = newest_run(path.parent if path.name == CHECKPOINTS else path)
         if run is None:

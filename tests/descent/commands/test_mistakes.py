@@ -70,6 +70,13 @@ def test_a_mistake_in_the_arguments(words: list[str], said: str, capsys: pytest.
     ("words", "said"),
     [
         (["ft"], r"unknown command ft: did you mean fit\?"),
+        (["train", "-c", "x.yaml"], r"unknown command train: did you mean descent fit -c CONFIG\?"),
+        (["resume", "runs"], r"did you mean descent fit --ckpt_path RUN\?"),
+        (["-c", "x.yaml"], r"the command comes first"),
+        (
+            ["test", "--ckpt_path", "mine.yaml"],
+            r"--ckpt_path mine\.yaml is a config, not a checkpoint: a config is given as -c mine\.yaml",
+        ),
         (["fit"], r"model lacks network, optimizer: give a config"),
         (
             ["fit", "-c", "configs/quikstart.yaml"],
@@ -96,6 +103,7 @@ def test_a_mistake_in_the_arguments(words: list[str], said: str, capsys: pytest.
 )
 def test_a_mistake_in_the_command(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("not a folder")
+    Path("mine.yaml").write_text("trainer: {}\n")
     assert re.search(said, refused(words, capsys))
 
 
