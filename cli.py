@@ -12,8 +12,8 @@ from descent.threads import wait_politely
 from foundation.processes import end_process
 
 OTHER_NAMES = {
-    "train": "fit -c CONFIG", "run": "fit -c CONFIG", "resume": "fit --ckpt_path RUN",
-    "eval": "evaluate --ckpt_path RUN", "infer": "predict --ckpt_path RUN --images FOLDER", "tune": "find-lr -c CONFIG", "study": "compare -c STUDY",
+    "train": "fit -c CONFIG", "run": "fit -c CONFIG", "resume": "fit --ckpt_path RUN", "tune": "find-lr -c CONFIG",
+    "eval": "evaluate --ckpt_path RUN", "infer": "predict --ckpt_path RUN --images FOLDER", "study": "compare -c STUDY",
 }  # fmt: skip
 """What other programs call some commands."""
 

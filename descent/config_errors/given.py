@@ -54,7 +54,7 @@ def read_config(text: str) -> Given:
     if path is not None and path.is_file():
         name = shown(path)
         content = _text_of(path, name)
-    elif path is not None and not set(":{[") & set(text):
+    elif path is not None and (text.endswith(presets.SUFFIXES) or not set(":{[") & set(text)):
         raise UserError(_not_found(text, path))
     else:
         content, name = text, "the config"
@@ -74,7 +74,8 @@ def _not_found(text: str, path: Path) -> str:
     """Say that there is no such config; a folder may be a run's, and a preset may lack its folder or its ending."""
     if path.is_dir():
         runs = sorted(path.glob("config.yaml")) or sorted(path.glob("[0-9]*/config.yaml"))
-        return f"{text} is a folder: -c takes a config file{f', e.g. {shown(runs[-1])}' if runs else ''}."
+        example = f", e.g. {shown(runs[-1])}" if runs else ""
+        return f"{text or 'an empty text'} is a folder: -c takes a config file{example}."
     name = text.removeprefix("configs/") + ("" if text.endswith(presets.SUFFIXES) else ".yaml")
     same = [each for each in presets.names() if each.endswith(f"/{name}")]
     hint = f"did you mean {same[0]}?" if same else did_you_mean(name, presets.names(), cutoff=0.8)

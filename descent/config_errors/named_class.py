@@ -27,10 +27,8 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
         The class or function, or `None` and what is wrong; `{preset}` stands where a similar preset belongs.
     """
     if call := re.fullmatch(r"([\w.]+)\(.*\)", path):
-        return (
-            None,
-            f"{shorten(path)} is a call: give the class alone, {call[1]}, and its arguments as keys below init_args.",
-        )
+        way = f"give the class alone, {call[1]}, and its arguments below init_args"
+        return None, f"{shorten(path)} is a call: {way}."
     if "." not in path:
         known = {each.__name__: each for base, _ in classes for each in (base, *subclasses(base))}
         if path in known:

@@ -61,10 +61,8 @@ class Values:
             return f"{path} lacks class_path, the class of kind {kind} that it configures.{given.suffix}"
         beside = [key for key in node if key not in RESERVED] if named is not None else []
         if beside:
-            where = node[beside[0]].suffix
-            return (
-                f"{path}.{beside[0]} stands beside class_path: the arguments of a class stand below init_args.{where}"
-            )
+            where, key = node[beside[0]].suffix, f"{path}.{beside[0]}"
+            return f"{key} stands beside class_path: the arguments of a class stand below init_args.{where}"
         target, line = find_class(class_path, classes)
         if target is None:
             suffix = named.suffix if named is not None else given.suffix
