@@ -49,4 +49,4 @@ def main(count: int, seed: int, kinds: tuple[str, ...] = ()) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(min(1, main(int(sys.argv[1]), int([*sys.argv, 0][2]), tuple(sys.argv[3:]))))
+    raise SystemExit(min(1, main(int(sys.argv[1]), int((*sys.argv, "0")[2]), tuple(sys.argv[3:]))))
