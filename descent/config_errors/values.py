@@ -186,7 +186,7 @@ def _preset(path: str, name: str) -> str:
 
 def _unknown_argument(path: str, name: str, value: Given, owner: str, taken: dict[str, Argument]) -> str:
     dashes = "" if value.place or "[" in path else "--"
-    similar = did_you_mean(name, taken)
+    similar = did_you_mean(name, taken, cutoff=0.5 if len(name) < 4 else 0.6)  # ls, for lr
     hint = similar.replace("did you mean ", f" Did you mean {dashes}{path}.") if similar else ""
     takes = f" It takes {shorten(', '.join(taken), 160)}." if taken else " It takes no arguments."
     kind = "unknown argument" if dashes else "unknown key"

@@ -177,6 +177,8 @@ def test_a_misspelt_key_of_a_candidate_is_reported_before_anything_runs(tmp_path
     study["candidates"]["fast"] = {"model.optimizr": "x"}
     with pytest.raises(UserError, match=r"candidate fast: unknown key model\.optimizr"):
         compare(study, out=tmp_path / "out", verbose=False)
+    with pytest.raises(UserError, match=r"candidate \w+: trainer\.max_epochs 0 trains nothing"):
+        compare(toy_study(tmp_path, overrides={"trainer.max_epochs": 0}), out=tmp_path / "out", verbose=False)
     assert not (tmp_path / "out").exists()
 
 
