@@ -1,7 +1,7 @@
 """`descent compare`: candidates (losses, optimizers, …) on one experiment, and how certain the difference is."""
 
 import argparse
-from typing import Any
+from typing import Any, NoReturn
 
 from descent.commands.parser import CommandParser, options_in, print_json, refuse
 from descent.studies.running.supervisor import supervise
@@ -56,13 +56,10 @@ def main(args: list[str]) -> Any:
 def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
     from descent.studies.comparison import compare
     from descent.studies.running.budget import process_start
-    from descent.studies.study_config import KEYS, read_study
-    from foundation.suggestions import suggest
+    from descent.studies.study_config import read_study
 
     for key in changes:
-        if key not in KEYS:
-            known = sorted({*(f"--{name}" for name in KEYS), *options_in(USAGE)})
-            refuse(f"unknown argument --{key}.{suggest(f'--{key}', known)} (descent compare --help)")
+        _check_known(key)
     if overrides:
         changes["overrides"] = {**read_study(options.config).overrides, **overrides}
     result = compare(
@@ -101,7 +98,7 @@ def _keys(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         if not name.startswith("--"):
             refuse(f"unexpected {name}: options are written --key value.")
         if not equals:
-            value = next(rest, "") or refuse(f"{name} needs a value.")
+            value = next(rest, "") or _refuse_without_value(name)
         key = name.removeprefix("--")
         try:
             read = yaml.safe_load(value)
@@ -109,3 +106,18 @@ def _keys(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
             refuse(f"{name} must be a value as in YAML, got {value}.")
         (overrides if "." in key or key in ("data", "model") else changes)[key] = read
     return changes, overrides
+
+
+def _refuse_without_value(option: str) -> NoReturn:
+    if "." not in option:
+        _check_known(option.removeprefix("--"))
+    refuse(f"{option} needs a value.")
+
+
+def _check_known(key: str) -> None:
+    from descent.studies.study_config import KEYS
+    from foundation.suggestions import suggest
+
+    if key not in (*KEYS, "data", "model"):
+        known = sorted({*(f"--{name}" for name in KEYS), *options_in(USAGE)})
+        refuse(f"unknown argument --{key}.{suggest(f'--{key}', known)} (descent compare --help)")

@@ -75,7 +75,11 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
         elif text == "=":
             return f"{option} =: write {option} VALUE or {option}=VALUE, without spaces around the sign."
         elif option.lstrip("-") not in untyped and (line := _add_option(option, text, tree)):
-            near = did_you_mean(option, [f"--{each}" for each in untyped], cutoff=0.75) if "." not in option else ""
+            near = (
+                did_you_mean(option, [f"--{each}" for each in (*untyped, "help")], cutoff=0.75)
+                if "." not in option
+                else ""
+            )
             return line if "Did you" in line or not near else f"unknown argument {option}. D{near[1:]}"
     if tree.unknown:
         path, given = tree.unknown[0]

@@ -77,7 +77,8 @@ def _not_found(text: str, path: Path) -> str:
         example = f", e.g. {shown(runs[-1])}" if runs else ""
         return f"{text or 'an empty text'} is a folder: -c takes a config file{example}."
     name = text.removeprefix("configs/") + ("" if text.endswith(presets.SUFFIXES) else ".yaml")
-    same = [each for each in presets.names() if each.endswith(f"/{name}")]
+    same = [each for each in presets.names() if f"/{each}".endswith(f"/{name}")]
+    same.sort(key=len)
     hint = f"did you mean {same[0]}?" if same else did_you_mean(name, presets.names(), cutoff=0.8)
     return f"config not found: {text}.{f' D{hint[1:]}' if hint else ''}"
 

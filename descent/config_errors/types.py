@@ -92,7 +92,7 @@ def in_words(kind: Any) -> str:
     named = [
         member
         for member in members(kind)
-        if getattr(member, "__module__", "") != "torch" and getattr(member, "__name__", "") != "Untyped"
+        if getattr(member, "__module__", "") != "torch" and getattr(member, "__name__", str(member)) != "Untyped"
     ]  # a Tensor of one number; jsonargparse's name of a type that it cannot import
     names = list(dict.fromkeys(name for member in named for name in _names(member)))
     if "a number" in names and "an integer" in names:
