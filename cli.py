@@ -3,11 +3,12 @@
 import importlib
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from descent.allocator import tune_allocator
-from descent.commands.table import LIGHT, TRAINING, commands
+from descent.commands.table import INSTANT, LIGHT, TRAINING, commands
 from descent.threads import wait_politely
 from foundation.processes import end_process
 
@@ -35,6 +36,7 @@ def main(args: list[str] | None = None) -> Any:
     if (text := _static_answer(words)) is not None:
         print(text)
         return None
+    _say_first_words(words)
     try:
         tune_allocator()  # before torch is imported, as the next
         remark = wait_politely()
@@ -84,6 +86,19 @@ def _static_answer(words: list[str]) -> str | None:
     asks = any(word in ("-h", "--help") for word in words)
     images = any(word.partition("=")[0] == "--images" for word in words)
     return HELP[command].rstrip() if asks and command in HELP and command in TRAINING and not images else None
+
+
+def _say_first_words(words: list[str]) -> None:
+    """Say on a terminal what runs, before torch is imported, which takes seconds; a log file needs no such line."""
+    command = words[0].replace("-", "_")
+    if not sys.stderr.isatty() or command not in {*TRAINING, *LIGHT} - INSTANT:
+        return
+    from foundation.processes import say
+
+    named = pairwise(words)
+    about = [value for word, value in named if word in ("-c", "--config", "--ckpt_path", "--images")]
+    about += [word.partition("=")[2] for word in words if word.startswith(("--config=", "--ckpt_path=", "--images="))]
+    say(f"descent {words[0]}" + (f": {', '.join(about)}" if about else "") + " …")
 
 
 def _unknown_command(word: str) -> None:

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from callbacks.preflight import Preflight
     from callbacks.reporting.baseline import AccuracyBaseline
     from callbacks.reporting.first_images import FirstImages
-    from callbacks.reporting.history import LearningCurves, history, plot_history
+    from callbacks.reporting.history import history
+    from callbacks.reporting.learning_curves import LearningCurves, plot_history
     from callbacks.reporting.predictions import PredictionTable
     from callbacks.reporting.progress import EpochBar, EpochLines
+    from callbacks.reporting.results import ResultsTable
     from callbacks.resuming.exact_resume import ExactResume
     from callbacks.resuming.preemption import Preemption
     from callbacks.swa import SWA
@@ -56,6 +58,7 @@ __all__ = [
     "Preemption",
     "Preflight",
     "RankGuard",
+    "ResultsTable",
     "SampleGrid",
     "ScaledRate",
     "ScheduleFreeWeights",
@@ -81,9 +84,11 @@ _MODULES = {
     "callbacks.preflight": ("Preflight",),
     "callbacks.reporting.baseline": ("AccuracyBaseline",),
     "callbacks.reporting.first_images": ("FirstImages",),
-    "callbacks.reporting.history": ("LearningCurves", "history", "plot_history"),
+    "callbacks.reporting.learning_curves": ("LearningCurves", "plot_history"),
+    "callbacks.reporting.history": ("history",),
     "callbacks.reporting.predictions": ("PredictionTable",),
     "callbacks.reporting.progress": ("EpochBar", "EpochLines"),
+    "callbacks.reporting.results": ("ResultsTable",),
     "callbacks.resuming.exact_resume": ("ExactResume",),
     "callbacks.resuming.preemption": ("Preemption",),
     "callbacks.swa": ("SWA",),

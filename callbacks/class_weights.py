@@ -43,6 +43,7 @@ class ClassWeights(Callback):
         require_momentum("beta", beta)
         self.method, self.beta = method, beta
         self.weighted_loss: nn.Module | None = None
+        self.name = ""  # of its weights
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Count the labels and set the weights, the same for every stage, so that losses are comparable."""
@@ -56,10 +57,30 @@ class ClassWeights(Callback):
             )
         if getattr(loss, name) is not None and loss is not self.weighted_loss:
             raise UserError(f"{type(loss).__name__} already has weights: remove its {name}, or ClassWeights.")
-        data: Any = getattr(trainer, "datamodule", None)
+        self.weighted_loss, self.name = loss, name
+        self._weigh(trainer, pl_module)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count again, because a checkpoint may have brought the split of an earlier version."""
+        self._weigh(trainer, pl_module)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Likewise for `validate`."""
+        if not trainer.training and not trainer.sanity_checking:
+            self._weigh(trainer, pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Likewise for `test`."""
+        self._weigh(trainer, pl_module)
+
+    def _weigh(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data, loss = getattr(trainer, "datamodule", None), self.weighted_loss
+        assert loss is not None
         weights = class_weights(label_counts(data), self.method, self.beta, getattr(data, "class_names", None))
-        loss.register_buffer(name, weights.to(pl_module.device), persistent=False)
-        self.weighted_loss = loss
+        known = getattr(loss, self.name)
+        if known is not None and torch.equal(known.cpu(), weights):
+            return
+        loss.register_buffer(self.name, weights.to(pl_module.device), persistent=False)
         shown = ", ".join(f"{weight:.3g}" for weight in weights.tolist()[:10])
         rank_zero_info(f"class weights ({self.method}): {shown}{', …' if len(weights) > 10 else ''}")
 

@@ -10,7 +10,7 @@ _MODULE_OF = {
     "compare": "descent.studies.comparison",
     "find_lr": "callbacks.learning_rate.finder",
     "history": "callbacks.reporting.history",
-    "plot_history": "callbacks.reporting.history",
+    "plot_history": "callbacks.reporting.learning_curves",
     "tune_allocator": "descent.allocator",
 }
 

@@ -1,7 +1,8 @@
-"""What MkDocs does beside its plugins: formulas become MathML at build time; files outside docs/ come along."""
+"""What MkDocs does beside its plugins: formulas become MathML, generated pages and files outside docs/ come along."""
 
 import html
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,16 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # mkdocs loads this file by its path
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Take the benchmarks' results along, which pages show."""
+    """Add the reference of commands and presets, and the benchmarks' results, which pages show."""
+    from docs.reference_pages import PAGES
+
+    for name, text in PAGES.items():
+        files.append(File.generated(config, name, content=text()))
     for path in sorted((ROOT / "benchmarks" / "results").rglob("*")):
         if path.is_file():
             files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from lightning.pytorch import Trainer
 
 
+WITHIN = "within_"
+"""Begins the names of gradients' and layers' charts in TensorBoard, which then come after `train` and `val`."""
+
+
 def is_logging_step(trainer: Trainer, steps: int) -> bool:
     """Return whether the trainer logs after this many optimizer steps (`log_every_n_steps`; 0: never)."""
     every: int = trainer.log_every_n_steps or 0  # type: ignore[attr-defined]

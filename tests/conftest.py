@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from tests.left_files import the_folder_of_the_repository_is_left_as_it_was  # noqa: F401
 from tests.nodes.cable import namespaces_work
@@ -43,6 +44,13 @@ SET_FOR_THE_PROCESS = {
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _learning_curves_are_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes a third of a short fit. A test of the figure itself has the mark `curves`."""
+    if not request.node.get_closest_marker("curves"):
+        monkeypatch.setattr("callbacks.reporting.learning_curves.figure_of", lambda *_: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture(autouse=True)

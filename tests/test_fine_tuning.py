@@ -29,7 +29,10 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_trains_and_is_used_offline(
-    images: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    images: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     torch.save(timm.create_model(NAME).state_dict(), "weights.pth")
     run([*WORDS, "--model.weights=weights.pth"])
@@ -48,7 +51,11 @@ def test_it_trains_and_is_used_offline(
     run(["fit", "--ckpt_path", "runs/finetune/0", "--trainer.max_epochs=3"])
     run(["test", "--ckpt_path", "runs/finetune/0"])
     run(["predict", "--ckpt_path", "runs/finetune/0", "--images", "images", "--out", "predictions"])
-    assert "test/accuracy: the most common class" in caplog.text
+    run(["validate", "--ckpt_path", "runs/finetune/0"])
+    run(["evaluate", "--ckpt_path", "runs/finetune/0", "--tta"])
+    run(["embed", "--ckpt_path", "runs/finetune/0", "--images", "images", "--to", "features.npz"])
+    run(["export", "--ckpt_path", "runs/finetune/0", "--to", "torch"])
+    assert "share of right answers; higher is better; the most common class" in capsys.readouterr().out
     (table,) = Path("predictions").glob("*.csv")
     assert len(table.read_text().splitlines()) == 41
 

@@ -14,12 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
-
 from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv
 from benchmarks.common.paired import in_turns, paired_ratio
 from benchmarks.common.processes import environment_with_allocator, run_python
 from descent.allocator import CHOICES
+from foundation.figure_style import panels
 
 BATCHES = {"ResNet8": ((500, 4), (1000, 3), (2000, 2)), "ResNet18Cifar": ((128, 4), (256, 4))}  # batch size, steps
 WARM_UP = 3  # steps in which the heap still grows: they are slower with huge pages, which the system must clear
@@ -83,8 +82,7 @@ def memory(steps: int, out: Path) -> None:
         for number, step in enumerate(process(choice, "ResNet8", 250, steps, evaluation=1000)["steps"])
     ]
     write_csv(rows, out / "allocator_memory.csv")
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=(7, 3.2))
     for choice in CHOICES:
         own = [row for row in rows if row.allocator == choice]
         axes.plot([row.step for row in own], [row.megabytes for row in own], label=f"{choice} allocator")

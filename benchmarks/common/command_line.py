@@ -5,11 +5,13 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, get_args
 
 from foundation.hardware import describe_machine
 
 RESULTS = Path("benchmarks/results")
+
+Kind = TypeVar("Kind", bound=NamedTuple)
 
 
 def parser(doc: str | None, rounds: int | None = None, out: Path | None = None) -> argparse.ArgumentParser:
@@ -45,3 +47,17 @@ def write_csv(rows: Sequence[NamedTuple], file: Path, machine: bool = True) -> N
         writer = csv.writer(opened)
         writer.writerow([*rows[0]._fields, *(["machine"] if machine else [])])
         writer.writerows([*row, *last] for row in rows)
+
+
+def read_csv(kind: type[Kind], file: Path) -> list[Kind]:
+    """Read rows of one kind that `write_csv` wrote; none if there is no file. Fields are numbers, text, or None."""
+    if not file.exists():
+        return []
+    types = kind.__annotations__
+    with file.open(newline="") as opened:
+        return [kind(*(_value(types[name], row[name]) for name in types)) for row in csv.DictReader(opened)]
+
+
+def _value(kind: Any, text: str) -> Any:
+    kinds = get_args(kind) or (kind,)
+    return None if type(None) in kinds and not text else kinds[0](text)

@@ -24,15 +24,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv
 from benchmarks.common.paired import median_ratio
 from benchmarks.data.loaders import SIZE, gather, ours, pillow, random_images, shift_by_shift
 from datamodules.folder.decoding import ImageFormat
+from datamodules.folder.listing.layout import class_folders
 from datamodules.folder.split_cache import FolderCache
-from datamodules.folder.tree import class_folders
+from foundation.figure_style import panels
 
 FORM = ImageFormat(SIZE, SIZE, "RGB", "crop")
 
@@ -119,8 +119,7 @@ def save_images(root: Path, count: int) -> None:
 def plot(results: list[Row], file: Path) -> None:
     """Draw one bar per other contestant: its time as a multiple of ours."""
     others = [row for row in results if row.ratio != 1]
-    figure = Figure(figsize=(8, 0.5 * len(others) + 1.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=(8, 0.5 * len(others) + 1.2))
     spread = [[row.ratio - row.low for row in others], [row.high - row.ratio for row in others]]
     names, ratios = [f"{row.question}: {row.who}" for row in others], [row.ratio for row in others]
     axes.barh(names, [ratio - 1 for ratio in ratios], left=1, xerr=spread, color="#56B4E9", height=0.6)

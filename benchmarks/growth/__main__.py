@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv
 from benchmarks.common.processes import run_python
+from foundation.figure_style import panels
 
 # Memory traffic per weight of a step with AdamW, 4 bytes each: forward and backward read the weight; its gradient is
 # written, zeroed by a new allocation and read; the optimizer reads and writes the weight and its two moments.
@@ -87,8 +87,8 @@ def slope(points: list[Point], of: str) -> float:
 
 def plot(points: list[Point], file: Path) -> None:
     """Draw time and memory of each sweep on logarithmic axes."""
-    figure = Figure(figsize=(15, 6.4), layout="constrained")
-    rows = figure.subplots(2, len(SWEEPS))
+    figure, drawn = panels(2, len(SWEEPS), size=(15, 6.4))
+    rows = [drawn[: len(SWEEPS)], drawn[len(SWEEPS) :]]
     for (sweep, (_, label, _)), times, memory in zip(SWEEPS.items(), *rows, strict=True):
         own = [point for point in points if point.sweep == sweep]
         sizes = [point.size for point in own]
@@ -101,8 +101,6 @@ def plot(points: list[Point], file: Path) -> None:
         times.set_title(f"{sweep}: time ∝ size^{slope(own, 'seconds'):.2f}")
         memory.set_title(f"memory ∝ size^{slope(own, 'memory_bytes'):.2f}")
         memory.set_xlabel(label)
-        times.grid(visible=True, alpha=0.3)
-        memory.grid(visible=True, alpha=0.3)
     rows[0][0].set_ylabel("ms per step")
     rows[0][-1].set_ylabel("ms per epoch")
     rows[1][0].set_ylabel("MB above the start")

@@ -33,6 +33,7 @@ from matplotlib.figure import Figure
 from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv
 from benchmarks.common.paired import Ratio, paired_ratio
 from benchmarks.inside.contestants import CONTESTANTS, NETWORKS, started
+from foundation.figure_style import panels
 
 ROUND, WARM_UP = 50, 5  # steps
 TARGETS = {"mlp": 1.15, "cnn": 1.05}  # for the upper end of the interval
@@ -75,8 +76,8 @@ def ratios(rows: list[Row], network: str) -> dict[str, tuple[float, Ratio]]:
 def figure(rows: list[Row]) -> Figure:
     """Draw the ratios with their intervals, one panel per network."""
     networks = list(dict.fromkeys(row.network for row in rows))
-    shown = Figure(figsize=(9, 1.2 + 1.9 * len(networks)), layout="constrained")
-    for axes, network in zip(shown.subplots(len(networks), squeeze=False)[:, 0], networks, strict=True):
+    shown, drawn = panels(len(networks), size=(9, 1.2 + 1.9 * len(networks)))
+    for axes, network in zip(drawn, networks, strict=True):
         found = {name: ratio for name, (_, ratio) in ratios(rows, network).items() if name != "nothing"}
         for place, (ratio, low, high, _) in enumerate(found.values()):
             axes.errorbar(ratio, place, xerr=[[ratio - low], [high - ratio]], fmt="o", color="#0072B2", capsize=3)
@@ -86,8 +87,7 @@ def figure(rows: list[Row]) -> Figure:
         axes.axvline(1, color="black", linewidth=0.8)
         axes.axvline(TARGETS[network], color="#D55E00", linestyle="--", linewidth=1, label=f"target {TARGETS[network]}")
         axes.margins(x=0.1)
-        axes.grid(axis="x", alpha=0.3)
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend()
     return shown
 
 

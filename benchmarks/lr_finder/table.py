@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.common.command_line import RESULTS, parser
+from foundation.figure_style import panels
 
 COLORS = {
     "nine_tenths": "#CC79A7",
@@ -92,8 +92,8 @@ def main() -> None:
     curves = pd.read_csv(folder / "curves.csv", names=["optimizer", "seed", "lr", "loss"])
     print(table(results).to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     optimizers = list(results["optimizer"].unique())
-    figure = Figure(figsize=(2 + 4.5 * len(optimizers), 4.6), layout="constrained")
-    for axes, optimizer in zip(figure.subplots(1, len(optimizers), squeeze=False)[0], optimizers, strict=True):
+    figure, drawn = panels(1, len(optimizers), size=(2 + 4.5 * len(optimizers), 4.6))
+    for axes, optimizer in zip(drawn, optimizers, strict=True):
         draw(axes, results, curves, optimizer)
     handles = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
     figure.legend(list(handles.values()), list(handles), loc="outside right center", frameon=False, fontsize=8)

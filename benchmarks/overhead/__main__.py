@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from descent.allocator import tune_allocator
+from foundation.figure_style import COLORS, panels
 
 tune_allocator()  # for all contestants, before torch is imported
 
 import torch  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
 
 from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv  # noqa: E402
 from benchmarks.common.paired import in_turns, paired_ratio  # noqa: E402
@@ -76,10 +76,9 @@ def measure(task: str, rounds: int, samples: int) -> list[Row]:
 
 def plot(rows: list[Row], file: Path) -> None:
     """Draw one bar per contestant."""
-    figure = Figure(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=(8, 0.5 * len(rows) + 1.2))
     spread = [[row.ratio - row.low for row in rows], [row.high - row.ratio for row in rows]]
-    bars = axes.barh([row.who for row in rows], [row.ratio for row in rows], xerr=spread, color="#4878a8")
+    bars = axes.barh([row.who for row in rows], [row.ratio for row in rows], xerr=spread, color=COLORS[0])
     axes.bar_label(bars, [f"{row.ratio:.2f}" for row in rows], padding=6, backgroundcolor="white")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set(

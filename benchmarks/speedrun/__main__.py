@@ -13,7 +13,6 @@ whole fit process: they include imports, opening the cache, validation and check
 training seconds do not. The programs run in turns. Runs that are in the CSV already are not repeated.
 """
 
-import csv
 import json
 import shlex
 import subprocess
@@ -24,13 +23,11 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
-
-from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv
+from benchmarks.common.command_line import RESULTS, machine_line, parser, read_csv, write_csv
 from benchmarks.common.paired import Ratio, paired_ratio
 from benchmarks.common.processes import environment_with_allocator, run_python
 from descent.allocator import FOR_CHILDREN
-from foundation.figure_style import COLORS
+from foundation.figure_style import COLORS, panels
 
 CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocator", "reference"
 
@@ -80,27 +77,9 @@ def theirs(command: str, seed: int, tuned: bool) -> Row:
     )
 
 
-def read(file: Path) -> list[Row]:
-    """Read the runs that were measured before."""
-    if not file.exists():
-        return []
-    with file.open() as opened:
-        return [
-            Row(
-                row["who"],
-                int(row["seed"]),
-                float(row["train_s"]),
-                float(row["wall_s"]),
-                float(row["accuracy"]),
-                float(row["accuracy_tta"]) if row["accuracy_tta"] else None,
-            )
-            for row in csv.DictReader(opened)
-        ]
-
-
 def measure(data: Path, command: str, seeds: int, file: Path, programs: Sequence[str] = CONTESTANTS) -> list[Row]:
     """Run what is not in the file yet, seed by seed with the programs in turns; write each row at once."""
-    rows = read(file)
+    rows = read_csv(Row, file)
     for seed in range(seeds):
         for who in programs:
             if any((row.who, row.seed) == (who, seed) for row in rows):
@@ -124,8 +103,7 @@ def ratios(rows: list[Row]) -> dict[str, Ratio]:
 
 def draw(rows: list[Row], file: Path) -> None:
     """Draw accuracy against seconds, one point per run."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=(6.4, 3.6))
     for who, color, marker in zip(CONTESTANTS, COLORS, "osD", strict=False):
         own = [row for row in rows if row.who == who]
         axes.scatter(
@@ -135,7 +113,6 @@ def draw(rows: list[Row], file: Path) -> None:
     middle = 100 * sum(row.accuracy for row in rows) / len(rows)
     spread = max(abs(100 * row.accuracy - middle) for row in rows)
     axes.set_ylim(middle - spread - 1, middle + spread + 1)
-    axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(file, dpi=150)
 

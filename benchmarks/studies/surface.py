@@ -26,6 +26,8 @@ class Studies(NamedTuple):
     """Shape (studies, candidates, rounds): final runs with the settings of the first tuning."""
     truth: Floats
     """Shape (studies, candidates, rounds): true mean score of the settings that each round's tuning chose."""
+    tuned: Floats
+    """Shape (studies, candidates, rounds): best validation score of each round's tuning."""
 
 
 def draw(shape: tuple[int, ...], noise: Noise, rng: np.random.Generator) -> Floats:
@@ -65,8 +67,9 @@ def studies(
     level = -CURVATURE * np.broadcast_to(points, (count, candidates, rounds, trials)) ** 2
     of_round = SHARED * rng.normal(size=(count, 1, rounds, 1))
     # candidates of unequal noise would choose unequally well, and so not be equal
-    chosen = (level + draw(level.shape, "normal" if noise == "unequal" else noise, rng)).argmax(axis=-1)
+    trial = level + draw(level.shape, "normal" if noise == "unequal" else noise, rng)
+    chosen = trial.argmax(axis=-1)
     truth = np.take_along_axis(level, chosen[..., None], axis=-1)[..., 0]
     final = truth[..., None] + of_round + draw((count, candidates, rounds, repeats), noise, rng)
     once = truth[:, :, :1] + of_round[..., 0] + draw((count, candidates, rounds), noise, rng)
-    return Studies(final, once, truth)
+    return Studies(final, once, truth, trial.max(axis=-1) + of_round[..., 0])

@@ -16,7 +16,7 @@ from callbacks.diagnostics.units import ActiveUnits
 from callbacks.gradients.measure import current_scale, layer_norms
 from foundation.argument_checks import require_at_least_one
 from foundation.compat.torch import unscales_in_its_step
-from foundation.loggers import report_path, run_folder, tensorboards
+from foundation.loggers import WITHIN, report_path, run_folder, tensorboards
 
 COMPILED = ("OptimizedModule",)  # torch.compile's, which would be compiled again for a watched step
 COLUMNS = ("step", "epoch", "layer", "quantity", "value")
@@ -31,13 +31,13 @@ class Diagnostics(Callback):
 
     | key | value |
     | --- | --- |
-    | `layer_mean/<layer>`, `layer_std/<layer>` | mean and standard deviation of the output |
-    | `layer_near_zero/<layer>` | share of outputs with an absolute value below 0.05 |
-    | `layer_saturated/<layer>` | share of a sigmoid's or tanh's outputs within 3 % of a bound |
-    | `layer_dead/<layer>` | share of a ReLU's units that were 0 in every sampled step of an epoch; of functions too |
-    | `layer_gradient/<layer>` | gradient norm of the layer's own parameters, before clipping |
-    | `layer_update/<layer>` | norm of the step relative to that of the weights |
-    | `layer_weight_mean/<layer>`, `layer_weight_std/<layer>` | mean and standard deviation of the weights |
+    | `within_mean/<layer>`, `within_std/<layer>` | mean and standard deviation of the output |
+    | `within_near_zero/<layer>` | share of outputs with an absolute value below 0.05 |
+    | `within_saturated/<layer>` | share of a sigmoid's or tanh's outputs within 3 % of a bound |
+    | `within_dead/<layer>` | share of a ReLU's units that were 0 in every sampled step of an epoch; of functions too |
+    | `within_gradient/<layer>` | gradient norm of the layer's own parameters, before clipping |
+    | `within_update/<layer>` | norm of the step relative to that of the weights |
+    | `within_weight_mean/<layer>`, `within_weight_std/<layer>` | mean and standard deviation of the weights |
     | `weights/<parameter>` | histogram of the weights at the end of each epoch |
 
     With several optimizers each of them counts its steps, and a layer's update is that of the optimizer that has it. A
@@ -132,7 +132,7 @@ class Diagnostics(Callback):
             self.rows = added(self.rows, rows, self.every_n_steps)
             for board in tensorboards(trainer):
                 for step, _, name, quantity, value in rows:
-                    board.add_scalar(f"layer_{quantity}/{name}", value, step)
+                    board.add_scalar(f"{WITHIN}{quantity}/{name}", value, step)
 
     def _remove_hooks(self) -> None:
         for hook in self._hooks:
@@ -170,7 +170,8 @@ class Diagnostics(Callback):
         table.to_csv(report_path(trainer, folder, "diagnostics.csv"), index=False)
         title = f"Inside {folder.parent.name} {folder.name}"
         page = report_path(trainer, folder, "diagnostics.html")
-        page.write_text(diagnostics_page(table, self.findings, title), encoding="utf-8")
+        types = {name: type(layer).__name__ for name, layer in pl_module.named_modules()}
+        page.write_text(diagnostics_page(table, self.findings, title, types), encoding="utf-8")
         print("\n".join([*self.findings, f"diagnostics  {page}"]))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.99)
 HEAVY_TAIL = 4.0  # 99th percentile over median; a step this large outweighs the usual ones
-MOST = 0.5  # share of clipped steps
+MANY = 0.2  # share of clipped steps; the usual ones are among them
+MOST = 0.5
 MIN_STEPS = 20
 
 
@@ -54,8 +55,8 @@ class ClippingReport:
 def clipping_report(norms: Sequence[float], clipped: int, clip: float | None) -> ClippingReport:
     """Compute quantiles, share of clipped steps, and a threshold with its reason.
 
-    The suggestion is the 90th percentile if the tail is heavy (99th percentile ≥ 4 × median) or at least half of the
-    steps are clipped; otherwise the present setting.
+    The suggestion is the 90th percentile if the tail is heavy (99th percentile ≥ 4 × median) or more than a fifth of
+    the steps are clipped; otherwise the present setting.
 
     Args:
         norms: Norm before clipping at each optimizer step, ≥ 0, infinite or NaN.
@@ -91,6 +92,13 @@ def _advice(quantiles: dict[float, float], steps: int, share: float, clip: float
             f"The tail is heavy: the 99th percentile is {tail:.3g} times the median. The 90th percentile leaves the "
             "usual steps unchanged and bounds the rare large ones."
         )
+    if clip is not None and share > MANY:
+        return high, (
+            f"At {clip:g}, {share:.1%} of the steps are clipped, that is one in {1 / share:.2g}: ordinary steps too, "
+            f"not only rare large ones. Set trainer.gradient_clip_val to {high:.3g}, which clips one in ten."
+        )
+    if clip is not None and share == 0:
+        return clip, f"No step reached {clip:g}: clipping has changed nothing in this run. Keep it as a safeguard."
     if clip is not None:
-        return clip, f"It bounds {share:.1%} of the steps and leaves the usual ones unchanged: keep it."
+        return clip, f"It clips the largest {share:.1%} of the steps and leaves the others unchanged: keep it."
     return None, f"The tail is light: the 99th percentile is {tail:.3g} times the median, nothing needs a bound."

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foundation.figure_style import log_numbers, panels
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -19,18 +21,16 @@ RUN_COLORS = ("#E69F00", "#0072B2", "#009E73")
 
 def lr_figure(search: Any) -> "Figure":
     """Draw loss against learning rate: the range test above, the held-out losses of the short runs below."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 6.4 if search.runs else 4.2), layout="constrained")
-    panels = figure.subplots(2 if search.runs else 1, sharex=True, squeeze=False)[:, 0]
-    _draw_range_test(panels[0], search)
+    figure, drawn = panels(2 if search.runs else 1, size=(7.5, 6.4 if search.runs else 4.2), sharex=True)
+    _draw_range_test(drawn[0], search)
     if search.runs:
-        _draw_runs(panels[1], search)
-    for axes in panels:
-        axes.axvline(search.pick, color="black", linewidth=1.4, label=f"learning rate {search.pick:.3g}")
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    panels[-1].set(xlabel="learning rate", xscale="log", xlim=(search.rates[0], search.rates[-1]))
+        _draw_runs(drawn[1], search)
+    for place, axes in enumerate(drawn):  # its label in the first panel only
+        label = f"learning rate {search.pick:.3g}" if place == 0 else None
+        axes.axvline(search.pick, color="black", linewidth=1.4, label=label)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    drawn[-1].set(xlabel="learning rate", xscale="log", xlim=(search.rates[0], search.rates[-1]))
+    log_numbers(drawn[-1].xaxis)
     figure.suptitle(f"Learning rate {search.pick:.3g}: {search.basis}", fontsize="medium")
     return figure
 
@@ -65,6 +65,7 @@ def _draw_runs(axes: Any, search: Any) -> None:
     losses = [run.loss for run in search.runs if np.isfinite(run.loss)]
     if losses and min(losses) > 0 and max(losses) > 4 * min(losses):
         axes.set_yscale("log")
+        log_numbers(axes.yaxis)
     if search.equal is not None:
         axes.axvspan(*search.equal, color="#F0E442", alpha=0.3, linewidth=0, label="about as good")
     axes.set(ylabel="held-out loss", title=f"Short runs (the pick is for {search.shape.steps} steps)")

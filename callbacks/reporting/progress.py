@@ -1,4 +1,4 @@
-"""Show progress: one line an epoch, and on a terminal a progress bar below."""
+"""Show progress: a table with a row an epoch, and on a terminal a progress bar below."""
 
 import math
 import shutil
@@ -7,10 +7,11 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.trainer.states import TrainerFn
+from rich.text import Text
 
-from foundation.compat.lightning_progress import BarFromOne
-from foundation.metrics.freshness import MeasuredIn
-from foundation.metrics.names import by_canonical_name, canonical
+from callbacks.reporting.rows import Rows
+from foundation.compat.lightning_progress import LabelledBar
 
 REDRAWS = 10  # a second; Lightning's 100 use up to a sixth of a core
 SHOWN = (
@@ -23,64 +24,79 @@ SHOWN = (
 )
 
 
-class _EpochSummary(ProgressBar):
-    """Print losses, accuracies, learning rate and seconds of each epoch with `self.print`, as measured in it."""
+class _Table(ProgressBar):
+    """Print a row with losses, accuracies, learning rate and times of each epoch with `self.print_line`."""
 
     def __init__(self, metrics: tuple[str, ...] = SHOWN, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.metrics = metrics
-        self._started = 0.0
-        self._measured = MeasuredIn()
-        self._pending: tuple[str, str] | None = None
+        self.rows = Rows(metrics)
+        self._pending: dict[str, str] | None = None
+
+    def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note which values validation logs."""
+        super().on_sanity_check_end(trainer, pl_module)
+        self.rows.expect(sorted(trainer.callback_metrics))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, also of a run that is resumed in mid-epoch."""
         super().on_train_start(trainer, pl_module)
-        self._started = time.monotonic()
+        self.rows.start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the line of the previous epoch; start the clock."""
-        self._flush(trainer)
-        self._measured.skip(trainer.callback_metrics)
+        """Print the row of the previous epoch; start the clock."""
+        self._flush(trainer, pl_module)
+        self.rows.start_epoch(trainer)
         super().on_train_epoch_start(trainer, pl_module)
-        self._started = time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print a row of a validation in the middle of an epoch."""
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and not ends_epoch(trainer):
+            self._pending = self.rows.facts(trainer)
+            self._flush(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record rate and time; the module logs its means after this hook, so the next hook prints the line."""
+        """Record rate and time; the module logs its means after this hook, so the next hook prints the row."""
         super().on_train_epoch_end(trainer, pl_module)
-        epochs = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else "?"
-        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups if "lr" in group]
-        rate = f"  lr {groups[0]['lr']:.3g}" if groups else ""
-        seconds = time.monotonic() - self._started
-        self._pending = (f"epoch {trainer.current_epoch + 1}/{epochs}", f"{rate}  {seconds:.1f} s")
+        self._pending = self.rows.facts(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the last line."""
+        """Print the last row."""
         super().on_train_end(trainer, pl_module)
-        self._flush(trainer)
+        self._flush(trainer, pl_module)
 
-    def _flush(self, trainer: Trainer) -> None:
-        if self._pending is None:
-            return
-        (head, tail), self._pending = self._pending, None
-        new = self._measured.new(trainer.callback_metrics)  # the others are of an earlier epoch
-        metrics = {name: trainer.callback_metrics[name] for name in new}
-        known = by_canonical_name(metrics)
-        names = [known[name] for name in map(canonical, self.metrics) if name in known]
-        names += sorted(name for name in metrics if canonical(name).startswith("val/") and name not in names)
-        names += sorted(name for name in trainer.progress_bar_metrics if name in metrics and name not in names)
-        parts = [f"  {name} {float(metrics[name]):.4f}" for name in names]
-        while len(parts) > 1 and len(head) + len(tail) + sum(map(len, parts)) > self.width():
-            parts.pop()  # metrics.csv has all
-        self.print(f"{head}{''.join(parts)}{tail}")
+    def _flush(self, trainer: Trainer, module: LightningModule) -> None:
+        if self._pending is not None:
+            facts, self._pending = self._pending, None
+            for line, best in self.rows.lines(trainer, module, facts, self.width()):
+                self.print_line(line, best)
+
+    def print_line(self, line: str, best: bool | None) -> None:
+        """Print a line of the table.
+
+        Args:
+            line: The line.
+            best: Whether it has a new best value; `None`: it is a header.
+        """
+        self.print(line)
 
     def width(self) -> float:
         """Return the characters that a line may have."""
         return math.inf
 
 
-class EpochLines(_EpochSummary):
-    """Print one line at the end of each epoch: losses, accuracies, learning rate, seconds. For log files and pipes.
+def ends_epoch(trainer: Trainer) -> bool:
+    """Return whether the epoch, or the run within it, ends here."""
+    stops = trainer.should_stop or (trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps)
+    return bool(trainer.is_last_batch or stops)
+
+
+class EpochLines(_Table):
+    """Print a table with a row for each epoch: losses, accuracies, learning rate, times. For log files and pipes.
+
+    A value that is the best so far has the mark `*`: of what the checkpoint callback monitors, else of `val/loss`.
+    A validation in the middle of an epoch has its own row. `left` is the time that is left of the whole run.
 
     Args:
         metrics: Names of logged values to show first, in any convention; every other validation metric follows, then
@@ -105,8 +121,8 @@ class EpochLines(_EpochSummary):
             print(*args, flush=True, **kwargs)
 
 
-class EpochBar(_EpochSummary, BarFromOne):
-    """Show Lightning's rich progress bar, with a line for each finished epoch above it, as wide as the terminal.
+class EpochBar(_Table, LabelledBar):
+    """Show a progress bar, and above it the table of `EpochLines` with the columns that fit the terminal.
 
     Args:
         metrics: As in `EpochLines`.
@@ -120,10 +136,21 @@ class EpochBar(_EpochSummary, BarFromOne):
         """Return the columns of the terminal; a line that is too long for it would be broken."""
         return shutil.get_terminal_size().columns
 
+    def print_line(self, line: str, best: bool | None) -> None:
+        """Print a line above the bar; on a terminal with colours the header is bold, a new best value green."""
+        text = Text(line, style="bold" if best is None else "", no_wrap=True, overflow="ignore")
+        if best:
+            text.highlight_regex(r"\S+\*", "bold green")
+        self.print(text)
+
     def print(self, *args: Any, **kwargs: Any) -> None:
         """Print above the bar."""
         if self.is_enabled:
             super().print(*args, **kwargs)
+
+    def seconds_left(self, trainer: Trainer) -> float | None:
+        """Return the time that is left of the whole run."""
+        return self.rows.pace.left(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -135,5 +162,5 @@ class EpochBar(_EpochSummary, BarFromOne):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Show no metrics beside the bar: the lines have them, and reading them would wait for the device."""
+        """Show no metrics beside the bar: the table has them, and reading them would wait for the device."""
         return {}

@@ -1,16 +1,19 @@
 """Filling an image cache: one process at a time, completely or not at all, with corrupt images listed."""
 
+import csv
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 
-from datamodules.folder.cache_file import CacheEntry, ImageCache
+from datamodules.folder.cache_file import CacheEntry, ImageCache, append_index
+from datamodules.folder.contents.image_index import joined
 from datamodules.folder.decoding import ImageFormat
+from datamodules.folder.listing.tree import Tree
 from datamodules.folder.parallel_decoding import decode_all
 from datamodules.folder.places import locked
-from datamodules.folder.tree import Tree
 from foundation.errors import UserError
 from foundation.files import replacing
 
@@ -42,22 +45,54 @@ def build(cache: ImageCache, source: Path, tree: Tree, form: ImageFormat, on_cor
         with replacing(cache.pixel_file(tree.digest)) as part:
             part.touch()  # the decoding processes write into an existing file
             decoded = decode_all(source, tree.names, form, part)
-            if decoded.failures and on_corrupt == "stop":
-                raise UserError(_corrupt(source, tree, decoded.failures))
-            _remove_images(part, set(decoded.failures), len(tree.names), form)
-            counts = _remaining_counts(tree, set(decoded.failures), source)
-        entry = CacheEntry(
-            digest=tree.digest,
-            folders=tree.folders,
-            counts=counts,
-            shape=form.shape,
-            sums=decoded.sums,
-            squares=decoded.squares,
-            skipped=len(decoded.failures),
-        )
+            failures = decoded.failures
+            if failures and on_corrupt == "stop":
+                raise UserError(_corrupt(source, tree, failures))
+            _remove_images(part, set(failures), len(tree.names), form)
+            left = [row for row in range(len(tree.names)) if row not in failures]
+            index, names = decoded.index[left], [tree.names[row] for row in left]
+            totals = index[:, 1:].sum(0).reshape(2, -1).tolist()
+            entry = CacheEntry(
+                digest=tree.digest,
+                folders=tree.folders,
+                counts=_remaining_counts(tree, set(failures), source),
+                shape=form.shape,
+                sums=totals[0],
+                squares=totals[1],
+                skipped=len(failures),
+                names_size=len(joined(names)),
+                others=dict(Counter(reason for _, reason in tree.skipped)),
+            )
+            append_index(part, entry, index, names)
+        list_skipped(cache.skipped_file, tree, failures)
         cache.write(entry)
-    _report(cache, source, tree, entry, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    rank_zero_info(
+        f"Decoded {entry.count:,} images of {source} in {seconds:.1f} s into {cache.pixel_file(entry.digest)} "
+        f"({entry.size / 2**20:,.1f} MiB)."
+    )
     return entry
+
+
+def list_skipped(file: Path, tree: Tree, failures: dict[int, str]) -> None:
+    """Write path and reason of everything that is not used, or remove the list of before."""
+    rows = [*tree.skipped, *((tree.names[row], reason) for row, reason in failures.items())]
+    if not rows:
+        file.unlink(missing_ok=True)
+        return
+    with replacing(file) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(("path", "reason"))
+        writer.writerows(sorted(rows))
+
+
+def skipped_sentence(cache: ImageCache, source: Path, entry: CacheEntry) -> str | None:
+    """Say how many files of a folder are not used, why, and which file lists them; None if all are used."""
+    reasons = ({"corrupt": entry.skipped} if entry.skipped else {}) | entry.others
+    if not reasons:
+        return None
+    total, shown = sum(reasons.values()), ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
+    return f"Skipped {total:,} file{'' if total == 1 else 's'} of {source}: {shown}. Listed in {cache.skipped_file}"
 
 
 def _corrupt(source: Path, tree: Tree, failures: dict[int, str]) -> str:
@@ -93,15 +128,3 @@ def _remove_images(file: Path, failed: set[int], rows: int, form: ImageFormat) -
                 pixels.seek(place * size)
                 pixels.write(image)
         pixels.truncate((rows - len(failed)) * size)
-
-
-def _report(cache: ImageCache, source: Path, tree: Tree, entry: CacheEntry, seconds: float) -> None:
-    rank_zero_info(
-        f"Decoded {sum(entry.counts.values()):,} images of {source} in {seconds:.1f} s "
-        f"into {cache.pixel_file(entry.digest)} ({entry.size / 2**20:,.1f} MiB)."
-    )
-    if tree.other_files:
-        shown = ", ".join(tree.other_files[:_SHOWN]) + (", …" if len(tree.other_files) > _SHOWN else "")
-        rank_zero_info(f"Ignored {len(tree.other_files)} files of {source} without an image extension: {shown}.")
-    if entry.skipped:
-        rank_zero_warn(f"Skipped {entry.skipped} corrupt images of {source}.")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from datamodules.folder.decoding import ImageFormat
+from datamodules.folder.decoding import ImageFormat, Resize
+from datamodules.folder.opening import MOST_PIXELS
 from foundation.network_input import Interpolation, NetworkInput
 
 Size = int | tuple[int, int]
@@ -24,8 +25,9 @@ class Sizing:
         ValueError: A size is below 1, or images are stored smaller than they are needed.
 
     Example:
-        >>> Sizing(32, 40, None).form("RGB", "crop", None)
-        (ImageFormat(height=40, width=40, mode='RGB', resize='crop', interpolation='bilinear'), (32, 32))
+        >>> form, size = Sizing(32, 40, None).form("RGB", "crop", None)
+        >>> form.shape, size
+        ((40, 40, 3), (32, 32))
     """
 
     image_size: Size | Literal["network"]
@@ -42,7 +44,12 @@ class Sizing:
                 )
 
     def form(
-        self, mode: Literal["RGB", "L"], resize: Literal["crop", "squash"], wanted: NetworkInput | None
+        self,
+        mode: Literal["RGB", "L"],
+        resize: Resize,
+        wanted: NetworkInput | None,
+        grey_bits: int | None = None,
+        max_pixels: int = MOST_PIXELS,
     ) -> tuple[ImageFormat, tuple[int, int]]:
         """Return the format of cached images, and height and width of what the network gets.
 
@@ -50,16 +57,18 @@ class Sizing:
             mode: Of the format.
             resize: Likewise.
             wanted: What the network was pretrained with, if it says so.
+            grey_bits: Of the format.
+            max_pixels: Likewise.
         """
         if self.image_size != "network":
             size = pair(self.image_size)
         else:
             size = (UNKNOWN, UNKNOWN) if wanted is None else (wanted.height, wanted.width)
-        stored = size if wanted is None else wanted.stored_size(*size)
+        stored = size if wanted is None or resize == "letterbox" else wanted.stored_size(*size)
         if self.stored_size is not None:
             stored = tuple(max(both) for both in zip(pair(self.stored_size), size, strict=True))  # type: ignore[assignment]
         interpolation = self.interpolation or ("bilinear" if wanted is None else wanted.interpolation)
-        return ImageFormat(*stored, mode, resize, interpolation), size
+        return ImageFormat(*stored, mode, resize, interpolation, grey_bits, max_pixels), size
 
 
 def pair(size: Size) -> tuple[int, int]:

@@ -3,11 +3,14 @@
 from pathlib import Path
 from threading import Thread
 
-from datamodules.folder.building import OnCorrupt, build
+from datamodules.folder.building import OnCorrupt, build, skipped_sentence
 from datamodules.folder.cache_file import CacheEntry, ImageCache, is_unchanged
+from datamodules.folder.contents.image_index import ImageIndex
 from datamodules.folder.decoding import ImageFormat
+from datamodules.folder.listing.layout import ALL, class_folders, find_layout, folders_by_class
+from datamodules.folder.listing.tree import Tree, scan
+from datamodules.folder.opening import MOST_PIXELS
 from datamodules.folder.places import cache_folders, writable_folder
-from datamodules.folder.tree import ALL, Tree, class_folders, scan
 from datamodules.memory.images import Images
 from foundation.errors import UserError
 
@@ -28,6 +31,9 @@ class FolderCache:
         on_corrupt: See :func:`~datamodules.folder.building.build`.
     """
 
+    folder: Path
+    """Folder of the cache that was found or built."""
+
     comparison_wait = 0.015
     """Seconds that opening waits for the comparison, enough for about 3,000 images."""
 
@@ -41,24 +47,42 @@ class FolderCache:
         on_corrupt: OnCorrupt = "stop",
     ) -> None:
         self.root, self.split, self.form, self.on_corrupt = root, split, form, on_corrupt
-        self.class_names, self.source = class_names, root / split
-        name = f"{'all' if split == ALL else split}-{form.height}x{form.width}-{form.mode}-{form.resize}"
+        self.class_names, self.source = class_names, find_layout(root).folder(split)
+        name = f"{self._name()}-{form.height}x{form.width}-{form.mode}-{form.resize}"
         name += "" if form.interpolation == "bilinear" else f"-{form.interpolation}"
+        name += "" if form.grey_bits is None else f"-{form.grey_bits}bit"
+        name += "" if form.max_pixels == MOST_PIXELS else f"-{form.max_pixels}"
         self._candidates = [ImageCache(folder, name) for folder in cache_folders(root, cache_dir)]
+        self.folder = self._candidates[0].folder
         self._comparison: Thread | None = None
         self._changed = False
 
     def images(self) -> Images:
         """Open the images, after decoding them if necessary."""
-        cache, entry = self.find()
+        return self.opened()[0]
+
+    def opened(self) -> tuple[Images, ImageIndex]:
+        """Open the images and their index, after decoding them if necessary."""
         try:
-            return cache.images(entry, self.class_names)
+            return self._open(*self.find())
         except FileNotFoundError:  # another process has just replaced the cache
-            cache, entry = self.find()
-            return cache.images(entry, self.class_names)
+            return self._open(*self.find())
+
+    def _open(self, cache: ImageCache, entry: CacheEntry) -> tuple[Images, ImageIndex]:
+        return cache.images(entry, self.class_names), cache.index(entry)
+
+    def skipped(self) -> str | None:
+        """Say which files are not used, see :func:`~datamodules.folder.building.skipped_sentence`."""
+        cache, entry = self.find()
+        return skipped_sentence(cache, self.source, entry)
 
     def find(self) -> tuple[ImageCache, CacheEntry]:
         """Return the cache and its content, after rebuilding it if it is missing or outdated."""
+        cache, entry = self._find()
+        self.folder = cache.folder
+        return cache, entry
+
+    def _find(self) -> tuple[ImageCache, CacheEntry]:
         for cache in self._candidates if not self._changed else ():
             entry = self._usable(cache)
             if entry is not None and is_unchanged(self.source, entry):
@@ -89,7 +113,7 @@ class FolderCache:
 
         def compare() -> None:
             try:
-                self._changed = scan(self.source, list(entry.counts)).digest != entry.digest
+                self._changed = self._listing(list(entry.counts)).digest != entry.digest
             except (OSError, UserError):
                 self._changed = True  # find() scans again and raises the error
 
@@ -108,12 +132,26 @@ class FolderCache:
         cache = next(cache for cache in self._candidates if cache.folder == folder)
         return cache, build(cache, self.source, tree, self.form, self.on_corrupt)
 
+    def _name(self) -> str:
+        return "all" if self.split == ALL else self.split
+
     def _scan(self) -> Tree:
         names = class_folders(self.root, self.split)
         unknown = sorted(set(names) - set(self.class_names))
         if unknown:
             raise UserError(
-                f"{self.source} has classes that are not in {self.root / 'train'}: {', '.join(unknown)}; the network "
-                "cannot predict a class it was not trained on. Rename or remove them, or add them to train."
+                f"{self.source} has classes that are not in {find_layout(self.root).folder('train')}: "
+                f"{', '.join(name + self._similar(name) for name in unknown)}; the network cannot predict a class it "
+                "was not trained on. Rename or remove them, or add them to train."
             )
-        return scan(self.source, names)
+        return self._listing(names)
+
+    def _listing(self, names: list[str]) -> Tree:
+        """List the images; only in training does every class need one."""
+        folders = folders_by_class(self.source)
+        present = {name: folders[name] for name in sorted(names) if name in folders}
+        return scan(self.source, present, needs_images=self.split in ("train", ALL))
+
+    def _similar(self, name: str) -> str:
+        same = [known for known in self.class_names if known.casefold() == name.casefold()]
+        return f" (in train it is {same[0]})" if same else ""

@@ -23,6 +23,9 @@ VALUES = {
     "--mode": ["exponential", "linear"],
     "--method": ["short_runs", "nine_tenths", "steepest", "valley", "minimum_tenth"],
     "--to": ["onnx", "torch"],
+    "--input": ["nhwc_uint8", "nchw_float"],
+    "--dtype": ["float32", "float16", "int8"],
+    "--temperature": ["fitted"],
 }
 ANY_FILE = ("",)
 
@@ -67,6 +70,8 @@ def _values(option: str, command: str, typed: str) -> list[str] | None:
     if option in ("-c", "--config"):
         study = command == "compare"
         return [f"configs/{n}" for n in names() if (n.startswith("studies/") if study else "/" not in n)] + files(typed)
+    if option == "--to" and command == "embed":
+        return files(typed, ANY_FILE)
     if option in VALUES:
         return VALUES[option]
     kind = {"--data": "data/", "--trainer.callbacks": "callbacks/"}.get(option.removesuffix("+"))

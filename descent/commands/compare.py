@@ -9,6 +9,7 @@ from descent.training.mistakes import mistakes_in_one_line
 
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
+       descent compare --summary FOLDER FOLDER … [--out FILE] [--json]
 
 Runs a study in rounds: each tunes every candidate with the same number of trials, and trains it
 again with fresh seeds that all share. After some rounds it compares the candidates, and stops
@@ -29,6 +30,8 @@ share the work. A run that kills its process twice counts as crashed.
   --heartbeat N       seconds between a worker's signs of life in such a database (default 30)
   --seed N            other seeds: the study again with other weights and batches
   --json              print verdict and table as JSON and nothing else, for programs
+  --summary FOLDER …  several finished studies at once, e.g. on other data sets: mean ranks and
+                      performance profiles of the candidates that all of them have (--out FILE)
   --KEY VALUE         a key of the study (trials, seeds, metric, …), or with a dot one of every
                       run (--trainer.max_epochs 5, --data data/image_folder.yaml)
 """
@@ -43,8 +46,14 @@ def main(args: list[str]) -> Any:
     parser.add_argument("--out")
     parser.add_argument("--storage")
     parser.add_argument("--heartbeat", type=int, default=30)
+    parser.add_argument("--summary", nargs="+")
     parser.add_json()
     options, rest = parser.parse_with_overrides(args, of_run=False)
+    if options.summary is not None:
+        if options.config is not None or rest:
+            parser.error(f"--summary takes finished studies and no {'-c' if options.config else rest[0]}")
+        with mistakes_in_one_line("stopped."):
+            return _summary(options)
     if options.config is None:
         parser.error("descent compare needs a study: -c configs/studies/quickstart.yaml (descent presets studies)")
     changes, overrides = _keys(rest)
@@ -71,6 +80,23 @@ def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: di
     elif result is not None:
         print(f"\n{result.verdict}\n\nreport      {result.folder}/report.html\ntable       {result.folder}/table.csv")
     return result
+
+
+def _summary(options: argparse.Namespace) -> Any:
+    from pathlib import Path
+
+    from descent.studies.summary.page import sentences, summarise, summary_page
+    from descent.studies.summary.read import read_studies
+    from foundation.files import replace_text, unused_name
+
+    summary = summarise(*read_studies([Path(folder) for folder in options.summary]))
+    page = unused_name(Path(options.out or "summary.html"))
+    replace_text(page, summary_page(summary))
+    if options.json:
+        print_json({**summary.as_dict(), "report": str(page)})
+    else:
+        print("\n".join([*sentences(summary), "", f"report      {page}"]))
+    return summary
 
 
 def as_dict(result: Any) -> dict[str, Any]:

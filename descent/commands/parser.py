@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from foundation.errors import error_line
+
 CHECKPOINT = "a checkpoint, a run's folder (its best checkpoint) or an experiment's folder (its newest run)"
 KEYS = (
     "--seed_everything", "--trainer", "--model", "--data", "--checkpoint", "--config", "--experiment", "--preflight",
@@ -96,7 +98,7 @@ def options_in(text: str) -> list[str]:
 
 def refuse(text: str) -> NoReturn:
     """Print a one-line error and exit with 2."""
-    print(f"error: {text}", file=sys.stderr)
+    print(error_line(text), file=sys.stderr)
     raise SystemExit(2)
 
 

@@ -12,12 +12,23 @@ usage: descent predict --ckpt_path PATH --images FOLDER_OR_FILES... [options]
 
 Classifies image files of any size and mode; they are resized and normalised as the run's own.
 Writes predictions.csv (path, class, probability, runner-up), predictions.html (each image with its
-predicted class) and, if files cannot be decoded, corrupt.csv.
+predicted class) and, if files cannot be decoded, corrupt.csv. The answers for up to 10 images are
+printed.
 
   --ckpt_path PATH        a checkpoint, a run's folder (its best checkpoint), or an experiment's
                           folder (its newest run)
   --images PATH...        files, and folders with all their subfolders
   --out FOLDER            where to write (default: predictions/ in the run's folder)
+  --top_k K               the K most probable classes: columns class, probability, class_2,
+                          probability_2, …
+  --all_probabilities     the probability of every class too: columns probability_of_<class>
+  --threshold NUMBER      binary and multi-label networks: predict positive from this probability
+                          on, in (0, 1) (default: the run's); for labels also LABEL=NUMBER..., or
+                          a YAML or JSON file with LABEL: NUMBER
+  --temperature T         divide the logits by a number, or by the temperature that is fitted on
+                          the run's validation data: fitted
+  --tta                   mean of the probabilities of each image and its mirror image
+  --json                  print the predictions as JSON and nothing else, for programs
   --KEY VALUE             a key of the run's config: --data.eval_batch_size 64,
                           --trainer.accelerator gpu, …
 
@@ -32,7 +43,13 @@ def main(args: list[str]) -> Any:
     """Classify image files; `args` are the words after `descent predict`."""
     parser = CommandParser("predict", USAGE)
     parser.add_checkpoint()
+    parser.add_json()
     parser.add_argument("--images", nargs="+", action="extend")
+    parser.add_argument("--top_k", type=int)
+    parser.add_argument("--all_probabilities", action="store_true")
+    parser.add_argument("--threshold", nargs="+", action="extend")
+    parser.add_argument("--temperature")
+    parser.add_argument("--tta", action="store_true")
     options, overrides = parser.parse_with_overrides(args)
     with mistakes_in_one_line("stopped."):
         return _predict(options, overrides)
@@ -46,30 +63,56 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> Any:
 
     found = find_images(options.images)
     trained = load_trained_network(options.ckpt_path, overrides)
-    predictions = predict_files(trained, require_classifier(trained), found.paths)
-    _write(predictions, options.out or trained.folder("predictions"), str(trained.checkpoint), found.other_files)
+    module = require_classifier(trained)
+    answers = _answer_options(options, trained, module)
+    predictions = predict_files(trained, module, found.paths, answers, options.tta)
+    predictions.numbered = options.top_k is not None
+    about = {"checkpoint": str(trained.checkpoint), "temperature": answers.temperature, "tta": options.tta}
+    _write(predictions, options.out or trained.folder("predictions"), about, found.other_files, options.json)
     return predictions
 
 
-def _write(predictions: Any, folder: Path, checkpoint: str, other_files: int) -> None:
+def _answer_options(options: argparse.Namespace, trained: Any, module: Any) -> Any:
+    from descent.inference.classifiers import AnswerOptions
+    from descent.inference.evaluation.usable_temperature import usable_temperature
+    from descent.inference.prediction.options import checked_temperature, checked_threshold, checked_top_k
+    from foundation.processes import say
+
+    names = trained.class_names
+    top_k = checked_top_k(options.top_k, module, names)
+    threshold = checked_threshold(options.threshold, module, names)
+    temperature = 1.0
+    if options.temperature is not None:
+        temperature, sentence = usable_temperature(
+            trained, module, checked_temperature(options.temperature), options.tta
+        )
+        say(sentence)
+    return AnswerOptions(top_k, options.all_probabilities, threshold, temperature)
+
+
+def _write(predictions: Any, folder: Path, about: dict[str, Any], other_files: int, as_json: bool) -> None:
+    """Write the tables, then print the answers, then write the page."""
+    from descent.inference.page_file import write_page
     from descent.inference.prediction.page import prediction_page
-    from descent.inference.prediction.table import answer_lines, write_failures, write_table
+    from descent.inference.prediction.table import answer_lines, json_text, write_failures, write_table
     from descent.runs.summary import shown
-    from foundation.files import replacing
     from foundation.processes import say
 
     folder.mkdir(parents=True, exist_ok=True)
     write_table(predictions, folder / "predictions.csv")
     write_failures(predictions.failures, folder / "corrupt.csv")
-    with replacing(folder / "predictions.html") as part:
-        part.write_text(prediction_page(predictions, checkpoint), "utf-8", "backslashreplace")
     if other_files:
         say(f"skipped files without an image's file extension: {other_files:,}")
     if predictions.failures:
         path, reason = next(iter(predictions.failures.items()))
         say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {reason}")
-    if len(predictions.paths) <= FEW:
-        for line in answer_lines(predictions):
+    if as_json:
+        print(json_text(predictions, about), end="", flush=True)
+    else:
+        for line in answer_lines(predictions) if len(predictions.paths) <= FEW else []:
             print(line)
-    print(f"{len(predictions.paths):,} {'image' if len(predictions.paths) == 1 else 'images'} classified")
-    print(f"table       {shown(folder / 'predictions.csv')}\npage        {shown(folder / 'predictions.html')}")
+        print(f"{len(predictions.paths):,} {'image' if len(predictions.paths) == 1 else 'images'} classified")
+        print(f"table       {shown(folder / 'predictions.csv')}", flush=True)
+    write_page(folder / "predictions.html", lambda: prediction_page(predictions, about["checkpoint"]))
+    if not as_json:
+        print(f"page        {shown(folder / 'predictions.html')}")

@@ -7,6 +7,7 @@ LIGHT = {
     "guide": "descent.commands.guide",
     "compare": "descent.commands.compare",
     "completion": "descent.commands.completion",
+    "embed": "descent.commands.embed",
     "evaluate": "descent.commands.evaluate",
     "export": "descent.commands.export",
     "inspect": "descent.commands.inspect",
@@ -16,6 +17,9 @@ LIGHT = {
     "verify_resume": "descent.commands.verify_resume",
 }
 """Commands that need no trainer, with the module whose `main(args)` runs them."""
+
+INSTANT = {"guide", "completion", "presets"}
+"""Commands that answer without importing torch."""
 
 
 def commands() -> list[str]:

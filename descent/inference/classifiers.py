@@ -1,5 +1,8 @@
 """The classifiers that can be used for prediction, and their predictions in one form for every task."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -27,48 +30,86 @@ def require_classifier(trained: TrainedNetwork) -> Classifier:
     )
 
 
-def require_single_label_classifier(trained: TrainedNetwork) -> SingleLabelClassifier:
-    """Return the module if it predicts exactly one class per sample.
-
-    Raises:
-        UserError: It is for another task.
-    """
-    if isinstance(trained.module, SingleLabelClassifier):
-        return trained.module
-    raise UserError(
-        "descent evaluate supports single-label classification (ImageClassifier, BinaryClassifier); "
-        f"{trained.checkpoint} holds a {type(trained.module).__name__}: use descent test for its metrics."
-    )
-
-
 class Predictions(NamedTuple):
     """Predictions for N samples.
 
     Args:
-        classes: `(N, 2)`: the predicted class and the runner-up; of a multi-label classifier the two most probable
-            labels.
-        probabilities: Their probabilities `(N, 2)`.
+        classes: `(N, k)`: the predicted class first, then the next most probable; of a multi-label classifier the most
+            probable labels.
+        probabilities: Their probabilities `(N, k)`.
         labels: Which of the K labels apply `(N, K)` bool; `None` for a single-label classifier.
         label_probabilities: Probability of each label `(N, K)`; `None` for a single-label classifier.
+        class_probabilities: Probability of each class `(N, K)`; `None` unless it was asked for.
     """
 
     classes: Tensor
     probabilities: Tensor
     labels: Tensor | None = None
     label_probabilities: Tensor | None = None
+    class_probabilities: Tensor | None = None
 
 
-def predictions_from_output(module: Classifier, output: Tensor) -> Predictions:
-    """Turn the output of the module's `forward` into predictions, on the same device."""
-    probabilities = module.probabilities(output)
+@dataclass(frozen=True)
+class AnswerOptions:
+    """How predictions are made from a network's outputs.
+
+    Args:
+        top_k: How many classes per sample, ≥ 1; at most all.
+        every_class: Whether to keep the probability of every class.
+        threshold: From which probability on the positive class or a label is predicted, one number or one for each
+            label `(K,)`; default: the module's.
+        temperature: The logits are divided by it, > 0; 1 leaves them as they are.
+    """
+
+    top_k: int = 2
+    every_class: bool = False
+    threshold: float | Tensor | None = None
+    temperature: float = 1.0
+
+
+AS_TRAINED = AnswerOptions()
+
+
+def mean_probabilities(module: Classifier, outputs: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+    """Return probabilities `(B, K)`, the mean over the outputs for several views of the same B samples.
+
+    Args:
+        module: The classifier.
+        outputs: What its `forward` returned for each view.
+        temperature: See `AnswerOptions`; of a multi-label classifier it must be 1.
+    """
+    if temperature == 1 or isinstance(module, MultilabelClassifier):
+        found = [module.probabilities(output) for output in outputs]
+        return found[0] if len(found) == 1 else torch.stack(found).mean(dim=0)
+    return (mean_log_probabilities(module, outputs) / temperature).softmax(dim=1)
+
+
+def mean_log_probabilities(module: SingleLabelClassifier, outputs: Sequence[Tensor]) -> Tensor:
+    """Return the logarithm of the mean probabilities `(B, K)` of several views of the same B samples."""
+    found = [module.log_probabilities(output) for output in outputs]
+    return found[0] if len(found) == 1 else torch.stack(found).logsumexp(dim=0) - math.log(len(found))
+
+
+def predictions_from_output(module: Classifier, *outputs: Tensor, options: AnswerOptions = AS_TRAINED) -> Predictions:
+    """Turn the outputs of the module's `forward` for one or several views into predictions, on the same device."""
+    probabilities = mean_probabilities(module, outputs, options.temperature)
+    threshold = _threshold(module, options, probabilities)
+    every = probabilities if options.every_class else None
+    top_k = min(options.top_k, probabilities.shape[1])
     if isinstance(module, BinaryClassifier):
-        positive = (probabilities[:, 1] >= module.threshold).long()
-        classes = torch.stack([positive, 1 - positive], dim=1)
-        return Predictions(classes, probabilities.gather(1, classes))
-    top = probabilities.topk(min(2, probabilities.shape[1]), dim=1)
+        positive = (probabilities[:, 1] >= threshold).long()
+        classes = torch.stack([positive, 1 - positive], dim=1)[:, :top_k]
+        return Predictions(classes, probabilities.gather(1, classes), class_probabilities=every)
+    top = probabilities.topk(top_k, dim=1)
     if isinstance(module, MultilabelClassifier):
-        return Predictions(top.indices, top.values, probabilities >= module.threshold, probabilities)
-    return Predictions(top.indices, top.values)
+        return Predictions(top.indices, top.values, probabilities >= threshold, probabilities)
+    return Predictions(top.indices, top.values, class_probabilities=every)
+
+
+def _threshold(module: Classifier, options: AnswerOptions, probabilities: Tensor) -> float | Tensor:
+    if isinstance(options.threshold, Tensor):
+        return options.threshold.to(probabilities)
+    return getattr(module, "threshold", 0.5) if options.threshold is None else options.threshold
 
 
 def concatenate(batches: list[Predictions]) -> Predictions:

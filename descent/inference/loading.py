@@ -56,12 +56,13 @@ class TrainedNetwork:
         return (self.run.folder if self.run else Path()) / name
 
 
-def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
+def load_trained_network(checkpoint: str, words: list[str], any_module: bool = False) -> TrainedNetwork:
     """Build module, data and trainer from the checkpoint's config, for one device, and load the weights.
 
     Args:
         checkpoint: A checkpoint, a run's folder or an experiment's folder, as for `descent test --ckpt_path`.
         words: The other arguments of the command line; they override the config.
+        any_module: Accept also a LightningModule that is no `SupervisedModule`, whose output has no known meaning.
 
     Raises:
         UserError: The checkpoint is corrupt, does not fit the network, or has no config; or `words` has a mistake.
@@ -80,13 +81,14 @@ def load_trained_network(checkpoint: str, words: list[str]) -> TrainedNetwork:
         say(sentence)
     with weights_from_checkpoint():
         built = build(config, command="predict")
-    module, data = built.module, built.data
-    if not isinstance(module, SupervisedModule):
+    module: Any = built.module
+    data = built.data
+    if not isinstance(module, SupervisedModule) and not any_module:
         raise UserError(f"{type(module).__name__} is no SupervisedModule, so the meaning of its output is unknown.")
     module.on_load_checkpoint(content)
     module.load_state_dict(content["state_dict"])
-    if module.channels_last:
-        module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if getattr(module, "channels_last", False):
+        module.network.to(memory_format=torch.channels_last)
     if isinstance(data, ImageDataModule):
         data.follow(module)
     state = content.get(type(data).__qualname__)

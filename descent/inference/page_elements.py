@@ -13,6 +13,7 @@ from PIL import Image
 from datamodules.folder.decoding import read_upright
 from foundation.html import details, section
 from foundation.html.document import Section
+from foundation.processes import say
 
 THUMBNAIL_SIDE = 128
 """Longest side of a thumbnail in pixels."""
@@ -49,6 +50,13 @@ class Budget:
     """The size of all images together, in bytes of base64 text, that a page may still use."""
 
     left: int = 3_500_000
+    lacks_images: bool = False
+
+    def note_unreadable(self, image: str) -> None:
+        """Say that the page cannot show an image; of several on a page the first is named."""
+        if not self.lacks_images:
+            say(f"the page cannot show every image, and says so there: {image}")
+        self.lacks_images = True
 
 
 def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
@@ -60,24 +68,34 @@ def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
     items: list[str] = []
     groups: set[str] = set()
     for thumbnail in thumbnails:
-        source = _data_uri(thumbnail.load())
+        source, reason = _source(thumbnail)
+        if reason:
+            budget.note_unreadable(f"{thumbnail.path or thumbnail.alt}: {reason}")
         if len(source) > budget.left:
             break
         budget.left -= len(source)
         first, *others = (html.escape(line) for line in thumbnail.lines)
         caption = f"<strong>{first}</strong>" + "".join(f"<br>{line}" for line in others)
         if thumbnail.path:
-            caption += f'<div class="file">{_linked(thumbnail.path)}</div>'
+            caption += f'<div class="file">{linked(thumbnail.path)}</div>'
         group = f' data-group="{html.escape(thumbnail.group)}"' if thumbnail.group else ""
         if thumbnail.group and thumbnail.group not in groups:
             groups.add(thumbnail.group)
             group += f' id="group-{html.escape(thumbnail.group)}"'
         picture = f'<img src="{source}" alt="{html.escape(thumbnail.alt)}" loading="lazy">'
-        items.append(f"<li{group}>{picture}{caption}</li>")
+        items.append(f"<li{group}>{html.escape(f'not shown: {reason}') if reason else picture}{caption}</li>")
     return f'<ul class="gallery">{"".join(items)}</ul>', len(items)
 
 
-def _linked(path: str) -> str:
+def _source(thumbnail: Thumbnail) -> tuple[str, str]:
+    """Return a thumbnail's data, or an empty string and why the image cannot be shown."""
+    try:
+        return _data_uri(thumbnail.load()), ""
+    except Exception as error:  # the file is gone since it was decoded; decoders raise exceptions of many types
+        return "", " ".join(str(error).split()) or type(error).__name__
+
+
+def linked(path: str) -> str:
     """Return the last two parts of a path, as a link to the file where there is one."""
     text, file = html.escape("/".join(path.split("/")[-2:])), Path(path)
     if not file.is_file():
@@ -85,14 +103,34 @@ def _linked(path: str) -> str:
     return f'<a href="{html.escape(file.resolve().as_uri())}" title="{html.escape(path)}">{text}</a>'
 
 
+def picture(image: Image.Image, budget: Budget, alt: str, form: str = "JPEG") -> str:
+    """Return the HTML of an image in its full size; an empty string if the page's budget does not allow it.
+
+    Args:
+        image: Mode RGB or L.
+        budget: What the page may still use.
+        alt: Alternative text.
+        form: ``JPEG``, or ``PNG`` for what has few colours.
+    """
+    source = _encoded(image, form)
+    if len(source) > budget.left:
+        return ""
+    budget.left -= len(source)
+    return f'<img src="{source}" alt="{html.escape(alt)}" loading="lazy">'
+
+
 def _data_uri(image: Image.Image) -> str:
     """Return a thumbnail as a JPEG within the page; of a very long image it is one pixel high or wide."""
     if (longest := max(image.size)) > THUMBNAIL_SIDE:
         width, height = (max(1, round(side * THUMBNAIL_SIDE / longest)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return _encoded(image, "JPEG")
+
+
+def _encoded(image: Image.Image, form: str) -> str:
     target = io.BytesIO()
-    image.save(target, "JPEG", quality=80, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(target.getvalue()).decode()}"
+    image.save(target, form, quality=80, optimize=True)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(target.getvalue()).decode()}"
 
 
 def percent(share: float) -> str:

@@ -23,17 +23,37 @@ class Predictor:
         self.data = trained.data
 
     @torch.inference_mode()
-    def __call__(self, batch: Batch) -> Tensor:
-        """Return the module's output for a batch of a data loader, on the device, without waiting for the device."""
-        on_device = tuple(part.to(self.device, non_blocking=True) for part in batch)
-        inputs = self.data.on_after_batch_transfer(on_device, 0)[0]
-        with self.precision.forward_context():
-            return cast(Tensor, self.module(self.precision.convert_input(inputs)))
+    def __call__(self, batch: Batch, mirrored: bool = False) -> Tensor:
+        """Return the module's output for a batch of a data loader, on the device, without waiting for the device.
 
-    def forward_pixels(self, pixels: Tensor) -> Tensor:
-        """Return the module's output for the pixels of image files, uint8 `(B, H, W, C)`, 255 is white."""
-        white = getattr(self.data, "white", 255)
-        if white != 255:
-            pixels = (pixels.to(torch.int32) * white + 127).floor_divide(255).to(torch.uint8)
+        Args:
+            batch: The batch.
+            mirrored: Whether to exchange left and right of what the network gets, images `(B, C, H, W)`.
+        """
+        inputs = self.inputs(batch)
+        if mirrored:
+            inputs = inputs.flip(-1)
+        with self.precision.forward_context():
+            return cast(Tensor, self.module(inputs))
+
+    def inputs(self, batch: Batch) -> Tensor:
+        """Return what the network gets of a batch, on the device and in its precision."""
+        on_device = tuple(part.to(self.device, non_blocking=True) for part in batch)
+        return cast(Tensor, self.precision.convert_input(self.data.on_after_batch_transfer(on_device, 0)[0]))
+
+    def forward_pixels(self, pixels: Tensor, mirrored: bool = False) -> Tensor:
+        """Return the module's output for the pixels of image files, uint8 `(B, H, W, C)`, 255 is white.
+
+        Args:
+            pixels: The images.
+            mirrored: Whether to exchange left and right.
+        """
+        pixels = in_white(pixels, self.data)
         unused = torch.zeros(len(pixels), dtype=torch.int64)  # stands for the targets and the row numbers
-        return self((pixels.permute(0, 3, 1, 2), unused, unused))
+        return self((pixels.permute(0, 3, 1, 2), unused, unused), mirrored)
+
+
+def in_white(pixels: Tensor, data: Any) -> Tensor:
+    """Return pixels of image files, in which white is 255, with the white of the data."""
+    white = getattr(data, "white", 255)
+    return pixels if white == 255 else (pixels.to(torch.int32) * white + 127).floor_divide(255).to(torch.uint8)

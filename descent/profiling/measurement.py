@@ -20,7 +20,7 @@ from callbacks.learning_rate.finder import LRFinder
 from callbacks.non_finite.black_box import BlackBox
 from callbacks.non_finite.trace import wrap_scripts
 from callbacks.non_finite.values import tensors_in
-from callbacks.reporting.history import LearningCurves
+from callbacks.reporting.learning_curves import LearningCurves
 from callbacks.reporting.predictions import PredictionTable
 from callbacks.resuming.preemption import Preemption
 from callbacks.swa import SWA

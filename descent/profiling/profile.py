@@ -97,20 +97,25 @@ class StepProfile:
 
     def plot(self) -> "Figure":
         """Draw the parts of the step as one bar."""
-        from matplotlib import colormaps
-        from matplotlib.figure import Figure
+        from foundation.figure_style import COLORS, panels
 
         timing = self.measured
-        figure = Figure(figsize=(9, 2.7), layout="constrained")
-        axes, left = figure.subplots(), 0.0
+        figure, (axes,) = panels(size=(9, 2.7))
+        left = 0.0
         for number, part in enumerate(PARTS):
             width = 1e3 * timing.share(part) * timing.step
             label = f"{part} {timing.share(part):.1%}"
-            axes.barh([0], [width], left=left, color=colormaps["tab20"](number), label=label, edgecolor="white")
+            hatch = "///" if number >= len(COLORS) else None  # each colour once plain and once hatched
+            color = COLORS[number % len(COLORS)]
+            axes.barh([0], [width], left=left, color=color, hatch=hatch, label=label, edgecolor="white")
             left += width
         title = f"a step of {timing.samples} samples: {1e3 * timing.step:.2f} ms, {self.share_of_peak:.0%} of the peak"
         axes.set(xlabel="ms", yticks=[], xlim=(0, left), title=title)
-        axes.legend(ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.32), frameon=False, fontsize="small")
+        axes.legend(
+            ncols=4,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.32),
+        )
         return figure
 
 

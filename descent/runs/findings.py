@@ -55,6 +55,8 @@ def fine_tunable(trainer: Any) -> str | None:
     data, network = trainer.datamodule, getattr(trainer.lightning_module, "network", None)
     if not isinstance(data, ImageFolderDataModule) or data.channels != 3 or hasattr(network, "pretrained_from"):
         return None
+    if data.labels is not None:  # the folder alone would not do
+        return None
     return str(data.root)
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from foundation.compat.lightning import CSVLoggerWithWriter, MetricsWriter
 from foundation.compat.torch import write_summary
 from foundation.files import replacing
+from foundation.loggers import WITHIN
 
 TABLE_METRICS = ("val/loss", "val/accuracy", "train/loss")
 """Columns of TensorBoard's table of hyper-parameters."""
+
+TABLE_SETTINGS = ("batch_size", "loss", "lr", "network", "optimizer", "scheduler")
+"""Settings that stand first in it."""
 
 CHARTS = {
     "train and validation": {
@@ -137,6 +141,11 @@ class RunTensorBoardLogger(TensorBoardLogger):
         return writer
 
     @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log values, under names by which TensorBoard shows training and validation first; no chart of the epoch."""
+        super().log_metrics({shown_as(name): value for name, value in metrics.items() if name != "epoch"}, step)
+
+    @rank_zero_only
     def log_text(self, name: str, text: str) -> None:
         """Log a text, shown as a block of code."""
         block = "\n".join(f"    {line}" for line in text.splitlines())
@@ -148,6 +157,7 @@ class RunTensorBoardLogger(TensorBoardLogger):
         from torch.utils.tensorboard.summary import hparams
 
         about, begun, self._ended = hparams(dict(settings), dict.fromkeys(TABLE_METRICS, 0.0))
+        in_front(about, TABLE_SETTINGS)
         write_summary(self.experiment, about)
         write_summary(self.experiment, begun)
 
@@ -163,6 +173,31 @@ class RunTensorBoardLogger(TensorBoardLogger):
     def save(self) -> None:
         """Flush only: Lightning would also write an empty hparams.yaml, and config.yaml exists already."""
         self.experiment.flush()
+
+
+def shown_as(name: str) -> str:
+    """Return under which name TensorBoard shows a value; it sorts the groups of charts, by alphabet.
+
+    Learning rates are among the values of training; what belongs to gradients or layers comes after `val`.
+
+    Example:
+        >>> [shown_as(name) for name in ("train/loss", "lr", "lr/generator", "grad_norm/total", "my_value")]
+        ['train/loss', 'train/lr', 'train/lr/generator', 'within_grad_norm/total', 'my_value']
+    """
+    if name == "lr" or name.startswith("lr/"):
+        return f"train/{name}"
+    return f"{WITHIN}{name}" if name.startswith("grad_norm/") else name
+
+
+def in_front(about: Any, names: Collection[str]) -> None:
+    """Let TensorBoard's table of hyper-parameters begin with some of them; it does so with what is said to differ."""
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    held = about.value[0].metadata.plugin_data
+    data = HParamsPluginData.FromString(held.content)
+    for info in data.experiment.hparam_infos:
+        info.differs = info.name in names
+    held.content = data.SerializeToString()
 
 
 def run_loggers(folder: Path, from_step: int | None = None) -> list[Logger]:

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_warn
 
+from descent.runs.config_difference import changed_text
 from descent.runs.config_text import config_text
 from descent.runs.folder import CONFIG
 from descent.runs.loggers import RunTensorBoardLogger
@@ -74,15 +75,15 @@ class SaveConfig(SaveConfigCallback):
         replace_text(self._file, self.config_text)
         for logger in trainer.loggers:  # into TensorBoard as text, and as the run's row in its table
             if isinstance(logger, RunTensorBoardLogger):
-                logger.log_text("config", self.config_text)
-                logger.log_settings(settings(yaml.safe_load(self.config_text)))
+                config = yaml.safe_load(self.config_text)
+                logger.log_text("config", f"# What differs from the defaults.\n{changed_text(config, type(trainer))}")
+                logger.log_settings(settings(config))
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, bool | str | float | int]:
     """Return class and plain arguments of each part, and what else is tuned, as a flat table by short names.
 
-    TensorBoard compares runs by it. It shows the first five columns by alphabet until more are chosen, hence
-    `batch_size` and `lr` without a prefix.
+    TensorBoard compares runs by it; `descent.runs.loggers` lets it begin with the most important ones.
 
     Args:
         config: A run's config, as in its `config.yaml`.

@@ -20,8 +20,10 @@ from callbacks.non_finite.finite_run import FiniteRun
 from callbacks.preflight import Preflight
 from callbacks.reporting.baseline import AccuracyBaseline
 from callbacks.reporting.first_images import FirstImages
-from callbacks.reporting.history import METRICS_FILE, LearningCurves
+from callbacks.reporting.history import METRICS_FILE
+from callbacks.reporting.learning_curves import LearningCurves
 from callbacks.reporting.predictions import PredictionTable
+from callbacks.reporting.results import ResultsTable
 from callbacks.resuming.exact_resume import ExactResume
 from callbacks.resuming.preemption import Preemption
 from callbacks.resuming.unlogged_row import next_step_in
@@ -227,7 +229,7 @@ class DescentCLI(CommandLine):
         asked = [*([Preflight()] if config.preflight else []), *([Compile()] if config.compile else [])]
         if config.target and self.subcommand == "fit":
             asked.append(parse_target(config.target))
-        reports = [AccuracyBaseline(), LearningCurves(), FirstImages(), PredictionTable()]
+        reports = [AccuracyBaseline(), ResultsTable(), LearningCurves(), FirstImages(), PredictionTable()]
         trainer.callbacks = [MonitoredValues(), FiniteRun(), *configured, *missing, *asked, *reports]
         built: Any = super().instantiate_trainer(**kwargs)
         built.run_folder = None if self.run is None else self.run.folder

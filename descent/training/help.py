@@ -8,6 +8,7 @@ usage: descent COMMAND [options]
   test           compute a checkpoint's metrics on the test data
   predict        classify with a checkpoint: your own images (--images), or the test data
   evaluate       report how good a checkpoint is on labelled images or the test data
+  embed          write the features of images, for searches and classifiers of your own
   export         write a checkpoint as one file for other programs: ONNX or torch.export
   compare        find out which loss, optimizer, schedule, … is best, and how certain that is
   find-lr        find a learning rate by a range test: a figure, and a config for fit -c
@@ -17,13 +18,13 @@ usage: descent COMMAND [options]
   replay         repeat a step that gave NaN or Inf, from the file that callbacks.BlackBox wrote
   guide          say which loss suits which task, and why
   presets        list the presets: everything that has a short name
-  show           draw losses, optimizers, schedulers, or the schedule of a run
+  show           draw learning curves of runs, a schedule, or all losses, optimizers, schedules
   completion     print a script that lets the shell complete commands, options and presets
 
 descent COMMAND --help describes a command; a first run: descent fit -c configs/quickstart.yaml
 """
 
-_COMMON = """\
+COMMON = """\
   -c FILE                 config; with several, later ones override earlier ones. A preset is looked
                           up in the folder of the file that names it, in the working folder, then
                           among the shipped ones (descent presets)
@@ -37,6 +38,7 @@ _COMMON = """\
   --model.help CLASS      list the arguments of a class; also --data.help CLASS
   --help_all              list every option
 """
+"""The options that all training commands share."""
 
 _CHECKPOINT = """\
   --ckpt_path PATH        a checkpoint, a run's folder (its best), or an experiment's folder (its
@@ -122,5 +124,5 @@ and profile.png.
   --json true             print the numbers as JSON, for programs
 """,
 }
-HELP = {command: text + _COMMON for command, text in _OF_COMMANDS.items()}
+HELP = {command: text + COMMON for command, text in _OF_COMMANDS.items()}
 """The text of `descent COMMAND --help` by command."""

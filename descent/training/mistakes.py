@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from foundation.compat.lightning_messages import reworded
-from foundation.errors import UserError
+from foundation.errors import UserError, error_line
 from foundation.processes import is_first_to_say, process_name
 
 TRACEBACK_SWITCH = "DESCENT_TRACEBACK"
@@ -59,5 +59,5 @@ def fail(error: BaseException, text: str | None = None) -> NoReturn:
     if isinstance(error, OSError) and error.filename and str(error.filename) not in text:
         text = f"{text}: {error.filename}"
     if is_first_to_say(text):
-        print(f"error{process_name()}: {text}", file=sys.stderr)
+        print(error_line(text, process_name()), file=sys.stderr)
     raise SystemExit(2) from None

@@ -20,7 +20,7 @@ from descent.config_errors.tree import DEFAULT_CLASSES
 from descent.training.mistakes import TRACEBACK_SWITCH
 from foundation.compat.argument_parsers import argument_names, subcommand_parser
 from foundation.compat.signatures import linked_arguments, parser_arguments
-from foundation.errors import UserError
+from foundation.errors import UserError, error_line
 
 
 class Parser(LightningArgumentParser):
@@ -66,7 +66,7 @@ class Parser(LightningArgumentParser):
         text = explain(message, words, parser_arguments(parser), others, linked_arguments(parser))
         if self.raises:
             raise UserError(text) from ex
-        sys.stderr.write(f"error: {text}\n")
+        sys.stderr.write(f"{error_line(text)}\n")
         self.exit(2)
 
     def show_all_options(self) -> None:

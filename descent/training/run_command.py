@@ -11,7 +11,7 @@ from descent.training.connection_errors import explain_loss
 from descent.training.mistakes import fail, is_mistake, mistakes_in_one_line
 from descent.training.processes import use_granted_threads
 from foundation.compat.lightning_messages import quiet
-from foundation.errors import UserError
+from foundation.errors import UserError, error_line
 from foundation.processes import process_name
 
 
@@ -36,7 +36,7 @@ def run_command(words: list[str], remark: str | None = None) -> Any:
             if lost is not None:
                 fail(error, lost)
             if not is_mistake(error) and (name := process_name()):
-                print(f"error{name}: {type(error).__name__}: {error}", file=sys.stderr)
+                print(error_line(f"{type(error).__name__}: {error}", name), file=sys.stderr)
             raise
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.figure_style import COLORS, save
+from foundation.figure_style import COLORS, panels, save, written
 from lightning_modules.schedulers.preview import QUANTITIES, Preview
 
 if TYPE_CHECKING:
@@ -29,21 +29,18 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
     Returns:
         The figure's path.
     """
-    from matplotlib.figure import Figure
-
     lines = [(name, values, p) for p in named(previews) for name, values in p.groups.items()]
     shown = [q for q in QUANTITIES if any(q in values for _, values, _ in lines)]
-    figure = Figure(figsize=(7, 1.2 + 1.9 * len(shown)), layout="constrained")
     heights = [2.0 if quantity == "lr" else 1.0 for quantity in shown]
-    panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
-    for axes, quantity in zip(panels, shown, strict=True):
+    figure, drawn = panels(len(shown), size=(7, 1.2 + 1.9 * len(shown)), sharex=True, height_ratios=heights)
+    for axes, quantity in zip(drawn, shown, strict=True):
         draw_quantity(axes, quantity, lines)
     if real is not None:
-        draw_logged_rates(panels[0], real)
-    if len(panels[0].get_lines()) > 1:
-        panels[0].legend(frameon=False, fontsize=8)
-    panels[-1].set_xlabel("optimizer step")
-    add_epochs(panels[0], previews)
+        draw_logged_rates(drawn[0], real)
+    if len(drawn[0].get_lines()) > 1:
+        drawn[0].legend()
+    drawn[-1].set_xlabel("optimizer step")
+    add_epochs(drawn[0], previews)
     describe(lines)
     return save(figure, folder, "schedule")
 
@@ -58,7 +55,7 @@ def draw_quantity(axes: "Axes", quantity: str, lines: list[Line]) -> None:
     highest = max(max(values[quantity]) for _, values, _ in lines if quantity in values) or 1.0
     axes.set_ylabel(NAMES[quantity])
     axes.set_ylim(-0.04 * highest, 1.08 * highest)
-    axes.grid(alpha=0.3)
+    axes.yaxis.set_major_formatter(lambda value, _: written(value))
 
 
 def named(previews: list[Preview]) -> list[Preview]:

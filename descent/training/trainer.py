@@ -102,7 +102,7 @@ class Trainer(LightningTrainer):
             kwargs["profiler"] = NoProfiler()
         shows_progress = enable_progress_bar is not False and not bare
         if shows_progress and not any(isinstance(c, ProgressBar) for c in callbacks):
-            callbacks.append(default_progress_bar())
+            callbacks.insert(0, default_progress_bar())  # its last row comes before what others report at the end
         super().__init__(
             *args,
             callbacks=callbacks,

@@ -32,6 +32,7 @@ LOG_LINES = (
     "Loaded model weights from",
     "Restored all states from",
     "`Trainer.fit` stopped",
+    "`Trainer(",  # followed by a flag as it was given, "was configured so …"
     "Using 16bit Automatic Mixed Precision",
     "Using bfloat16 Automatic Mixed Precision",
 )
@@ -46,6 +47,9 @@ WARNINGS = (
     # The modules reduce these themselves, and RankGuard checks that the values agree on all ranks.
     ".*recommended to use `self.log\\('(train|val|test)/(loss|accuracy|accuracy_top5)'.*sync_dist=True.*",
     ".*Experiment logs directory .* exists and is not empty.*",
+    # Lightning's own call of jsonargparse; shown with `python -W default` only
+    "(?s).*JsonargparseDeprecationWarning",
+    "(?s).*instantiate_classes.* was deprecated",
 )
 """Patterns of warnings that Lightning gives in every run and that help nobody here."""
 

@@ -40,6 +40,7 @@ tbody th { font-weight: 600; }
 figure { margin: 0; break-inside: avoid; }
 figure svg { width: 100%; height: auto; display: block; }
 figure svg, .wide img { background: #fff; border-radius: 4px; }
+.themed { max-width: 46rem; } .themed svg { background: none; fill: currentColor; }
 figcaption { font-size: .9rem; color: var(--soft); }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(116px, 1fr)); gap: .8rem; list-style: none;
   padding: 0; margin: .6rem 0; }
@@ -48,7 +49,14 @@ figcaption { font-size: .9rem; color: var(--soft); }
   border: 1px solid var(--line); }
 .gallery .file { color: var(--soft); font-size: .75rem; }
 .gallery li:target { outline: 3px solid #d55e00; outline-offset: 3px; }
-.matrix thead th:not(:first-child) { max-width: 7rem; white-space: normal; overflow-wrap: anywhere; }
+.strips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 1rem 1.6rem;
+  list-style: none; padding: 0; margin: .6rem 0; font-size: .82rem; line-height: 1.35; }
+.strips li { break-inside: avoid; overflow-wrap: anywhere; }
+.strips img { width: 100%; max-width: var(--strip); height: auto; display: block; border: 1px solid var(--line); }
+.swatch { display: inline-block; width: .8em; height: .8em; margin-right: .4em; border: 1px solid var(--soft); }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0; margin: .4rem 0;
+  font-size: .9rem; }
+.matrix thead th:not(:first-child) { max-width: 9rem; white-space: normal; overflow-wrap: break-word; }
 .matrix td a { color: inherit; } .matrix .zero { color: var(--soft); }
 .filter { border: 0; padding: 0; margin: .6rem 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; }
 .filter legend { color: var(--soft); padding: 0; }
@@ -64,5 +72,5 @@ pre { font-size: .8rem; background: var(--code); padding: .7rem; overflow-x: aut
   table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; white-space: normal; } h2, h3 { break-after: avoid; }
   .figures { grid-template-columns: 1fr 1fr; } .verdict { background: none; } th:first-child, td:first-child {
   position: static; } .gallery { grid-template-columns: repeat(6, 1fr); }
-  td, th, .gallery img { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+  td, th, .gallery img, .swatch { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.common.command_line import read_csv
 from benchmarks.speedrun import __main__ as speedrun
-from benchmarks.speedrun import levers
+from benchmarks.speedrun import levers, variants
 from benchmarks.speedrun.__main__ import OURS, THEIRS, THEIRS_TUNED, Row
 from descent.allocator import FOR_CHILDREN
 
@@ -55,7 +56,7 @@ def test_it_continues_from_its_file(
     said = capsys.readouterr().out
     assert "ours against reference: 0.250 (0.250 to 0.250)" in said
     assert "ours against reference, tuned allocator: 0.500 (0.500 to 0.500)" in said
-    assert len(speedrun.read(tmp_path / "speedrun.csv")) == 6
+    assert len(read_csv(Row, tmp_path / "speedrun.csv")) == 6
     assert (tmp_path / "speedrun.png").stat().st_size > 5000
 
 
@@ -75,6 +76,67 @@ def test_the_seconds_of_ours_are_those_of_the_fit(tmp_path: Path, monkeypatch: p
     assert asked[0][:3] == ["fit", "-c", "configs/speedrun.yaml"]
     assert asked[0][-2:] == ["--seed_everything", "5"]
     assert asked[1][2].endswith("last.ckpt")
+
+
+def test_variants_are_compared_with_what_ships_by_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("train", "test"):
+        for number in range(10):
+            file = tmp_path / "images" / part / "cat" / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    ran: list[list[str]] = []
+
+    def ours(data: Path, seed: int, extra: list[str]) -> Row:
+        ran.append(extra)
+        counts = [len(list((data / part / "cat").iterdir())) for part in ("train", "test")]
+        assert counts == [8, 2]
+        assert all(file.resolve().parent.parent.name == "train" for file in data.rglob("*.png"))
+        return Row(OURS, seed, 80.0 if extra else 100.0, 100.0, 0.89 if extra else 0.9 + 0.01 * seed)
+
+    monkeypatch.setattr(speedrun, "ours", ours)
+    words = ["--data", str(tmp_path / "images"), "--held_out", "--out", str(tmp_path), "--variants"]
+    words += [variants.SHIPPED, "7 epochs", "--rounds"]
+    for rounds in ("1", "2", "2"):
+        variants.main([*words, rounds])
+    assert ran == [[], variants.VARIANTS["7 epochs"], variants.VARIANTS["7 epochs"], []]
+    assert (tmp_path / "variants_held_out.csv").exists()
+    said = capsys.readouterr().out
+    assert (
+        "7 epochs                       80 s  89.00%  (2 seeds)  seconds × 0.800 (0.800 to 0.800)  accuracy -0.0150"
+        in said
+    )
+
+
+def test_each_variant_is_a_config_and_the_pruned_one_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.datamodules.support import image_folder
+    from tests.descent.helpers import run
+
+    image_folder(tmp_path / "images", train=30)
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "fit",
+        "-c",
+        "configs/speedrun.yaml",
+        "--data",
+        "datamodules.ImageFolderDataModule",
+        "--data.root",
+        "images",
+    ]
+    for name in set(variants.VARIANTS) - {variants.SHIPPED}:
+        with pytest.raises(SystemExit):
+            run([*words, *variants.VARIANTS[name], "--print_config"])
+        printed = capsys.readouterr().out
+        assert f"max_epochs: {name[:2].strip()}" in printed
+        assert ("ratio: 0.3" in printed) == ("pruned" in name)
+        assert ("- 0.375" in printed) == ("980" in name)
+        if "pruned" in name:
+            small = ["--data.batch_size=8", "--data.val_share=0.1", "--model.network.widths=[4,4,4]"]
+            limits = ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
+            run([*words, *variants.VARIANTS[name], *small, *limits])
 
 
 def test_levers_are_ratios_to_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,21 @@
 """The simulations of whole studies, with few of them: what the documentation says of errors and cost."""
 
 import math
+from functools import partial
+from itertools import combinations
+from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from benchmarks.common.command_line import write_csv
 from benchmarks.studies.__main__ import Row, simulate
 from benchmarks.studies.calibrate import inflation
+from benchmarks.studies.null import NAMES, finished, null_study, plain_run, run_study, summarise
+from benchmarks.studies.races import best_value, friedman_losers, race, t_losers
 from benchmarks.studies.surface import studies
+from descent.studies.running.stages import RunKey
 
 STUDIES = 400
 SLACK = 2 * math.sqrt(0.05 * 0.95 / STUDIES)
@@ -44,3 +53,36 @@ def test_candidates_are_truly_equal_and_rounds_share_noise() -> None:
     assert found.final.shape == (STUDIES, 3, 6, 2)
     means = found.truth.mean(axis=(0, 2))
     assert means.max() - means.min() < 0.05
+
+
+def test_a_real_study_of_equal_candidates_runs_in_one_process_and_is_summed_up(tmp_path: Path) -> None:
+    analysis = run_study(null_study(epochs=1, trials=2, rounds=4, seed=0), partial(plain_run, epochs=1))
+    assert len(analysis.outcomes) == 3 * 4 * (2 + 2)
+    assert analysis.metric == "test/accuracy"
+    scores = {analysis.outcomes[RunKey("tune", name, 0)]["score"] for name in NAMES}
+    assert len(scores) > 1, "equal candidates have other weights"
+    found = [summarise("plain", 1, analysis, 2.04)]
+    assert (found[0].rounds, found[0].better + found[0].equal + found[0].undecided) == (4, 3)
+    write_csv(found, tmp_path / "null.csv", machine=False)
+    assert finished(tmp_path / "null.csv") == found
+
+
+def test_a_race_drops_what_its_test_calls_worse_than_the_best() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 12)) + np.array([[0.0], [0.2], [0.1], [-3.0]])
+    assert friedman_losers(x, 0.05) == [3] == t_losers(x, 0.05)
+    same = np.repeat(rng.normal(size=(1, 12)), 3, axis=0) + 0.01 * rng.normal(size=(3, 12))
+    assert (friedman_losers(same, 0.05) == []) == (stats.friedmanchisquare(*same).pvalue >= 0.05)
+    found = race(x[None], 12, "t")
+    pairs = list(combinations(range(4), 2))
+    assert {pairs[k]: sign for k, sign in enumerate(found.sign[0].tolist()) if sign} == {
+        (0, 3): 1,
+        (1, 3): 1,
+        (2, 3): 1,
+    }
+    assert 5 <= found.rounds < 12
+
+
+def test_the_best_single_value_always_names_a_winner() -> None:
+    x = np.array([[[1.0, 5.0], [2.0, 3.0], [0.0, 4.0]]])
+    assert best_value(x, 2).sign.tolist() == [[1, 1, 0]]

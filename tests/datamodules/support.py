@@ -90,8 +90,8 @@ def save_image(path: Path, seed: int = 0, size: tuple[int, int] = (8, 8), mode: 
 
 def image_folder(root: Path, train: int = 5, test: int = 3, val: int = 0) -> Path:
     """Create ``root`` with the classes cat and dog and images of 8 × 8 pixels."""
-    for split, count in (("train", train), ("test", test), ("val", val)):
+    for place, (split, count) in enumerate((("train", train), ("test", test), ("val", val))):
         for number, name in enumerate(("cat", "dog")):
             for i in range(count):
-                save_image(root / split / name / f"{i}.png", seed=100 * number + i)
+                save_image(root / split / name / f"{i}.png", seed=1000 * place + 100 * number + i)
     return root

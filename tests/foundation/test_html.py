@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +16,16 @@ from descent.inference.classifiers import Predictions
 from descent.inference.evaluation.calibration import fit_temperature
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
+from descent.inference.evaluation.labels.binary import BinaryScores
+from descent.inference.evaluation.labels.binary_page import binary_part
+from descent.inference.evaluation.labels.evaluation import MultilabelEvaluation
+from descent.inference.evaluation.labels.page import multilabel_page
+from descent.inference.evaluation.outputs import Samples
 from descent.inference.evaluation.page import evaluation_page
+from descent.inference.evaluation.regression.evaluation import RegressionEvaluation
+from descent.inference.evaluation.regression.page import regression_page
+from descent.inference.evaluation.segmentation.evaluation import SegmentationEvaluation
+from descent.inference.evaluation.segmentation.page import segmentation_page
 from descent.inference.page_elements import Budget, Thumbnail, gallery
 from descent.inference.prediction.page import prediction_page
 from descent.inference.prediction.prediction import FilePredictions
@@ -75,6 +85,33 @@ def evaluation(folder: Path) -> str:
     return evaluation_page(found, "runs/a/0/checkpoints/best.ckpt", ["Measured on images."])
 
 
+def regression(folder: Path) -> str:
+    g = np.random.default_rng(0)
+    targets, file = g.normal(size=80), image(folder / "a.png", 0, 0)
+    samples = Samples([f"a/rather/long/path/of/image_{i}" for i in range(80)], lambda row: Image.open(file))
+    return regression_page(RegressionEvaluation(targets + g.normal(size=80), targets, samples), "best.ckpt")
+
+
+def segmentation(folder: Path) -> str:
+    g, file = torch.Generator().manual_seed(0), image(folder / "a.png", 0, 0)
+    targets = torch.randint(0, 3, (30, 24, 20), generator=g)
+    targets[:, 0] = 255
+    samples = Samples([f"a/rather/long/path/of/image_{i}" for i in range(30)], lambda row: Image.open(file))
+    found = SegmentationEvaluation(torch.randint(0, 3, (30, 24, 20), generator=g), targets, list(COLOURS), 255, samples)
+    return segmentation_page(found, "best.ckpt")
+
+
+def labels(folder: Path) -> str:
+    g, file = np.random.default_rng(0), image(folder / "a.png", 0, 0)
+    targets = g.random((60, 3)) < 0.5
+    scores = g.normal(size=(60, 3)) + targets
+    samples = Samples([f"a/rather/long/path/of/image_{i}" for i in range(60)], lambda row: Image.open(file))
+    found = MultilabelEvaluation(scores, 1 / (1 + np.exp(-scores)), targets, list(COLOURS), 0.5, samples)
+    both = torch.from_numpy(np.stack([-scores[:, 0], scores[:, 0]], axis=1)).log_softmax(1)
+    binary = binary_part(BinaryScores(both, torch.from_numpy(targets[:, 0]).long(), ["healthy", "ill"], 0.5))
+    return multilabel_page(found, "best.ckpt").replace("</main>", f"<section>{binary}</section></main>")
+
+
 def predictions(folder: Path, count: int = 70) -> str:
     paths = [str(image(folder / f"with a long name to break {i}.png", i % 3, i)) for i in range(count)]
     probability = torch.rand(count, 3, generator=torch.Generator().manual_seed(0)).softmax(1).topk(2)
@@ -85,7 +122,15 @@ def predictions(folder: Path, count: int = 70) -> str:
 
 @pytest.mark.chromium
 @pytest.mark.parametrize(
-    ("make", "width", "dark"), [(evaluation, 400, True), (evaluation, 1200, False), (predictions, 400, False)]
+    ("make", "width", "dark"),
+    [
+        (evaluation, 400, True),
+        (evaluation, 1200, False),
+        (predictions, 400, False),
+        (regression, 400, True),
+        (segmentation, 400, True),
+        (labels, 400, False),
+    ],
 )
 def test_a_browser_shows_it(make: Any, width: int, dark: bool, tmp_path: Path) -> None:
     seen, said = browse(make(tmp_path), width, tmp_path, dark)

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 from callbacks.reporting.first_images import FirstImages
-from callbacks.reporting.history import LearningCurves
+from callbacks.reporting.learning_curves import LearningCurves
 from cli import main
 from descent.training.command_line import DescentCLI
 from foundation.compat.lightning_messages import quiet

@@ -1,4 +1,4 @@
-"""`descent show`: draw the losses, optimizers and schedules that are shipped, or the schedule of a run."""
+"""`descent show`: draw the losses, optimizers and schedules that are shipped, or schedule and curves of runs."""
 
 import importlib
 from pathlib import Path
@@ -13,6 +13,10 @@ usage: descent show SUBJECT [options]
 
 Draws a figure, as PNG and SVG.
 
+  descent show curves RUN [RUN …]   learning curves of a run, or of several in one figure: training
+                                    and validation, the best epoch, the learning rate
+    --metric NAME                   what to draw, such as accuracy or val/f1; can be repeated
+    --to FILE                       a .png, .pdf or .svg file (default curves.png)
   descent show losses               value and gradient of the losses for regression, classification
                                     and segmentation
   descent show optimizers           path of every optimizer down an ill-conditioned quadratic (a
@@ -34,7 +38,7 @@ OPTIONS: dict[str, dict[str, float]] = {
 """The options of each subject with their defaults; the module of the subject's name draws it."""
 LARGEST = {"condition": 1e9, "steps": 10_000, "epochs": 10_000}
 """Beyond these a figure takes minutes, and shows nothing more."""
-SUBJECTS = sorted([*OPTIONS, "schedule"])  # `cli.py` runs `show schedule` as a training command
+SUBJECTS = sorted([*OPTIONS, "curves", "schedule"])  # `cli.py` runs `show schedule` as a training command
 
 
 def main(args: list[str]) -> Any:
@@ -43,6 +47,10 @@ def main(args: list[str]) -> Any:
         print(USAGE, end="")
         return None
     subject, *words = args
+    if subject == "curves":
+        from descent.commands.show import curves
+
+        return curves.main(words, USAGE)
     if subject not in OPTIONS:
         refuse(f"unknown subject {subject}: show takes {', '.join(SUBJECTS)}.{suggest(subject, SUBJECTS)}")
     parser = CommandParser(f"show {subject}", USAGE)

@@ -15,6 +15,9 @@ from descent.inference.evaluation.calibration import (
 )
 from descent.inference.evaluation.class_scores import ClassScore, class_scores, wilson_interval
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
+from descent.inference.evaluation.labels.binary import BinaryScores
+from descent.inference.evaluation.mirror_gain import mirror_gain
+from descent.inference.evaluation.samples.label_errors import Suspects
 
 MAX_DENSE = 200
 """Up to this many classes the confusion matrix is stored with its zeros: their number is the square of the classes'."""
@@ -31,11 +34,15 @@ class Evaluation:
         predictions: Its predictions for labelled samples.
         class_names: Names of the network's classes.
         temperature: Temperature fitted on the validation data; `None` if there was none.
+        suspects: Samples of these and the validation data whose label is probably wrong; `None`: not looked for.
+        threshold: Of two classes, from which probability on the second one, the positive one, is predicted.
     """
 
     predictions: LabelledPredictions
     class_names: list[str]
     temperature: Temperature | None = None
+    suspects: Suspects | None = None
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         classes, targets = self.predictions.classes, self.predictions.targets
@@ -46,15 +53,21 @@ class Evaluation:
         self.class_scores: list[ClassScore] = class_scores(classes, targets, self.class_names)
         most_common = max(self.class_scores, key=lambda score: score.samples)
         self.baseline_class, self.baseline = most_common.name, most_common.samples / self.count
+        without = self.predictions.classes_without_mirror
+        self.mirror_gain = None if without is None else mirror_gain(classes, without, targets)
+        self.binary: BinaryScores | None = None
+        if len(self.class_names) == 2:
+            self.binary = BinaryScores(self.predictions.log_probabilities, targets, self.class_names, self.threshold)
         self.confidence = self._confidence(self.predictions.log_probabilities)
         self.calibration = calibration_bins(self.confidence, self.correct)
         self.scaled_calibration: CalibrationBins | None = None
         if self.temperature is not None:
-            self.scaled = apply_temperature(self.predictions.log_probabilities, self.temperature.value)
-            self.scaled_calibration = calibration_bins(self._confidence(self.scaled), self.correct)
+            scaled = apply_temperature(self.predictions.log_probabilities, self.temperature.value)
+            self.scaled_calibration = calibration_bins(self._confidence(scaled), self.correct)
+            self.scaled_nll = mean_nll(scaled, targets)
 
     def _confidence(self, log_probabilities: Tensor) -> Tensor:
-        return log_probabilities.exp().gather(1, self.predictions.classes.unsqueeze(1)).squeeze(1)
+        return log_probabilities.gather(1, self.predictions.classes.unsqueeze(1)).squeeze(1).exp()
 
     def mistakes(self) -> list[int]:
         """Return the rows of the wrong predictions, the most confident first."""
@@ -91,6 +104,7 @@ class Evaluation:
         """Return all numbers for evaluation.json, in which NaN, for what is not defined, becomes null."""
         scores = self.class_scores
         return {
+            "task": "classification",
             "samples": self.count,
             "right": self.correct_count,
             "accuracy": self.accuracy,
@@ -105,7 +119,13 @@ class Evaluation:
             **self._confusion_summary(),
             "calibration": self._calibration_summary(),
             "not_decoded": len(self.predictions.failures),
+            **({} if self.binary is None else {"binary": self.binary.summary()}),
+            **({} if self.suspects is None else self._suspects_summary(self.suspects)),
+            **({} if self.mirror_gain is None else {"tta": self.mirror_gain.summary()}),
         }
+
+    def _suspects_summary(self, suspects: Suspects) -> dict[str, Any]:
+        return {"suspected_labels": len(suspects.found), "labels_looked_at": suspects.samples}
 
     def _confusion_summary(self) -> dict[str, Any]:
         if len(self.class_names) <= MAX_DENSE:
@@ -120,6 +140,6 @@ class Evaluation:
                 "temperature": self.temperature.value,
                 "fitted_on": self.temperature.samples,
                 "ece_after": self.scaled_calibration.ece,
-                "nll_after": mean_nll(self.scaled, self.predictions.targets),
+                "nll_after": self.scaled_nll,
             }
         return numbers

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from descent.inference.evaluation.calibration import CalibrationBins
 from descent.inference.evaluation.class_scores import wilson_interval
+from foundation.figure_style import panels
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
 
@@ -13,8 +14,7 @@ def reliability_diagram(found: CalibrationBins) -> Figure:
     """Plot accuracy over confidence with Wilson's 95 % intervals (above), and the predictions in each bin (below)."""
     bins = len(found.counts)
     edges = np.arange(bins) / bins
-    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    figure, (upper, lower) = panels(2, size=(4.6, 4.4), sharex=True, height_ratios=[3, 1])
     upper.bar(edges, found.accuracy.nan_to_num().numpy(), 1 / bins, align="edge", color=BLUE, edgecolor="white")
     upper.plot([0, 1], [0, 1], color="#1b1b1b", linewidth=1, linestyle="--")
     filled = [place for place, count in enumerate(found.counts.tolist()) if count]
@@ -26,17 +26,14 @@ def reliability_diagram(found: CalibrationBins) -> Figure:
     lower.bar_label(bars, [f"{count:,}" if count else "" for count in found.counts.tolist()], fontsize=7, padding=1)
     lower.set(xlabel="confidence (probability of the predicted class)", ylabel="predictions")
     lower.set_ylim(0, float(found.counts.max()) * 1.25)
-    for axes in (upper, lower):
-        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def confusion_figure(confusion: np.ndarray) -> Figure:
     """Plot a large confusion matrix, each row divided by its sum; the classes are numbered."""
-    figure = Figure(figsize=(7, 6.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=(7, 6.2), lines=False)
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+    image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=axes, label="share of the true class")
     axes.set(xlabel="predicted class (its number)", ylabel="true class (its number)")
     return figure

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from descent.inference.evaluation.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from descent.inference.evaluation.class_scores import ClassScore, wilson_interval
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.figures import confusion_figure, reliability_diagram
+from descent.inference.evaluation.labels.binary_page import binary_part, positive_sentence, threshold_remark
+from descent.inference.evaluation.mistakes.explanations import Explainer
+from descent.inference.evaluation.mistakes.page import explanations_part, suspects_part
+from descent.inference.evaluation.page_parts import lead, page_title, part
 from descent.inference.page_elements import Budget, Thumbnail, corrupt_files, gallery, percent, probability_text
+from descent.inference.page_file import sections_of
 from foundation.html import document, note, section, table
 from foundation.html.document import Section
 from foundation.html.elements import ERRORS, FULL, Cell, escaped, shaded
@@ -23,30 +27,53 @@ BALANCED = 0.05
 """The balanced accuracy is stated if it differs from the accuracy by more than this."""
 
 
-def evaluation_page(found: Evaluation, network: str, remarks: Sequence[str] = ()) -> str:
+def evaluation_page(
+    found: Evaluation, network: str, remarks: Sequence[str] = (), explainer: Explainer | None = None
+) -> str:
     """Make the page's HTML, with the network's name as subtitle and further remarks at the top."""
-    notes = [*remarks, *imbalance_sentences(found), *_frequent_confusion(found), calibration_sentence(found)]
-    lead = f'<p class="verdict" id="verdict">{escaped(accuracy_sentence(found))}</p>'
-    lead += f'<ul class="remarks">{"".join(f"<li>{escaped(text)}</li>" for text in notes)}</ul>'
+    budget = Budget(1_500_000)
+    notes = [
+        *remarks,
+        *imbalance_sentences(found),
+        *_about_positive(found),
+        *_frequent_confusion(found),
+        calibration_sentence(found),
+    ]
+    if found.mirror_gain is not None:
+        notes.insert(len(remarks), found.mirror_gain.sentence())
     sections = [
-        section("classes", "Classes", _class_table(found)),
-        section("confusion", "Confusion matrix", _confusion_matrix(found)),
-        section("calibration", "Calibration", _calibration(found)),
-        _mistakes(found),
+        *part("classes", "Classes", lambda: _class_table(found)),
+        *part("confusion", "Confusion matrix", lambda: _confusion_matrix(found)),
+        *_positive(found),
+        *part("calibration", "Calibration", lambda: _calibration(found)),
+        *_suspects(found, budget),
+        *sections_of("mistakes", "Most confident mistakes", lambda: _mistakes(found)),
+        *_explanations(found, explainer, budget),
         *corrupt_files(found.predictions.failures),
     ]
-    return document(f"Evaluation of {run_name(network)}", network, lead, sections)
+    return document(page_title(network), network, lead(accuracy_sentence(found), notes), sections)
 
 
-def run_name(checkpoint: str) -> str:
-    """Return experiment and number of a run from its checkpoint's path, else the file's name.
+def _about_positive(found: Evaluation) -> list[str]:
+    return [] if found.binary is None else [positive_sentence(found.binary), *threshold_remark(found.binary)]
 
-    Example:
-        >>> run_name("runs/quickstart/3/checkpoints/best.ckpt"), run_name("weights/best.ckpt")
-        ('quickstart/3', 'best.ckpt')
-    """
-    parts = Path(checkpoint).parts
-    return "/".join(parts[-4:-2]) if len(parts) > 3 and parts[-2] == "checkpoints" else parts[-1]
+
+def _positive(found: Evaluation) -> list[Section]:
+    if (binary := found.binary) is None:
+        return []
+    return part("positive", f"Positive class: {binary.positive}", lambda: binary_part(binary))
+
+
+def _suspects(found: Evaluation, budget: Budget) -> list[Section]:
+    if (suspects := found.suspects) is None:
+        return []
+    return part("suspects", "Labels that may be wrong", lambda: suspects_part(suspects, found.class_names, budget))
+
+
+def _explanations(found: Evaluation, explainer: Explainer | None, budget: Budget) -> list[Section]:
+    if explainer is None:
+        return []
+    return part("explanations", "Where the network looked", lambda: explanations_part(found, explainer, budget))
 
 
 def accuracy_sentence(found: Evaluation) -> str:

@@ -1,50 +1,57 @@
-"""Write the files of an evaluation: page, numbers, tables."""
+"""What an evaluation reports, for every task, and the files that it writes."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from descent.inference.evaluation.evaluation import MAX_DENSE, SCORE_COLUMNS, Evaluation
-from descent.inference.evaluation.page import evaluation_page
+from descent.inference.page_file import write_page
 from descent.inference.prediction.table import write_csv
 from foundation.files import replacing, strict_json
 
 
-def write_evaluation(found: Evaluation, folder: Path, network: str, remarks: Sequence[str] = ()) -> str:
-    """Write `evaluation.html`, `evaluation.json`, `classes.csv`, `confusion.csv`, `answers.csv` into a folder.
+class Table(NamedTuple):
+    """A table for a CSV file.
 
     Args:
-        found: The evaluation.
-        folder: Created if it does not exist.
-        network: Name of the network, e.g. its checkpoint.
-        remarks: Further sentences for the page and the JSON.
+        header: Names of the columns.
+        rows: In order.
+    """
+
+    header: Sequence[str]
+    rows: Iterable[Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The evaluation of a network.
+
+    Args:
+        found: The evaluation itself, whose class depends on the task.
+        sentences: The most important results, for the terminal.
+        numbers: All numbers, for evaluation.json; NaN, for what is not defined, becomes null.
+        tables: By file name.
+        page: Makes the HTML of evaluation.html; called last, so that an error in it loses no result.
+    """
+
+    found: Any
+    sentences: Sequence[str]
+    numbers: dict[str, Any]
+    tables: dict[str, Table]
+    page: Callable[[], str]
+
+
+def write_report(report: Report, folder: Path) -> str:
+    """Write the tables, `evaluation.json` and `evaluation.html` into a folder, which is created if it does not exist.
 
     Returns:
         The text of evaluation.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = found.class_names
-    scores = ([name, *("" if math.isnan(value) else value for value in values)] for name, *values in found.class_scores)
-    write_csv(folder / "classes.csv", ["class", *SCORE_COLUMNS], scores)
-    if len(names) <= MAX_DENSE:
-        rows = ([name, *row] for name, row in zip(names, found.confusion.tolist(), strict=True))
-        write_csv(folder / "confusion.csv", ["true class", *names], rows)
-    else:
-        write_csv(folder / "confusion.csv", ["true class", "predicted class", "samples"], found.confusions())
-    write_csv(folder / "answers.csv", ["sample", "true_class", "class", "probability"], _samples(found))
-    text = strict_json({"checkpoint": network, "remarks": list(remarks)} | found.summary()) + "\n"
-    _write(folder / "evaluation.json", text)  # before the page, so that an error there loses no result
-    _write(folder / "evaluation.html", evaluation_page(found, network, remarks))
+    for name, table in report.tables.items():
+        write_csv(folder / name, table.header, table.rows)
+    text = strict_json(report.numbers) + "\n"
+    with replacing(folder / "evaluation.json") as new:
+        new.write_text(text, "utf-8", "backslashreplace")
+    write_page(folder / "evaluation.html", report.page)
     return text
-
-
-def _write(path: Path, content: str) -> None:
-    with replacing(path) as part:
-        part.write_text(content, "utf-8", "backslashreplace")
-
-
-def _samples(found: Evaluation) -> Iterable[Sequence[object]]:
-    names, predictions = found.class_names, found.predictions
-    columns = predictions.names, predictions.targets.tolist(), predictions.classes.tolist(), found.confidence.tolist()
-    for sample, target, predicted, confidence in zip(*columns, strict=True):
-        yield sample, names[target], names[predicted], f"{confidence:.6f}"

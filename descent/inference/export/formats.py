@@ -18,6 +18,7 @@ from descent.inference.classifiers import require_classifier
 from descent.inference.export.exported_classifier import (
     INPUT,
     OUTPUT,
+    ExportForm,
     build_exported_classifier,
     export_metadata,
     trace,
@@ -34,13 +35,13 @@ ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 METADATA_FILE = "descent.json"
 
 
-def write_exported(trained: TrainedNetwork, file: Path, to: str, batches: Iterable[Tensor]) -> Parity:
-    """Export a network; the file is written atomically, and only if it matches the checkpoint.
+def write_exported(trained: TrainedNetwork, file: Path, form: ExportForm, batches: Iterable[Tensor]) -> Parity:
+    """Export a network in float32; the file is written atomically, and only if it matches the checkpoint.
 
     Args:
         trained: The network, its trainer in float32 on the CPU.
         file: The file to write.
-        to: `onnx`, or `torch`: then `torch.export.load(file, extra_files=found)` with `found = {"descent.json": ""}`
+        form: Of the file. `torch`: `torch.export.load(file, extra_files=found)` with `found = {"descent.json": ""}`
             returns the model and fills in the metadata.
         batches: Pixels to compare on, uint8 `(B, H, W, C)`.
 
@@ -48,18 +49,38 @@ def write_exported(trained: TrainedNetwork, file: Path, to: str, batches: Iterab
         UserError: A package is missing, the network cannot be traced, or the file does not match.
         OSError: The file cannot be written.
     """
-    if to == "onnx":
-        check_onnx_packages()
-    example = torch.zeros(2, *image_format(trained).shape, dtype=torch.uint8)
-    program, metadata = trace(build_exported_classifier(trained), example), export_metadata(trained)
     with replacing(file) as part:
-        if to == "onnx":
-            part.write_bytes(onnx_bytes(program, metadata))
-            exported = load_onnx(part)
-        else:
-            save_torch(program, metadata, part)
-            exported = load_torch(part)
-        return compare_with_checkpoint(exported, Predictor(trained), require_classifier(trained), batches)
+        exported = write_form(trained, part, form)
+        module = require_classifier(trained)
+        return compare_with_checkpoint(exported, Predictor(trained), module, batches, form.temperature)
+
+
+def write_form(trained: TrainedNetwork, file: Path, form: ExportForm) -> ExportedModel:
+    """Write a network in float32 or float16, without a comparison; return the file's model.
+
+    Raises:
+        UserError: A package is missing, or the network cannot be traced.
+        OSError: The file cannot be written.
+    """
+    if form.to == "onnx":
+        check_onnx_packages()
+    example = form.convert(torch.zeros(2, *image_format(trained).shape, dtype=torch.uint8))
+    program, metadata = trace(build_exported_classifier(trained, form), example), export_metadata(trained, form)
+    if form.to == "onnx":
+        file.write_bytes(onnx_bytes(program, metadata))
+    else:
+        save_torch(program, metadata, file)
+    return load_exported(file, form)
+
+
+def load_exported(file: Path, form: ExportForm) -> ExportedModel:
+    """Load an exported file, as a function of uint8 pixels `(B, H, W, C)`, whatever the file takes."""
+    run = load_onnx(file) if form.to == "onnx" else load_torch(file)
+
+    def from_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return run(form.convert(torch.from_numpy(pixels)).numpy())
+
+    return from_pixels
 
 
 def check_onnx_packages() -> None:
@@ -77,7 +98,7 @@ def check_onnx_packages() -> None:
 
 
 def onnx_bytes(program: torch.export.ExportedProgram, metadata: dict[str, str]) -> bytes:
-    """Convert to an ONNX model with a free batch size and the metadata in its model properties."""
+    """Convert to an ONNX model with a free batch size, named `batch`, and the metadata in its model properties."""
     import onnx
 
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
@@ -86,10 +107,22 @@ def onnx_bytes(program: torch.export.ExportedProgram, metadata: dict[str, str]) 
             program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], opset_version=OPSET, verbose=False
         )
     proto = made.model_proto
+    _name_batch_axis(proto.graph)
+    for node in proto.graph.node:  # stack traces with this machine's paths, larger than a small network
+        del node.metadata_props[:]
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto)
     content: bytes = proto.SerializeToString()
     return content
+
+
+def _name_batch_axis(graph: Any) -> None:
+    """Rename the symbol that torch has given to the batch size, such as s77, to batch, wherever it stands."""
+    symbol = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dimension in value.type.tensor_type.shape.dim:
+            if symbol and dimension.dim_param == symbol:
+                dimension.dim_param = "batch"
 
 
 def load_onnx(file: Path) -> ExportedModel:
@@ -100,8 +133,8 @@ def load_onnx(file: Path) -> ExportedModel:
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
-    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = session.run([OUTPUT], {INPUT: pixels})[0]
+    def run(inputs: NDArray[Any]) -> NDArray[np.float32]:
+        probabilities: NDArray[np.float32] = session.run([OUTPUT], {INPUT: inputs})[0]
         return probabilities
 
     return run
@@ -120,8 +153,8 @@ def load_torch(file: Path) -> ExportedModel:
         model = torch.export.load(source).module()
 
     @torch.inference_mode()
-    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = model(torch.from_numpy(pixels)).numpy()
+    def run(inputs: NDArray[Any]) -> NDArray[np.float32]:
+        probabilities: NDArray[np.float32] = model(torch.from_numpy(inputs)).numpy()
         return probabilities
 
     return run

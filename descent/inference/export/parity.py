@@ -1,7 +1,7 @@
 """Compare an exported file with its checkpoint on synthetic and real images."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.folder.decoding import ImageFormat
-from descent.inference.classifiers import Classifier
+from descent.inference.classifiers import Classifier, mean_probabilities
 from descent.inference.predictor import Predictor
 from foundation.errors import UserError
 
@@ -17,7 +17,7 @@ TOLERANCE = 1e-4
 """Largest accepted difference of a probability."""
 BATCH_SIZES = (1, 2, 29)
 
-ExportedModel = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+ExportedModel = Callable[[NDArray[Any]], NDArray[np.float32]]
 """Maps pixels `(B, H, W, C)` to probabilities `(B, K)`."""
 
 
@@ -36,7 +36,11 @@ class Parity(NamedTuple):
 
 
 def compare_with_checkpoint(
-    exported: ExportedModel, predictor: Predictor, module: Classifier, batches: Iterable[Tensor]
+    exported: ExportedModel,
+    predictor: Predictor,
+    module: Classifier,
+    batches: Iterable[Tensor],
+    temperature: float = 1.0,
 ) -> Parity:
     """Compare the probabilities of an exported file with those of its checkpoint.
 
@@ -45,13 +49,14 @@ def compare_with_checkpoint(
         predictor: The checkpoint, in float32.
         module: The predictor's module.
         batches: Pixels `(B, H, W, C)` uint8.
+        temperature: By which the logits are divided.
 
     Raises:
         UserError: A probability differs by more than `TOLERANCE`, or the shapes differ.
     """
     found = Parity(0, 0.0, 0)
     for pixels in batches:
-        ours = module.probabilities(predictor.forward_pixels(pixels)).cpu()
+        ours = mean_probabilities(module, [predictor.forward_pixels(pixels)], temperature).cpu()
         theirs = torch.from_numpy(exported(pixels.contiguous().numpy()))
         if theirs.shape != ours.shape:
             raise UserError(

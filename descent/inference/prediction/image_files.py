@@ -6,8 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.folder.decoding import ENDINGS
-from datamodules.folder.tree import is_image
+from datamodules.folder.listing.junk import ENDINGS, is_folder, is_image, is_junk
 from foundation.errors import UserError
 
 
@@ -58,9 +57,9 @@ def _files(folder: str, seen: set[str]) -> Iterator[str]:
         return
     seen.add(real)
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
+        if is_junk(entry.name):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             yield from _files(entry.path, seen)
         else:
             yield entry.path

@@ -14,6 +14,7 @@ from descent.inference.page_elements import (
     percent,
     probability_text,
 )
+from descent.inference.page_file import sections_of
 from descent.inference.prediction.prediction import FilePredictions
 from foundation.html import document, note, section, table
 from foundation.html.document import Section
@@ -22,7 +23,7 @@ MAX_IMAGES = 240
 """How many images the galleries of the classes show together."""
 MAX_GALLERIES = 60
 """How many classes have a gallery; those with the most images come first."""
-LEAST_CONFIDENT = 48
+LEAST_CONFIDENT, LEAST_CONFIDENT_TITLE = 48, "Least confident predictions"
 NO_LABEL = "no label"
 
 
@@ -35,8 +36,9 @@ def prediction_page(found: FilePredictions, network: str) -> str:
     heading = "Images per class"
     sections = [section("classes", heading, table(heading, ["predicted", "images", "share"], counts))]
     if total > LEAST_CONFIDENT:
-        sections.append(_least_confident(found, budget))
-    sections += [*_galleries(found, groups, budget), *corrupt_files(found.failures)]
+        sections += sections_of("least-confident", LEAST_CONFIDENT_TITLE, lambda: _least_confident(found, budget))
+    sections += sections_of("galleries", "Images of each class", lambda: _galleries(found, groups, budget))
+    sections += corrupt_files(found.failures)
     if len(groups) > MAX_GALLERIES:
         text = f"Only the {MAX_GALLERIES} classes with the most images have a gallery."
         sections.append(section("others", "Other classes", note(text)))
@@ -76,7 +78,7 @@ def _least_confident(found: FilePredictions, budget: Budget) -> Section:
     rows = confidence.argsort(stable=True)[:LEAST_CONFIDENT].tolist()
     images, count = gallery((_thumbnail(found, row) for row in rows), budget)
     text = note(f"The {_images(count)} whose {reason}, least confident first.")
-    return section("least-confident", "Least confident predictions", text + images)
+    return section("least-confident", LEAST_CONFIDENT_TITLE, text + images)
 
 
 def _galleries(found: FilePredictions, groups: dict[str, list[int]], budget: Budget) -> list[Section]:

@@ -114,12 +114,12 @@ class StudyAnalysis(RoundDecisions):
         """Letters of each compared candidate; two share one exactly if neither was found better than the other."""
         return tie_letters([name for name in self.ranking if name in self.compared], self.pairs) if self.pairs else {}
 
-    def round_differences(self, name: str, other: str) -> list[float]:
-        """Return the differences of two candidates in the rounds in which both have a score."""
+    def round_differences(self, name: str, other: str) -> dict[int, float]:
+        """Return the differences of two candidates, by the number of the round, where both have a score."""
         x, y = (self.all_scores.means[self.config.names.index(each)] for each in (name, other))
         both = np.isfinite(x) & np.isfinite(y)
         sign = 1 if self.config.larger_is_better else -1
-        return [sign * float(value) for value in x[both] - y[both]]
+        return {int(number): sign * float(x[number] - y[number]) for number in np.flatnonzero(both)}
 
     def pairing(self) -> tuple[bool, bool]:
         """Tell whether final runs with the same seed had the same initial weights, and the same first batch."""

@@ -24,6 +24,7 @@ def context(analysis: StudyAnalysis) -> dict[str, str]:
         "network": _by_candidate({name: _class_of(config, "model.network") for name, config in configs.items()}),
         "epochs": _by_candidate({name: _value(config, "trainer.max_epochs") for name, config in configs.items()}),
         "optimizer steps": _by_candidate({name: _steps(found) for name, found in runs.items() if found}),
+        "set for all": ", ".join(f"{key} {value}" for key, value in _plain_overrides(analysis).items()),
         "judged by": analysis.metric,
         "final runs": _by_candidate({name: str(len(found)) for name, found in runs.items()}),
         "date": ended[-1][:10] if ended else "",
@@ -32,10 +33,26 @@ def context(analysis: StudyAnalysis) -> dict[str, str]:
 
 
 def title(analysis: StudyAnalysis) -> str:
-    """Return the title of the page, which tells studies of one name on several data sets apart."""
+    """Return the title of the page, which tells studies of one name apart: by data, network, and what is set anew."""
     facts = context(analysis)
     where = ", ".join(facts[key] for key in ("data", "network") if key in facts)
-    return f"{analysis.config.name}: {' vs '.join(analysis.config.names)}" + (f" on {where}" if where else "")
+    data = {key: value for key, value in _plain_overrides(analysis).items() if key.startswith("data.")}
+    own = [f"{key.rpartition('.')[2]} {value}" for key, value in data.items()]
+    own += [f"seed {analysis.config.seed}"] if analysis.config.seed else []
+    return (
+        f"{analysis.config.name}: {' vs '.join(analysis.config.names)}"
+        + (f" on {where}" if where else "")
+        + (f" ({', '.join(own)})" if own else "")
+    )
+
+
+def _plain_overrides(analysis: StudyAnalysis) -> dict[str, Any]:
+    """Return what the study sets for all candidates and the other facts do not say."""
+    plain = (str, int, float, bool)
+    overrides = {key: value for key, value in analysis.config.overrides.items() if isinstance(value, plain)}
+    return {
+        key: value for key, value in overrides.items() if key not in ("trainer.max_epochs", "data", "model.network")
+    }
 
 
 def _by_candidate(values: Mapping[str, str]) -> str:

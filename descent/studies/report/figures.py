@@ -10,13 +10,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.data_frames import curve_table
+from descent.studies.report.end_labels import EndLabels
+from descent.studies.report.pairs import Pair
 from descent.studies.report.scale import Scale
 from descent.studies.running.recorder import PHASES
 from descent.studies.statistics.intervals import t_interval
+from foundation.figure_style import COLORS as OKABE_ITO
+from foundation.figure_style import panels
+from foundation.html.hover import hover
 from foundation.metrics.names import canonical
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")  # Okabe and Ito
+COLORS = (*OKABE_ITO[:6], "#7F7F7F", "#000000")
 MARKERS = "osD^vP*X"
+DECISIONS = {"better": "#0072B2", "worse": "#0072B2", "equal": "#009E73", "undecided": "#6B6B6B"}
+"""Colours of the decisions, those of the page's table."""
 WIDTH, HEIGHT = 4.8, 3.5  # inches: fits a phone's width without scaling the text
 
 
@@ -39,11 +46,8 @@ def _styles(analysis: StudyAnalysis) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _new(xlabel: str, ylabel: str) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,) = panels(size=(WIDTH, HEIGHT))
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
@@ -55,7 +59,7 @@ def _legend(figure: Figure, axes: Any) -> None:
 
 
 def differences(analysis: StudyAnalysis) -> Figure | None:
-    """Draw each candidate's difference to the baseline: the rounds as dots, the mean, and the interval that decides."""
+    """Draw each candidate's difference to the baseline, in the colour of the decision."""
     rows = [(n, d) for n in analysis.ranking if (d := analysis.pairs.get((n, analysis.config.baseline))) is not None]
     if not rows:
         return None
@@ -65,21 +69,28 @@ def differences(analysis: StudyAnalysis) -> Figure | None:
     figure, axes = _new("", "")
     figure.supxlabel(f"{unit} of {analysis.metric} against {analysis.config.baseline}", fontsize=10)
     figure.set_size_inches(WIDTH, 1.3 + 0.5 * len(rows))
-    styles = dict(_styles(analysis))
-    for place, (name, pair) in enumerate(reversed(rows)):
-        style, (mean, low, high) = styles[name], (pair.mean, pair.low, pair.high)
-        centre, error = factor * mean, [[factor * (mean - low)], [factor * (high - mean)]]
-        dots = [factor * value for value in analysis.round_differences(name, analysis.config.baseline)]
-        axes.plot(dots, [place + 0.18] * len(dots), ".", color=style["color"], alpha=0.45, markersize=5)
-        axes.errorbar(centre, place, xerr=error, fmt=style["marker"], color=style["color"], capsize=4, markersize=6)
+    for place, (_, pair) in enumerate(reversed(rows)):
+        _difference(axes, analysis, pair, place, factor)
     axes.axvline(0, color="black", linewidth=1)
     axes.axvspan(-factor * analysis.delta, factor * analysis.delta, color="#009E73", alpha=0.10, linewidth=0)
-    axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [f"{name}\n{pair.decision}" for name, pair in reversed(rows)], fontsize=8.5)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     better = "larger is better" if analysis.config.larger_is_better else "smaller is better"
     axes.set_title(f"green: practically equal;  {better}", fontsize=8.5, loc="right", color="#555555")
     return figure
+
+
+def _difference(axes: Any, analysis: StudyAnalysis, pair: Pair, place: int, factor: float) -> None:
+    """Draw one row: the rounds as dots, the mean, and the interval, in the colour of the decision."""
+    scale, group, color = Scale(analysis.metric), analysis.config.names.index(pair.name), DECISIONS[pair.decision]
+    for number, value in analysis.round_differences(pair.name, pair.other).items():
+        dot = axes.plot([factor * value], [place + 0.18], ".", color=color, alpha=0.55, markersize=6)[0]
+        hover(dot, f"{pair.name}, round {number + 1}: {scale.difference(value)}", group)
+    interval = f"{pair.name}: {pair.decision}, {scale.interval(pair.mean, pair.low, pair.high)}"
+    ends, middle = [factor * pair.low, factor * pair.high], [factor * pair.mean]
+    hover(axes.plot(ends, [place] * 2, "|-", color=color, markersize=8)[0], interval, group)
+    hover(axes.plot(middle, [place], "o", color=color, markersize=6)[0], interval, group)
 
 
 def curves(analysis: StudyAnalysis, stage: str) -> Figure | None:
@@ -90,7 +101,7 @@ def curves(analysis: StudyAnalysis, stage: str) -> Figure | None:
     metric = analysis.config.metric
     metric = metric if stage == "val" else canonical(metric).replace("val/", "train/", 1)
     figure, axes = _new("optimizer steps", metric)
-    lowest = math.inf
+    lowest, labels = math.inf, EndLabels(axes, analysis.config.names)
     for name, style in _styles(analysis):
         own = frame[frame["candidate"] == name]
         table = own.pivot_table(index="validation", columns="index", values=stage).dropna()
@@ -98,16 +109,20 @@ def curves(analysis: StudyAnalysis, stage: str) -> Figure | None:
             continue
         steps = own.groupby("validation")["step"].median().loc[table.index]
         every = max(1, len(steps) // 8)
-        axes.plot(steps, table.mean(axis=1), markersize=4, markevery=every, linewidth=1.4, **style)
+        mean = table.mean(axis=1)
+        line = axes.plot(steps, mean, markersize=4, markevery=every, linewidth=1.4, **style)[0]
+        labels.add(name, float(mean.iloc[-1]), style["color"], line, Scale(metric).value(float(mean.iloc[-1])))
         if table.shape[1] > 1:
             _, low, high = t_interval(table.to_numpy())
-            axes.fill_between(steps, low, high, color=style["color"], alpha=0.15, linewidth=0)
+            band = axes.fill_between(steps, low, high, color=style["color"], alpha=0.15, linewidth=0)
+            hover(band, f"{name}: 95 % interval of the mean", labels.groups[name])
         lowest = min(lowest, float(table.min().min()))
     if analysis.target is not None and stage == "val":
-        axes.axhline(analysis.target, color="black", linestyle=":", linewidth=1, label="target")
+        axes.axhline(analysis.target, color="black", linestyle=":", linewidth=1)
+        labels.add("target", analysis.target, "black")
     _format_scores(axes, analysis, frame[stage].to_numpy(dtype=float), lowest)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _legend(figure, axes)
+    labels.write()
     return figure
 
 
@@ -122,12 +137,12 @@ def _format_scores(axes: Any, analysis: StudyAnalysis, values: Any, lowest: floa
 def sensitivity(analysis: StudyAnalysis) -> Figure | None:
     """Draw the score against the tuned value, one point per trial; diverged trials are crosses at the bottom."""
     keys = [key for name in analysis.config.names for key in analysis.config.search_of(name)]
-    if not keys:
+    if not keys or analysis.trials < 2:
         return None
     key = max(set(keys), key=keys.count)
     figure, axes = _new(f"{key.rpartition('.')[2]} (log axis)", analysis.config.metric)
     scores, better = [], 1 if analysis.config.larger_is_better else -1
-    for name, style in _styles(analysis):
+    for number, (name, style) in enumerate(_styles(analysis)):
         trials = sorted(
             (point[key], score)
             for history in analysis.progress.histories(name)
@@ -138,13 +153,16 @@ def sensitivity(analysis: StudyAnalysis) -> Figure | None:
         scores += [score for _, score in good]
         if good:
             line = "none" if len(analysis.progress.histories(name)) > 1 else "-"
-            axes.plot(*zip(*good, strict=True), linewidth=1.2, linestyle=line, markersize=5, **style)
+            drawn = axes.plot(*zip(*good, strict=True), linewidth=1.2, linestyle=line, markersize=5, **style)[0]
+            hover(drawn, f"{name}: {len(good)} trials", number)
+            axes.plot([], [], markersize=5, linestyle=line, **style)  # for the legend
         for chosen in analysis.progress.points(name):
             if key in chosen:
                 at_chosen = [score for value, score in good if value == chosen[key]]
                 best = max(at_chosen or [score for _, score in good], key=lambda score: better * score)
                 ring = {"marker": "o", "markersize": 11, "fillstyle": "none", "color": style["color"]}
-                axes.plot([chosen[key]], [best], linestyle="none", **ring)
+                drawn = axes.plot([chosen[key]], [best], linestyle="none", **ring)[0]
+                hover(drawn, f"{name}: chosen {chosen[key]:.3g}, {Scale(analysis.metric).value(best)}", number)
         failed = [value for value, score in trials if score is None]
         if failed:
             place = {"transform": axes.get_xaxis_transform(), "clip_on": False}
@@ -164,13 +182,15 @@ def expected_best_curves(analysis: StudyAnalysis) -> Figure | None:
     if max(map(len, found.values()), default=0) < 2:
         return None
     figure, axes = _new("tuning trials", f"expected best {analysis.config.metric}")
+    labels = EndLabels(axes, analysis.config.names)
     for name, style in _styles(analysis):
         if found[name]:
-            axes.plot(range(1, len(found[name]) + 1), found[name], linewidth=1.4, markersize=5, **style)
+            line = axes.plot(range(1, len(found[name]) + 1), found[name], linewidth=1.4, markersize=5, **style)[0]
+            labels.add(name, found[name][-1], style["color"], line, Scale(analysis.metric).value(found[name][-1]))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     values = np.array([value for curve in found.values() for value in curve])
     _format_scores(axes, analysis, values, float(values.min()))
-    _legend(figure, axes)
+    labels.write()
     return figure
 
 

@@ -12,7 +12,7 @@ from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.context import context, title
 from descent.studies.report.protocol import how_to_read, protocol
 from descent.studies.report.remarks import remarks
-from descent.studies.report.results_table import results_table
+from descent.studies.report.results_table import candidate_filter, details_table, results_table
 from descent.studies.report.verdict import verdict
 from descent.studies.running.planner import Plan
 from foundation.html import details
@@ -20,14 +20,25 @@ from foundation.html import svg as html_svg
 from foundation.html.style import STYLE
 
 COLOURS = """
-tr.better td, tr.worse td, .colours .better { background: #d6e9f7; }
-tr.equal td, .colours .equal { background: #d9f0e4; }
-tr.undecided td, .colours .undecided { background: #eeeeee; } .colours span { padding: .1rem .5rem; margin: 0 .2rem; }
+:root { --better: #d6e9f7; --equal: #d9f0e4; --undecided: #eee; }
+@media (prefers-color-scheme: dark) { :root { --better: #17405c; --equal: #174a37; --undecided: #34383d; } }
+@media print { :root { --better: #d6e9f7; --equal: #d9f0e4; --undecided: #eee; } }
+tr.better td, tr.worse td, .colours .better { background: var(--better); }
+tr.equal td, .colours .equal { background: var(--equal); }
+tr.undecided td, .colours .undecided { background: var(--undecided); }
+.colours span { padding: .1rem .5rem; margin: 0 .2rem; }
+.cards th, .cards td { white-space: normal; } .cards .whole { white-space: nowrap; }
+@media (max-width: 640px) { .cards, .cards tbody, .cards tr, .cards td { display: block; }
+  .cards thead { display: none; }
+  .cards tr { border-bottom: 2px solid var(--line); margin-bottom: .8rem; } .cards td { border: 0; text-align: right;
+  overflow: hidden; } .cards td::before { content: attr(data-head); color: var(--soft); float: left;
+  padding-right: .8rem; text-align: left; } .cards td:first-child { font-weight: 600; position: static; } }
 """
-"""Colours of the decisions; the words stand beside them."""
+"""Colours of the decisions, beside which the words stand; on narrow screens each row of a table is a card."""
 
 CAPTIONS = {
-    "differences": "Each candidate against the baseline: one dot per round, the mean, and the interval that decides.",
+    "differences": "Each candidate against the baseline: one dot per round, the mean, and the interval that decides. "
+    "Blue: better or worse; green: practically equal; grey: undecided.",
     "curves": "Validation: mean over the seeds; the band is the 95 % interval of the mean.",
     "curves_training": "Training: the same metric on the training data, with augmentation and dropout.",
     "sensitivity": "Sensitivity: one point per tuning trial. With a flat maximum the exact value matters little.",
@@ -51,9 +62,12 @@ def page(
 <p class="verdict" id="verdict">{html.escape(verdict(analysis))}</p>
 {_list(remarks(analysis, plan), "remarks")}
 <h2>Results</h2>
+{candidate_filter(analysis)}
 {results_table(analysis)}
 {_key()}
 <details open><summary>How to read this</summary>{_list(how_to_read(analysis))}</details>
+<h2>Settings and costs</h2>
+{details_table(analysis)}
 <h2>Figures</h2>
 <div class="figures">{shown}</div>
 <h2>Protocol</h2>

@@ -1,7 +1,8 @@
-"""The table of candidates on the page: one row each, the best first; columns that say nothing become a sentence."""
+"""The tables of candidates on the page: a row each, the best first; columns that say nothing become a sentence."""
 
 import html
 import math
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from descent.studies.report.analysis import CandidateSummary, StudyAnalysis
 from descent.studies.report.pairs import Pair
 from descent.studies.report.scale import Scale, enumerate_names, signed
 from descent.studies.running.stages import FINAL
+from foundation.html.hover import hiding
 
 
 class Column(NamedTuple):
@@ -20,29 +22,58 @@ class Column(NamedTuple):
 
 
 def results_table(analysis: StudyAnalysis) -> str:
-    """Write the table as HTML, and a sentence about the columns in which every value is 0."""
-    by_name = {summary.name: summary for summary in analysis.summaries}
-    rows = [by_name[name] for name in analysis.ranking]
-    columns = _columns(analysis)
-    empty = [c for c in columns if c.zero and all(c.cell(row) == "0" for row in rows)]
-    shown = [column for column in columns if column not in empty]
-    head = "".join(f"<th>{column.head}</th>" for column in shown)
-    body = "".join(_row(analysis, row, shown) for row in rows)
+    """Write the table of scores and decisions as HTML."""
+    return _table(analysis, _decisions(analysis), "Results")
+
+
+def details_table(analysis: StudyAnalysis) -> str:
+    """Write the table of settings and costs, and a sentence about the columns in which every value is 0."""
+    columns = _details(analysis)
+    empty = [c for c in columns if c.zero and all(c.cell(row) == "0" for row in analysis.summaries)]
     nothing = f'<p class="note">0 for every candidate: {enumerate_names([c.zero for c in empty])}.</p>' if empty else ""
+    return _table(analysis, [column for column in columns if column not in empty], "Settings and costs") + nothing
+
+
+def candidate_filter(analysis: StudyAnalysis) -> str:
+    """Write boxes that hide a candidate in tables and figures; the page has no scripts. None for two candidates."""
+    if len(analysis.config.names) < 3:
+        return ""
+    boxes, rules = "", ""
+    for number, name in enumerate(analysis.config.names):
+        boxes += f'<label><input type="checkbox" id="show-{number}" checked> {html.escape(name)}</label>'
+        hidden = f":is(.of-{number}, {hiding(number)})"
+        rules += f"body:has(#show-{number}:not(:checked)) {hidden} {{ display: none; }}\n"
+    return f'<style>{rules}</style><fieldset class="filter"><legend>Show</legend>{boxes}</fieldset>'
+
+
+def _table(analysis: StudyAnalysis, columns: list[Column], label: str) -> str:
+    by_name = {summary.name: summary for summary in analysis.summaries}
+    head = "".join(f"<th>{column.head}</th>" for column in columns)
+    body = "".join(_row(analysis, by_name[name], columns) for name in analysis.ranking)
     return (
-        '<div class="wide" role="region" aria-label="Results" tabindex="0"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{nothing}"
+        f'<div class="wide" role="region" aria-label="{label}" tabindex="0"><table class="cards">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
 def _row(analysis: StudyAnalysis, summary: CandidateSummary, columns: list[Column]) -> str:
     pair = analysis.pairs.get((summary.name, analysis.config.baseline))
-    kind = f' class="{pair.decision}"' if pair is not None else ""
-    cells = "".join(f"<td>{html.escape(column.cell(summary))}</td>" for column in columns)
-    return f"<tr{kind}>{cells}</tr>"
+    kind = f"{pair.decision} " if pair is not None else ""
+    cells = "".join(f'<td data-head="{_plain(column.head)}">{_cell(column.cell(summary))}</td>' for column in columns)
+    return f'<tr class="{kind}of-{analysis.config.names.index(summary.name)}">{cells}</tr>'
 
 
-def _columns(analysis: StudyAnalysis) -> list[Column]:
+def _cell(text: str) -> str:
+    """Write a cell, whose intervals are not broken over lines."""
+    return re.sub(r"\[[^]]*\]", r'<span class="whole">\g<0></span>', html.escape(text))
+
+
+def _plain(head: str) -> str:
+    """Return a column's head as one line, for screens on which each row is a card."""
+    return head.replace("<br>", " ")
+
+
+def _decisions(analysis: StudyAnalysis) -> list[Column]:
     baseline, scale = analysis.config.baseline, Scale(analysis.metric)
 
     def against(text: Callable[[Pair], str]) -> Callable[[CandidateSummary], str]:
@@ -67,8 +98,12 @@ def _columns(analysis: StudyAnalysis) -> list[Column]:
     ]
     if any(pair.settings is not None for pair in analysis.pairs.values()):
         columns.append(Column("with these<br>settings", against(lambda pair: _settings(pair, scale))))
-    columns += [
-        Column("rounds", lambda s: str(s.rounds)),
+    return [*columns, Column("rounds", lambda s: str(s.rounds))]
+
+
+def _details(analysis: StudyAnalysis) -> list[Column]:
+    columns = [
+        Column("candidate", lambda s: s.name),
         Column("best setting", lambda s: _setting(analysis, s)),
         Column("steps to<br>target", lambda s: _to_target(analysis, s.name, "steps", "{:.0f}")),
     ]

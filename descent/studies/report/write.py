@@ -90,6 +90,7 @@ def _write_all(result: StudyResult) -> Path:
     (folder / "figures").mkdir(exist_ok=True)
     for name, figure in figures.items():
         figure.savefig(folder / "figures" / f"{name}.png", dpi=160)
+        figure.set_layout_engine("none")  # the layout is done; each further drawing would repeat it
         figure.savefig(folder / "figures" / f"{name}.svg", metadata={"Date": None})
     for name, frame in {"table": result.table, "runs": result.runs, "curves": result.curves}.items():
         _write(folder / f"{name}.csv", frame.to_csv(index=name == "table", float_format="%.6g", lineterminator="\n"))

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-REPORT = 4.0
+REPORT = 2.5
 """Seconds that the report takes on an idle core; a busy machine takes longer in proportion to `Budget.slowness`."""
 IDLE_CHECK = 0.25
 """Seconds that the check of one candidate's config takes on an idle core."""

@@ -185,6 +185,15 @@ def too_small(pilot: PilotEstimates, trials: int, budget: float) -> str:
     )
 
 
+def start_too_long(budget: float, spent: float, reserve: float) -> str:
+    """Say that a budget is spent before the first run."""
+    needed = format_seconds(spent + reserve)
+    return (
+        f"a budget of {format_seconds(budget)} is too small: on this machine, as busy as it is, start and report alone "
+        f"take {needed}. Use --budget {math.ceil(2 * (spent + reserve) / 60)}m or more."
+    )
+
+
 def _without(pilot: PilotEstimates, names: list[str], trials: int) -> float:
     costs = {name: cost for name, cost in pilot.costs.items() if name not in names}
     spent = pilot.spent - 2 * sum(pilot.costs[name] for name in names) / pilot.workers

@@ -18,10 +18,19 @@ class Rounds:
         progress: The finished runs.
         defaults: Each candidate's own values of the tuned keys.
         plan: Trials of a tuning, and the largest number of rounds.
+        decided: Who goes on after each finished look, as found for earlier runs of this study; it is added to. A
+            finished look never changes, and deciding it takes longer than a small run.
     """
 
-    def __init__(self, progress: Progress, defaults: Mapping[str, Point], plan: Plan) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        defaults: Mapping[str, Point],
+        plan: Plan,
+        decided: dict[int, list[str]] | None = None,
+    ) -> None:
         self.progress, self.defaults, self.plan = progress, defaults, plan
+        self.decided = {} if decided is None else decided
 
     def next_runs(self, end: int) -> list[RunKey] | None:
         """Return the runs up to the next look; `None` when the study is complete.
@@ -55,6 +64,11 @@ class Rounds:
 
     def going_on(self, rounds: int) -> list[str]:
         """List the candidates that need further rounds after the first ones, in the order of the config."""
+        if rounds not in self.decided:
+            self.decided[rounds] = self._decide(rounds)
+        return self.decided[rounds]
+
+    def _decide(self, rounds: int) -> list[str]:
         limit = rounds * self.progress.config.final_runs
         outcomes = {
             text: outcome

@@ -45,6 +45,7 @@ class Worker:
         self.budget, self.say = budget, say
         self._said: set[str] = set()
         self._all_runs: list[RunKey] = []
+        self._decided: dict[int, list[str]] = {}
 
     def run(self, plan_only: bool = False) -> Progress:
         """Work until the study is complete or, with `plan_only`, until it is planned.
@@ -95,7 +96,7 @@ class Worker:
         self._say_once(plan_sentence(plan, self.config, self.budget.seconds))
         if plan_only:
             return None
-        rounds = Rounds(progress, self.defaults, plan)
+        rounds = Rounds(progress, self.defaults, plan, self._decided)
         self._all_runs = _unique([*pilot, *rounds.planned()])
         return rounds.next_runs(self._end(progress, plan))
 
@@ -138,17 +139,11 @@ class Worker:
     def _run(self, text: str) -> Outcome:
         # Another worker may have enqueued this run after more runs were finished: read the storage again.
         key, progress = RunKey.parse(text), self._progress()
-        point = progress.point(key, self._trials())
-        seed = progress.seed(key)
-        config = self.config.run_config(key.candidate)
-        for name, value in {**point, **dict.fromkeys(self.config.seed_keys, seed)}.items():
-            set_key(config, name, value)
-        if self.config.split_key:
-            set_key(config, self.config.split_key, split_seed(config, self.config.split_key) + progress.split(key))
+        order, point = order_of(progress, key, self._trials())
         with current_run(text):
-            outcome = execute(RunOrder(config, seed, self.config.metric, key.stage == FINAL, self.config.threads))
+            outcome = execute(order)
         self.say(self._line(key, point, outcome, progress))
-        return {**outcome, "point": point, "seed": seed}
+        return {**outcome, "point": point, "seed": order.seed}
 
     def _line(self, key: RunKey, point: Point, outcome: Outcome, progress: Progress) -> str:
         done = sum(str(run) in progress.outcomes for run in self._all_runs) + 1
@@ -168,6 +163,23 @@ class Worker:
         costs = {**dict.fromkeys(self.config.names, float(outcome["wall"])), **costs_of(progress)}
         missing = [run for run in self._all_runs if str(run) not in progress.outcomes and run != key]
         return sum(costs[run.candidate] for run in missing) / len(self.ledger.workers())
+
+
+def order_of(progress: Progress, key: RunKey, trials: int) -> tuple[RunOrder, Point]:
+    """Return what a run has to do, and its values of the tuned keys.
+
+    Args:
+        progress: The finished runs.
+        key: The run.
+        trials: Trials of a tuning.
+    """
+    study, point, seed = progress.config, progress.point(key, trials), progress.seed(key)
+    config = study.run_config(key.candidate)
+    for name, value in {**point, **dict.fromkeys(study.seed_keys, seed)}.items():
+        set_key(config, name, value)
+    if study.split_key:
+        set_key(config, study.split_key, split_seed(config, study.split_key) + progress.split(key))
+    return RunOrder(config, seed, study.metric, key.stage == FINAL, study.threads), point
 
 
 def _unique(runs: list[RunKey]) -> list[RunKey]:

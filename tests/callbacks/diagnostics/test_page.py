@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from callbacks.diagnostics.page import FIGURES, diagnostics_page
+from callbacks.diagnostics.page import FIGURES, UNUSUAL, diagnostics_page, heat_map
 
 # The page is in a frame, because a window of Chromium is never narrower than 500 pixels.
 FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" width="WIDTH" height="900" src="page.html">
@@ -19,7 +20,10 @@ FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" widt
   const wide = [...seen.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > page.innerWidth + 1
     && !e.closest('.wide'));
   document.title = JSON.stringify({findings: [...seen.querySelectorAll('.findings li')].map(e => e.textContent),
-    figures: [...seen.images].map(e => e.complete && e.naturalWidth > 500 ? Math.round(e.width) : 0),
+    figures: [...seen.querySelectorAll('img, figure svg')].map(e => Math.round(e.getBoundingClientRect().width)
+      * (e.complete === false || e.naturalWidth === 0 ? 0 : 1)),
+    text: Math.min(...[...seen.querySelectorAll('figure svg [id*="ytick"] [id*="text"]')].map(
+      e => e.getBoundingClientRect().height)),
     scrolls: seen.documentElement.scrollWidth > page.innerWidth, wide: wide.map(e => e.tagName)});
 });</script>"""
 
@@ -54,12 +58,14 @@ def browsed(folder: Path, width: int) -> tuple[dict[str, Any], str]:
 @pytest.mark.parametrize("width", [400, 1200])
 def test_it_fits_the_browser(tmp_path: Path, width: int) -> None:
     found = ["conv3: 41% of units dead since epoch 2 <b>", "x" * 90]
-    (tmp_path / "page.html").write_text(diagnostics_page(table(), found, "Inside quickstart 0"), encoding="utf-8")
+    page = diagnostics_page(table(), found, "Inside quickstart 0", {"network.head": "Linear"})
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
     seen, console = browsed(tmp_path, width)
     assert console == ""
     assert seen["findings"] == found
     assert len(seen["figures"]) == len(FIGURES)
-    assert min(seen["figures"]) >= 600, "a figure is missing, or too small to read"
+    assert min(seen["figures"]) >= min(width - 50, 600), "a figure is missing, or too small to read"
+    assert seen["text"] > 6, "letters too small to read"
     assert seen["wide"] == [], "something sticks out of the screen"
     assert not seen["scrolls"]
 
@@ -75,10 +81,43 @@ def test_a_broken_page_would_fail(tmp_path: Path) -> None:
     assert seen["wide"] == ["P"]
 
 
+def test_layers_have_their_type_and_stand_out_if_unusual() -> None:
+    rows = table()
+    axes, bar = heat_map(rows[rows["quantity"] == "gradient"], FIGURES["gradient"], {"network.head": "Linear"}).axes
+    labels = {label.get_text(): label.get_color() for label in axes.get_yticklabels()}
+    assert list(labels) == ["features.0", "features.1.…of_a_layer", "head\nLinear"]
+    assert UNUSUAL not in labels.values(), "0.01 of the largest layer's gradient is usual"
+    assert bar.get_ylabel() == "gradient norm"
+    assert any(line.get_color() == "#009E73" for line in bar.get_lines()), "what is usual is drawn"
+    vanishing = rows.assign(value=rows["value"] ** 3)
+    axes, _ = heat_map(vanishing[vanishing["quantity"] == "gradient"], FIGURES["gradient"]).axes
+    assert [label.get_color() == UNUSUAL for label in axes.get_yticklabels()] == [False, False, True]
+
+
+def test_what_is_not_measured_has_no_colour_of_the_scale() -> None:
+    rows = table()
+    rows = rows[(rows["quantity"] == "update")].assign(value=lambda each: each["value"].where(each.index % 2 == 0, 0.0))
+    axes, _ = heat_map(rows, FIGURES["update"]).axes
+    assert axes.patch.get_hatch() is not None
+    scale = axes.images[0].get_cmap()(np.linspace(0, 1, 50))[:, :3]
+    assert (scale.max(axis=1) - scale.min(axis=1)).min() > 0.15, "a grey in the scale looks like what is not measured"
+    assert np.ma.getmaskarray(np.ma.asarray(axes.images[0].get_array())).any()
+
+
+def test_figures_come_first_and_follow_the_dark_mode() -> None:
+    page = diagnostics_page(table(), ["conv3: dead"], "Inside quickstart 0")
+    assert page.index("<svg") < page.index("conv3: dead")
+    assert 'href="#findings">1 problem was found' in page
+    figures = page[page.index("<svg") :]
+    assert "currentColor" in figures
+    assert "var(--error)" in figures, "names outside the usual range"
+    assert "#000000" not in figures
+
+
 def test_it_prints() -> None:
     page = diagnostics_page(table(), [], "Inside quickstart 0")
     assert "No problem was found." in page
     assert "@media print" in page
     assert 'name="viewport"' in page
-    assert "http" not in page
+    assert not re.findall(r'(?:src|href)="(?!#|data:)', page)
     assert "<script" not in page

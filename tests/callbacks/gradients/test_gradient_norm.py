@@ -267,6 +267,12 @@ def test_report_in_words() -> None:
     kept = clipping_report([1.0, 2.0] * 50, 5, 1.9)
     assert (kept.suggestion, kept.clipped) == (1.9, 0.05)
     assert "keep it" in kept.reason
+    assert "the largest 5.0% of the steps" in kept.reason
+    many = clipping_report([1.0, 2.0] * 50, 47, 1.5)
+    assert many.suggestion == 2.0, "47 % are not rare"
+    assert "47.0% of the steps are clipped, that is one in 2.1: ordinary steps too" in many.reason
+    assert "Set trainer.gradient_clip_val to 2, which clips one in ten" in many.reason
+    assert "No step reached 5" in clipping_report([1.0, 2.0] * 50, 0, 5.0).reason
     few = clipping_report([1.0] * 3, 0, None)
     assert "too few" in few.reason
     assert clipping_report([], 0, None).steps == 0

@@ -1,11 +1,10 @@
-"""A run's metrics as a table and as curves."""
+"""A run's metrics as a table."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from callbacks import history, plot_history
+from callbacks import history
 
 ROWS = """epoch,lr,step,train/loss,train/loss_step,val/accuracy,val/loss
 0,0.1,4,,2.5,,
@@ -51,20 +50,3 @@ def test_a_folder_without_metrics(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("step,loss\n1,2\n")
     with pytest.raises(ValueError, match="has no column epoch"):
         history(tmp_path)
-
-
-def test_curves(run: Path) -> None:
-    loss, accuracy, rate = plot_history(run).axes
-    assert (loss.get_yscale(), accuracy.get_yscale(), rate.get_yscale()) == ("log", "linear", "linear")
-    training, best, validation = loss.get_lines()
-    lowest = int(history(run)["val/loss"].argmin())  # row and epoch, from 0
-    assert training.get_label() == "training"
-    assert validation.get_label() == f"validation (best {history(run)['val/loss'].min():.3g}, epoch {lowest + 1})"
-    assert np.asarray(best.get_xdata()).tolist() == [lowest + 1]
-    assert np.asarray(validation.get_xdata()).tolist() == [1, 2]  # epochs counted from 1
-    assert plot_history(history(run)).axes[0].get_ylabel() == "loss"
-
-
-def test_a_loss_below_zero_is_not_drawn_on_a_log_axis(run: Path) -> None:
-    (run / "metrics.csv").write_text(ROWS.replace("1.5,,,", "-1.5,,,"))
-    assert plot_history(run).axes[0].get_yscale() == "linear"

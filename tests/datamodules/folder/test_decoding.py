@@ -1,5 +1,6 @@
 """Files of every colour mode, depth, orientation and size, against values by hand or from torchvision."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -194,9 +195,68 @@ def test_corrupt_files(tmp_path: Path) -> None:
     [
         ((0, 8, "RGB", "crop"), "image_size must be ≥ 1, got 0 × 8"),
         ((8, 8, "CMYK", "crop"), "mode must be one of RGB, L; got 'CMYK'"),
-        ((8, 8, "RGB", "stretch"), "resize must be one of crop, squash; got 'stretch'"),
+        ((8, 8, "RGB", "stretch"), "resize must be one of crop, squash, letterbox; got 'stretch'"),
     ],
 )
 def test_bad_arguments(arguments: tuple[int, int, str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ImageFormat(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("values", "expected"), [([0, 2048, 4095], [0, 128, 255]), ([0, 4096, 65535], [0, 16, 255])])
+def test_twelve_bits_keep_their_levels(values: list[int], expected: list[int], tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8), dtype=np.uint16)
+    pixels[0, :3] = values
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert decode(tmp_path / "a.png", GREY)[0, :3, 0].tolist() == expected
+
+
+def test_given_bits_come_first(tmp_path: Path) -> None:
+    ramp = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    levels = {
+        bits: len(np.unique(decode(tmp_path / "a.tif", ImageFormat(64, 64, "L", "crop", grey_bits=bits))))
+        for bits in (None, 10, 12, 16)
+    }
+    assert levels == {None: 256, 10: 256, 12: 256, 16: 17}
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (2000, 5)])
+@pytest.mark.parametrize("resize", ["crop", "squash", "letterbox"])
+def test_thin_images_take_little_memory(size: tuple[int, int], resize: str, tmp_path: Path) -> None:
+    line = np.zeros((size[1], size[0]), dtype=np.uint8)
+    line[size[1] // 2 - size[1] // 10 :, size[0] // 2 - size[0] // 10 :] = 255
+    Image.fromarray(line).save(tmp_path / "a.png")
+    form = ImageFormat(224, 224, "L", resize)  # type: ignore[arg-type]
+    tracemalloc.start()
+    pixels = decode(tmp_path / "a.png", form)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6
+    assert pixels.shape == (224, 224, 1)
+    assert pixels[108:116, 108:116].max() > 140
+
+
+def test_pixels_of_thin_images_stay_small_in_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's memory is not traced: no image on the way is larger than the file's and the format's."""
+    Image.new("L", (1, 20_000)).save(tmp_path / "a.png")
+    sizes, resize = [], Image.Image.resize
+
+    def noted(image: Image.Image, size: tuple[int, int], *args: object, **kwargs: object) -> Image.Image:
+        sizes.append(size)
+        return resize(image, size, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "resize", noted)
+    decode(tmp_path / "a.png", ImageFormat(224, 224, "RGB", "crop"))
+    assert sizes == [(224, 224)]
+
+
+def test_letterbox_keeps_all_of_an_image(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 16), RED).save(tmp_path / "a.png")
+    pixels = decode(tmp_path / "a.png", ImageFormat(8, 8, "RGB", "letterbox"))
+    assert (pixels[2:6] == RED).all()
+    assert (pixels[:2] == 128).all()
+    assert (pixels[6:] == 128).all()
+    tall = decode(plain(RED, "RGB", tmp_path / "b.png"), ImageFormat(4, 12, "RGB", "letterbox"))
+    assert (tall[:, 4:8] == RED).all()
+    assert (tall[:, [0, 3, 8, 11]] == 128).all()

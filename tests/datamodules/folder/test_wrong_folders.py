@@ -22,8 +22,8 @@ def test_folder_with_a_typing_error(root: Path) -> None:
 
 
 def test_folder_without_train(root: Path) -> None:
-    (root / "train").rename(root / "training")
-    with pytest.raises(FileNotFoundError, match=r"must hold train/<class>/ with images; .* holds test/, training/"):
+    (root / "train").rename(root / "learn")
+    with pytest.raises(FileNotFoundError, match=r"must hold train/<class>/ with images; .* holds learn/, test/"):
         _ = module(root).class_names
 
 

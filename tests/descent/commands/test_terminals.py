@@ -27,6 +27,28 @@ def test_ctrl_c_while_torch_is_imported(monkeypatch: pytest.MonkeyPatch, capsys:
     assert capsys.readouterr().err == "\nstopped.\n"
 
 
+def test_first_words_on_a_terminal_and_an_error_in_red(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def before_torch() -> None:
+        raise ValueError("torch would be imported here")
+
+    monkeypatch.setattr(cli, "tune_allocator", before_torch)
+    words = ["fit", "-c", "configs/quickstart.yaml", "--config=more.yaml"]
+    for terminal, variables, said in (
+        (True, {"TERM": "xterm"}, "descent fit: configs/quickstart.yaml, more.yaml …\n\x1b[1;31merror:\x1b[0m torch"),
+        (True, {"TERM": "xterm", "NO_COLOR": "1"}, "descent fit: configs/quickstart.yaml, more.yaml …\nerror: torch"),
+        (False, {"TERM": "xterm"}, "error: torch"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+            for name, value in ({"NO_COLOR": ""} | variables).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit, match="2"):
+                cli.main(words)
+        assert capsys.readouterr().err.startswith(said)
+
+
 @pytest.mark.parametrize(("kind", "file"), [("torch", "model.onnx"), ("onnx", "model.pt2")])
 def test_an_export_whose_file_is_named_as_the_other_kind(
     kind: str, file: str, capsys: pytest.CaptureFixture[str]

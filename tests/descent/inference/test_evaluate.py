@@ -19,14 +19,16 @@ from torchmetrics.classification import MulticlassCalibrationError
 import cli
 from descent.inference.evaluation.calibration import apply_temperature, calibration_bins, fit_temperature, mean_nll
 from descent.inference.evaluation.class_scores import class_scores, wilson_interval
+from descent.inference.evaluation.classification import classification_report
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
 from descent.inference.evaluation.page import evaluation_page
-from descent.inference.evaluation.report import write_evaluation
+from descent.inference.evaluation.report import write_report
 from lightning_modules import BinaryClassifier
 from lightning_modules.losses import ProbabilityBCELoss
 from tests.descent.helpers import refused
 from tests.descent.inference.conftest import TrainedRun
+from tests.descent.inference.support import COLOURS
 
 
 def random_logits(count: int = 500, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -125,7 +127,7 @@ def test_a_labelled_folder(colours: TrainedRun, capsys: pytest.CaptureFixture[st
     assert printed["f1_macro"] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
     assert printed["confusion"] == sk.confusion_matrix(truth, predicted).tolist()
     assert 0.5 < printed["accuracy"] < 1, "the page must show mistakes"
-    assert printed["calibration"]["fitted_on"] == 27
+    assert printed["calibration"]["fitted_on"] == 17
     page = (folder / "evaluation.html").read_text()
     assert f"Accuracy {printed['accuracy']:.2%}: {printed['right']} of 36 samples are classified correctly" in page
     assert page.count("<img ") == 36 - printed["right"]
@@ -137,6 +139,24 @@ def test_accuracy_on_the_test_data_equals_descent_test(colours: TrainedRun) -> N
     found = json.loads(Path("own/evaluation.json").read_text())
     assert found["accuracy"] == pytest.approx(float(done.trainer.callback_metrics["test/accuracy"]))
     assert found["remarks"] == ["Evaluated on the run's own test data."]
+
+
+def test_images_that_the_run_was_trained_on_are_counted(
+    colours: TrainedRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in COLOURS:
+        shutil.copytree(colours.images / "test" / name, f"mixed/{name}")
+    shutil.copy(colours.images / "train" / "red" / "3.png", "mixed/red/under another name.png")
+    shutil.copytree(colours.images / "train" / "blue", "mixed/blue", dirs_exist_ok=True)
+    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", "mixed", "--out", "out"])
+    said = capsys.readouterr().err
+    counts = {verb: int(count) for verb, count in re.findall(r"The run was (\w+) on (\d+) of these", said)}
+    assert sum(counts.values()) == 1 + 30, "by content, whatever their names are"
+    assert 15 <= counts["trained"] < 31, "the others were used for validation"
+    for sentence in re.findall(r"The run was .*", said):
+        assert sentence in Path("out/evaluation.html").read_text()
+    cli.main(["evaluate", "--ckpt_path", str(colours.run), "--images", str(colours.images / "test"), "--out", "out"])
+    assert "The run was" not in capsys.readouterr().err
 
 
 def test_missing_classes_and_corrupt_files(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,20 +274,26 @@ def test_the_worst_class_comes_first_with_the_interval_of_its_recall() -> None:
 def test_thousands_of_classes_need_no_square_of_them(tmp_path: Path) -> None:
     count = 6000
     found = judged([*range(count - 1), 0], list(range(count)), [f"c{number}" for number in range(count)])
-    text = write_evaluation(found, tmp_path, "n")
+    text = write_report(classification_report(found, "n"), tmp_path)
     assert json.loads(text)["confusions"] == [["c5999", "c0", 1]]
     assert (tmp_path / "confusion.csv").read_text() == "true class,predicted class,samples\nc5999,c0,1\n"
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3_000_000
     assert "The other 5,900 classes are in classes.csv." in (tmp_path / "evaluation.html").read_text()
 
 
-def test_an_error_in_the_page_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_page_loses_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(*_: object) -> str:
         raise ValueError("a page that cannot be made")
 
-    monkeypatch.setattr("descent.inference.evaluation.report.evaluation_page", broken)
-    with pytest.raises(ValueError, match="cannot be made"):
-        write_evaluation(judged([0, 1], [0, 1], ["a", "b"]), tmp_path, "n")
+    monkeypatch.setattr("descent.inference.evaluation.classification.evaluation_page", broken)
+    write_report(classification_report(judged([0, 1], [0, 1], ["a", "b"]), "n"), tmp_path)
+    said = capsys.readouterr().err
+    assert said == (
+        "evaluation.html could not be made (ValueError: a page that cannot be made); the other files are complete.\n"
+    )
+    assert "ValueError: a page that cannot be made" in (tmp_path / "evaluation.html").read_text()
     assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"] == 1
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -48,6 +46,7 @@ def refuse_a_file_that_differs(
 
 
 def test_onnx(colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
     words = ["export", "--ckpt_path", str(colours.run), "--to", "onnx"]
     parity = cli.main([*words, "--images", str(colours.images / "test")])
     assert "opset 18" in capsys.readouterr().out
@@ -60,9 +59,14 @@ def test_onnx(colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about["class_names"]) == ["blue", "green", "red"]
     assert (about["task"], about["mode"], about["resize"], about["height"]) == ("classes", "RGB", "crop", "16")
-    assert [(one.name, one.type, one.shape[1:]) for one in session.get_inputs()] == [
-        ("images", "tensor(uint8)", [16, 16, 3])
+    assert [(one.name, one.type, one.shape) for one in session.get_inputs()] == [
+        ("images", "tensor(uint8)", ["batch", 16, 16, 3])
     ]
+    assert [(one.name, one.shape) for one in session.get_outputs()] == [("probabilities", ["batch", 3])]
+    assert (about["layout"], about["white"], about["dtype"], about["interpolation"]) == (
+        "NHWC", "255", "float32", "bilinear",
+    )  # fmt: skip
+    assert b"site-packages" not in file.read_bytes(), "paths of this machine are in the file"
     form = ImageFormat(16, 16, "RGB", "crop")
     pixels = np.stack([decode(path, form) for path in sorted((colours.images / "test").rglob("*.png"))])
     for count in (1, 5, 36):

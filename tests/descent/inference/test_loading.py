@@ -19,7 +19,6 @@ from descent.inference.classifiers import (
     concatenate,
     predictions_from_output,
     require_classifier,
-    require_single_label_classifier,
 )
 from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.decoding_stream import decoded_batches
@@ -44,10 +43,6 @@ def test_modules_of_other_tasks() -> None:
     with pytest.raises(UserError, match=r"best\.ckpt holds a Regressor, which predicts neither classes nor labels"):
         require_classifier(trained(numbers))
     assert require_classifier(trained(labels)) is labels
-    with pytest.raises(
-        UserError, match=r"supports single-label classification .*holds a MultilabelClassifier: use descent test"
-    ):
-        require_single_label_classifier(trained(labels))
 
 
 def test_data_without_images() -> None:

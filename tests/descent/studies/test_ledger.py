@@ -122,13 +122,13 @@ def test_ctrl_c_does_not_count_as_a_death(tmp_path: Path) -> None:
     assert own.run_next(["tune/0/c"], lambda key: outcome(0.5)) == "ran"
 
 
-def test_a_study_killed_ten_times_ends_with_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_killed_four_times_ends_with_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     study = toy_study(tmp_path, pause=0.03, trials=3, seeds=8)
     whole = compare(study, out=tmp_path / "whole", verbose=False)
     assert whole is not None
     folder = tmp_path / "killed"
-    for kills in range(10):
+    for kills in range(0, 12, 3):
         before = finished(folder)
         process = CONTEXT.Process(target=compare_quietly, args=(study, folder))
         process.start()

@@ -4,12 +4,14 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
 
-from descent.studies.report.figures import all_figures
+from descent.studies.report.context import title
+from descent.studies.report.figures import DECISIONS, all_figures
 from descent.studies.report.page import page, svg
 from descent.studies.running.planner import Plan
 from tests.descent.studies.synthetic import analysis
@@ -19,10 +21,12 @@ MEASURE = """<script>addEventListener('load', () => {
     && !e.closest('.wide'));
   document.title = JSON.stringify({verdict: document.querySelector('#verdict').textContent,
     figures: [...document.querySelectorAll('figure svg')].map(e => Math.round(e.getBoundingClientRect().width)),
+    scrolled: [...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth + 1).length,
     rows: document.querySelectorAll('tbody tr').length, wide: wide.map(e => e.tagName),
     fetched: performance.getEntriesByType('resource').length}); });</script>"""
 
 
+@cache
 def report() -> str:
     study = analysis({"AdamW": 0.95, "Momentum": 0.951, "SGD <script>": 0.90}, trials=5)
     machine = {"host": "h", "processor": "p"}
@@ -30,7 +34,7 @@ def report() -> str:
 
 
 @pytest.mark.chromium
-@pytest.mark.parametrize("width", [500, 1200])
+@pytest.mark.parametrize("width", [500, 1280])
 def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
     source = tmp_path / "report.html"
     source.write_text(report().replace("</head>", MEASURE + "</head>"))
@@ -43,10 +47,11 @@ def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
     assert title is not None
     seen = json.loads(title[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
     assert "SGD <script> (" in seen["verdict"]
-    assert seen["rows"] == 3
+    assert seen["rows"] == 2 * 3, "two tables"
     assert len(seen["figures"]) == 6
     assert min(seen["figures"]) > 380
     assert seen["wide"] == [], "something sticks out of the screen"
+    assert seen["scrolled"] == 0, "a table is wider than the page"
     assert seen["fetched"] == 0
 
 
@@ -80,3 +85,43 @@ def test_figures_are_the_same_each_time_and_have_no_date(tmp_path: Path) -> None
     all_figures(study)["differences"].savefig(tmp_path / "d.png", dpi=100)
     figure = imread(tmp_path / "d.png")
     assert (figure[:, -2:, :3] > 0.99).all(), "something is cut off at the right"
+
+
+def test_dots_and_lines_have_a_hover_text_and_a_box_hides_a_candidate_everywhere(tmp_path: Path) -> None:
+    text = report()
+    for said in (r"Momentum, round 3: .{1,9} points", r"Momentum: \w+, .* points \[", r"AdamW: [\d.]+ % at the end"):
+        assert re.search(rf"<title>{said}", text), said
+    assert "<title>SGD &lt;script&gt;, round 1" in text
+    assert text.count('<tr class="') == text.count("of-0") + text.count("of-1") + text.count("of-2") - 3
+    for number in range(3):
+        rule = f'body:has(#show-{number}:not(:checked)) :is(.of-{number}, [id*="-hover-{number}-"])'
+        assert rule in text
+        assert re.search(rf'id="differences-hover-{number}-', text) or number == 0, "the baseline has no row"
+        assert re.search(rf'id="curves-hover-{number}-', text)
+    two = analysis({"AdamW": 0.95, "SGD": 0.90})
+    assert "checkbox" not in page(two, {}, None, {}, ""), "nothing to choose"
+
+
+def test_lines_are_named_at_their_ends_and_the_forest_has_the_colours_of_the_decisions() -> None:
+    study = analysis({"AdamW": 0.95, "Momentum": 0.9501, "SGD": 0.90}, sd=0.002)
+    figures = all_figures(study)
+    for name in ("curves", "expected_best"):
+        assert {"AdamW", "Momentum", "SGD"} <= {text.get_text() for text in figures[name].axes[0].texts}
+        assert not figures[name].legends
+    rows = {pair.name: DECISIONS[pair.decision] for (_, base), pair in study.pairs.items() if base == "AdamW"}
+    assert set(rows.values()) == {DECISIONS["equal"], DECISIONS["worse"]}
+    assert {line.get_color() for line in figures["differences"].axes[0].lines} == {*rows.values(), "black"}
+
+
+def test_studies_of_one_name_have_titles_of_their_own() -> None:
+    shares = (0.01, 0.2)
+    found = [
+        title(analysis({"AdamW": 0.9, "SGD": 0.8}, overrides={"data.val_share": share}, seeds=3)) for share in shares
+    ]
+    assert found == [
+        f"toy: AdamW vs SGD on DigitsDataModule, SmallCNN (width 32) (val_share {share})" for share in shares
+    ]
+
+
+def test_nothing_is_drawn_of_a_tuning_that_was_not_there() -> None:
+    assert "sensitivity" not in all_figures(analysis({"AdamW": 0.95, "SGD": 0.90}, trials=1))

@@ -65,7 +65,7 @@ def test_two_processes_until_one_fails(tmp_path: Path) -> None:
     assert done.returncode in (1, 2), said
     # every message appears once
     assert re.search(r"^[1-9] layers use the batches of all processes$", done.stdout, re.MULTILINE), said
-    assert len(re.findall(r"^epoch 1/2 ", done.stdout, re.MULTILINE)) == 1, said
+    assert len(re.findall(r"^  1/2 ", done.stdout, re.MULTILINE)) == 1, said
     assert len(re.findall(r"global batch 2 processes × 32 = 64: the learning rate is not scaled", said)) == 1, said
     # the error has its rank and cause, and all processes stop
     assert re.findall(r"^error \(rank 1\): ValueError: the disk of rank 1 is full$", done.stderr, re.MULTILINE), said

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lightning.pytorch.callbacks import RichProgressBar
 
-from foundation.compat.lightning_progress import BarFromOne
+from foundation.compat.lightning_progress import LabelledBar
 
 
 def test_lightning_asks_for_the_description() -> None:
@@ -16,7 +16,7 @@ def test_lightning_asks_for_the_description() -> None:
 
 @pytest.mark.parametrize(("most", "text"), [(15, "epoch 1/15"), (-1, "epoch 1"), (None, "epoch 1")])
 def test_epochs_are_counted_from_one(most: Any, text: str) -> None:
-    bar: Any = BarFromOne()
+    bar: Any = LabelledBar()
     bar._trainer = SimpleNamespace(max_epochs=most)
     assert bar._get_train_description(0).strip() == text
     assert len(bar._get_train_description(0)) >= len(bar.validation_description)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from callbacks.reporting.history import LearningCurves
+from callbacks.reporting.learning_curves import LearningCurves
 from cli import main
 from tests.phantom_gpu.build import ROOT
 

@@ -105,11 +105,11 @@ CALLBACKS: dict[str, list[Case]] = {
     "ModelSummary": [added("ModelSummary", "as `--trainer.enable_model_summary true`")],
     "OnExceptionCheckpoint": [added("OnExceptionCheckpoint", dirpath="elsewhere")],
     "ProgressBar": [
-        added("ProgressBar", "the base class: no line per epoch", lambda o: "epoch 1/1" not in o.said and o.steps == 2)
+        added("ProgressBar", "the base class: no line per epoch", lambda o: "train loss" not in o.said and o.steps == 2)
     ],
     "RichModelSummary": [added("RichModelSummary", "prints the table of layers in colour")],
     "RichProgressBar": [
-        added("RichProgressBar", "takes the place of the lines per epoch", lambda o: "epoch 1/1" not in o.said)
+        added("RichProgressBar", "takes the place of the lines per epoch", lambda o: "train loss" not in o.said)
     ],
     "StochasticWeightAveraging": [
         added("StochasticWeightAveraging", swa_lrs="0.01"),
@@ -134,7 +134,7 @@ CALLBACKS: dict[str, list[Case]] = {
     ],
     "Timer": [added("Timer", "ends the run after ten minutes at the latest", duration="00:00:10:00")],
     "TQDMProgressBar": [
-        added("TQDMProgressBar", "takes the place of the lines per epoch", lambda o: "epoch 1/1" not in o.said)
+        added("TQDMProgressBar", "takes the place of the lines per epoch", lambda o: "train loss" not in o.said)
     ],
     "EMAWeightAveraging": [
         added("EMAWeightAveraging", "validates and saves the average; `callbacks/ema.yaml` is better", has_average)

@@ -1,15 +1,13 @@
 """Find labelled images: one folder per class, for the classes of a trained network."""
 
-import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from datamodules.folder.listing.layout import folders_by_class, split_named
 from descent.inference.prediction.image_files import find_images
 from foundation.errors import UserError
-
-SPLITS = ("train", "val", "test")
 
 
 class LabelledImages(NamedTuple):
@@ -44,14 +42,15 @@ def find_labelled_images(folder: Path, class_names: Sequence[str]) -> LabelledIm
         raise FileNotFoundError(f"--images {folder} does not exist; give a folder that has a folder for each class.")
     if not folder.is_dir():
         raise NotADirectoryError(f"--images {folder} is a file; give a folder that has a folder for each class.")
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    folders = folders_by_class(folder)
+    names = sorted(folders)
     _check_class_folders(folder, names, class_names)
     paths: list[str] = []
     targets: list[int] = []
     other_files = 0
     for name in names:
         try:
-            found = find_images([str(folder / name)])
+            found = find_images([str(folder / below) for below in folders[name]])
         except UserError:  # an empty folder: reported as a missing class
             continue
         paths += found.paths
@@ -72,7 +71,7 @@ def _check_class_folders(folder: Path, names: list[str], class_names: Sequence[s
     unknown = [name for name in names if name not in class_names]
     if not unknown:
         return
-    splits = [name for name in unknown if name in SPLITS]
+    splits = [name for name in unknown if split_named(name)]
     if splits:
         raise UserError(f"{folder} contains {', '.join(splits)}: did you mean --images {folder / splits[-1]}?")
     hints = [f"{name}{_suggestion(name, class_names)}" for name in unknown[:10]] + unknown[10:]

@@ -1,0 +1,73 @@
+"""Draw the test score against the samples that a run trained on, from the CSV files of the two benchmarks.
+
+    python -m benchmarks.pruning.figure
+
+Points are means over the seeds, bars their 95 % intervals. At equal samples compare vertically, at equal score
+horizontally. The file is pruning.png in the folder of the results.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.common.command_line import RESULTS, parser, read_csv
+from benchmarks.pruning.__main__ import Row
+from descent.studies.statistics.intervals import t_interval
+from foundation.figure_style import COLORS
+
+TITLES = {
+    "digits": "digits, accuracy in %",
+    "digits_noisy": "digits, a fifth of the labels random, accuracy in %",
+    "diabetes": "diabetes, RMSE (lower is better)",
+    "finetune": "fine-tuning, accuracy in %",
+}
+
+
+def curve(rows: Sequence[Row], method: str) -> list[tuple[float, float, float]]:
+    """Return mean samples, mean score and half the width of its interval, for each ratio from the longest run on.
+
+    The whole run is the first point of both methods.
+    """
+    found = []
+    for ratio in sorted({row.ratio for row in rows}):
+        own = [row for row in rows if row.ratio == ratio and (row.method == method or ratio == 0)]
+        scores = np.array([row.score for row in own])
+        half = (t_interval(scores).high - t_interval(scores).low) / 2 if len(own) > 1 else 0.0
+        found.append((float(np.mean([row.samples for row in own])), float(scores.mean()), float(half)))
+    return found
+
+
+def draw(axes: Axes, rows: Sequence[Row], title: str) -> None:
+    """Draw the curves of a task."""
+    scale = 100 if "%" in title else 1
+    for method, color, marker in zip(("plain", "pruned"), COLORS, "os", strict=False):
+        samples, scores, halves = np.array(curve(rows, method)).T
+        label = "ordinary, shorter" if method == "plain" else "pruned"
+        axes.errorbar(samples, scale * scores, scale * halves, c=color, marker=marker, capsize=3, label=label)
+    seeds = len({row.seed for row in rows})
+    axes.set_title(f"{title} ({seeds} seeds)", fontsize=9)
+    axes.set_xlabel("samples that the run trained on")
+    axes.set_xlim(0, None)
+    axes.grid(alpha=0.3)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Draw all tasks that have a file with several seeds."""
+    given = parser(__doc__, out=RESULTS / "pruning").parse_args(args)
+    tasks = {name: read_csv(Row, Path(given.out) / f"{name}.csv") for name in TITLES}
+    tasks = {name: rows for name, rows in tasks.items() if rows}
+    figure = Figure(figsize=(9, 3 * -(-len(tasks) // 2)), layout="constrained")
+    panels = list(figure.subplots(-(-len(tasks) // 2), 2, squeeze=False).flat)
+    for axes, (name, rows) in zip(panels, tasks.items(), strict=False):
+        draw(axes, rows, TITLES[name])
+    for axes in panels[len(tasks) :]:
+        axes.remove()
+    figure.axes[0].legend()
+    figure.savefig(Path(given.out) / "pruning.png", dpi=130)
+
+
+if __name__ == "__main__":
+    main()

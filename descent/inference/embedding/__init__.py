@@ -1,0 +1,1 @@
+"""Features of images: what goes into the network's last layer. Read `embeddings.py` first."""

@@ -1,0 +1,1 @@
+"""Evaluate yes-or-no answers: binary classification, and each label of several. Read `curves.py` first."""

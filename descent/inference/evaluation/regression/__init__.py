@@ -1,0 +1,1 @@
+"""Evaluate a network that predicts numbers. Read `evaluation.py` first."""

@@ -1,0 +1,1 @@
+"""Labelled samples: their folder, which the run has seen, probably wrong labels. Read `labelled_folder.py` first."""

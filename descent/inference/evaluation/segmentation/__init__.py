@@ -1,0 +1,1 @@
+"""Evaluate a network that classifies each pixel. Read `evaluation.py` first."""
