@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.common.command_line import RESULTS, parser, read_csv
 from benchmarks.pruning.__main__ import Row
 from descent.studies.statistics.intervals import t_interval
-from foundation.figure_style import COLORS
+from foundation.figure_style import COLORS, grid
 
 TITLES = {
     "digits": "digits, accuracy in %",
@@ -59,12 +58,9 @@ def main(args: Sequence[str] | None = None) -> None:
     given = parser(__doc__, out=RESULTS / "pruning").parse_args(args)
     tasks = {name: read_csv(Row, Path(given.out) / f"{name}.csv") for name in TITLES}
     tasks = {name: rows for name, rows in tasks.items() if rows}
-    figure = Figure(figsize=(9, 3 * -(-len(tasks) // 2)), layout="constrained")
-    panels = list(figure.subplots(-(-len(tasks) // 2), 2, squeeze=False).flat)
-    for axes, (name, rows) in zip(panels, tasks.items(), strict=False):
+    figure, drawn = grid(len(tasks), columns=2, size=(4.5, 3))
+    for axes, (name, rows) in zip(drawn, tasks.items(), strict=True):
         draw(axes, rows, TITLES[name])
-    for axes in panels[len(tasks) :]:
-        axes.remove()
     figure.axes[0].legend()
     figure.savefig(Path(given.out) / "pruning.png", dpi=130)
 

@@ -20,6 +20,8 @@ QUANTITIES = ("loss", "accuracy", "generator_loss", "discriminator_loss", "slice
 """What is drawn if a run has it, in this order."""
 MOST = 3
 """Panels of quantities that are drawn if nothing is asked for."""
+FEW = 4
+"""Up to so many runs have labels of two lines."""
 STEEP = 4.0
 """A quantity whose values differ by more than this factor has a logarithmic axis, if it has no bound above."""
 LOGARITHMIC = ("loss", "sliced_wasserstein")
@@ -69,7 +71,7 @@ def curves(runs: "Sequence[tuple[str, pd.DataFrame]]", metrics: Sequence[str] = 
     tables = [(label, canonical_columns(table)) for label, table in runs]
     shown = quantities([table for _, table in tables], metrics)
     rates = any(rates_of(table) for _, table in tables)
-    heights = [2.3] * len(shown) + [1.1] * rates
+    heights = [panel_height(len(tables))] * len(shown) + [1.1] * rates
     figure, axes = panels(
         max(len(heights), 1), size=(7.2, 0.6 + sum(heights)), sharex=True, height_ratios=heights or [1]
     )
@@ -112,14 +114,14 @@ def quantities(tables: "Sequence[pd.DataFrame]", asked: Sequence[str]) -> list[s
 
 def draw_quantity(axes: "Axes", tables: "Sequence[tuple[str, pd.DataFrame]]", quantity: str) -> None:
     """Draw one quantity of all runs, the best epoch of each marked, with labels at the ends of the lines."""
-    ends, drawn = [], []
+    ends, drawn, colors = [], [], colors_of(len(tables))
     for place, (label, table) in enumerate(tables):
         for stage in ("train", "val"):
             values = table[name].dropna() if (name := f"{stage}/{quantity}") in table else None
             if values is None or not len(values):
                 continue
             several = len(tables) > 1
-            color = COLORS[place % len(COLORS)] if several else COLORS[stage == "val"]
+            color = colors[place] if several else COLORS[stage == "val"]
             x = values.index + 1
             axes.plot(x, values, "--" if several and stage == "train" else "-", color=color, linewidth=1.5,
                       alpha=0.6 if several and stage == "train" else 1, marker="." if len(values) < 40 else "",
@@ -127,7 +129,7 @@ def draw_quantity(axes: "Axes", tables: "Sequence[tuple[str, pd.DataFrame]]", qu
             drawn.append(values)
             text = (label or NAMES[stage]) if several else NAMES[stage]
             if stage == "val" and (best := mark_best(axes, name, values, color)):
-                text += f"\n{best}"
+                text += f"\n{best}" if len(tables) <= FEW else f": {best}"
             if stage == "val" or not several or f"val/{quantity}" not in table:
                 ends.append((x[-1], values.iloc[-1], text, color))
     axes.set_ylabel(quantity.replace("_", " "))
@@ -135,7 +137,22 @@ def draw_quantity(axes: "Axes", tables: "Sequence[tuple[str, pd.DataFrame]]", qu
     if quantity in LOGARITHMIC and low > 0 and high / low > STEEP:
         axes.set_yscale("log")
         log_numbers(axes.yaxis)
-    label_ends(axes, ends)
+    label_ends(axes, ends, height=0.2 / panel_height(len(tables)))
+
+
+def panel_height(runs: int) -> float:
+    """Return the inches that the labels of so many runs need; a label of few runs has two lines."""
+    return max(2.3, 0.21 * runs)
+
+
+def colors_of(runs: int) -> list[str]:
+    """Return a colour for each run, Okabe and Ito's as far as they go."""
+    if runs <= len(COLORS):
+        return COLORS
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.95 * run / (runs - 1))) for run in range(runs)]
 
 
 def mark_best(axes: "Axes", name: str, values: "pd.Series[float]", color: str) -> str | None:
@@ -156,12 +173,12 @@ def rates_of(table: "pd.DataFrame") -> list[str]:
 
 def draw_rates(axes: "Axes", tables: "Sequence[tuple[str, pd.DataFrame]]") -> None:
     """Draw the learning rates; it is not logged in each epoch that is shorter than the interval of logging."""
-    ends = []
+    ends, colors = [], colors_of(len(tables))
     for run, (_, table) in enumerate(tables):
         names = rates_of(table)
         for place, name in enumerate(names):
             values = table[name].dropna()
-            color = COLORS[run % len(COLORS)] if len(tables) > 1 else COLORS[2 + place % (len(COLORS) - 2)]
+            color = colors[run] if len(tables) > 1 else COLORS[2 + place % (len(COLORS) - 2)]
             axes.plot(values.index + 1, values, color=color, linewidth=1.5, marker="." if len(values) < 40 else "")
             if len(names) > 1 and len(tables) == 1 and len(values):
                 ends.append((values.index[-1] + 1, values.iloc[-1], name.removeprefix("lr/"), color))

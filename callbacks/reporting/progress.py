@@ -52,7 +52,10 @@ class _Table(ProgressBar):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print a row of a validation in the middle of an epoch."""
         super().on_validation_end(trainer, pl_module)
-        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and not ends_epoch(trainer):
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
+            return
+        self.rows.validated()
+        if not ends_epoch(trainer):
             self._pending = self.rows.facts(trainer)
             self._flush(trainer, pl_module)
 

@@ -33,6 +33,7 @@ class Rows:
         self._started = 0.0
         self._width = math.inf
         self._explained = False
+        self._shown: dict[str, float] = {}
 
     def expect(self, names: Iterable[str]) -> None:
         """Reserve columns for the values among these that the table shows."""
@@ -56,7 +57,11 @@ class Rows:
     def start_epoch(self, trainer: Any) -> None:
         """Begin an epoch: what was measured before it is not part of its row."""
         self._measured.skip(trainer.callback_metrics)
-        self._started = time.monotonic()
+        self._started, self._shown = time.monotonic(), {}
+
+    def validated(self) -> None:
+        """Note that a validation has ended: its values are new, even if they equal those of the row before."""
+        self._shown = {}
 
     def facts(self, trainer: Any) -> dict[str, str]:
         """Return the cells that are no metrics: place in the run, rates, times."""
@@ -99,6 +104,8 @@ class Rows:
                 self._explained = True
             lines.append((table.header(self.columns), None))
         values = {name: float(metrics[name]) for name in names}
+        values = {name: value for name, value in values.items() if self._shown.get(name) != value}
+        self._shown = values  # Lightning gives the values of a validation once more at the end of the epoch
         new_best = self._is_best(values)
         cells = facts | {name: table.number(value) for name, value in values.items()}
         return [*lines, (table.row(self.columns, cells, new_best), new_best)]

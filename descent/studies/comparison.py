@@ -118,14 +118,17 @@ def with_split_key(config: StudyConfig) -> StudyConfig:
 def check_unchanged(ledger: Ledger, config: StudyConfig, folder: Path) -> StudyConfig:
     """Check that a study is continued with the config that it was started with; return the config to continue with.
 
-    A study of an earlier version tuned once and had one final run per round, and its short runs were validated with the
-    running statistics of batch norm; it goes on so.
+    A study of an earlier version stops no trials. A still earlier one tuned once and had one final run per round, and
+    its short runs were validated with the running statistics of batch norm. They go on so.
 
     Raises:
         UserError: The config has changed.
     """
     record = json.loads(json.dumps(config.record()))
     started = ledger.get_or_set("rules", lambda: record)
+    if "stop_trials" not in started:
+        config = replace(config, stop_trials=False)
+        del record["stop_trials"]
     if "tuning" not in started:
         config = replace(config, tuning="once", repeats=1, split_key="")
         record = {key: value for key, value in record.items() if key in started}

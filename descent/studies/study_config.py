@@ -36,6 +36,8 @@ class StudyConfig:
             validation split; a candidate stops when it is decided against all others.
         tuning: `rounds`: every round has a tuning of its own, so that the verdict is about the candidates with this
             budget of tuning; `once`: one tuning for all rounds, and the verdict is about the settings that it chose.
+        stop_trials: Whether a tuning trial is stopped after half of its validations if it is far behind an earlier
+            trial of the same tuning (`running/early_stop.py`).
         repeats: Final runs per round and candidate, ≥ 1; by default 2 if rounds are tuned, which tells the variation of
             training from that of tuning, else 1.
         split_key: Key of the validation split's seed; by default `data.split_seed` if the data has it. With an empty
@@ -61,6 +63,7 @@ class StudyConfig:
     trials: int = 5
     seeds: int = 8
     tuning: str = "rounds"
+    stop_trials: bool = True
     repeats: int | None = None
     split_key: str | None = None
     seed: int = 0
@@ -261,6 +264,8 @@ def _check_numbers(config: StudyConfig) -> None:
         if not isinstance(value, int) or value < least:
             why = ": one run per candidate gives no estimate of the random variation" if name == "seeds" else ""
             raise UserError(f"{name} must be a whole number ≥ {least}, got {value}{why}.")
+    if not isinstance(config.stop_trials, bool):
+        raise UserError(f"stop_trials must be true or false, got {config.stop_trials}.")
     if config.repeats is not None and (not isinstance(config.repeats, int) or config.repeats < 1):
         raise UserError(f"repeats must be a whole number ≥ 1 or null, got {config.repeats}.")
     if config.threads is not None and config.threads < 1:

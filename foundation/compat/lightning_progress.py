@@ -1,5 +1,7 @@
 """Lightning's progress bar."""
 
+import logging
+import sys
 from typing import Any
 
 from lightning.pytorch.callbacks import RichProgressBar
@@ -13,6 +15,27 @@ class LabelledBar(RichProgressBar):
 
     It counts epochs from 1, as every other line does; Lightning's says `Epoch 0/14` in the first of 15.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._streams: list[tuple[logging.StreamHandler[Any], Any]] = []
+
+    def _init_progress(self, trainer: Any) -> None:
+        super()._init_progress(trainer)
+        for handler in log_handlers() if not self._streams else ():
+            # rich writes what goes to sys.stderr above the bar; Lightning's log holds the stream from before
+            if handler.stream.isatty() and handler.stream is not sys.stderr:
+                self._streams.append((handler, handler.setStream(sys.stderr)))
+
+    def _stop_progress(self) -> None:
+        super()._stop_progress()
+        while self._streams:
+            handler, stream = self._streams.pop()
+            handler.setStream(stream)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return state | {"_streams": []}
 
     def _get_train_description(self, current_epoch: int) -> str:
         epochs = self.trainer.max_epochs
@@ -77,6 +100,12 @@ class LabelledBar(RichProgressBar):
             TextColumn("batches"),
             _Left(self, trainer),
         ]
+
+
+def log_handlers() -> "list[logging.StreamHandler[Any]]":
+    """Return the handlers that write Lightning's log to a stream."""
+    found = [each for name in ("lightning.pytorch", "lightning.fabric") for each in logging.getLogger(name).handlers]
+    return [each for each in found if type(each) is logging.StreamHandler]
 
 
 class _Left(ProgressColumn):

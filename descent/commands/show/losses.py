@@ -106,8 +106,9 @@ def family(
             slope = slope * x * (1 - x)
         for axes, line in ((values, value.detach()), (slopes, slope)):
             axes.plot(x, line, style, color=COLORS[number % len(COLORS)], label=title, linewidth=1.6)
-    values.set(title="value", xlabel=label, ylim=limits)
-    slopes.set(title="gradient with respect to the logit" if by_logit else "gradient", xlabel=label)
+    values.set(title="value", xlabel=label, ylabel="loss", ylim=limits)
+    what = "gradient with respect to the logit" if by_logit else "gradient"
+    slopes.set(title=what, xlabel=label, ylabel="derivative of the loss")
     if not by_logit:
         slopes.set_ylim(-4 if limits[1] > 2 else -3.5, 4 if limits[1] > 2 else 0.1)
     for axes in (values, slopes):

@@ -21,6 +21,8 @@ def draw(epochs: int, out: Path) -> Path:
     figure, panels = grid(len(presets), columns=5, size=(2.9, 2.2))
     for axes, (name, scheduler) in zip(panels, presets.items(), strict=True):
         panel(axes, name, scheduler, epochs)
+    handles = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=len(handles))
     figure.supxlabel("epoch")
     figure.supylabel("learning rate relative to the optimizer's")
     return save(figure, out, "schedulers")
@@ -39,12 +41,9 @@ def panel(axes: Axes, name: str, scheduler: Any, epochs: int) -> None:
     axes.set(title=name, ylim=(-0.05, 1.05), xlim=(0, epochs))
     if len(set(values["momentum"])) > 1:
         axes.plot(time, values["momentum"], color=COLORS[1], linestyle="--", linewidth=1, label="momentum")
-        axes.legend(frameon=False, fontsize=7, loc="best")
     if config is not None and getattr(config["scheduler"], "monitor", None):
         label = f"{config['monitor']}, synthetic"
         axes.plot(time[::STEPS_PER_EPOCH], losses, color=COLORS[2], linestyle=":", label=label)
-        axes.legend(frameon=False, fontsize=7, loc="upper right")
-    axes.grid(alpha=0.3)
 
 
 def validation_loss(share: float) -> float:

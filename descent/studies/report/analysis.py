@@ -9,10 +9,10 @@ import numpy as np
 
 from descent.studies.report.pairs import Pair, pairs_of, tie_letters
 from descent.studies.running.decisions import RoundDecisions
-from descent.studies.running.one_run import CRASHED, DIVERGED, DONE
+from descent.studies.running.one_run import CRASHED, DIVERGED, DONE, STOPPED
 from descent.studies.running.recorder import PHASES
 from descent.studies.running.search import Point
-from descent.studies.running.stages import FINAL, TUNE
+from descent.studies.running.stages import FINAL, TUNE, RunKey
 from descent.studies.statistics.curves import censored_median, expected_best, first_reached
 from descent.studies.statistics.group_sequential import LEAST
 from descent.studies.statistics.intervals import Interval, bootstrap_t_interval, t_interval
@@ -145,12 +145,26 @@ class StudyAnalysis(RoundDecisions):
         """Return the expected best validation score of k tuning trials, for k = 1 up to all; the mean over tunings."""
         curves = [
             expected_best(
-                [self.worst if score is None else score for _, score in history], self.config.larger_is_better
+                [self._trial_score(RunKey(TUNE, name, index, number)) for index in range(len(history))],
+                self.config.larger_is_better,
             )
-            for history in self.progress.histories(name)
+            for number, history in enumerate(self.progress.histories(name))
         ]
         whole = [curve for curve in curves if len(curve) == max(map(len, curves))]
         return [float(value) for value in np.mean(whole, axis=0)] if whole else []
+
+    def _trial_score(self, key: RunKey) -> float:
+        """Return a trial's score; of a stopped one the last it had, of a failed one the worst of the study."""
+        outcome = self.outcomes[key]
+        if outcome["status"] == STOPPED and outcome["scores"]:
+            return float(outcome["scores"][-1])
+        return self.worst if outcome["score"] is None else float(outcome["score"])
+
+    @property
+    def stopped(self) -> tuple[int, int]:
+        """Numbers of tuning trials that were stopped before their end, and of all."""
+        statuses = [o["status"] for key, o in self.outcomes.items() if key.stage == TUNE]
+        return statuses.count(STOPPED), len(statuses)
 
     # -- target and time -----------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from descent.studies.report.scale import Scale
 from descent.studies.running.recorder import PHASES
 from descent.studies.statistics.intervals import t_interval
 from foundation.figure_style import COLORS as OKABE_ITO
-from foundation.figure_style import panels
+from foundation.figure_style import MUTED, panels
 from foundation.html.hover import hover
 from foundation.metrics.names import canonical
 
@@ -77,7 +77,7 @@ def differences(analysis: StudyAnalysis) -> Figure | None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     better = "larger is better" if analysis.config.larger_is_better else "smaller is better"
-    axes.set_title(f"green: practically equal;  {better}", fontsize=8.5, loc="right", color="#555555")
+    axes.set_title(f"green: practically equal;  {better}", fontsize=8.5, loc="right", color=MUTED)
     return figure
 
 
@@ -171,7 +171,7 @@ def sensitivity(analysis: StudyAnalysis) -> Figure | None:
     axes.xaxis.set_major_locator(LogLocator(numticks=8))
     axes.xaxis.set_minor_formatter(NullFormatter())
     _format_scores(axes, analysis, np.array(scores or [math.nan]), min(scores, default=math.inf))
-    axes.set_title("ring: chosen;  ×: diverged", fontsize=8.5, loc="right", color="#555555")
+    axes.set_title("ring: chosen;  ×: diverged or stopped", fontsize=8.5, loc="right", color=MUTED)
     _legend(figure, axes)
     return figure
 

@@ -28,6 +28,7 @@ tr.equal td, .colours .equal { background: var(--equal); }
 tr.undecided td, .colours .undecided { background: var(--undecided); }
 .colours span { padding: .1rem .5rem; margin: 0 .2rem; }
 .cards th, .cards td { white-space: normal; } .cards .whole { white-space: nowrap; }
+@media (max-width: 960px) { .cards { font-size: .82rem; } .cards th, .cards td { padding: .3rem .35rem; } }
 @media (max-width: 640px) { .cards, .cards tbody, .cards tr, .cards td { display: block; }
   .cards thead { display: none; }
   .cards tr { border-bottom: 2px solid var(--line); margin-bottom: .8rem; } .cards td { border: 0; text-align: right;
@@ -102,9 +103,9 @@ def _config_of(analysis: StudyAnalysis, name: str) -> str:
 
 def _figure(name: str, figure: Figure) -> str:
     caption = html.escape(CAPTIONS[name])
-    return f'<figure id="{name}">{svg(figure, name)}<figcaption>{caption}</figcaption></figure>'
+    return f'<figure class="themed" id="{name}">{svg(figure, name)}<figcaption>{caption}</figcaption></figure>'
 
 
 def svg(figure: Figure, name: str) -> str:
     """Write a figure as SVG for the page, with unique identifiers."""
-    return html_svg(figure, name, CAPTIONS[name])
+    return html_svg(figure, name, CAPTIONS[name], themed=True)

@@ -19,6 +19,12 @@ def protocol(analysis: StudyAnalysis) -> list[str]:
             if config.tuned_in_rounds
             else "There was one tuning; the rounds repeat the settings that it chose."
         )
+        if config.stop_trials:
+            stopped, trials = analysis.stopped
+            tuning += (
+                f" {stopped} of {trials} trials were stopped after half of their validations, since an earlier trial "
+                "of the same tuning was far ahead of them there."
+            )
     else:
         tuning = "Nothing was tuned: every candidate ran with its own default."
     split = "another validation split" if config.split_key else "the same validation split"

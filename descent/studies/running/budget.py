@@ -1,10 +1,13 @@
 """The time limit of a study: what is spent, what is left, and whether more runs fit."""
 
 import time
+from collections import deque
 from pathlib import Path
 
-REPORT = 2.5
+REPORT = 3.0
 """Seconds that the report takes on an idle core; a busy machine takes longer in proportion to `Budget.slowness`."""
+SLOWEST = 12.0
+"""Times as long as on an idle core that the report is expected to take at most."""
 IDLE_CHECK = 0.25
 """Seconds that the check of one candidate's config takes on an idle core."""
 
@@ -21,10 +24,17 @@ class Budget:
     def __init__(self, seconds: float | None, started: float, earlier: float = 0.0) -> None:
         self.seconds, self.started, self.earlier = seconds, started, earlier
         self.slowness = 1.0
+        self._shortest: dict[str, float] = {}
+        self._recent: deque[float] = deque(maxlen=3)
 
     def observe_check(self, seconds: float, candidates: int) -> None:
         """Tell how long the candidates' check took, from which the report's time on this machine is estimated."""
         self.slowness = min(max(seconds / (IDLE_CHECK * candidates), 1.0), 4.0)
+
+    def observe_run(self, candidate: str, seconds: float) -> None:
+        """Tell how long a run took, from which it follows how much slower the machine has become."""
+        self._shortest[candidate] = min(seconds, self._shortest.get(candidate, seconds))
+        self._recent.append(seconds / max(self._shortest[candidate], 1e-9))
 
     @property
     def spent(self) -> float:
@@ -33,8 +43,9 @@ class Budget:
 
     @property
     def reserve(self) -> float:
-        """Seconds to keep for the report."""
-        return REPORT * self.slowness
+        """Seconds to keep for the report: more on a busy machine, and if the last runs took longer than others."""
+        slower = sum(self._recent) / len(self._recent) if self._recent else 1.0
+        return REPORT * min(self.slowness * slower, SLOWEST)
 
     @property
     def left(self) -> float:

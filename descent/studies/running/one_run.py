@@ -15,7 +15,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from descent.studies.config_overlay import Config
-from descent.studies.running.recorder import Recorder, StudyError
+from descent.studies.running.recorder import Recorder, StopRule, StudyError
 from descent.training.build import Built, build, parse_config
 from descent.training.features.flags import check_that_it_trains
 from foundation.files import finite
@@ -24,7 +24,7 @@ from foundation.machine_load import ALONE, MachineLoad
 Outcome = dict[str, Any]
 """What is stored of a run: JSON values, `None` in place of infinite values and NaN."""
 
-DONE, DIVERGED, CRASHED = "done", "diverged", "crashed"
+DONE, DIVERGED, CRASHED, STOPPED = "done", "diverged", "crashed", "stopped"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class RunOrder:
         metric: The validation metric to record.
         test: Whether to compute the test metrics after training.
         threads: Number of torch threads; `None` leaves torch's setting.
+        stop: When to stop the run before its end; `None` for never.
     """
 
     config: Config
@@ -44,6 +45,7 @@ class RunOrder:
     metric: str
     test: bool = False
     threads: int | None = None
+    stop: StopRule | None = None
 
 
 QUIET = {"enable_progress_bar": False, "enable_checkpointing": False, "num_sanity_val_steps": 0}
@@ -66,7 +68,7 @@ def execute(order: RunOrder) -> Outcome:
         StudyError: The study as a whole cannot continue: there is no validation data, or no such metric.
         KeyboardInterrupt: Ctrl+C was pressed.
     """
-    recorder = Recorder(order.metric)
+    recorder = Recorder(order.metric, order.stop)
     load, started = MachineLoad(), time.monotonic()
     status, message, test = DONE, "", {}
     with _threads(order.threads), _silent():
@@ -75,6 +77,8 @@ def execute(order: RunOrder) -> Outcome:
             _fit(run)
             if recorder.diverged or not recorder.scores:
                 status = DIVERGED
+            elif recorder.stopped:
+                status = STOPPED
             elif order.test:
                 test = _test(run)
         except (StudyError, KeyboardInterrupt):

@@ -8,12 +8,16 @@ from descent.studies.running.planner import PilotEstimates, start_too_long, too_
 from descent.studies.running.recorder import StudyError
 from descent.studies.running.stages import Progress, RunKey
 
+RECENT = 5
+"""Runs of a candidate that its seconds are estimated from."""
 FEWEST_RUNS = 2
 """Runs before a budget is refused: the first one takes longer than the others."""
 
 
 def costs_of(progress: Progress) -> dict[str, float]:
-    """Compute the mean seconds of a run so far, by candidate; the mean of all for one without a run.
+    """Compute the mean seconds of a candidate's last runs; for one without a run the mean of all.
+
+    The last runs, since other load on the machine comes and goes.
 
     The study's very first run loads what all later ones use, and does not count where its candidate has others.
     """
@@ -24,7 +28,7 @@ def costs_of(progress: Progress) -> dict[str, float]:
     first = next(iter(found), None)
     if first is not None and len(found[first]) > 1:
         found[first] = found[first][1:]
-    known = {name: sum(seconds) / len(seconds) for name, seconds in found.items()}
+    known = {name: sum(seconds[-RECENT:]) / len(seconds[-RECENT:]) for name, seconds in found.items()}
     typical = sum(known.values()) / len(known) if known else 0.0
     return {name: known.get(name, typical) for name in progress.config.names}
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -24,6 +24,22 @@ class StudyError(UserError):
     """A mistake in the study as a whole, not in one candidate: it ends the study."""
 
 
+class StopRule(NamedTuple):
+    """When a run is stopped because it cannot be the best one of its tuning."""
+
+    after: int
+    """Number of the validation at which it is judged, from 1."""
+    bound: float
+    """A score that is worse stops the run."""
+    larger_is_better: bool
+
+    def stops(self, scores: list[float]) -> bool:
+        """Tell whether a run with these scores so far is stopped."""
+        if len(scores) != self.after:
+            return False
+        return scores[-1] < self.bound if self.larger_is_better else scores[-1] > self.bound
+
+
 class Recorder(Callback):
     """Record a run.
 
@@ -32,6 +48,7 @@ class Recorder(Callback):
 
     Args:
         metric: The validation metric, e.g. `val/accuracy`.
+        rule: When to stop the run before its end; `None` for never.
 
     Attributes:
         steps: Optimizer steps at each validation.
@@ -43,10 +60,11 @@ class Recorder(Callback):
         weights: Fingerprint of the initial weights.
         batches: Fingerprint of the first batch.
         bytes_per_parameter: Size of the optimizer's state.
+        stopped: Whether the rule stopped the run.
     """
 
-    def __init__(self, metric: str) -> None:
-        self.metric = metric
+    def __init__(self, metric: str, rule: StopRule | None = None) -> None:
+        self.metric, self.rule, self.stopped = metric, rule, False
         self.steps: list[int] = []
         self.seconds: list[float] = []
         self.scores: list[float] = []
@@ -89,6 +107,8 @@ class Recorder(Callback):
         self._loss, self._count = None, 0
         if lost or not math.isfinite(self.scores[-1]):
             self.diverged = trainer.should_stop = True
+        elif self.rule is not None and self.rule.stops(self.scores):
+            self.stopped = trainer.should_stop = True
         self._resumed = self._mark = _now(trainer)
 
     # -- phases of a step ----------------------------------------------------------------------------------------------

@@ -27,6 +27,10 @@ class RunKey:
         stage = f"{self.stage}.{self.round}" if self.round else self.stage
         return f"{stage}/{self.index}/{self.candidate}"
 
+    def trial(self, index: int) -> "RunKey":
+        """Return another trial of the same tuning."""
+        return RunKey(TUNE, self.candidate, index, self.round)
+
     @classmethod
     def parse(cls, text: str) -> "RunKey":
         """Read the key that `str` wrote."""

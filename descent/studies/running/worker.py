@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from descent.studies.config_overlay import Config, look_up, set_key
 from descent.studies.running.budget import Budget
+from descent.studies.running.early_stop import stop_rule
 from descent.studies.running.ledger import Ledger
 from descent.studies.running.one_run import CRASHED, DONE, Outcome, RunOrder, execute
 from descent.studies.running.pilot import check_pilot, costs_of, estimates_of
@@ -142,6 +143,8 @@ class Worker:
         order, point = order_of(progress, key, self._trials())
         with current_run(text):
             outcome = execute(order)
+        if outcome["status"] == DONE:
+            self.budget.observe_run(key.candidate, outcome["wall"])
         self.say(self._line(key, point, outcome, progress))
         return {**outcome, "point": point, "seed": order.seed}
 
@@ -179,7 +182,8 @@ def order_of(progress: Progress, key: RunKey, trials: int) -> tuple[RunOrder, Po
         set_key(config, name, value)
     if study.split_key:
         set_key(config, study.split_key, split_seed(config, study.split_key) + progress.split(key))
-    return RunOrder(config, seed, study.metric, key.stage == FINAL, study.threads), point
+    stop = stop_rule(progress, key)
+    return RunOrder(config, seed, study.metric, key.stage == FINAL, study.threads, stop), point
 
 
 def _unique(runs: list[RunKey]) -> list[RunKey]:

@@ -12,6 +12,7 @@ from descent.studies.report.figures import COLORS, HEIGHT, WIDTH
 from descent.studies.report.scale import Scale
 from descent.studies.summary.profiles import Ranks, costs_of, mean_ranks, profile, ratios_of
 from descent.studies.summary.read import StudyScores
+from foundation.figure_style import panels
 from foundation.html import document, note, section, table
 from foundation.html.svg import captioned
 
@@ -140,13 +141,10 @@ def profiles(summary: Summary) -> Figure:
     finite = summary.ratios[np.isfinite(summary.ratios)]
     end = max(1.1, float(finite.max()) * 1.05)
     at = np.unique(np.concatenate([[1.0], finite, [end]]))
-    figure = Figure(figsize=(WIDTH * 1.3, HEIGHT), layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,) = panels(size=(WIDTH * 1.3, HEIGHT))
     axes.set(xlabel="ratio to the best error (log axis)", ylabel="share of studies", xscale="log", xlim=(1.0, end))
     axes.set_ylim(-0.02, 1.04)
-    axes.grid(alpha=0.25)
     axes.tick_params(axis="x", which="both", length=3, pad=3)
-    axes.spines[["top", "right"]].set_visible(False)
     labels = EndLabels(axes, summary.names)
     for c, (name, line) in enumerate(zip(summary.names, profile(summary.ratios, at), strict=True)):
         color = COLORS[c % len(COLORS)]

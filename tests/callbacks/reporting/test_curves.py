@@ -43,8 +43,10 @@ def test_panels_above_each_other_with_labels_at_the_ends() -> None:
     assert np.asarray(circle.get_xdata()).tolist() == [3]  # epochs are counted from 1
 
 
-def test_labels_do_not_overlap_and_stay_in_the_panel() -> None:
-    figure = curves([(f"digits/{number}", table(0.001 * number)) for number in range(4)])
+@pytest.mark.parametrize("runs", [4, 12])
+def test_labels_do_not_overlap_and_stay_in_the_panel(runs: int) -> None:
+    figure = curves([(f"digits/{number}", table(0.001 * number)) for number in range(runs)])
+    assert len({text.get_color() for text in figure.axes[0].texts}) == runs
     FigureCanvasAgg(figure).draw()
     for axes in figure.axes:
         boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)

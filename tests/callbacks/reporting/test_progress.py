@@ -71,6 +71,18 @@ def test_a_validation_in_mid_epoch_has_a_row(tmp_path: Path, capsys: pytest.Capt
     assert [line.split()[:2] for line in lines] == [["0.50", "40/100"], ["1", "80/100"], ["1.25", "100/100"]]
 
 
+def test_the_row_of_an_epoch_does_not_repeat_a_validation_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer = trainer_with(tmp_path, EpochLines(), max_epochs=1, val_check_interval=60)
+    trainer.fit(classifier(), data())
+    said = capsys.readouterr().out
+    validation, epoch = rows(said)
+    header = next(line for line in said.splitlines() if line.lstrip().startswith("epoch"))
+    place = slice(header.index("val loss"), header.index("val loss") + len("val loss"))
+    assert (bool(validation[place].strip()), bool(epoch[place].strip())) == (True, False)
+
+
 def test_a_row_has_what_the_module_logs_for_the_progress_bar(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,7 +130,9 @@ def test_a_labelled_folder(colours: TrainedRun, capsys: pytest.CaptureFixture[st
     assert printed["calibration"]["fitted_on"] == 17
     page = (folder / "evaluation.html").read_text()
     assert f"Accuracy {printed['accuracy']:.2%}: {printed['right']} of 36 samples are classified correctly" in page
-    assert page.count("<img ") == 36 - printed["right"]
+    mistakes, _, explained = page.partition('id="mistakes"')[2].partition('id="explanations"')
+    assert mistakes.count("<img ") == 36 - printed["right"]
+    assert explained.count("<img ") == min(12, 36 - printed["right"]), "Grad-CAM of the most confident ones"
 
 
 def test_accuracy_on_the_test_data_equals_descent_test(colours: TrainedRun) -> None:

@@ -99,9 +99,19 @@ def test_a_budget_that_start_and_report_alone_exceed_is_refused_before_the_first
 ) -> None:
     clock = Clock()
     clock.now = 28.0
-    with pytest.raises(StudyError, match=r"30 s is too small: .* start and report alone take 30 s\. Use --budget 2m"):
+    with pytest.raises(StudyError, match=r"30 s is too small: .* start and report alone take 31 s\. Use --budget 2m"):
         run_on(clock, study(), 30.0, dict.fromkeys(("AdamW", "SGD", "Momentum"), 1.0), 1.0, monkeypatch)
     assert clock.now == 28.0
+
+
+def test_more_is_kept_for_the_report_where_the_machine_got_slower() -> None:
+    budget = Budget(100.0, 0.0)
+    before = budget.reserve
+    for seconds in (1.0, 1.0, 1.1, 4.0, 4.0, 4.0):
+        budget.observe_run("A", seconds)
+    assert budget.reserve == pytest.approx(4 * before)
+    budget.observe_check(100.0, 2)
+    assert budget.reserve == 12 * before, "but not more than that"
 
 
 def test_the_first_run_which_is_slower_than_the_others_does_not_make_a_budget_too_small(

@@ -44,7 +44,7 @@ def test_tensorboard_shows_curves_in_one_chart_and_the_config() -> None:
     run(SHORT)
     events = EventAccumulator("runs/quickstart/0").Reload()
     assert {"train/loss", "val/loss", "train/accuracy", "val/accuracy", "train/lr"} <= set(events.Tags()["scalars"])
-    assert len(events.Scalars("lr")) == 6
+    assert len(events.Scalars("train/lr")) == 6
     tags = events.Tags()["tensors"]
     assert "custom_scalars__config__" in tags
     text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
