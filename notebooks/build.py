@@ -1,18 +1,30 @@
-"""Build the notebooks from the scripts in this folder and execute them: python -m notebooks.build [NAME …].
+"""Build the notebooks from the scripts in this folder: python -m notebooks.build [--text] [--data FOLDER] [NAME …].
 
 Scripts are in the percent format: cells begin with `# %%` or `# %% [markdown]`. When the tests run the cells, the value
-after `# small:` replaces the value in its line. A magic command at the start of a cell is written as a comment.
+after `# small:` replaces the value in its line. A magic command at the start of a cell is written as a comment. The
+build adds links to Colab and Binder, the cell that installs Descent there, and links to the neighbours.
+
+`--text` replaces the text around the outputs without executing the code, which must not have changed. `--data` gives
+the folder that the notebooks find as `data` beside them (see 02).
 """
 
+import argparse
 import os
 import re
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+REPOSITORY = "https://github.com/OWNER/descent"
+"""Address of the project, for the links and the installation."""
+
 HERE = Path(__file__).resolve().parent
 SMALL = re.compile(r"= [^#\n]+  # small: (.*)")
+INSTALL = f"""# In Colab and Binder this cell installs Descent. Where it can be imported, it does nothing.
+from importlib.util import find_spec
+
+if find_spec("lightning_modules") is None:
+    %pip install --quiet "descent-lightning @ git+{REPOSITORY}\""""
 
 
 def scripts() -> list[Path]:
@@ -39,25 +51,51 @@ def small(code: str) -> str:
     return SMALL.sub(r"= \1", re.sub(r"\A%.*\n", "", code))
 
 
+def title(script: Path) -> str:
+    """Return the heading of a notebook."""
+    return cells(script)[0][1].partition("\n")[0].removeprefix("# ")
+
+
+def open_links(script: Path) -> str:
+    """Return links that open a notebook in Colab and in Binder."""
+    owner_and_name, file = REPOSITORY.removeprefix("https://github.com/"), f"notebooks/{script.stem}.ipynb"
+    colab = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/{file}"
+    binder = f"https://mybinder.org/v2/gh/{owner_and_name}/main?labpath={file.replace('/', '%2F')}"
+    return f"Open this notebook [in Colab]({colab}) or [in Binder]({binder})."
+
+
+def neighbours(script: Path) -> str:
+    """Return links to the notebooks before and after this one."""
+    everything = scripts()
+    place = everything.index(script)
+    named = {"Previous": everything[place - 1 : place], "Next": everything[place + 1 : place + 2]}
+    links = [f"{word}: [{title(found[0])}]({found[0].stem}.ipynb)" for word, found in named.items() if found]
+    return " · ".join(links)
+
+
 def notebook(script: Path) -> Any:
     """Make the notebook of a script without executing it; the ids of its cells are the same in every build."""
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+    first, *rest = cells(script)
+    begin = [("markdown", f"{first[1]}\n\n{open_links(script)}"), ("code", INSTALL)]
     made = new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
-    for number, (kind, text) in enumerate(cells(script)):
+    for number, (kind, text) in enumerate([*begin, *rest, ("markdown", neighbours(script))]):
         cell = new_code_cell(re.sub(r"  # small: .*", "", text)) if kind == "code" else new_markdown_cell(text)
         cell["id"] = f"cell-{number}"
         made["cells"].append(cell)
     return made
 
 
-def executed(made: Any) -> Any:
+def executed(made: Any, data: Path | None = None) -> Any:
     """Execute a notebook in a temporary folder and remove standard error and cell timings."""
     from nbclient import NotebookClient
 
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH", "")]))
     with TemporaryDirectory() as folder:
-        NotebookClient(made, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+        if data is not None:
+            Path(folder, "data").symlink_to(data.resolve(), target_is_directory=True)
+        NotebookClient(made, timeout=1200, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
         for cell in made["cells"]:
             cell["metadata"] = {}
             if cell["cell_type"] == "code":
@@ -81,15 +119,39 @@ def clean(outputs: list[Any], folder: str) -> list[Any]:
     return kept
 
 
-def main(names: list[str]) -> None:
+def with_outputs_of(made: Any, earlier: Any) -> Any:
+    """Give a notebook the outputs of an earlier build of the same code.
+
+    Raises:
+        ValueError: The code has changed.
+    """
+    new, old = ([cell for cell in one["cells"] if cell["cell_type"] == "code"] for one in (made, earlier))
+    if [cell["source"] for cell in new] != [cell["source"] for cell in old]:
+        raise ValueError("the code has changed: build without --text.")
+    for cell, before in zip(new, old, strict=True):
+        cell["outputs"], cell["execution_count"] = before["outputs"], before["execution_count"]
+    return made
+
+
+def main(words: list[str] | None = None) -> None:
     """Write all notebooks, or those whose names start with one of the given names."""
     import nbformat
 
+    parser = argparse.ArgumentParser(description="Build the notebooks from the scripts beside this file.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="begin of a name, such as 05; default: all")
+    parser.add_argument("--text", action="store_true", help="keep the outputs, replace only the text")
+    parser.add_argument("--data", type=Path, help="folder that the notebooks find as data")
+    chosen = parser.parse_args(words)
     for script in scripts():
-        if not names or script.name.startswith(tuple(names)):
-            nbformat.write(executed(notebook(script)), script.with_suffix(".ipynb"))
-            print(script.with_suffix(".ipynb").name)
+        if not chosen.names or script.name.startswith(tuple(chosen.names)):
+            target, made = script.with_suffix(".ipynb"), notebook(script)
+            if chosen.text:
+                made = with_outputs_of(made, nbformat.read(target, as_version=4))
+            else:
+                made = executed(made, chosen.data)
+            nbformat.write(made, target)
+            print(target.name, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

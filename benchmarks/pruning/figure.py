@@ -57,7 +57,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Draw all tasks that have a file with several seeds."""
     given = parser(__doc__, out=RESULTS / "pruning").parse_args(args)
     tasks = {name: read_csv(Row, Path(given.out) / f"{name}.csv") for name in TITLES}
-    tasks = {name: rows for name, rows in tasks.items() if rows}
+    tasks = {name: rows for name, rows in tasks.items() if len({row.seed for row in rows}) > 1}
     figure, drawn = grid(len(tasks), columns=2, size=(4.5, 3))
     for axes, (name, rows) in zip(drawn, tasks.items(), strict=True):
         draw(axes, rows, TITLES[name])

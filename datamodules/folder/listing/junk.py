@@ -1,6 +1,7 @@
 """Which names in a folder are images, and which are files and folders that operating systems and programs leave."""
 
 import os
+import stat
 
 ENDINGS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"}
@@ -25,6 +26,14 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
     """Return whether a name is a folder, or a link to one; a link that leads to itself is none."""
     try:
         return entry.is_dir()
+    except OSError:
+        return False
+
+
+def is_special(entry: "os.DirEntry[str]") -> bool:
+    """Return whether a file is a pipe or a device, from which a program might read for ever; a broken link is none."""
+    try:
+        return not stat.S_ISREG(entry.stat().st_mode)
     except OSError:
         return False
 

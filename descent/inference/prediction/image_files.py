@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.folder.listing.junk import ENDINGS, is_folder, is_image, is_junk
+from datamodules.folder.listing.junk import ENDINGS, is_folder, is_image, is_junk, is_special
 from foundation.errors import UserError
 
 
@@ -61,7 +61,7 @@ def _files(folder: str, seen: set[str]) -> Iterator[str]:
             continue
         if is_folder(entry):
             yield from _files(entry.path, seen)
-        else:
+        elif not is_special(entry):
             yield entry.path
 
 

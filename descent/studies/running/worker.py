@@ -104,14 +104,14 @@ class Worker:
     def _end(self, progress: Progress, plan: Plan) -> int:
         """Return the number of rounds after which the study ends, as stored, or the planned one.
 
-        It is stored when the time left does not suffice for another round, or not even for another run; it never
-        depends on scores.
+        It is stored when the time left does not suffice for another round (`seeds`), and again if the round that was
+        begun cannot be finished either (`cut`), since the machine got slower. It never depends on scores.
         """
-        stored = self.ledger.get("seeds")
-        if stored is not None:
-            return int(stored)
+        stored, cut = self.ledger.get("seeds"), self.ledger.get("cut")
+        if cut is not None:
+            return int(cut)
         if self.budget.seconds is None:
-            return plan.seeds
+            return int(plan.seeds if stored is None else stored)
         begun, costs, left = rounds_begun(progress), costs_of(progress), self.budget.left
 
         def seconds(rounds: int) -> float:
@@ -120,7 +120,9 @@ class Worker:
 
         if seconds(begun) > left and max(costs.values()) > left:
             whole = [n for n in range(begun + 1) if not left_of(self._all_runs, progress, n)]
-            return int(self.ledger.get_or_set("seeds", lambda: max(whole, default=0)))
+            return int(self.ledger.get_or_set("cut", lambda: max(whole, default=0)))
+        if stored is not None:
+            return int(stored)
         if begun < plan.seeds and seconds(begun + 1) > left:
             return int(self.ledger.get_or_set("seeds", lambda: begun))
         return plan.seeds

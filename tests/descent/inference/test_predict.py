@@ -151,7 +151,7 @@ def test_spread_keeps_both_ends() -> None:
     [
         (["nowhere"], r"--images nowhere does not exist; give a folder or image files"),
         (["ful"], r"did you mean full\?"),
-        (["empty"], r"no images in empty, 0 other files; file extensions of images: \.bmp"),
+        (["empty"], r"no images in empty, 0 other files; file extensions of images: \.apng"),
         (["full/broken.png"], r"none of 1 files could be decoded; full/broken\.png: "),
         ([], r"--images: expected at least one argument"),
     ],

@@ -54,15 +54,21 @@ class MemoryLedger:
 
 
 def run_on(
-    clock: Clock, config: StudyConfig, seconds: float, costs: dict[str, float], slower: float, monkeypatch: Any
+    clock: Clock,
+    config: StudyConfig,
+    seconds: float,
+    costs: dict[str, float],
+    slower: float,
+    monkeypatch: Any,
+    after: float = 0.5,
 ) -> Progress:
-    """Run a study in which a run costs so many seconds, and after half of the budget `slower` times as many."""
+    """Run a study in which a run costs so many seconds, and after a share of the budget `slower` times as many."""
     monkeypatch.setattr(budget_module, "time", clock)
     worker: Worker
 
     def run(text: str) -> dict[str, Any]:
         key = RunKey.parse(text)
-        cost = costs[key.candidate] * (slower if clock.now > seconds / 2 else 1.0)
+        cost = costs[key.candidate] * (slower if clock.now > after * seconds else 1.0)
         clock.now += cost
         point = Progress(config, ledger.outcomes(), defaults).point(key, worker._trials())
         noise = np.random.default_rng(zlib.crc32(text.encode())).normal(0, 0.05)  # too much for any decision
@@ -92,6 +98,15 @@ def test_a_study_ends_within_its_budget_and_uses_it(kind: str, slower: float, mo
     a_round = sum(costs.values()) * slower * 6
     assert clock.now <= 1.05 * seconds
     assert clock.now >= min(0.85 * seconds, seconds - a_round)
+
+
+def test_a_round_that_cannot_be_finished_because_the_machine_got_slower_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    progress = run_on(clock, study(), 200.0, {"AdamW": 1.0, "SGD": 1.0, "Momentum": 1.0}, 6.0, monkeypatch, after=0.75)
+    assert clock.now <= 1.05 * 200.0
+    assert progress.outcomes, "what is finished counts"
 
 
 def test_a_budget_that_start_and_report_alone_exceed_is_refused_before_the_first_run(

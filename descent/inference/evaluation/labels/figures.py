@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from descent.inference.evaluation.bootstrap import Array
 from descent.inference.evaluation.labels.curves import Counts, Curves
-from foundation.figure_style import COLORS
+from foundation.figure_style import COLORS, panels
 
 MAX_POINTS = 600
 BLUE, ORANGE = COLORS[:2]
@@ -50,10 +50,8 @@ def drawn(table: Sequence[Counts]) -> list[Counts]:
 
 
 def _axes(across: str, up: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(size=(4.6, 4.2))
     axes.set(xlabel=across, ylabel=up, xlim=(-0.01, 1.01), ylim=(0, 1.01))
-    axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
