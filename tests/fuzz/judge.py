@@ -55,6 +55,8 @@ def wrong_when_applied(case: Case, said: str) -> list[str]:
     """Return what is wrong with a suggested value: when it is given, the same key must not be refused again."""
     advice = re.search(r"(?:[Dd]id you mean|: write) ([^\s?]+?)(?:\?|\.? |\.?$)", said.strip())
     last = case.words[-1]
+    if "unknown key" in said or "unknown argument" in said:  # a key is suggested, not a value
+        return []
     if case.kind not in ("value", "class") or advice is None or not last.startswith(f"--{case.key}="):
         return []
     answer = run(replace(case, words=(*case.words[:-1], f"--{case.key}={advice[1]}")))
