@@ -12,6 +12,12 @@ from descent.commands.table import INSTANT, LIGHT, TRAINING, commands
 from descent.threads import wait_politely
 from foundation.processes import end_process
 
+OTHER_NAMES = {
+    "train": "fit -c CONFIG", "run": "fit -c CONFIG", "resume": "fit --ckpt_path RUN", "tune": "find-lr -c CONFIG",
+    "eval": "evaluate --ckpt_path RUN", "infer": "predict --ckpt_path RUN --images FOLDER", "study": "compare -c STUDY",
+}  # fmt: skip
+"""What other programs call some commands."""
+
 
 def main(args: list[str] | None = None) -> Any:
     """Run a command.
@@ -99,7 +105,12 @@ def _unknown_command(word: str) -> None:
     from foundation.suggestions import did_you_mean
 
     otherwise = f"there are {', '.join(commands())}."
-    _refuse(f"unknown command {word}: {did_you_mean(word, commands(), otherwise)}")
+    if word in OTHER_NAMES:
+        otherwise = f"did you mean descent {OTHER_NAMES[word]}?"
+    elif word.startswith("-") or word.endswith((".yaml", ".yml")):
+        otherwise = "the command comes first, e.g. descent fit -c configs/quickstart.yaml."
+    named = commands() if word not in OTHER_NAMES else []
+    _refuse(f"unknown command {word}: {did_you_mean(word, named, otherwise)}")
 
 
 def _refuse(text: str) -> None:

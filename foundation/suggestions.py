@@ -17,10 +17,14 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", count: in
     Example:
         >>> did_you_mean("adma", ["adam", "sgd"])
         'did you mean adam?'
+        >>> did_you_mean("LR", ["lr", "eps"])
+        'did you mean lr?'
         >>> did_you_mean("lion", ["adam", "sgd"], "there are adam, sgd.")
         'there are adam, sgd.'
     """
-    similar = difflib.get_close_matches(word, list(known), n=count, cutoff=cutoff)
+    names = {name.lower(): name for name in reversed(list(known))}  # of two that differ in case only, the first
+    lowered = difflib.get_close_matches(word.lower(), list(reversed(names)), n=count, cutoff=cutoff)
+    similar = [names[name] for name in lowered]
     return f"did you mean {' or '.join(similar)}?" if similar else otherwise
 
 

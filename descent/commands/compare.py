@@ -1,9 +1,9 @@
 """`descent compare`: candidates (losses, optimizers, …) on one experiment, and how certain the difference is."""
 
 import argparse
-from typing import Any
+from typing import Any, NoReturn
 
-from descent.commands.parser import CommandParser, print_json, refuse
+from descent.commands.parser import CommandParser, options_in, print_json, refuse
 from descent.studies.running.supervisor import supervise
 from descent.training.mistakes import mistakes_in_one_line
 
@@ -48,7 +48,7 @@ def main(args: list[str]) -> Any:
     parser.add_argument("--heartbeat", type=int, default=30)
     parser.add_argument("--summary", nargs="+")
     parser.add_json()
-    options, rest = parser.parse_with_overrides(args)
+    options, rest = parser.parse_with_overrides(args, of_run=False)
     if options.summary is not None:
         if options.config is not None or rest:
             parser.error(f"--summary takes finished studies and no {'-c' if options.config else rest[0]}")
@@ -67,6 +67,8 @@ def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: di
     from descent.studies.running.budget import process_start
     from descent.studies.study_config import read_study
 
+    for key in changes:
+        _check_known(key)
     if overrides:
         changes["overrides"] = {**read_study(options.config).overrides, **overrides}
     result = compare(
@@ -122,7 +124,26 @@ def _keys(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         if not name.startswith("--"):
             refuse(f"unexpected {name}: options are written --key value.")
         if not equals:
-            value = next(rest, "") or refuse(f"{name} needs a value.")
+            value = next(rest, "") or _refuse_without_value(name)
         key = name.removeprefix("--")
-        (overrides if "." in key or key in ("data", "model") else changes)[key] = yaml.safe_load(value)
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            refuse(f"{name} must be a value as in YAML, got {value}.")
+        (overrides if "." in key or key in ("data", "model") else changes)[key] = read
     return changes, overrides
+
+
+def _refuse_without_value(option: str) -> NoReturn:
+    if "." not in option:
+        _check_known(option.removeprefix("--"))
+    refuse(f"{option} needs a value.")
+
+
+def _check_known(key: str) -> None:
+    from descent.studies.study_config import KEYS
+    from foundation.suggestions import suggest
+
+    if key not in (*KEYS, "data", "model"):
+        known = sorted({*(f"--{name}" for name in KEYS), *options_in(USAGE)})
+        refuse(f"unknown argument --{key}.{suggest(f'--{key}', known)} (descent compare --help)")

@@ -9,6 +9,11 @@ from typing import Any, NoReturn
 from foundation.errors import error_line
 
 CHECKPOINT = "a checkpoint, a run's folder (its best checkpoint) or an experiment's folder (its newest run)"
+KEYS = (
+    "--seed_everything", "--trainer", "--model", "--data", "--checkpoint", "--config", "--experiment", "--preflight",
+    "--compile", "--target", "--weights_only", "--verbose", "--ckpt_path",
+)  # fmt: skip
+"""The keys of a config that have no dot."""
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -36,15 +41,33 @@ class CommandParser(argparse.ArgumentParser):
         """Add `--json`."""
         self.add_argument("--json", action="store_true")
 
-    def parse_with_overrides(self, args: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    def parse_with_overrides(self, args: list[str], of_run: bool = True) -> tuple[argparse.Namespace, list[str]]:
         """Parse the command's own options; all other arguments are changes to a config.
 
         Without any argument, print the help.
+
+        Args:
+            args: The words after the command.
+            of_run: Whether the config is a run's, whose keys without a dot are known here.
         """
         options, overrides = self.parse_known_args(args or ["--help"])
         if "ckpt_path" in options and options.ckpt_path is None:
             self.error(f"{self.prog} needs --ckpt_path: {CHECKPOINT}, e.g. runs/quickstart.")
+        if of_run:
+            self._refuse_misspelt(overrides)
         return options, overrides
+
+    def _refuse_misspelt(self, overrides: list[str]) -> None:
+        """Refuse what is no key of a config but similar to an option of the command."""
+        from foundation.suggestions import did_you_mean
+
+        own = [option for option in options_in(self.help_text) if "." not in option]
+        for word in overrides:
+            name = word.partition("=")[0]
+            if name.startswith("--") and "." not in name and name not in (*own, *KEYS):
+                text = did_you_mean(name, own, cutoff=0.75)
+                if text and not did_you_mean(name, KEYS, cutoff=0.75):
+                    self.error(f"unknown argument {name}. D{text[1:]}")
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, with a suggestion for an unknown option, and exit with 2."""
@@ -54,7 +77,13 @@ class CommandParser(argparse.ArgumentParser):
         if text.startswith("unrecognized arguments: "):
             first = text.removeprefix("unrecognized arguments: ").split()[0]
             text = f"unknown argument {first}.{suggest(first.partition('=')[0], options_in(self.help_text))}"
+        text = re.sub(r"^(\S+): invalid (\w+) value: '(.*)'$", _typed, text, flags=re.DOTALL)
         refuse(f"{text}{'' if text[-1] in '.?' else '.'} ({self.prog} --help)")
+
+
+def _typed(found: re.Match[str]) -> str:
+    kind = {"int": "an integer", "float": "a number"}.get(found[2], f"a {found[2]}")
+    return f"{found[1]} must be {kind}, got {found[3] or 'an empty text'}"
 
 
 def options_in(text: str) -> list[str]:

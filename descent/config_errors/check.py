@@ -1,12 +1,16 @@
 """Check the values of a parsed config that its types allow and that cannot be meant."""
 
 import argparse
+from collections.abc import Mapping
 
 from jsonargparse import Namespace
 
+from descent.config_errors.given import Given, shorten
 from descent.config_errors.nulls import check_nulls
 from descent.config_errors.numbers import check_numbers
-from foundation.compat.signatures import linked_arguments, parser_arguments
+from descent.config_errors.types import fits, in_words
+from foundation.compat.signatures import Argument, linked_arguments, parser_arguments
+from foundation.errors import UserError
 
 
 def check_config(config: Namespace, parser: argparse.ArgumentParser, command: str = "fit") -> None:
@@ -20,5 +24,16 @@ def check_config(config: Namespace, parser: argparse.ArgumentParser, command: st
     Raises:
         UserError: A value cannot be meant; the message names its key.
     """
-    check_nulls(config, parser_arguments(parser), linked_arguments(parser))
+    arguments = parser_arguments(parser)
+    check_nulls(config, arguments, linked_arguments(parser))
+    _check_mappings(config, arguments)
     check_numbers(config, command)
+
+
+def _check_mappings(config: Namespace, arguments: Mapping[str, Argument]) -> None:
+    """Refuse keys in place of a text or a number: jsonargparse lets them pass where a class would do too."""
+    for path, argument in arguments.items():
+        value = config.get(path)
+        plain = value.as_dict() if isinstance(value, Namespace) else value
+        if isinstance(plain, dict) and "class_path" not in plain and not fits(Given(plain), argument.type):
+            raise UserError(f"{path} must be {in_words(argument.type)}, got {shorten(plain)}.")

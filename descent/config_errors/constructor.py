@@ -18,7 +18,7 @@ from descent.config_errors.types import fits, in_words
 from foundation.compat.signatures import signature_of
 from foundation.errors import UserError
 
-EXPLAINS_ITSELF = (ValueError, TypeError, RuntimeError, AssertionError, ImportError, NotImplementedError)
+EXPLAINS_ITSELF = (UserError, ValueError, TypeError, RuntimeError, AssertionError, ImportError, NotImplementedError)
 """Errors that constructors raise about a wrong argument; any other kind is a bug in the class."""
 
 

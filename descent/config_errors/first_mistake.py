@@ -72,10 +72,20 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
             tree.merge(read_config(text))
         elif not option:
             return _unexpected_word(str(text), tree)
+        elif text == "=":
+            return f"{option} =: write {option} VALUE or {option}=VALUE, without spaces around the sign."
         elif option.lstrip("-") not in untyped and (line := _add_option(option, text, tree)):
-            return line
+            near = (
+                did_you_mean(option, [f"--{each}" for each in (*untyped, "help")], cutoff=0.75)
+                if "." not in option
+                else ""
+            )
+            return line if "Did you" in line or not near else f"unknown argument {option}. D{near[1:]}"
     if tree.unknown:
         path, given = tree.unknown[0]
+        if {"candidates", "baseline"} <= {each for each, _ in tree.unknown}:
+            file = given.place.partition(",")[0]
+            return f"{file} is a study, not the config of a run: descent compare -c {file}."
         return f"unknown key {path}.{_suggestion(path, tree)}{given.suffix}"
     values = Values(tree, links)
     for path, argument in arguments.items():
@@ -89,9 +99,11 @@ def _add_option(option: str, text: str | None, tree: Tree) -> str:
     name = option.lstrip("-").removesuffix("+")
     path = tree.argument_of(name)
     if path is None or not option.startswith("--"):
-        return f"unknown argument {option}.{_suggestion(name, tree, dashes='--')}"
-    if text is None:
+        return _unknown(option, name, tree)
+    if text is None and path == name:
         return f"{option} needs a value: {in_words(tree.arguments[path].type)}."
+    if text is None:  # an argument of the class that is chosen there
+        return f"{option} needs a value." if name in tree.all_keys() else _unknown(option, name, tree)
     given = given_as_option(text)
     if option.endswith("+") and (before := tree.values.get(name)) is not None and not fits(given, list):
         items = before.value if isinstance(before.value, list) else [before]
@@ -103,11 +115,19 @@ def _add_option(option: str, text: str | None, tree: Tree) -> str:
     return ""
 
 
+def _unknown(option: str, name: str, tree: Tree) -> str:
+    return f"unknown argument {option}.{_suggestion(name, tree, dashes='--')}"
+
+
 def _unexpected_word(word: str, tree: Tree) -> str:
     if word.endswith(SUFFIXES):
         return f"unexpected word {shown(Path(word))}: a config is given as -c {shown(Path(word))}."
-    if "=" in word and tree.argument_of(word.partition("=")[0]):
+    name, equals, value = word.partition("=")
+    if equals and name in tree.all_keys():
         return f"unexpected word {shorten(word)}: an option begins with --, so --{shorten(word)}."
+    if equals and (meant := _suggestion(name, tree, dashes="--").removeprefix(" Did you mean ").removesuffix("?")):
+        first = meant.split(" or ")[0]
+        return f"unexpected word {shorten(word)}: an option is --KEY VALUE; did you mean {first} {shorten(value)}?"
     return f"unexpected word {shorten(word)}: an option is --KEY VALUE, e.g. --trainer.max_epochs 3."
 
 
@@ -116,7 +136,9 @@ def _suggestion(path: str, tree: Tree, dashes: str = "") -> str:
     keys, last = tree.all_keys(), path.rpartition(".")[2]
     if (known := ELSEWHERE.get(last)) in keys:
         return f" Did you mean {dashes}{known}?"
-    if same := [key for key in keys if key.rpartition(".")[2] == last]:
+    if same := [key for key in keys if key.rpartition(".")[2] == last][:2]:
+        near = did_you_mean(path, [key for key in keys if "." not in key], cutoff=0.8)  # --mode, for --model
+        same += [near.removeprefix("did you mean ").removesuffix("?")] if near else []
         return f" Did you mean {' or '.join(f'{dashes}{key}' for key in same[:3])}?"
     # Of keys that are equally similar, the one in the same place counts.
     beside = [key for key in keys if key.rpartition(".")[0] == path.rpartition(".")[0]]

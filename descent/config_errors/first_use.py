@@ -44,7 +44,7 @@ def explain_first_use(error: Exception, config: Namespace, trainer: Trainer | No
     if found is None:
         return None
     kind, key, given = found
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).partition("Exception raised from")[0].split())  # torch's frames in C++
     if kind.__module__.partition(".")[0] not in (*OURS, "torch"):
         return shorten(f"{key}: {kind.__module__}.{kind.__qualname__} {raised(error)}", LIMIT)
     if not isinstance(error, EXPLAINS_ITSELF) or not text:

@@ -1,5 +1,6 @@
 """What a user gave: the config files and options of a command line as one tree that knows where each value stands."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +54,8 @@ def read_config(text: str) -> Given:
     if path is not None and path.is_file():
         name = shown(path)
         content = _text_of(path, name)
-    elif path is not None and text.endswith(presets.SUFFIXES):
-        hint = did_you_mean(text.removeprefix("configs/"), presets.names(), cutoff=0.8)
-        raise UserError(f"config not found: {text}.{f' D{hint[1:]}' if hint else ''}")
+    elif path is not None and (text.endswith(presets.SUFFIXES) or not set(":{[") & set(text)):
+        raise UserError(_not_found(text, path))
     else:
         content, name = text, "the config"
     try:
@@ -68,6 +68,19 @@ def read_config(text: str) -> Given:
     if root is None:
         raise UserError(f"{name} is empty: a config holds keys such as trainer, model and data.")
     return _from_node(root, name, path.parent if path is not None else Path.cwd(), ())
+
+
+def _not_found(text: str, path: Path) -> str:
+    """Say that there is no such config; a folder may be a run's, and a preset may lack its folder or its ending."""
+    if path.is_dir():
+        runs = sorted(path.glob("config.yaml")) or sorted(path.glob("[0-9]*/config.yaml"))
+        example = f", e.g. {shown(runs[-1])}" if runs else ""
+        return f"{text or 'an empty text'} is a folder: -c takes a config file{example}."
+    name = text.removeprefix("configs/") + ("" if text.endswith(presets.SUFFIXES) else ".yaml")
+    same = [each for each in presets.names() if f"/{each}".endswith(f"/{name}")]
+    same.sort(key=len)
+    hint = f"did you mean {same[0]}?" if same else did_you_mean(name, presets.names(), cutoff=0.8)
+    return f"config not found: {text}.{f' D{hint[1:]}' if hint else ''}"
 
 
 def check_files(words: Sequence[str], groups: set[str]) -> None:
@@ -85,11 +98,15 @@ def check_files(words: Sequence[str], groups: set[str]) -> None:
             given = read_config(text)
             if not isinstance(given.value, dict):
                 raise UserError(f"{given.place} is no mapping: a config holds keys such as trainer, model and data.")
+            for key, group in given.value.items() if len(given.value) == 1 else ():
+                if group.value is None and key not in groups:  # which jsonargparse takes for a text
+                    raise UserError(f"{key} is empty: give it keys or remove it.{group.suffix}")
             for key in groups & given.value.keys():
                 group = given.value[key]
                 if not isinstance(group.value, dict) and not str(group.value).endswith(presets.SUFFIXES):
-                    found = shorten(group.plain)
-                    raise UserError(f"{key} must hold keys, got {found}: give it keys or remove it.{group.suffix}")
+                    found, space = shorten(group.plain), re.fullmatch(r"([\w.]+):(\S.*)", str(group.plain))
+                    way = f"write {space[1]}: {space[2]}, with a space" if space else "give it keys or remove it"
+                    raise UserError(f"{key} must hold keys, got {found}: {way}.{group.suffix}")
 
 
 def shown(path: Path) -> str:
@@ -105,7 +122,8 @@ def _text_of(path: Path, name: str) -> str:
     try:
         content = path.read_bytes().decode()
     except UnicodeDecodeError:
-        raise UserError(f"{name} is no text in UTF-8: a config is a YAML file.") from None
+        way = " A checkpoint is given as --ckpt_path." if path.suffix in (".ckpt", ".pt", ".pth") else ""
+        raise UserError(f"{name} is no text in UTF-8: a config is a YAML file.{way}") from None
     if "\0" in content:
         raise UserError(f"{name} is no text: a config is a YAML file.")
     return content
@@ -127,7 +145,7 @@ def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...])
             if key == "<<" and isinstance(item.value, dict):
                 items = {**item.value, **items}
                 continue
-            item.place = f"{name}, line {key_node.start_mark.line + 1}" if not item.place else item.place
+            item.place = f"{name}, line {key_node.start_mark.line + 1}"
             items[key] = item
         return Given(items, place)
     if isinstance(node, yaml.SequenceNode):

@@ -2,14 +2,17 @@
 
 import importlib
 import inspect
+import re
 import traceback
 from pathlib import Path
 from typing import Any
 
+from descent.config_errors.given import shorten
 from descent.config_errors.own_packages import PACKAGES, hidden_folder
 from foundation.compat.signatures import Argument, signature_of
 from foundation.suggestions import did_you_mean
 
+OWN_CLASS = " A class of your own is looked up in the working folder."
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -23,11 +26,14 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
     Returns:
         The class or function, or `None` and what is wrong; `{preset}` stands where a similar preset belongs.
     """
+    if call := re.fullmatch(r"([\w.]+)\(.*\)", path):
+        way = f"give the class alone, {call[1]}, and its arguments below init_args"
+        return None, f"{shorten(path)} is a call: {way}."
     if "." not in path:
         known = {each.__name__: each for base, _ in classes for each in (base, *subclasses(base))}
         if path in known:
             return known[path], ""
-        hint = did_you_mean(path, known)
+        hint = did_you_mean(path, known) if "/" not in path and len(path) > 2 else ""
         similar = f" D{hint[1:]}" if hint else "{preset}"
         return None, (
             f"{path or 'an empty text'} is neither a file nor a class path (such as torch.optim.SGD, or mine.Network "
@@ -56,15 +62,15 @@ def _import(path: str, bases: tuple[type, ...]) -> tuple[Any, str]:
     except ModuleNotFoundError as error:
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(f"{missing}."):
-            hint = hidden_folder(missing) or " A class of your own is looked up in the working folder."
-            return None, f"no module named {missing}.{hint}"
+            hidden = hidden_folder(missing) if _lies_here(missing) else ""
+            return None, f"no module named {missing}.{hidden or OWN_CLASS}"
         return None, f"{module_name} imports {missing}, which is not installed."
     except (ValueError, TypeError):
         return None, f"{path} is no class path."
     except Exception as error:  # whatever the user's own module raises
         return None, f"{module_name} {raised(error)}"
     if not hasattr(module, name):
-        if hint := hidden_folder(module_name):
+        if not _is_here(module) and (hint := hidden_folder(module_name)):
             return None, f"{module_name} has no {name}.{hint}"
         kinds = {each: getattr(module, each, None) for each in dir(module)}
         known = [each for each, kind in kinds.items() if inspect.isclass(kind) and issubclass(kind, bases or object)]
@@ -73,6 +79,18 @@ def _import(path: str, bases: tuple[type, ...]) -> tuple[Any, str]:
         otherwise = f" Did you mean {meant}?" if meant else ""
         return None, f"{module_name} has no {name or 'class without a name'}.{otherwise}"
     return getattr(module, name), ""
+
+
+def _lies_here(module: str) -> bool:
+    """Whether the working folder has the file or folder of a module."""
+    path = Path.cwd().joinpath(*module.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def _is_here(module: Any) -> bool:
+    """Whether a module was imported from the working folder, and not from Descent in it."""
+    file = Path(getattr(module, "__file__", None) or "/")
+    return file.is_relative_to(Path.cwd()) and not _is_ours(str(file))
 
 
 def raised(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from descent.config_errors.named_class import arguments_of, find_class
 from descent.config_errors.types import classes_of
 from descent.presets import SUFFIXES
 from foundation.compat.signatures import Argument
+from foundation.errors import UserError
 
 DEFAULT_CLASSES = {"model": "lightning_modules.ImageClassifier"}
 RESERVED = ("class_path", "init_args", "dict_kwargs")
@@ -38,9 +39,9 @@ class Tree:
         for key, given in config.value.items() if isinstance(config.value, dict) else ():
             path = f"{prefix}{key}"
             if path in self.arguments:
-                self.set(path, given)
+                self.set(path, self.opened(given, path) if classes_of(self.arguments[path].type) else given)
             elif self._is_group(path):
-                content = self._opened(given)
+                content = self.opened(given, path)
                 self.merge(content, f"{path}.")
             elif self.argument_of(path):
                 self.set(path, given)
@@ -55,14 +56,14 @@ class Tree:
         path = self.argument_of(name) or name
         rest = name[len(path) + 1 :].split(".") if len(name) > len(path) else []
         classes = classes_of(self.arguments[path].type) if path in self.arguments else []
-        given = self._opened(given) if classes else given
+        given = self.opened(given) if classes else given
         if not rest:
             self.values[path] = self._merged(self.values.get(path), given)
             return
-        node = self._opened(self.values.get(path, Given({})))
+        node = self.opened(self.values.get(path, Given({})))
         if isinstance(node.value, list) and node.value:  # of a list, an option changes the last item
             self.values[path] = node
-            node.value[-1] = node = self._opened(node.value[-1])
+            node.value[-1] = node = self.opened(node.value[-1])
             self._set_inside(node, rest, given)
             return
         node = node if isinstance(node.value, dict) else Given({"class_path": node}, node.place)
@@ -76,9 +77,9 @@ class Tree:
         inside = name not in RESERVED and not self._is_mapping(node)
         target = node.value.setdefault("init_args", Given({})).value if inside else node.value
         if not deeper:
-            target[name] = self._merged(target.get(name), self._opened(given))
+            target[name] = self._merged(target.get(name), self.opened(given))
             return
-        child = self._opened(target.get(name, Given({}, given.place, None)))
+        child = self.opened(target.get(name, Given({}, given.place, None)))
         if not isinstance(child.value, dict):
             child = Given({"class_path": child}, child.place)
         target[name] = child
@@ -93,7 +94,7 @@ class Tree:
         """Return what two values give together: keys of the second are added, arguments go to the first's class."""
         if before is None or not isinstance(given.value, dict):
             return given
-        before = self._opened(before)
+        before = self.opened(before)
         if not isinstance(before.value, dict):
             if not isinstance(before.value, str) or "class_path" in given.value:
                 return given
@@ -111,10 +112,17 @@ class Tree:
         return Given(merged, given.place)
 
     @staticmethod
-    def _opened(given: Given) -> Given:
-        """Return the content of a preset that a value names; any other value as it is."""
+    def opened(given: Given, path: str = "") -> Given:
+        """Return the content of a preset that a value names; any other value as it is.
+
+        Raises:
+            UserError: There is no such file, or it is no config; the message begins with `path` if that is given.
+        """
         if isinstance(given.value, str) and given.value.endswith(SUFFIXES):
-            content = read_config(given.value)
+            try:
+                content = read_config(given.value)
+            except UserError as error:
+                raise UserError(f"{path}: {error}{given.suffix}" if path else str(error)) from error
             return Given(content.value, given.place or ("" if given.text is not None else content.place))
         return given
 
@@ -123,13 +131,13 @@ class Tree:
         return DEFAULT_CLASSES.get(path)
 
     def arguments_given(self, given: Given) -> dict[str, Given]:
-        """Return the arguments that a node gives to its class; presets among them are opened."""
+        """Return the arguments that a node gives to its class."""
         if not isinstance(given.value, dict):
             return {}
         inside = given.value.get("init_args")
         found = dict(inside.value) if inside is not None and isinstance(inside.value, dict) else {}
         found |= {key: value for key, value in given.value.items() if key not in RESERVED}
-        return {name: self._opened(value) for name, value in found.items()}
+        return found
 
     def all_keys(self) -> list[str]:
         """Return every key that could have been given: the parser's, and those of the classes that were chosen."""
@@ -152,5 +160,6 @@ class Tree:
         inside = self.arguments_given(given) if given is not None else {}
         found = []
         for name, each in arguments_of(target, classes).items():
-            found += [f"{path}.{name}", *self._keys_inside(f"{path}.{name}", inside.get(name), each)]
+            value = self.opened(inside[name], f"{path}.{name}") if name in inside and classes_of(each.type) else None
+            found += [f"{path}.{name}", *self._keys_inside(f"{path}.{name}", value, each)]
         return found

@@ -90,8 +90,10 @@ def in_words(kind: Any) -> str:
         ('an integer or null', 'min or max', 'a list of numbers')
     """
     named = [
-        member for member in members(kind) if getattr(member, "__module__", "") != "torch"
-    ]  # a Tensor of one number
+        member
+        for member in members(kind)
+        if getattr(member, "__module__", "") != "torch" and getattr(member, "__name__", str(member)) != "Untyped"
+    ]  # a Tensor of one number; jsonargparse's name of a type that it cannot import
     names = list(dict.fromkeys(name for member in named for name in _names(member)))
     if "a number" in names and "an integer" in names:
         names.remove("an integer")
@@ -107,7 +109,10 @@ def _names(member: Any) -> list[str]:
     item = item_type(member)
     if item is not None:
         inner = in_words(item)
+        length = len(get_args(member)) if get_origin(member) is tuple and ... not in get_args(member) else 0
         plural = {"a number": "numbers", "an integer": "integers", "a text": "texts"}.get(inner)
+        if length and plural:
+            return [f"a list of {length} {plural}"]
         return [f"a list of {plural or inner.replace('a class of kind', 'classes of kind')}"]
     if get_origin(member) is dict:
         return ["a mapping"]

@@ -9,7 +9,7 @@ from descent import presets
 from descent.config_errors.given import Given, is_number, shorten
 from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
 from descent.config_errors.nulls import accepts_null
-from descent.config_errors.tree import Tree
+from descent.config_errors.tree import RESERVED, Tree
 from descent.config_errors.types import WORDS, classes_of, fits, in_words, item_type, members
 from foundation.compat.signatures import Argument
 from foundation.suggestions import did_you_mean
@@ -30,9 +30,11 @@ class Values:
     def mistake(self, path: str, given: Given, argument: Argument) -> str:
         """Return what is wrong with a value; empty if nothing is."""
         kind = argument.type
+        classes, item = classes_of(kind), item_type(kind)
+        if classes or (item is not None and classes_of(item)):
+            given = self.tree.opened(given, path)
         if fits(given, kind) or (given.value is None and accepts_null(argument)):
             return ""
-        classes, item = classes_of(kind), item_type(kind)
         if isinstance(given.value, list) and item is not None:
             lines = (self.mistake(f"{path}[{i}]", each, Argument(item)) for i, each in enumerate(given.value))
             if line := next(filter(None, lines), ""):
@@ -42,7 +44,7 @@ class Values:
         if classes and _may_be_class(given, kind):
             return self._of_class(path, given, classes)
         if given.value in ({}, None) and given.text is None and type(None) not in members(kind):
-            return f"{path} is empty: give it a value or remove it.{given.suffix}"
+            return f"{path} is empty: give it {'keys' if classes else 'a value'} or remove it.{given.suffix}"
         found = given.text if given.text is not None else given.plain
         hint = _digits(found, kind) or _tuple(str(found), item) or similar_classes(str(found), classes)
         return f"{path} must be {in_words(kind)}, got {shorten(found)}{hint}.{given.suffix}"
@@ -57,6 +59,10 @@ class Values:
         if class_path in (None, "None"):
             kind = " or ".join(base.__name__ for base, _ in classes)
             return f"{path} lacks class_path, the class of kind {kind} that it configures.{given.suffix}"
+        beside = [key for key in node if key not in RESERVED] if named is not None else []
+        if beside:
+            where, key = node[beside[0]].suffix, f"{path}.{beside[0]}"
+            return f"{key} stands beside class_path: the arguments of a class stand below init_args.{where}"
         target, line = find_class(class_path, classes)
         if target is None:
             suffix = named.suffix if named is not None else given.suffix
@@ -128,7 +134,13 @@ def similar_classes(found: str, classes: list[tuple[type, int]]) -> str:
     public = [each for base, _ in classes for each in subclasses(base) if not each.__name__.startswith(("_", "Dummy"))]
     known = [each.__name__ for each in public if each.__module__.partition(".")[0] not in ("foundation", "descent")]
     similar = [name for name in known if len(found) > 2 and _begins_a_word(found, name)]
-    text = f"did you mean {similar[0]}" if similar else did_you_mean(found, known).removesuffix("?")
+    if not similar:  # without the word that all of them end with, as in NeptuneLogger and CometLogger
+        stems = {name.removesuffix(base.__name__) or name: name for base, _ in classes for name in reversed(known)}
+        ends = tuple(base.__name__ for base, _ in classes)
+        stem = next((found.removesuffix(end) for end in ends if found.endswith(end)), found)
+        near = did_you_mean(stem, stems).removeprefix("did you mean ").removesuffix("?")
+        similar = [stems[near]] if near else []
+    text = f"did you mean {similar[0]}" if similar else ""
     if text and found not in ("None", "null") and not is_number(found):
         return f": {text}"
     return f"; there are {', '.join(sorted(set(known)))}" if 0 < len(set(known)) < 8 else ""
@@ -141,22 +153,30 @@ def _begins_a_word(found: str, name: str) -> bool:
 
 def _tuple(found: str, item: Any) -> str:
     """Return how a tuple of Python is written in a config."""
-    inside = re.fullmatch(r"\(([^()]+)\)", found.strip())
+    inside = re.fullmatch(r"\(([^()]+)\)", found.strip()) or re.fullmatch(r"([\d.e-]+(?:, *[\d.e-]+)+)", found.strip())
     return f": write [{inside[1].strip(' ,')}]" if inside and item is not None else ""
 
 
 def _digits(found: object, kind: Any) -> str:
-    """Suggest the digits of a whole number in scientific notation, where an integer is expected."""
-    text = str(found)
+    """Suggest how a number is written: `1e3` for an integer, `10k`, `10 %`, `0,1`."""
+    text = str(found).strip()
+    if float in members(kind) and (share := re.fullmatch(r"(\d+(?:[.,]\d+)?) ?%|(\d+),(\d+)", text)):
+        number = float(share[1].replace(",", ".")) / 100 if share[1] else float(f"{share[2]}.{share[3]}")
+        return f": write {number:g}"
+    if int in members(kind) and (unit := re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKM])", text)):
+        number = float(unit[1]) * (1e6 if unit[2] == "M" else 1e3)
+        return f": write {number:.0f}" if number.is_integer() else ""
     if int not in members(kind) or not is_number(text):
         return ""
     number = float(text)
-    return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 else ""
+    vanished = number == 0 and re.search("[1-9]", text.lower().partition("e")[0]) is not None  # 1e-400
+    return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 and not vanished else ""
 
 
 def _preset(path: str, name: str) -> str:
     """Suggest a preset of the same kind."""
     kind = presets.kind_of(path)
+    name = name.removeprefix(f"{kind}/")
     known = [each for each in presets.names() if kind is not None and each.startswith(f"{kind}/")]
     text = did_you_mean(f"{kind}/{name}.yaml", known, cutoff=0.8)
     if text:
@@ -166,7 +186,7 @@ def _preset(path: str, name: str) -> str:
 
 def _unknown_argument(path: str, name: str, value: Given, owner: str, taken: dict[str, Argument]) -> str:
     dashes = "" if value.place or "[" in path else "--"
-    similar = did_you_mean(name, taken)
+    similar = did_you_mean(name, taken, cutoff=0.5 if len(name) < 4 else 0.6)  # ls, for lr
     hint = similar.replace("did you mean ", f" Did you mean {dashes}{path}.") if similar else ""
     takes = f" It takes {shorten(', '.join(taken), 160)}." if taken else " It takes no arguments."
     kind = "unknown argument" if dashes else "unknown key"

@@ -67,7 +67,7 @@ def claim(root: Path, experiment: str) -> Run:
     """Create the next numbered folder; runs that start at the same time get different ones.
 
     Raises:
-        OSError: The folder cannot be created.
+        UserError: The name leads out of the root, or the folder cannot be created.
     """
     rank = rank_of_process()
     if rank > 0:  # the first process claims and writes; the others only need a path
@@ -75,8 +75,11 @@ def claim(root: Path, experiment: str) -> Run:
         return Run(Path(inherited) if inherited else root / experiment / f".rank{rank}")
     _check_name(experiment)
     parent = root / experiment
-    made = tuple(folder for folder in (parent, *parent.parents) if not folder.exists())
-    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        made = tuple(folder for folder in (parent, *parent.parents) if not folder.exists())
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"trainer.default_root_dir: {parent} cannot be made: {error.strerror}.") from error
     number = (numbers(parent) or [-1])[-1] + 1
     while True:
         folder = parent / str(number)
@@ -152,6 +155,8 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None, option: str
             )
         return _of_run(config_run, text)
     path = Path(text).expanduser()
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        raise UserError(f"{option} {text} is a config, not a checkpoint: a config is given as -c {text}.")
     if path.is_dir():
         run = newest_run(path.parent if path.name == CHECKPOINTS else path)
         if run is None:

@@ -11,6 +11,7 @@ from descent.studies.config_overlay import Config, expand, set_key
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.write import StudyResult, write_report
 from descent.studies.running.budget import Budget
+from descent.studies.running.folder import kept_if_a_run_is_done
 from descent.studies.running.ledger import Ledger
 from descent.studies.running.one_run import check_config
 from descent.studies.running.planner import parse_budget
@@ -65,12 +66,14 @@ def compare(
     defaults = check_candidates(config)
     limit.observe_check(time.monotonic() - before, len(config.names))
     folder = Path(out) if out is not None else Path("runs") / "studies" / config.name
-    folder.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(storage or f"sqlite:///{(folder / 'study.db').absolute()}", config.name, folder, heartbeat)
-    config = check_unchanged(ledger, with_split_key(config), folder)
-    limit.earlier = sum(outcome.get("wall") or 0.0 for outcome in ledger.outcomes().values()) / len(ledger.workers())
-    worker = Worker(config, ledger, defaults, limit, partial(print, flush=True) if verbose else lambda line: None)
-    progress = worker.run(plan_only)
+    with kept_if_a_run_is_done(folder) as ledgers:
+        ledger = Ledger(storage or f"sqlite:///{(folder / 'study.db').absolute()}", config.name, folder, heartbeat)
+        ledgers.append(ledger)
+        config = check_unchanged(ledger, with_split_key(config), folder)
+        walls = [outcome.get("wall") or 0.0 for outcome in ledger.outcomes().values()]
+        limit.earlier = sum(walls) / len(ledger.workers())
+        worker = Worker(config, ledger, defaults, limit, partial(print, flush=True) if verbose else lambda line: None)
+        progress = worker.run(plan_only)
     if plan_only:
         return None
     plan = worker.plan()

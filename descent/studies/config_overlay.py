@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from descent import presets
-from descent.config_errors.given import read_config
+from descent.config_errors.given import read_config, shorten
 from descent.training.parser import DEFAULT_MODULE
 from foundation.errors import UserError
 
@@ -50,12 +50,17 @@ def set_key(config: Config, key: str, value: Any) -> None:
         >>> set_key(config, "trainer.max_epochs", 3)
         >>> config["model"]["init_args"]["optimizer"], config["trainer"]
         ({'class_path': 'A', 'init_args': {'lr': 0.1}}, {'max_epochs': 3})
+
+    Raises:
+        UserError: The key leads through a value that has no keys.
     """
     *path, last = key.split(".")
     node = config
     for part in path:
         node = _arguments(node, part)
         node[part] = expand(node.get(part) or {})
+        if not isinstance(node[part], dict):
+            raise UserError(f"{key} cannot be set: {part} is {shorten(node[part])}, which has no keys.")
         node = node[part]
     _arguments(node, last)[last] = copy.deepcopy(value)
 

@@ -3,9 +3,11 @@
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from descent import presets
+from descent.config_errors.given import Given, shorten
+from descent.config_errors.types import fits, in_words
 from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, read_mapping, set_key
 from foundation.errors import UserError
 from foundation.metrics.direction import direction_for
@@ -101,10 +103,17 @@ class StudyConfig:
 
     def run_config(self, candidate: str) -> Config:
         """Return the complete config of a candidate's run, with its own default values."""
-        config = load_experiment(self.experiment)
+        try:
+            config = load_experiment(self.experiment)
+        except (UserError, FileNotFoundError) as error:
+            raise UserError(f"experiment: {error}") from error
         own = {key: value for key, value in self.candidates[candidate].items() if key != "search"}
-        for key, value in {**self.overrides, **own}.items():
-            set_key(config, key, absolute(value, Path.cwd()))
+        for place, changes in (("overrides", self.overrides), (f"candidate {candidate}", own)):
+            for key, value in changes.items():
+                try:
+                    set_key(config, key, absolute(value, Path.cwd()))
+                except (UserError, FileNotFoundError) as error:
+                    raise UserError(f"{place}: {error}") from error
         return config
 
     def defaults(self, candidate: str) -> dict[str, float]:
@@ -144,7 +153,7 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
 
     Raises:
         FileNotFoundError: There is no such file.
-        UserError: A key is missing, unknown or out of range.
+        UserError: A key is missing, unknown, of another type or out of range.
     """
     if isinstance(source, dict):
         return _check({"name": "study", **source, **changes}, Path.cwd())
@@ -157,9 +166,15 @@ def read_study(source: "str | Path | Config", **changes: Any) -> StudyConfig:
 
 def _check(content: Config, folder: Path) -> StudyConfig:
     for key in content:
+        if key in ("model", "trainer", "data") and "candidates" not in content:
+            raise UserError(
+                f"the file is the config of a run, not a study: it has {key} and no candidates. `descent fit` runs it; "
+                "a study names it as its experiment (`descent presets studies` lists examples)."
+            )
         if key not in KEYS:
             hint = did_you_mean(key, KEYS, f"the keys of a study are {', '.join(KEYS)}.")
             raise UserError(f"unknown key {key} in the study: {hint}")
+    _check_types(content)
     _check_candidates(content)
     for key in ("experiment", "metric"):
         if not content.get(key):
@@ -171,6 +186,35 @@ def _check(content: Config, folder: Path) -> StudyConfig:
     _check_numbers(config)
     _check_metric(config)
     return replace(config, mode=direction_for("The study", config.metric, config.mode))
+
+
+def _check_types(content: Config) -> None:
+    """Check that every value is of its key's type; what is missing or empty is told by the other checks."""
+    kinds = get_type_hints(StudyConfig)
+    may_be_empty = ("candidates", "baseline", "experiment", "metric", "targets", "seed_keys")
+    for key, value in content.items():
+        if (key == "candidates" or value is None) and key in may_be_empty:
+            continue
+        if not _is_of(value, kinds[key]):
+            raise UserError(f"{key} must be {in_words(kinds[key])}, got {shorten(value)}.")
+    _check_name(content["name"])
+    for key in ("overrides", "search"):
+        if wrong := [name for name in content.get(key, ()) if not isinstance(name, str) or not name]:
+            raise UserError(f"{key} must hold keys such as model.optimizer.lr, got {shorten(wrong[0])}.")
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    if get_origin(kind) is dict:  # jsonargparse would read the dots of its keys
+        return isinstance(value, dict)
+    return fits(Given(value), kind)
+
+
+def _check_name(name: str) -> None:
+    """Check that a study's folder lies inside `runs/studies`."""
+    if not name.strip() or not name.isprintable() or ".." in Path(name).parts or Path(name).is_absolute():
+        raise UserError(f"name must be the name of a folder, got {name!r}.")
 
 
 def portable(value: Any, folder: Path) -> Any:
@@ -202,7 +246,9 @@ def _check_candidates(content: Config) -> None:
         )
     for name, keys in candidates.items():
         if not isinstance(keys, dict):
-            raise UserError(f"candidate {name} must have keys and values, found {keys!r}.")
+            raise UserError(f"candidate {name} must have keys and values, found {shorten(keys)}.")
+        if "search" in keys and not isinstance(keys["search"], dict):
+            raise UserError(f"candidate {name}: search must hold keys and factors, got {shorten(keys['search'])}.")
     baseline = content.get("baseline")
     if baseline is None:
         raise UserError(

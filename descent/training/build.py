@@ -11,8 +11,9 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule
 
 from descent.config_errors.check import check_config
 from descent.config_errors.constructor import explained_constructor_errors
+from descent.config_errors.linked import check_linked
 from descent.config_errors.monitored import settle_modes
-from descent.training.parser import Parser, add_run_arguments
+from descent.training.parser import LINKS, Parser, add_run_arguments
 from descent.training.processes import as_list
 from descent.training.trainer import Trainer
 from foundation.hardware import effective_precision
@@ -93,6 +94,7 @@ def build(
         seed_everything(seed, workers=True, verbose=False)
     with explained_constructor_errors(config):
         objects = config_parser(command).instantiate(config)
+        check_linked(config, objects.data, LINKS)
         options = {**objects.trainer, "logger": False, **(trainer_options or {})}
         options["callbacks"] = [*as_list(options["callbacks"]), *callbacks]
         options["precision"], _ = effective_precision(options["precision"], options["accelerator"])

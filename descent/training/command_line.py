@@ -31,6 +31,7 @@ from callbacks.target import parse_target
 from descent.config_errors.check import check_config
 from descent.config_errors.constructor import explained_constructor_errors
 from descent.config_errors.first_use import explain_first_use
+from descent.config_errors.linked import check_linked
 from descent.config_errors.monitored import settle_modes
 from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
@@ -51,7 +52,7 @@ from descent.training.connection_errors import explain_loss
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
 from descent.training.mistakes import is_mistake
-from descent.training.parser import Parser, add_run_arguments
+from descent.training.parser import LINKS, Parser, add_run_arguments
 from descent.training.processes import as_list, use_fast_kernels, use_present_devices
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
@@ -168,7 +169,7 @@ class DescentCLI(CommandLine):
         resolve_data_folders(config)
         writes = self.subcommand in ("fit", "find_lr") or (self.subcommand == "profile" and config.out is None)
         if self.run is None and writes and not config.trainer.fast_dev_run:
-            experiment = config.experiment or experiment_of(config, saved)
+            experiment = config.experiment if config.experiment is not None else experiment_of(config, saved)
             self.run = claim(root, experiment)
             self.claimed = self.run if rank_of_process() == 0 else None
         change = None
@@ -208,6 +209,7 @@ class DescentCLI(CommandLine):
         from_checkpoint = bool(config.get("ckpt_path"))
         with explained_constructor_errors(config), weights_from_checkpoint(from_checkpoint):
             super().instantiate_classes()
+        check_linked(config, self.datamodule, LINKS)
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Build a trainer that logs into the run's folder, with the callbacks of every run."""

@@ -88,6 +88,11 @@ class HelpAll(argparse.Action):
         parser.exit()
 
 
+LINKS = {
+    "network.init_args.num_classes": "num_classes", "network.init_args.in_channels": "channels",
+    "generator.init_args.channels": "channels", "discriminator.init_args.channels": "channels",
+}  # fmt: skip
+"""The data's attribute by the argument of the module that it fills in."""
 DEFAULT_MODULE = {"class_path": DEFAULT_CLASSES["model"]}
 
 for _name in callbacks.__all__:  # a config may name one without its package once it is imported
@@ -123,7 +128,5 @@ def add_run_arguments(parser: LightningArgumentParser) -> None:
     )
     parser.add_lightning_class_args(DurableCheckpoint, "checkpoint")
     parser.set_defaults({"model": DEFAULT_MODULE, "trainer.default_root_dir": "runs"})
-    links = {"network.init_args.num_classes": "num_classes", "network.init_args.in_channels": "channels"}
-    links |= {f"{network}.init_args.channels": "channels" for network in ("generator", "discriminator")}
-    for target, source in links.items():
+    for target, source in LINKS.items():
         parser.link_arguments(f"data.{source}", f"model.init_args.{target}", apply_on="instantiate")

@@ -96,6 +96,8 @@ def read_table(path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    if not path.is_file():
+        raise UserError(f"--validation {path} is no file: expected a CSV table, e.g. a run's metrics.csv.")
     try:
         return pd.read_csv(path)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:

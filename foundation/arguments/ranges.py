@@ -64,6 +64,10 @@ def fits(value: float, allowed: str) -> bool:
     return value in parsed(whole if whole and isinstance(value, int) else share)
 
 
+OPEN = ("≥ 0", "≥ 1", "≥ -1", "> 0")
+"""Ranges without an upper end."""
+
+
 def check_range(key: str, value: Any, allowed: str) -> None:
     """Raise UserError if a number, or one of a list, is outside its range; let anything else pass.
 
@@ -73,6 +77,8 @@ def check_range(key: str, value: Any, allowed: str) -> None:
         foundation.errors.UserError: trainer.gradient_clip_val must be ≥ 0, got -1.0.
     """
     for number in value if isinstance(value, (list, tuple)) else (value,):
+        if isinstance(number, int) and not -(2**63) <= number < 2**63 and allowed in ("finite", *OPEN):
+            raise UserError(f"{key} must be below 2^63, the largest integer of torch, got {value}.")
         if isinstance(number, (int, float)) and not isinstance(number, bool) and not fits(number, allowed):
             finite = "" if math.isfinite(number) or allowed.startswith(("[", "(", "finite")) else "finite and "
             words = allowed.replace(" or whole ", ", or a whole number ")

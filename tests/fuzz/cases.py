@@ -1,82 +1,17 @@
 """Generate mistakes from the configs' own schema: keys misspelt, dropped, doubled, and values of every wrong kind."""
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import yaml
 
+from tests.fuzz.case import CLASSES, COMMANDS, VALUES, Case, Start, wrong_word
+from tests.fuzz.commands import option
 from tests.fuzz.files import CONFIGS, FILES
-from tests.fuzz.schema import BASES, PRESETS, class_keys, content, keys, nested
-
-QUICK = (
-    "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1",
-    "--trainer.limit_test_batches=1", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false",
-)  # fmt: skip
-OF_COMMAND = {"profile": ("--steps=3", "--tries=false"), "find-lr": ("--steps=20", "--repeats=1")}
-COMMANDS = (*("fit",) * 8, "test", "validate", "show schedule", "profile", "find-lr")
-VALUES = (
-    "-1", "0", "1e30", "nan", "inf", "-inf", "some text", "null", "[a]", "{a: 1}", "true", "[]", "", "1.5", "ü",
-    "[1, nan]", "{}", "2", "100", "-0.5", "0x10", "1e-400", "[[1]]", "~", "${x}", "99999999999999999999", "'", "a: b",
-)  # fmt: skip
-CLASSES = (
-    "NoSuchClass", "torch.nn.NoSuchClass", "nowhere.Class", "torch.optim.SGD", "torch.nn.Linear", "math.pi",
-    "os.getcwd", ".", "..Class", "a b", "losses/nosuch.yaml", "nosuch.yaml", "torch.nn", "pathlib.Path",
-    "torch.optim.Adma", "builtins.dict", "{class_path: null}", "{class_path: 3}", "{init_args: {a: 1}}",
-    "{class_path: torch.optim.SGD, init_args: 3}", "{class_path: torch.nn.Linear, init_arg: {}}", "[torch.nn.ReLU]",
-    "torch.nn.Module", "torch.optim.Optimizer", "collections.abc.Sized", "unittest.mock.Mock", "losses/focal.yml",
-    "losses/focal", "mistake.py", "mistake.Raises",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Case:
-    """A command with a mistake in it.
-
-    Args:
-        words: The command line.
-        kind: One of `MAKERS`.
-        key: The key that holds the mistake; empty if it is in a file as a whole.
-        meant: The right key, for a misspelt one.
-        file: Bytes of `mistake.yaml` in the working folder.
-    """
-
-    words: tuple[str, ...]
-    kind: str
-    key: str = ""
-    meant: str = ""
-    file: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a case starts from: a command, and the config that it is given.
-
-    Args:
-        command: The command.
-        base: Name of a shipped config.
-        preset: An option that chooses a preset, or an empty text.
-    """
-
-    command: str
-    base: str
-    preset: str
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """Options that keep the run short, and the preset."""
-        return (*QUICK, *OF_COMMAND.get(self.command, ()), *([self.preset] if self.preset else []))
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """A command line without a mistake."""
-        return (*self.command.split(), "-c", f"configs/{self.base}.yaml", *self.options)
-
-    @property
-    def keys(self) -> list[str]:
-        """Every key that could be given."""
-        return keys(self.base, self.preset)
+from tests.fuzz.schema import BASES, PRESETS, class_keys, content, nested
+from tests.fuzz.studies import study
 
 
 def cases(seed: int, kinds: tuple[str, ...] = ()) -> Iterator[Case]:
@@ -93,11 +28,7 @@ def _wrong_spelling(choose: random.Random, start: Start) -> tuple[str, str]:
     while True:
         key = choose.choice(start.keys)
         parent, _, last = key.rpartition(".")
-        place, letter = choose.randrange(len(last)), choose.choice("abcdeiorst")
-        wrong = choose.choice((
-            last[:place] + last[place + 1 :], last[:place] + last[place] + last[place:],
-            last[:place] + letter + last[place + 1 :], last.replace("_", "", 1), last + "s",
-        ))  # fmt: skip
+        wrong = wrong_word(choose, last)
         path = f"{parent}.{wrong}" if parent else wrong
         if len(wrong) > 1 and wrong != last and path not in start.keys and not wrong.startswith("_"):
             return path, key
@@ -113,16 +44,19 @@ def _misspelt(choose: random.Random, start: Start) -> Case:
 def _value(choose: random.Random, start: Start) -> Case:
     key, value = choose.choice(start.keys), choose.choice(VALUES)
     if choose.random() < 0.3:
-        try:
+        with contextlib.suppress(yaml.YAMLError):
             return _in_file(start, key, nested(key, yaml.safe_load(value)), "value")
-        except yaml.YAMLError:
-            pass
     return Case((*start.words, f"--{key}={value}"), "value", key)
 
 
 def _class(choose: random.Random, start: Start) -> Case:
-    key = choose.choice(class_keys(start.base, start.preset))
-    return Case((*start.words, f"--{key}={choose.choice(CLASSES)}"), "class", key)
+    key, value = choose.choice(class_keys(start.base, start.preset)), choose.choice(CLASSES)
+    if choose.random() < 0.2:
+        return Case((*start.words, f"--{key}=mistake.yaml"), "class", key, file=choose.choice((*CONFIGS, *FILES)))
+    if choose.random() < 0.3:
+        with contextlib.suppress(yaml.YAMLError):
+            return _in_file(start, key, nested(key, yaml.safe_load(value)), "class")
+    return Case((*start.words, f"--{key}={value}"), "class", key)
 
 
 def _in_file(start: Start, key: str, config: dict[str, object], kind: str, meant: str = "") -> Case:
@@ -132,14 +66,22 @@ def _in_file(start: Start, key: str, config: dict[str, object], kind: str, meant
 
 def _dropped(choose: random.Random, start: Start) -> Case:
     config = content(start.base)
-    places = [(config, key, key) for key in config]
-    for group, inside in config.items():
-        if isinstance(inside, dict):
-            places += [(inside, key, f"{group}.{key}") for key in inside]
-    node, name, path = choose.choice(places)
+    node, name, path = choose.choice(list(_places(config)))
     del node[name]
     text = yaml.safe_dump(config).encode()
     return Case((*start.command.split(), "-c", "mistake.yaml", *start.options), "dropped", "", path, text)
+
+
+def _places(node: Any, path: str = "") -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield every key of a config: the mapping that holds it, its name and its path."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _places(item, path)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            inside = f"{path}.{key}".lstrip(".")
+            yield node, key, inside
+            yield from _places(value, inside)
 
 
 def _doubled(choose: random.Random, start: Start) -> Case:
@@ -171,16 +113,9 @@ def _other(choose: random.Random, start: Start) -> Case:
 
 MAKERS: dict[str, Callable[[random.Random, Start], Case]] = {
     "misspelt": _misspelt, "value": _value, "class": _class, "file": _file, "dropped": _dropped, "doubled": _doubled,
-    "other": _other,
+    "other": _other, "option": option, "study": study,
 }  # fmt: skip
-USUAL = (*("value",) * 6, *("misspelt",) * 4, *("class",) * 3, *("file",) * 2, "dropped", "doubled", "other")
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Return what a command left in its working folder."""
-    given = ("mistake.yaml", "mistake.py", "__pycache__")
-    return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if not set(given) & set(path.relative_to(folder).parts)
-    )
+USUAL = (
+    *("value",) * 6, *("misspelt",) * 4, *("class",) * 3, *("option",) * 3, *("file",) * 2, "dropped", "doubled", "other",
+    "study",
+)  # fmt: skip

@@ -36,5 +36,17 @@ USER_MODULE = """\
 class Raises:
     def __init__(self):
         raise KeyError("a key of the user's")
+
+
+class Untyped:
+    def __init__(self, a, b=1):
+        pass
+
+
+class Nothing:
+    pass
+
+
+value = 3
 """
 """A module `mistake.py` of the user's in the working folder."""

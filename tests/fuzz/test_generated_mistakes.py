@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fuzz.__main__ import judged
-from tests.fuzz.cases import MAKERS, Case, cases
+from tests.fuzz.case import Case
+from tests.fuzz.cases import MAKERS, cases
 from tests.fuzz.judge import faults
 from tests.fuzz.warm import warmed
 
@@ -20,7 +21,17 @@ def _parsers_are_built_once() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("misspelt", 90), ("value", 60), ("class", 50), ("file", 60), ("dropped", 10), ("doubled", 20), ("other", 10)],
+    [
+        ("misspelt", 80),
+        ("value", 60),
+        ("class", 50),
+        ("file", 40),
+        ("dropped", 10),
+        ("doubled", 20),
+        ("other", 10),
+        ("option", 20),
+        ("study", 10),
+    ],
 )
 def test_generated_mistakes(kind: str, count: int) -> None:
     wrong = [judged(case, Counter()) for case in itertools.islice(cases(1000, (kind,)), count)]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from descent.commands.parser import CommandParser, refuse
+from descent.training.mistakes import mistakes_in_one_line
 from foundation.suggestions import suggest
 
 USAGE = """\
@@ -35,6 +36,8 @@ OPTIONS: dict[str, dict[str, float]] = {
     "schedulers": {"epochs": 100},
 }
 """The options of each subject with their defaults; the module of the subject's name draws it."""
+LARGEST = {"condition": 1e9, "steps": 10_000, "epochs": 10_000}
+"""Beyond these a figure takes minutes, and shows nothing more."""
 SUBJECTS = sorted([*OPTIONS, "curves", "schedule"])  # `cli.py` runs `show schedule` as a training command
 
 
@@ -56,6 +59,11 @@ def main(args: list[str]) -> Any:
         parser.add_argument(f"--{name}", type=type(default), default=default)
     options = vars(parser.parse_args(words))
     for name in OPTIONS[subject]:
-        if options[name] < 1:
-            parser.error(f"--{name} must be ≥ 1, got {options[name]:g}")
-    return importlib.import_module(f"descent.commands.show.{subject}").draw(**options)
+        if not 1 <= options[name] <= LARGEST[name]:
+            parser.error(f"--{name} must be in [1, {LARGEST[name]:g}], got {options[name]:g}")
+    with mistakes_in_one_line("stopped."):
+        try:
+            options["out"].mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--out {options['out']} cannot be written: {error.strerror}")
+        return importlib.import_module(f"descent.commands.show.{subject}").draw(**options)

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from descent.studies.config_overlay import Config
 from descent.studies.running.recorder import Recorder, StopRule, StudyError
 from descent.training.build import Built, build, parse_config
+from descent.training.features.flags import check_that_it_trains
 from foundation.files import finite
 from foundation.machine_load import ALONE, MachineLoad
 
@@ -52,12 +53,12 @@ QUIET = {"enable_progress_bar": False, "enable_checkpointing": False, "num_sanit
 
 
 def check_config(config: Config) -> None:
-    """Parse a config as a run does.
+    """Parse a config as a run does, and check that the run would take a step.
 
     Raises:
         UserError: The config is not valid; the message is that of the command line.
     """
-    _parsed(config, 0)
+    check_that_it_trains(_parsed(config, 0).trainer)
 
 
 def execute(order: RunOrder) -> Outcome:

@@ -35,6 +35,8 @@ STOPPING = ["--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping"]
         (["--seed_everything=-1"], r"--seed_everything must be in \[0, 4294967295\], got -1"),
         (["--data.num_workers=100000"], r"data\.num_workers must be in \[0, 512\], got 100000"),
         (["--checkpoint.monitor=val/accuracy", "--checkpoint.mode=min"], r"a larger accuracy is better: set checkpoint\.mode"),
+        (["--model.scheduler=schedulers/plateau.yaml", "--model.scheduler.monitor=val/nosuch"], r"^model\.scheduler: The schedule monitors 'val/nosuch', and it is not known .*\?$"),
+        (["--experiment="], r"experiment must be the name of a folder inside the root, got ''"),
         ([*STOPPING, "--trainer.callbacks.monitor=val/elbo"], r"EarlyStopping monitors 'val/elbo', and it is not known"),
         (
             [*STOPPING, "--trainer.callbacks.monitor=val/elbo", "--trainer.callbacks.mode=min"],
@@ -68,6 +70,13 @@ def test_a_mistake_in_the_arguments(words: list[str], said: str, capsys: pytest.
     ("words", "said"),
     [
         (["ft"], r"unknown command ft: did you mean fit\?"),
+        (["train", "-c", "x.yaml"], r"unknown command train: did you mean descent fit -c CONFIG\?"),
+        (["resume", "runs"], r"did you mean descent fit --ckpt_path RUN\?"),
+        (["-c", "x.yaml"], r"the command comes first"),
+        (
+            ["test", "--ckpt_path", "mine.yaml"],
+            r"--ckpt_path mine\.yaml is a config, not a checkpoint: a config is given as -c mine\.yaml",
+        ),
         (["fit"], r"model lacks network, optimizer: give a config"),
         (
             ["fit", "-c", "configs/quikstart.yaml"],
@@ -75,9 +84,26 @@ def test_a_mistake_in_the_arguments(words: list[str], said: str, capsys: pytest.
         ),
         (["fit", "-c", "mine.yml"], r"mine\.yml"),
         (["test", "--ckpt_path", "runs/none"], r"checkpoint not found: runs/none"),
+        (["show", "losses", "--out", "file"], r"--out file cannot be written: File exists"),
+        (["show", "optimizers", "--condition", "nan"], r"--condition must be in \[1, 1e\+09\], got nan"),
+        (["show", "optimizers", "--steps", "many"], r"--steps must be an integer, got many"),
+        (["evaluate", "--ckpt_path=runs", "--outs=1"], r"unknown argument --outs\. Did you mean --out\?"),
+        (
+            ["export", "--ckpt_path=runs", "--to=torch", "--imagse", "a"],
+            r"unknown argument --imagse\. Did you mean --images\?",
+        ),
+        (["compare", "-c", "quickstart.yaml", "--pln"], r"unknown argument --pln\. Did you mean --plan\?"),
+        (
+            ["compare", "-c", "studies/quickstart.yaml", "--seedss", "3"],
+            r"unknown argument --seedss\. Did you mean --seeds\?",
+        ),
+        (["compare", "-c", "studies/quickstart.yaml", "--trials", "["], r"--trials must be a value as in YAML, got \["),
+        (["compare", "-c", "quickstart.yaml"], r"the file is the config of a run, not a study"),
     ],
 )
 def test_a_mistake_in_the_command(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("not a folder")
+    Path("mine.yaml").write_text("trainer: {}\n")
     assert re.search(said, refused(words, capsys))
 
 
@@ -133,7 +159,8 @@ def test_folders_without_classes(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_folder_that_cannot_be_created(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("not a folder")
-    assert "file" in refused([*SHORT, "--trainer.default_root_dir=file/runs"], capsys)
+    said = refused([*SHORT, "--trainer.default_root_dir=file/runs"], capsys)
+    assert re.search(r"trainer\.default_root_dir: file/runs/quickstart cannot be made: Not a directory", said)
 
 
 def test_checkpoints_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,14 @@ def test_what_is_hidden_is_said(class_path: str) -> None:
         parse(class_path)
 
 
+@pytest.mark.usefixtures("_folder")
+@pytest.mark.parametrize("class_path", ["callbacks.mine_here.Nosuch", "callbacks.nosuch.Mine"])
+def test_a_class_that_is_nowhere_is_not_called_hidden(class_path: str) -> None:
+    with pytest.raises(UserError, match=r"mine_here has no Nosuch|no module named callbacks\.nosuch") as caught:
+        parse(class_path)
+    assert "hides" not in str(caught.value)
+
+
 def test_an_experiment_lies_inside_the_root() -> None:
     from descent.runs.folder import claim
 

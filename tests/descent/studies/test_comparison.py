@@ -169,6 +169,7 @@ def test_a_mistake_in_the_study_as_a_whole_ends_it(tmp_path: Path) -> None:
         compare(toy_study(tmp_path, metric="val/f1"), out=tmp_path / "b", verbose=False)
     with pytest.raises(StudyError, match="the baseline, slow, crashes: RuntimeError: the toy is broken"):
         compare(toy_study(tmp_path, overrides={"model.mishap": "crash"}), out=tmp_path / "c", verbose=False)
+    assert not [*tmp_path.glob("[abc]")], "the mended study would be refused there: it was started with other values"
 
 
 def test_a_misspelt_key_of_a_candidate_is_reported_before_anything_runs(tmp_path: Path) -> None:
@@ -176,6 +177,8 @@ def test_a_misspelt_key_of_a_candidate_is_reported_before_anything_runs(tmp_path
     study["candidates"]["fast"] = {"model.optimizr": "x"}
     with pytest.raises(UserError, match=r"candidate fast: unknown key model\.optimizr"):
         compare(study, out=tmp_path / "out", verbose=False)
+    with pytest.raises(UserError, match=r"candidate \w+: trainer\.max_epochs 0 trains nothing"):
+        compare(toy_study(tmp_path, overrides={"trainer.max_epochs": 0}), out=tmp_path / "out", verbose=False)
     assert not (tmp_path / "out").exists()
 
 

@@ -28,7 +28,22 @@ from tests.descent.studies.synthetic import OPTIMIZERS, study
         ({"metric": "test/accuracy"}, "metric must be a validation metric, e.g. val/accuracy, got test/accuracy"),
         ({"metric": None}, "the study has no metric: e.g. val/accuracy"),
         ({"candidates": {"SGD": {}}}, "a study needs at least 2 candidates, found 1"),
-        ({"candidates": {"A": "x", "AdamW": {}}}, "candidate A must have keys and values, found 'x'"),
+        ({"candidates": {"A": "x", "AdamW": {}}}, "candidate A must have keys and values, found x"),
+        (
+            {"candidates": {"A": {"search": [1]}, "AdamW": {}}},
+            r"candidate A: search must hold keys and factors, got \[1\]",
+        ),
+        ({"search": ["a"]}, r"search must be a mapping, got \[a\]"),
+        ({"search": 3}, "search must be a mapping, got 3"),
+        ({"overrides": {3: 1}}, r"overrides must hold keys such as model\.optimizer\.lr, got 3"),
+        ({"smallest_difference": "a b"}, "smallest_difference must be a number or null, got a b"),
+        ({"threads": "many"}, "threads must be an integer or null, got many"),
+        ({"seed": True}, "seed must be an integer, got true"),
+        ({"trials": None}, "trials must be an integer, got null"),
+        ({"seed_keys": 3}, "seed_keys must be a list of texts, got 3"),
+        ({"metric": [1]}, r"metric must be a text, got \[1\]"),
+        ({"name": "../../up"}, r"name must be the name of a folder, got '\.\./\.\./up'"),
+        ({"baseline": ["a"]}, r"baseline must be a text, got \[a\]"),
         ({"search": {"model.optimizer.lr": 1}}, r"search.model.optimizer.lr must be a factor > 1 .* got 1"),
         ({"trails": 3}, "unknown key trails in the study: did you mean trials"),
     ],
@@ -65,6 +80,17 @@ def test_a_tuned_key_must_be_set_and_positive() -> None:
     with pytest.raises(UserError, match=r"momentum needs a default > 0 to search around, found 0.0"):
         study(search={"model.optimizer.momentum": 10}).defaults("SGD")
     assert study().defaults("SGD") == {"model.optimizer.lr": 0.1}
+
+
+def test_a_place_is_named_where_a_key_cannot_be_set() -> None:
+    with pytest.raises(
+        UserError, match=r"overrides: trainer\.max_epochs cannot be set: trainer is 3, which has no keys"
+    ):
+        study(overrides={"trainer": 3, "trainer.max_epochs": 1}).run_config("SGD")
+    with pytest.raises(UserError, match=r"experiment: config not found: some text"):
+        study(experiment="some text").run_config("SGD")
+    with pytest.raises(UserError, match=r"candidate SGD: config not found: \.\./nosuch\.yaml"):
+        study(candidates={"SGD": {"model.loss": "../nosuch.yaml", "model.loss.a": 1}, "AdamW": {}}).run_config("SGD")
 
 
 def test_nothing_of_the_base_or_another_candidate_leaks_into_a_candidate() -> None:
