@@ -123,13 +123,14 @@ def measured(images: Path, count: int, seeds: int, size: int) -> list[Row]:
             before = Path.cwd()
             os.chdir(folder)
             clock = [time.process_time()]
-            found = [ours(Path(folder) / "images", seed, size)]
+            fine_tuned = ours(Path(folder) / "images", seed, size)
             clock.append(time.process_time())
             os.chdir(before)
-        found.append(accuracy(trained(train, rates[0], seed, size, True), test, size))
+        plain = accuracy(trained(train, rates[0], seed, size, True), test, size)
         clock.append(time.process_time())
-        found.append(accuracy(trained(train, rates[1], seed, size, False), test, size))
-        rows.append(Row(seed, *found, clock[1] - clock[0], clock[2] - clock[1], *rates))
+        scratch = accuracy(trained(train, rates[1], seed, size, False), test, size)
+        seconds = clock[1] - clock[0], clock[2] - clock[1]
+        rows.append(Row(seed, fine_tuned, plain, scratch, *seconds, rates[0], rates[1]))
         print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
