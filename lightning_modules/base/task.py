@@ -36,8 +36,8 @@ def trial_output(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
             f"{name} does not take images of shape {shape} (channels, height, width), which the data gives: "
-            f"{reason[0].rstrip('.')}. Choose a network for such images, or change in_channels or the data's image_size "
-            "and mode."
+            f"{reason[0].rstrip('.')}. Choose a network for such images, or change in_channels or the data's "
+            "image_size and mode."
         ) from error
     finally:
         for module, mode in modes:
