@@ -10,6 +10,8 @@ QUICK = (
     "--trainer.limit_test_batches=1", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false",
 )  # fmt: skip
 OF_COMMAND = {"profile": ("--steps=3", "--tries=false"), "find-lr": ("--steps=20", "--repeats=1")}
+FEW = dict.fromkeys(("segmentation", "segmentation_binary", "multilabel"), ("--data.pictures=120", "--data.batch_size=8"))
+"""Options of bases whose search for a rate would take a minute."""
 COMMANDS = (*("fit",) * 8, "test", "validate", "show schedule", "profile", "find-lr")
 VALUES = (
     "-1", "0", "1e30", "nan", "inf", "-inf", "some text", "null", "[a]", "{a: 1}", "true", "[]", "", "1.5", "ü",
@@ -71,7 +73,8 @@ class Start:
     @property
     def options(self) -> tuple[str, ...]:
         """Options that keep the run short, and the preset."""
-        return (*QUICK, *OF_COMMAND.get(self.command, ()), *([self.preset] if self.preset else []))
+        few = FEW.get(self.base, ()) if self.command in OF_COMMAND else ()
+        return (*QUICK, *OF_COMMAND.get(self.command, ()), *few, *([self.preset] if self.preset else []))
 
     @property
     def words(self) -> tuple[str, ...]:
