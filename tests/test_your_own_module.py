@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from cli import main
+from descent.commands import verify_resume
+from tests.forked import Forked
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "your_own_module.md").read_text()
@@ -38,7 +40,8 @@ def test_the_modules_run_in_python() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.partition(" ")[0])
-def test_a_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(verify_resume, "start", lambda words: Forked(["fit", *words]))
     Path("mine.py").write_text(f"{BLOCKS[0].partition('class ')[0]}\n\n{BLOCKS[2]}")
     words = shlex.split(command)
     with contextlib.suppress(SystemExit):  # of verify-resume, which says by its exit code what it found

@@ -10,7 +10,9 @@ QUICK = (
     "--trainer.limit_test_batches=1", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false",
 )  # fmt: skip
 OF_COMMAND = {"profile": ("--steps=3", "--tries=false"), "find-lr": ("--steps=20", "--repeats=1")}
-FEW = dict.fromkeys(("segmentation", "segmentation_binary", "multilabel"), ("--data.pictures=120", "--data.batch_size=8"))
+FEW = dict.fromkeys(
+    ("segmentation", "segmentation_binary", "multilabel"), ("--data.pictures=120", "--data.batch_size=8")
+)
 """Options of bases whose search for a rate would take a minute."""
 COMMANDS = (*("fit",) * 8, "test", "validate", "show schedule", "profile", "find-lr")
 VALUES = (

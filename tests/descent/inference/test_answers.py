@@ -177,7 +177,7 @@ def test_other_wrong_options(colours: TrainedRun, capsys: pytest.CaptureFixture[
     words = ["predict", "--ckpt_path", str(colours.run), "--images", str(colours.images / "test" / "red" / "0.png")]
     for given, said in (
         (["--top_k", "4"], "--top_k must be in [1, 3], the number of classes, got 4"),
-        (["--top_k", "x"], "--top_k: invalid int value: 'x'"),
+        (["--top_k", "x"], "--top_k must be an integer, got x"),
         (["--temperature", "0"], "--temperature must be a number > 0 or fitted, got 0"),
         (["--temperature", "inf"], "--temperature must be a number > 0 or fitted, got inf"),
         (["--data.root", "gone", "--temperature", "fitted"], "needs the run's validation data, which cannot be opened"),

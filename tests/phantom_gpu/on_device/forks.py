@@ -1,71 +1,21 @@
-"""Commands in forks of a test: as fresh processes, with another number of devices if wanted, in a fraction of a second."""
-
-from __future__ import annotations
+"""Commands in forks of a test, with another number of devices if wanted. The test itself must not use CUDA."""
 
 import os
-import signal
-import sys
-import time
-import traceback
-from pathlib import Path
-from tempfile import mkstemp
 
-from cli import main
+from tests import forked
 from tests.phantom_gpu import device
 
-PATIENCE = 300  # seconds for what takes ten on an idle machine
 
-
-class Forked:
-    """A command of Descent in a fork; in part the interface of `subprocess.Popen`. The test itself must not use CUDA."""
+class Forked(forked.Forked):
+    """A command of Descent in a fork that has a number of phantom devices."""
 
     def __init__(self, words: list[str], devices: int = 1) -> None:
-        number, path = mkstemp(suffix=".log")
-        self.returncode: int | None = None
-        self.errors, self._process = Path(path), os.fork()
-        if self._process:
-            os.close(number)
-            return
-        code = 1
-        try:
-            os.dup2(number, 1)
-            os.dup2(number, 2)
-            sys.stdout = sys.stderr = os.fdopen(number, "w", buffering=1)
-            os.environ["PHANTOM_DEVICES"] = str(devices)
-            device.library().phantom_read_environment()
-            code = _status(words)
-            sys.stdout.flush()
-        finally:
-            os._exit(code)
+        self.devices = devices
+        super().__init__(words)
 
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            process, status = os.waitpid(self._process, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if process else None
-        return self.returncode
-
-    def kill(self) -> None:
-        os.kill(self._process, signal.SIGKILL)
-
-    def communicate(self) -> tuple[str, str]:
-        """Wait for the end; return nothing and what the command printed."""
-        until = time.monotonic() + PATIENCE
-        while self.poll() is None:
-            if time.monotonic() > until:
-                self.kill()
-            time.sleep(0.002)
-        return "", self.errors.read_text()
-
-
-def _status(words: list[str]) -> int:
-    try:
-        main(words)
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
+    def prepare(self) -> None:
+        os.environ["PHANTOM_DEVICES"] = str(self.devices)
+        device.library().phantom_read_environment()
 
 
 def run(*words: str, devices: int = 1) -> str:
