@@ -12,6 +12,8 @@ from descent.config_errors.own_packages import PACKAGES, hidden_folder
 from foundation.compat.signatures import Argument, signature_of
 from foundation.suggestions import did_you_mean
 
+NO_NAMES = ("true", "false", "yes", "no", "none", "null", "nan", "inf")
+"""Values that are no misspelt class, however similar they look."""
 OWN_CLASS = " A class of your own is looked up in the working folder."
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +37,7 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
             return known[path], ""
         hint = did_you_mean(path, known) if "/" not in path and len(path) > 2 else ""
         similar = f" D{hint[1:]}" if hint else "{preset}"
+        similar = "" if path.lower() in NO_NAMES else similar
         return None, (
             f"{path or 'an empty text'} is neither a file nor a class path (such as torch.optim.SGD, or mine.Network "
             f"for a class in mine.py in the working folder).{similar}"

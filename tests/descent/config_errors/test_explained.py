@@ -60,6 +60,7 @@ def said(words: Sequence[str]) -> str:
         ("--hlp", r"Did you mean --help\?"),
         ("--mode=1", r"Did you mean --data\.augmentation\.mode or --checkpoint\.mode or --model\?"),
         ("--model.loss=losses", r"model\.loss: losses is neither a file nor a class path"),
+        ("--trainer.callbacks=true", r"trainer\.callbacks: true is neither a file .* folder\)\.$"),
     ],
 )  # fmt: skip
 def test_an_option(word: str, line: str) -> None:
