@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from descent import presets
 from descent.config_errors.given import Given, is_number, shorten
 from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
@@ -66,7 +68,7 @@ class Values:
         target, line = find_class(class_path, classes)
         if target is None:
             suffix = named.suffix if named is not None else given.suffix
-            return f"{path}: {line.replace('{preset}', _preset(path, class_path))}{suffix}"
+            return f"{path}: {line.replace('{preset}', _preset(path, class_path, classes))}{suffix}"
         taken = arguments_of(target, classes)
         for name, value in self.tree.arguments_given(given).items():
             if name not in taken:
@@ -173,15 +175,22 @@ def _digits(found: object, kind: Any) -> str:
     return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 and not vanished else ""
 
 
-def _preset(path: str, name: str) -> str:
-    """Suggest a preset of the same kind."""
+def _preset(path: str, name: str, classes: list[tuple[type, int]]) -> str:
+    """Suggest a preset of the same kind whose class fits."""
     kind = presets.kind_of(path)
     name = name.removeprefix(f"{kind}/")
     known = [each for each in presets.names() if kind is not None and each.startswith(f"{kind}/")]
-    text = did_you_mean(f"{kind}/{name}.yaml", known, cutoff=0.8)
-    if text:
+    suggested = [each for each in known if did_you_mean(f"{kind}/{name}.yaml", [each], cutoff=0.8)]
+    fitting = [each for each in suggested if find_class(_class_of(each), classes)[0] is not None]
+    if text := did_you_mean(f"{kind}/{name}.yaml", fitting, cutoff=0.8):
         return f" D{text[1:]}"
     return f" `descent presets {kind}` lists the shipped ones." if known else ""
+
+
+def _class_of(preset: str) -> str:
+    """Return the class path of a shipped preset; empty where it names none."""
+    held = yaml.safe_load((presets.SHIPPED / preset).read_text(encoding="utf-8"))
+    return str(held.get("class_path", "")) if isinstance(held, dict) else ""
 
 
 def _unknown_argument(path: str, name: str, value: Given, owner: str, taken: dict[str, Argument]) -> str:

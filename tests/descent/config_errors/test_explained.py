@@ -11,6 +11,7 @@ from descent.config_errors.given import read_config, shorten
 from descent.config_errors.types import in_words
 from descent.training.build import build, parse_config
 from foundation.errors import UserError
+from tests.descent.helpers import refused
 
 QUICKSTART = ("-c", str(presets.SHIPPED / "quickstart.yaml"))
 
@@ -157,3 +158,8 @@ def test_values_and_types_in_words() -> None:
     assert shorten("x" * 100, 10) == "xxxxxxxxx…"
     assert in_words(int | float | None) == "a number or null"
     assert in_words(list[str] | bool) == "a list of texts or true or false"
+
+
+def test_a_preset_whose_class_does_not_fit_is_not_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    text = refused(["fit", "-c", "configs/gan.yaml", "--model.loss=MSELoss"], capsys)
+    assert "`descent presets losses` lists the shipped ones" in text
