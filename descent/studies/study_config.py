@@ -1,5 +1,6 @@
 """The config of a study: candidates, metric, search range, trials and seeds; read and checked before anything runs."""
 
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -268,6 +269,8 @@ def _check_numbers(config: StudyConfig) -> None:
         raise UserError(f"stop_trials must be true or false, got {config.stop_trials}.")
     if config.repeats is not None and (not isinstance(config.repeats, int) or config.repeats < 1):
         raise UserError(f"repeats must be a whole number ≥ 1 or null, got {config.repeats}.")
+    if (delta := config.smallest_difference) is not None and not 0 < delta < math.inf:
+        raise UserError(f"smallest_difference must be a number > 0 or null, got {delta}.")
     if config.threads is not None and config.threads < 1:
         raise UserError(f"threads must be ≥ 1 or null, got {config.threads}.")
     for name, given, known in (

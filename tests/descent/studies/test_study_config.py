@@ -36,6 +36,7 @@ from tests.descent.studies.synthetic import OPTIMIZERS, study
         ({"search": ["a"]}, r"search must be a mapping, got \[a\]"),
         ({"search": 3}, "search must be a mapping, got 3"),
         ({"overrides": {3: 1}}, r"overrides must hold keys such as model\.optimizer\.lr, got 3"),
+        ({"smallest_difference": -1}, "smallest_difference must be a number > 0 or null, got -1"),
         ({"smallest_difference": "a b"}, "smallest_difference must be a number or null, got a b"),
         ({"threads": "many"}, "threads must be an integer or null, got many"),
         ({"seed": True}, "seed must be an integer, got true"),
