@@ -34,8 +34,8 @@ def curve(rows: Sequence[Row], method: str) -> list[tuple[float, float, float]]:
     for ratio in sorted({row.ratio for row in rows}):
         own = [row for row in rows if row.ratio == ratio and (row.method == method or ratio == 0)]
         scores = np.array([row.score for row in own])
-        half = (t_interval(scores).high - t_interval(scores).low) / 2 if len(own) > 1 else 0.0
-        found.append((float(np.mean([row.samples for row in own])), float(scores.mean()), float(half)))
+        half = float(t_interval(scores).high) - float(scores.mean()) if len(own) > 1 else 0.0
+        found.append((float(np.mean([row.samples for row in own])), float(scores.mean()), half))
     return found
 
 
