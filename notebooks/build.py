@@ -2,29 +2,31 @@
 
 Scripts are in the percent format: cells begin with `# %%` or `# %% [markdown]`. When the tests run the cells, the value
 after `# small:` replaces the value in its line. A magic command at the start of a cell is written as a comment. The
-build adds links to Colab and Binder, the cell that installs Descent there, and links to the neighbours.
+build adds the cell that installs Descent where it is missing, and links to the neighbours.
 
 `--text` replaces the text around the outputs without executing the code, which must not have changed. `--data` gives
 the folder that the notebooks find as `data` beside them (see 02).
 """
 
 import argparse
+import base64
+import io
 import os
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-REPOSITORY = "https://github.com/OWNER/descent"
-"""Address of the project, for the links and the installation."""
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 SMALL = re.compile(r"= [^#\n]+  # small: (.*)")
-INSTALL = f"""# In Colab and Binder this cell installs Descent. Where it can be imported, it does nothing.
+INSTALL = """# Where Descent is missing, as in a fresh clone, this cell installs it. Otherwise it does nothing.
 from importlib.util import find_spec
 
 if find_spec("lightning_modules") is None:
-    %pip install --quiet "descent-lightning @ git+{REPOSITORY}\""""
+    %pip install --quiet .."""
+COLOURS = 256  # of a figure in an output: a third of the bytes of a PNG in full colour
 
 
 def scripts() -> list[Path]:
@@ -56,14 +58,6 @@ def title(script: Path) -> str:
     return cells(script)[0][1].partition("\n")[0].removeprefix("# ")
 
 
-def open_links(script: Path) -> str:
-    """Return links that open a notebook in Colab and in Binder."""
-    owner_and_name, file = REPOSITORY.removeprefix("https://github.com/"), f"notebooks/{script.stem}.ipynb"
-    colab = f"https://colab.research.google.com/github/{owner_and_name}/blob/main/{file}"
-    binder = f"https://mybinder.org/v2/gh/{owner_and_name}/main?labpath={file.replace('/', '%2F')}"
-    return f"Open this notebook [in Colab]({colab}) or [in Binder]({binder})."
-
-
 def neighbours(script: Path) -> str:
     """Return links to the notebooks before and after this one."""
     everything = scripts()
@@ -78,9 +72,8 @@ def notebook(script: Path) -> Any:
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     first, *rest = cells(script)
-    begin = [("markdown", f"{first[1]}\n\n{open_links(script)}"), ("code", INSTALL)]
     made = new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
-    for number, (kind, text) in enumerate([*begin, *rest, ("markdown", neighbours(script))]):
+    for number, (kind, text) in enumerate([first, ("code", INSTALL), *rest, ("markdown", neighbours(script))]):
         cell = new_code_cell(re.sub(r"  # small: .*", "", text)) if kind == "code" else new_markdown_cell(text)
         cell["id"] = f"cell-{number}"
         made["cells"].append(cell)
@@ -104,12 +97,14 @@ def executed(made: Any, data: Path | None = None) -> Any:
 
 
 def clean(outputs: list[Any], folder: str) -> list[Any]:
-    """Remove standard error, progress bars and absolute paths from outputs, and join pieces of standard output."""
+    """Remove standard error, progress bars and absolute paths, join pieces of standard output, make figures smaller."""
     kept: list[Any] = []
     for output in outputs:
         is_a_bar = output["output_type"] == "display_data" and "image/png" not in output["data"]
         if output.get("name") == "stderr" or is_a_bar:
             continue
+        if "image/png" in output.get("data", {}):
+            output["data"]["image/png"] = with_a_palette(output["data"]["image/png"])
         if "text" in output:
             output["text"] = output["text"].replace(f"{folder}/", "").replace(f"{HERE.parent}/", "")
         if kept and output.get("name") == "stdout" == kept[-1].get("name"):
@@ -117,6 +112,14 @@ def clean(outputs: list[Any], folder: str) -> list[Any]:
         else:
             kept.append(output)
     return kept
+
+
+def with_a_palette(png: str) -> str:
+    """Return a PNG in base64 with at most 256 colours."""
+    made = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(png))) as figure:
+        figure.convert("RGB").quantize(COLOURS).save(made, "PNG", optimize=True)
+    return base64.b64encode(made.getvalue()).decode()
 
 
 def with_outputs_of(made: Any, earlier: Any) -> Any:

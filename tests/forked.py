@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkstemp
 
@@ -31,7 +32,7 @@ class Forked:
             os.dup2(number, 2)
             sys.stdout = sys.stderr = os.fdopen(number, "w", buffering=1)
             self.prepare()
-            code = _status(words)
+            code = status_of(words)
             sys.stdout.flush()
         finally:
             os._exit(code)
@@ -58,11 +59,12 @@ class Forked:
         return "", self.errors.read_text()
 
 
-def _status(words: list[str]) -> int:
+def status_of(words: Sequence[str]) -> int:
+    """Run a command; return its exit code, and print the traceback of an unexpected error."""
     try:
-        main(words)
+        main(list(words))
     except SystemExit as ended:
-        return int(ended.code or 0)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
         traceback.print_exc()
         return 1

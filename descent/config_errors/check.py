@@ -26,14 +26,16 @@ def check_config(config: Namespace, parser: argparse.ArgumentParser, command: st
     """
     arguments = parser_arguments(parser)
     check_nulls(config, arguments, linked_arguments(parser))
-    _check_mappings(config, arguments)
+    _check_collections(config, arguments)
     check_numbers(config, command)
 
 
-def _check_mappings(config: Namespace, arguments: Mapping[str, Argument]) -> None:
-    """Refuse keys in place of a text or a number: jsonargparse lets them pass where a class would do too."""
+def _check_collections(config: Namespace, arguments: Mapping[str, Argument]) -> None:
+    """Refuse keys or a list in place of a text or a number: jsonargparse lets them pass where a class would do too."""
     for path, argument in arguments.items():
         value = config.get(path)
         plain = value.as_dict() if isinstance(value, Namespace) else value
-        if isinstance(plain, dict) and "class_path" not in plain and not fits(Given(plain), argument.type):
+        keys = isinstance(plain, dict) and "class_path" not in plain
+        values = isinstance(plain, list) and all(isinstance(item, (bool, int, float, str)) for item in plain)
+        if (keys or values) and not fits(Given(plain), argument.type):
             raise UserError(f"{path} must be {in_words(argument.type)}, got {shorten(plain)}.")

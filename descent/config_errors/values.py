@@ -35,6 +35,8 @@ class Values:
         classes, item = classes_of(kind), item_type(kind)
         if classes or (item is not None and classes_of(item)):
             given = self.tree.opened(given, path)
+        if line := self._emptied(path, given, classes):
+            return line
         if fits(given, kind) or (given.value is None and accepts_null(argument)):
             return ""
         if isinstance(given.value, list) and item is not None:
@@ -89,6 +91,16 @@ class Values:
             f"give it as --{path}.{missing[0]} VALUE or in the config" if "[" not in path else "add it to its init_args"
         )
         return f"{path}: {name_of(target)} needs {', '.join(missing)}; {how}.{given.suffix}"
+
+    def _emptied(self, path: str, given: Given, classes: list[tuple[type, int]]) -> str:
+        """Return what is wrong with `{}` for a number, which jsonargparse takes for a tensor: torch's lr may be one."""
+        named = given.value.get("class_path") if classes and isinstance(given.value, dict) else None
+        target = find_class(str(named.plain), classes)[0] if named is not None else None
+        taken = arguments_of(target, classes) if target is not None else {}
+        for name, value in self.tree.arguments_given(given).items() if taken else ():
+            if value.value == {} and name in taken and {int, float} & set(members(taken[name].type)):
+                return f"{path}.{name} must be {in_words(taken[name].type)}, got {{}}.{value.suffix}"
+        return ""
 
     def _missing(self, path: str, given: Given, taken: dict[str, Argument]) -> list[str]:
         present = self.tree.arguments_given(given)

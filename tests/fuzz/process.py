@@ -15,7 +15,7 @@ from threading import Timer
 
 from PIL import Image
 
-from cli import main
+from tests.forked import status_of
 from tests.fuzz.case import QUICK, Case
 from tests.fuzz.files import USER_MODULE
 
@@ -90,14 +90,7 @@ def _run_and_end(words: Sequence[str], folder: Path, write: int) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(write, 2)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-        main(list(words))
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
+        code = status_of(words)
     finally:
         sys.stderr.flush()
         os._exit(code)

@@ -44,7 +44,7 @@ def difference(before: Tensor, now: Tensor) -> Difference:
 
 
 def seen_in(now: Tensor, before: Tensor, by_name: bool) -> int:
-    """Count images ``(M, 2)`` that are among those of before.
+    """Count images ``(M, 2)``, without names ``(M, 1)``, that are among those of before ``(N, 2)``.
 
     Args:
         now: Today's images of a part.

@@ -15,6 +15,7 @@ from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.prediction.image_files import find_images
 from descent.inference.prediction.prediction import image_format
+from descent.inference.predictor import out_of_white
 from foundation.errors import UserError
 
 MAX_CALIBRATION, MAX_MEASURED = 256, 2000
@@ -84,9 +85,7 @@ def _of_dataset(data: ImageDataModule, dataset: ImageDataset | None, name: str) 
     assert dataset is not None
     rows = ImageSet(dataset.rows, None, name).some(MAX_MEASURED).pixels
     pixels, targets = dataset.images.select(rows)
-    if data.white != 255:
-        pixels = (pixels.int() * 255 // data.white).to(torch.uint8)
-    return ImageSet(pixels, targets, name)
+    return ImageSet(out_of_white(pixels, data.white), targets, name)
 
 
 def _given(trained: TrainedNetwork, images: list[str]) -> ImageSet:

@@ -166,6 +166,9 @@ def test_image_sets(colours: TrainedRun) -> None:
     assert torch.equal(torch.stack([given.pixels, others.pixels], 1).flatten(0, 1), test.pixels[24:])
     with pytest.raises(UserError, match="at least 2 images are needed, found 1"):
         image_sets(trained, [str(colours.images / "test" / "red" / "0.png")])
+    Path("broken.png").write_bytes(b"x")
+    with pytest.raises(UserError, match="none of 1 files of --images could be decoded"):
+        image_sets(trained, ["broken.png"])
 
 
 def test_options_that_do_not_fit(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
