@@ -39,6 +39,11 @@ def machine_line() -> str:
     return ", ".join(f"{name} {value}" for name, value in describe_machine().items() if value is not None)
 
 
+def row_line(row: NamedTuple, digits: int = 3) -> str:
+    """Write a row as one line, numbers that are not whole with so many digits."""
+    return "  ".join(f"{value:.{digits}f}" if isinstance(value, float) else str(value) for value in row)
+
+
 def write_csv(rows: Sequence[NamedTuple], file: Path, machine: bool = True) -> None:
     """Write rows of one kind as CSV; with `machine`, the last column says where they were measured."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,9 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from descent.studies.statistics.intervals import t_interval
 
 
@@ -61,6 +64,19 @@ def paired_ratio(times: Sequence[float], reference: Sequence[float]) -> Ratio:
     logs = [math.log(time / other) for time, other in zip(times, reference, strict=True)]
     mean, low, high = (math.exp(float(value)) for value in t_interval(logs))
     return Ratio(mean, low, high, len(logs))
+
+
+def mean_difference(differences: Sequence[float] | NDArray[np.float64]) -> str:
+    """Describe the mean of paired differences, with its 95 % interval if there are several.
+
+    Example:
+        >>> mean_difference([0.25]), mean_difference([0.25, 0.25, 0.25])
+        ('+0.2500', '+0.2500 (+0.2500 to +0.2500)')
+    """
+    if len(differences) < 2:
+        return f"{np.mean(differences):+.4f}"
+    mean, low, high = (float(value) for value in t_interval(differences))
+    return f"{mean:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def median_ratio(times: Sequence[float], reference: Sequence[float]) -> tuple[float, float, float]:

@@ -17,12 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from numpy.typing import NDArray
 
 from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.common.paired import mean_difference
 from benchmarks.pruning.tasks import Task, tasks
 from datamodules import Pruning
-from descent.studies.statistics.intervals import t_interval
 
 RATIOS = (0.3, 0.5, 0.7)
 
@@ -73,12 +72,17 @@ def run(task: Task, ratio: float, epochs: int, seed: int, pruned: bool) -> Row:
     return Row(task.name, method, ratio, epochs, seed, steps, steps * data.batch_size, seconds, *found)
 
 
+def plan(seed: int, epochs: int, ratios: Sequence[float] = RATIOS) -> Iterator[tuple[float, int, int, bool]]:
+    """Yield the runs of a round: ratio, epochs, seed, and whether to prune."""
+    yield 0.0, epochs, seed, False
+    for ratio in ratios:
+        yield ratio, epochs, seed, True
+        yield ratio, max(round((1 - ratio) * epochs), 1), seed, False
+
+
 def one_round(task: Task, seed: int, ratios: Sequence[float] = RATIOS) -> Iterator[Row]:
     """Train all runs of a round."""
-    yield run(task, 0.0, task.epochs, seed, pruned=False)
-    for ratio in ratios:
-        yield run(task, ratio, task.epochs, seed, pruned=True)
-        yield run(task, ratio, max(round((1 - ratio) * task.epochs), 1), seed, pruned=False)
+    return (run(task, *planned) for planned in plan(seed, task.epochs, ratios))
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -91,17 +95,9 @@ def summary(rows: Sequence[Row]) -> str:
         pruned, plain = (np.array([table[method, ratio, seed] for seed in seeds]) for method in ("pruned", "plain"))
         lines.append(
             f"  ratio {ratio:g}: pruned {pruned.mean():.4f}, plain of as many samples {plain.mean():.4f}; "
-            f"difference {interval(pruned - plain)}, to the whole run {interval(pruned - whole)}"
+            f"difference {mean_difference(pruned - plain)}, to the whole run {mean_difference(pruned - whole)}"
         )
     return "\n".join(lines)
-
-
-def interval(differences: NDArray[np.float64]) -> str:
-    """Return the mean and its 95 % interval."""
-    if len(differences) < 2:
-        return f"{differences.mean():+.4f}"
-    found = t_interval(differences)
-    return f"{differences.mean():+.4f} ({float(found.low):+.4f} to {float(found.high):+.4f})"
 
 
 def main(args: Sequence[str] | None = None) -> None:

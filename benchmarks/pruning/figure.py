@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from benchmarks.common.command_line import RESULTS, parser, read_csv
 from benchmarks.pruning.__main__ import Row
 from descent.studies.statistics.intervals import t_interval
-from foundation.figure_style import COLORS, grid
+from foundation.figure_style import COLORS, grid, legend
 
 TITLES = {
     "digits": "digits, accuracy in %",
@@ -34,8 +34,8 @@ def curve(rows: Sequence[Row], method: str) -> list[tuple[float, float, float]]:
     for ratio in sorted({row.ratio for row in rows}):
         own = [row for row in rows if row.ratio == ratio and (row.method == method or ratio == 0)]
         scores = np.array([row.score for row in own])
-        half = (t_interval(scores).high - t_interval(scores).low) / 2 if len(own) > 1 else 0.0
-        found.append((float(np.mean([row.samples for row in own])), float(scores.mean()), float(half)))
+        half = float(t_interval(scores).high) - float(scores.mean()) if len(own) > 1 else 0.0
+        found.append((float(np.mean([row.samples for row in own])), float(scores.mean()), half))
     return found
 
 
@@ -61,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> None:
     figure, drawn = grid(len(tasks), columns=2, size=(4.5, 3))
     for axes, (name, rows) in zip(drawn, tasks.items(), strict=True):
         draw(axes, rows, TITLES[name])
-    figure.axes[0].legend()
+    legend(figure.axes[0])
     figure.savefig(Path(given.out) / "pruning.png", dpi=130)
 
 

@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.common.command_line import RESULTS, parser, read_csv, write_csv
 from benchmarks.common.processes import ROOT
-from benchmarks.pruning.__main__ import RATIOS, Row, summary
+from benchmarks.pruning.__main__ import Row, plan, summary
 from cli import main as descent
 
 EPOCHS, TRAINING, TEST = 10, 40, 100
@@ -63,14 +63,6 @@ def run(ratio: float, epochs: int, seed: int, pruned: bool) -> Row:
     return Row("finetune", method, ratio, epochs, seed, steps, steps * BATCH, seconds, score, loss)
 
 
-def plan(seed: int, epochs: int = EPOCHS, ratios: Sequence[float] = RATIOS) -> Iterator[tuple[float, int, int, bool]]:
-    """Yield the runs of a round: ratio, epochs, seed, and whether to prune."""
-    yield 0.0, epochs, seed, False
-    for ratio in ratios:
-        yield ratio, epochs, seed, True
-        yield ratio, round((1 - ratio) * epochs), seed, False
-
-
 def main(args: Sequence[str] | None = None) -> None:
     """Measure, write, print."""
     options = parser(__doc__, rounds=5, out=RESULTS / "pruning")
@@ -84,7 +76,7 @@ def main(args: Sequence[str] | None = None) -> None:
         copy_subset(images, Path(folder, "images"))
         os.chdir(folder)
         known = {(row.ratio, row.epochs, row.seed, row.method == "pruned") for row in rows}
-        for wanted in (wanted for seed in range(given.rounds) for wanted in plan(seed) if wanted not in known):
+        for wanted in (wanted for seed in range(given.rounds) for wanted in plan(seed, EPOCHS) if wanted not in known):
             rows.append(run(*wanted))
             write_csv(rows, file)
         os.chdir(ROOT)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common.command_line import RESULTS, parser, read_csv, write_csv
-from benchmarks.pruning.__main__ import interval
+from benchmarks.common.paired import mean_difference
 from benchmarks.pruning.residual import Residual
 from datamodules import DigitsDataModule, ImageFolderDataModule, Images
 
@@ -163,7 +163,7 @@ def summary(rows: Sequence[Row]) -> str:
         )
         lines.append(
             f"  {method}: work {share:.3f}, {own.mean():.4f}, plain of as much work {plain.mean():.4f}; "
-            f"difference {interval(own - plain)}, to the whole run {interval(own - whole)}"
+            f"difference {mean_difference(own - plain)}, to the whole run {mean_difference(own - whole)}"
         )
     return "\n".join(lines)
 

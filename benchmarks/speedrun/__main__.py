@@ -17,7 +17,7 @@ import json
 import shlex
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
@@ -27,7 +27,7 @@ from benchmarks.common.command_line import RESULTS, machine_line, parser, read_c
 from benchmarks.common.paired import Ratio, paired_ratio
 from benchmarks.common.processes import environment_with_allocator, run_python
 from descent.allocator import FOR_CHILDREN
-from foundation.figure_style import COLORS, panels
+from foundation.figure_style import COLORS, legend, panels
 
 CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocator", "reference"
 
@@ -77,16 +77,14 @@ def theirs(command: str, seed: int, tuned: bool) -> Row:
     )
 
 
-def measure(data: Path, command: str, seeds: int, file: Path, programs: Sequence[str] = CONTESTANTS) -> list[Row]:
-    """Run what is not in the file yet, seed by seed with the programs in turns; write each row at once."""
+def measure(runs: Iterable[tuple[str, int]], run: Callable[[str, int], Row], file: Path) -> list[Row]:
+    """Run those of the runs (who, seed) that are not in the file yet, in this order; write each row at once."""
     rows = read_csv(Row, file)
-    for seed in range(seeds):
-        for who in programs:
-            if any((row.who, row.seed) == (who, seed) for row in rows):
-                continue
-            rows.append(ours(data, seed) if who == OURS else theirs(command, seed, tuned=who == THEIRS_TUNED))
-            write_csv(rows, file)
-            print(f"{who}, seed {seed}: {rows[-1].train_s:.0f} s, {rows[-1].accuracy:.2%}", flush=True)
+    known = {(row.who, row.seed) for row in rows}
+    for who, seed in (wanted for wanted in runs if wanted not in known):
+        rows.append(run(who, seed))
+        write_csv(rows, file)
+        print(f"{who}, seed {seed}: {rows[-1].train_s:.0f} s, {rows[-1].accuracy:.2%}", flush=True)
     return rows
 
 
@@ -113,7 +111,7 @@ def draw(rows: list[Row], file: Path) -> None:
     middle = 100 * sum(row.accuracy for row in rows) / len(rows)
     spread = max(abs(100 * row.accuracy - middle) for row in rows)
     axes.set_ylim(middle - spread - 1, middle + spread + 1)
-    axes.legend()
+    legend(axes)
     figure.savefig(file, dpi=150)
 
 
@@ -125,7 +123,14 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--only", nargs="+", choices=CONTESTANTS, default=CONTESTANTS, help="the programs to run now")
     arguments = options.parse_args()
-    rows = measure(arguments.data, arguments.reference, arguments.seeds, arguments.out / "speedrun.csv", arguments.only)
+
+    def run(who: str, seed: int) -> Row:
+        if who == OURS:
+            return ours(arguments.data, seed)
+        return theirs(arguments.reference, seed, tuned=who == THEIRS_TUNED)
+
+    runs = ((who, seed) for seed in range(arguments.seeds) for who in arguments.only)
+    rows = measure(runs, run, arguments.out / "speedrun.csv")
     print(machine_line())
     for who in CONTESTANTS:
         own = [row for row in rows if row.who == who]

@@ -14,9 +14,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.common.command_line import RESULTS, machine_line, parser, read_csv, write_csv
-from benchmarks.common.paired import paired_ratio
-from benchmarks.pruning.__main__ import interval
+from benchmarks.common.command_line import RESULTS, machine_line, parser
+from benchmarks.common.paired import mean_difference, paired_ratio
 from benchmarks.speedrun import __main__ as speedrun
 from benchmarks.speedrun.__main__ import Row
 
@@ -60,15 +59,13 @@ def held_out(images: Path, every: int = 5) -> Iterator[Path]:
 
 
 def measure(data: Path, rounds: int, file: Path, variants: Sequence[str]) -> list[Row]:
-    """Run what is not in the file yet, seed by seed with the variants in turns; write each row at once."""
-    rows = read_csv(Row, file)
-    for seed in range(rounds):
-        for name in variants if seed % 2 == 0 else list(variants)[::-1]:
-            if not any((row.who, row.seed) == (name, seed) for row in rows):
-                rows.append(speedrun.ours(data, seed, VARIANTS[name])._replace(who=name))
-                write_csv(rows, file)
-                print(f"{name}, seed {seed}: {rows[-1].train_s:.0f} s, {rows[-1].accuracy:.2%}", flush=True)
-    return rows
+    """Run what is not in the file yet, seed by seed, every second seed in reverse order."""
+
+    def run(name: str, seed: int) -> Row:
+        return speedrun.ours(data, seed, VARIANTS[name])._replace(who=name)
+
+    runs = ((name, seed) for seed in range(rounds) for name in (variants if seed % 2 == 0 else variants[::-1]))
+    return speedrun.measure(runs, run, file)
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -82,7 +79,7 @@ def summary(rows: Sequence[Row]) -> str:
         if name != SHIPPED and len(pairs) >= 2:
             ratio = paired_ratio([row.train_s for row, _ in pairs], [other.train_s for _, other in pairs])
             line += f"  seconds × {ratio}"
-            line += f"  accuracy {interval(np.array([row.accuracy - other.accuracy for row, other in pairs]))}"
+            line += f"  accuracy {mean_difference([row.accuracy - other.accuracy for row, other in pairs])}"
         lines.append(line)
     return "\n".join(lines)
 

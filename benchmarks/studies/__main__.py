@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.common.command_line import RESULTS, parser, row_line, write_csv
 from benchmarks.studies.methods import any_found, best_found, fixed, sequential
 from benchmarks.studies.surface import NOISES, Floats, Noise, studies
 from descent.studies.statistics.power import sequential_limit
@@ -127,7 +127,7 @@ def main() -> None:
     for noise in NOISES:
         for candidates in chosen.candidates:
             rows.append(simulate(noise, candidates, chosen.count, chosen.rounds))
-            print("  ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in rows[-1]), flush=True)
+            print(row_line(rows[-1]), flush=True)
     write_csv(rows, Path(chosen.out) / "simulated.csv", machine=False)
 
 

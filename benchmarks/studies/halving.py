@@ -21,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.common.command_line import RESULTS, parser, row_line, write_csv
 from benchmarks.studies.plain import Trained, train
+from descent.studies.running.recorder import StopRule
 from descent.studies.statistics.intervals import t_interval
 
 TRIALS, FINAL_RUNS, DEFAULT, FACTOR = 5, 2, 0.02, 10.0
@@ -54,7 +55,7 @@ def replay(trials: Sequence[Trained], after: int, guard: float) -> tuple[int, li
     """Return the trial that is chosen with early stopping, and the epochs that each trial ran."""
     best, ran = -math.inf, []
     for trial in trials:
-        stopped = trial.scores[after - 1] < best - guard
+        stopped = StopRule(after, best - guard, True).stops(trial.scores[:after])
         ran.append(after if stopped else len(trial.scores))
         best = max(best, trial.scores[after - 1])
     finished = [k for k, trial in enumerate(trials) if ran[k] == len(trial.scores)]
@@ -92,7 +93,7 @@ def main() -> None:
     for stop_at in (1 / 3, 1 / 2):
         for guard in GUARDS:
             rows.append(measure(tunings, chosen.schedule, round(stop_at, 2), guard))
-            print("  ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in rows[-1]), flush=True)
+            print(row_line(rows[-1], 4), flush=True)
     write_csv(rows, Path(chosen.out) / f"halving_{chosen.schedule}.csv", machine=False)
 
 

@@ -11,17 +11,16 @@ The table has one row per study, and is continued if the command is stopped: col
 called different (`better`), practically equal and undecided, rounds, runs, seconds, verdict.
 """
 
-import csv
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.common.command_line import RESULTS, parser, read_csv, write_csv
 from benchmarks.studies.plain import BATCH, MOMENTUM, VAL_SHARE, TinyNetwork, train
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.verdict import verdict
@@ -137,16 +136,6 @@ def summarise(way: str, epochs: int, analysis: StudyAnalysis, seconds: float) ->
     )
 
 
-def finished(file: Path) -> list[Study]:
-    """Read the studies that an earlier command finished."""
-    if not file.is_file():
-        return []
-    with file.open(newline="") as opened:
-        rows: list[dict[str, Any]] = list(csv.DictReader(opened))
-    kinds = Study.__annotations__
-    return [Study(**{name: kinds[name](row[name]) for name in Study._fields}) for row in rows]
-
-
 def main() -> None:
     """Run the studies that are missing in the table, and say how many err."""
     options = parser(__doc__, rounds=8, out=RESULTS / "studies")
@@ -160,7 +149,7 @@ def main() -> None:
     way = "plain" if chosen.plain else "lightning"
     run: Run = partial(plain_run, epochs=chosen.epochs) if chosen.plain else lightning_run
     file = Path(chosen.out) / f"null_{way}_{chosen.epochs}.csv"
-    found = finished(file)
+    found = read_csv(Study, file)
     for seed in range(len(found), chosen.count):
         started = time.monotonic()
         analysis = run_study(null_study(chosen.epochs, chosen.trials, chosen.rounds, seed), run)

@@ -57,12 +57,10 @@ def friedman_losers(x: Floats, alpha: float) -> list[int]:
     if candidates == 2:
         test = stats.wilcoxon(x[0], x[1])
         return [int(np.argmin(x.mean(axis=1)))] if test.pvalue < alpha else []
+    if stats.friedmanchisquare(*x).pvalue >= alpha:
+        return []
     ranks = stats.rankdata(-x, axis=0)
     sums, squares = ranks.sum(axis=1), (ranks**2).sum()
-    spread = squares - rounds * candidates * (candidates + 1) ** 2 / 4
-    statistic = (candidates - 1) * ((sums - rounds * (candidates + 1) / 2) ** 2).sum() / spread
-    if stats.chi2.sf(statistic, candidates - 1) >= alpha:
-        return []
     degrees = (rounds - 1) * (candidates - 1)
     limit = stats.t.isf(alpha / 2, degrees) * np.sqrt(2 * (rounds * squares - (sums**2).sum()) / degrees)
     return [int(row) for row in np.flatnonzero(sums - sums.min() > limit)]

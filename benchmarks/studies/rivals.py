@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.common.command_line import RESULTS, parser, row_line, write_csv
 from benchmarks.studies.__main__ import spread_of
 from benchmarks.studies.methods import Found, any_found, best_found, fixed, sequential
 from benchmarks.studies.races import adastop, adastop_installed, best_value, race
@@ -91,7 +91,7 @@ def main() -> None:
                 count = chosen.adastop if METHODS[method] is adastop else chosen.count
                 part = Studies(*(each[:count] for each in found))
                 rows.append(measure(method, noise, candidates, part, chosen.rounds))
-                print("  ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in rows[-1]), flush=True)
+                print(row_line(rows[-1]), flush=True)
     write_csv(rows, Path(chosen.out) / "rivals.csv", machine=False)
 
 

@@ -131,8 +131,7 @@ def heat_map(rows: "pd.DataFrame", drawn: Drawn, types: Mapping[str, str] | None
     _draw_values(figure, axes, values, drawn, usual)
     axes.set_yticks(range(len(layers)), [label_of(layer, (types or {}).get(layer, "")) for layer in layers], fontsize=8)
     for label, row in zip(axes.get_yticklabels(), values, strict=True):
-        middle = np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan
-        if usual is not None and not usual[0] <= middle <= usual[1]:
+        if usual is not None and not usual[0] <= middle_of(row) <= usual[1]:
             label.set(color=UNUSUAL, fontweight="bold")
     steps = list(grid.columns)
     places = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 5)).astype(int))
@@ -181,9 +180,14 @@ def usual_range(values: np.ndarray, drawn: Drawn) -> tuple[float, float] | None:
     """
     if drawn.usual is None or not drawn.relative:
         return drawn.usual
-    with np.errstate(all="ignore"):
-        medians = [float(np.median(row[np.isfinite(row)])) for row in values if np.isfinite(row).any()]
-    return (drawn.usual[0] * max(medians), float("inf")) if medians and max(medians) > 0 else None
+    largest = max((middle for row in values if np.isfinite(middle := middle_of(row))), default=0.0)
+    return (drawn.usual[0] * largest, float("inf")) if largest > 0 else None
+
+
+def middle_of(row: np.ndarray) -> float:
+    """Return the median of the finite values; NaN if there is none."""
+    finite = row[np.isfinite(row)]
+    return float(np.median(finite)) if finite.size else float("nan")
 
 
 def label_of(layer: str, kind: str) -> str:

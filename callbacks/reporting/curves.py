@@ -26,8 +26,6 @@ STEEP = 4.0
 """A quantity whose values differ by more than this factor has a logarithmic axis, if it has no bound above."""
 LOGARITHMIC = ("loss", "sliced_wasserstein")
 NAMES = {"train": "training", "val": "validation"}
-
-
 AVERAGED = {
     "EMA": "the moving average of the weights (EMA)",
     "SWA": "averaged weights (SWA)",
@@ -89,7 +87,8 @@ def curves(runs: "Sequence[tuple[str, pd.DataFrame]]", metrics: Sequence[str] = 
 
 
 def canonical_columns(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table whose columns have canonical names, also those that Lightning gives the ending `_epoch`."""
+    """Return a table without empty columns, with canonical names, also of what Lightning gives the ending `_epoch`."""
+    table = table.dropna(axis="columns", how="all")
     known = by_canonical_name([name.removesuffix("_epoch") for name in table.columns])
     columns = {name: key for key, name in known.items()}
     table = table.rename(columns=lambda name: columns.get(name.removesuffix("_epoch"), name))
@@ -133,7 +132,7 @@ def draw_quantity(axes: "Axes", tables: "Sequence[tuple[str, pd.DataFrame]]", qu
             if stage == "val" or not several or f"val/{quantity}" not in table:
                 ends.append((x[-1], values.iloc[-1], text, color))
     axes.set_ylabel(quantity.replace("_", " "))
-    low, high = min(values.min() for values in drawn), max(values.max() for values in drawn)
+    low, high = (float(limit(limit(values) for values in drawn)) for limit in (min, max))
     if quantity in LOGARITHMIC and low > 0 and high / low > STEEP:
         axes.set_yscale("log")
         log_numbers(axes.yaxis)

@@ -27,7 +27,8 @@ class Pace:
 
     def left(self, trainer: Any) -> float | None:
         """Return the seconds that are left of the whole run; `None` if its end or its pace is not known."""
-        limits = [left for each in trainer.callbacks if isinstance(each, Timer) and (left := time_left(each))]
+        timers = [time_left(each) for each in trainer.callbacks if isinstance(each, Timer)]
+        limits = [left for left in timers if left is not None]
         done = share_done(trainer)
         if done is not None and self._points:
             since, before = self._points[1 if len(self._points) == 3 else 0]

@@ -1,7 +1,5 @@
 """Print the results of a test or a validation as a table that says what each value means."""
 
-import shutil
-import sys
 import textwrap
 
 from lightning.pytorch import LightningModule, Trainer
@@ -9,7 +7,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.reporting.baseline import baseline
-from callbacks.reporting.table import GAP, number
+from callbacks.reporting.table import GAP, NUMBER, number, terminal_width
 from foundation.metrics.direction import directions_of, known_direction
 from foundation.metrics.names import canonical
 
@@ -54,8 +52,7 @@ class ResultsTable(Callback):
     def _print(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         if self.wanted and trainer.is_global_zero:
             values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            print(results_table(values, meanings(trainer, module, stage, list(values)), width))
+            print(results_table(values, meanings(trainer, module, stage, list(values)), terminal_width()))
 
 
 def meanings(trainer: Trainer, module: LightningModule, stage: str, names: list[str]) -> dict[str, str]:
@@ -83,12 +80,12 @@ def results_table(values: dict[str, float], meanings: dict[str, str], width: int
     if not values:
         return "Nothing was logged."
     longest = max(len("metric"), *map(len, values))
-    start = longest + len(GAP) + 8 + len(GAP)
-    lines = [f"{'metric':{longest}}{GAP}{'value':>8}"]
+    start = longest + len(GAP) + NUMBER + len(GAP)
+    lines = [f"{'metric':{longest}}{GAP}{'value':>{NUMBER}}"]
     for name, value in sorted(values.items()):
         room = None if width is None else max(width - start, NARROWEST)
         text = meanings.get(name, "")
         first, *others = (textwrap.wrap(text, room) if room else [text]) or [""]
-        lines.append(f"{name:{longest}}{GAP}{number(value):>8}{GAP}{first}".rstrip())
+        lines.append(f"{name:{longest}}{GAP}{number(value):>{NUMBER}}{GAP}{first}".rstrip())
         lines += [" " * start + other for other in others]
     return "\n".join(lines)

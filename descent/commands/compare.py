@@ -50,8 +50,9 @@ def main(args: list[str]) -> Any:
     parser.add_json()
     options, rest = parser.parse_with_overrides(args, of_run=False)
     if options.summary is not None:
-        if options.config is not None or rest:
-            parser.error(f"--summary takes finished studies and no {'-c' if options.config else rest[0]}")
+        of_a_study = ("-c", options.config), ("--budget", options.budget), ("--storage", options.storage)
+        if given := [*(name for name, value in of_a_study if value), *["--plan"] * options.plan, *rest]:
+            parser.error(f"--summary takes finished studies and no {given[0]}")
         with mistakes_in_one_line("stopped."):
             return _summary(options)
     if options.config is None:

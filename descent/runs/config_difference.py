@@ -10,40 +10,48 @@ import yaml
 MISSING = object()
 
 
-def changed_text(config: Mapping[str, Any], trainer: type) -> str:
+def changed_text(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """Return what of a run's config differs from the defaults, as YAML.
 
     Args:
         config: As in the run's `config.yaml`.
-        trainer: The trainer's class.
+        defaults: What the command takes where nothing is given, by the same keys.
     """
-    found = changed(config)
-    defaults = defaults_of(trainer)
-    settings = found.get("trainer")
-    if isinstance(settings, Mapping):
-        found["trainer"] = {key: value for key, value in settings.items() if value != defaults.get(key, MISSING)}
-    kept = {key: value for key, value in found.items() if value not in (None, False, {}, [])}
-    return str(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(changed(config, defaults), sort_keys=False, allow_unicode=True))
 
 
-def changed(value: Any) -> Any:
-    """Return a config without the arguments that have their class's default.
+def changed(value: Any, defaults: Any = None) -> Any:
+    """Return a config without the values that are the default; jsonargparse keeps those of nested classes.
+
+    Args:
+        value: A config, or a part of one.
+        defaults: The defaults of its keys; a class has its own.
 
     Example:
         >>> spec = {"class_path": "torch.nn.CrossEntropyLoss", "init_args": {"ignore_index": -100, "reduction": "sum"}}
-        >>> changed({"loss": spec})
-        {'loss': {'class_path': 'torch.nn.CrossEntropyLoss', 'init_args': {'reduction': 'sum'}}}
+        >>> changed({"loss": spec, "trainer": {"devices": 2, "max_epochs": 5}}, {"trainer": {"devices": 2}})
+        {'loss': {'class_path': 'torch.nn.CrossEntropyLoss', 'init_args': {'reduction': 'sum'}}, 'trainer': \
+{'max_epochs': 5}}
     """
     if isinstance(value, list):
         return [changed(each) for each in value]
     if not isinstance(value, Mapping):
         return value
     if "class_path" not in value:
-        return {key: changed(each) for key, each in value.items()}
-    defaults = defaults_of(named(str(value["class_path"])))
-    arguments = value.get("init_args") or {}
-    kept = {key: changed(each) for key, each in arguments.items() if each != defaults.get(key, MISSING)}
+        return _without(value, defaults if isinstance(defaults, Mapping) else {})
+    kept = _without(value.get("init_args") or {}, defaults_of(named(str(value["class_path"]))))
     return {"class_path": value["class_path"], **({"init_args": kept} if kept else {})}
+
+
+def _without(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for key, value in given.items():
+        default = defaults.get(key, MISSING)
+        if value == (list(default) if isinstance(default, tuple) else default):  # YAML has no tuples
+            continue
+        if (rest := changed(value, default)) != {} or value == {}:
+            kept[key] = rest
+    return kept
 
 
 def named(path: str) -> Any:

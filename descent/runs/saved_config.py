@@ -17,8 +17,6 @@ from foundation.files import replace_text
 
 PARTS = ("network", "loss", "optimizer", "scheduler")
 TRAINER_KEYS = ("max_epochs", "precision", "gradient_clip_val")
-
-
 RESUMED = "# Resumed at step "
 
 
@@ -76,7 +74,8 @@ class SaveConfig(SaveConfigCallback):
         for logger in trainer.loggers:  # into TensorBoard as text, and as the run's row in its table
             if isinstance(logger, RunTensorBoardLogger):
                 config = yaml.safe_load(self.config_text)
-                logger.log_text("config", f"# What differs from the defaults.\n{changed_text(config, type(trainer))}")
+                difference = changed_text(config, self.parser.get_defaults().as_dict())
+                logger.log_text("config", f"# What differs from the defaults.\n{difference}")
                 logger.log_settings(settings(config))
 
 

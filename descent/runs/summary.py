@@ -1,6 +1,8 @@
 """The last lines that a fit prints: results, folder, and the commands that use the run."""
 
 import math
+import re
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from callbacks.reporting.baseline import baseline
+from callbacks.reporting.table import terminal_width
 from callbacks.target import Target
 from descent.runs.findings import findings, outcome_of
 from descent.runs.folder import Run
@@ -17,11 +20,15 @@ from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClass
 
 
 def fit_summary(run: Run, trainer: Any) -> str:
-    """Return the last lines of a fit: validation results, folder, and the commands that use its best checkpoint."""
+    """Return the last lines of a fit: validation results, folder, and the commands that use its best checkpoint.
+
+    The results are folded to fit the terminal; a command stays in one line, to be copied.
+    """
     saver = trainer.checkpoint_callback
     score = getattr(saver, "best_model_score", None)
     best = f"; best {getattr(saver, 'logged_as', saver.monitor)} {float(score):.4f}" if score is not None else ""
-    lines = ["", f"validation  {validation_results(trainer) or 'none'}{best}", f"run folder  {shown(run.folder)}"]
+    results = folded(f"validation  {validation_results(trainer) or 'none'}{best}", terminal_width())
+    lines = ["", results, f"run folder  {shown(run.folder)}"]
     if (reason := early_stop(trainer)) is not None:
         lines.append(f"stopped     early: {reason}")
     lines += [f"target      {text}" for each in targets(trainer) if (text := each.told()) is not None]
@@ -37,6 +44,23 @@ def fit_summary(run: Run, trainer: Any) -> str:
     if (more := more_training(trainer)) is not None:
         lines.append(f"resume      descent fit {config}--ckpt_path {resumed}{more}")
     return "\n".join([*lines, *(uses_of(file, trainer.lightning_module) if classifies_images(trainer) else [])])
+
+
+def folded(line: str, width: int | None) -> str:
+    """Break a line between words, but not before a number; what follows is indented as the first word after the title.
+
+    Example:
+        >>> print(folded("validation  accuracy 0.9862, accuracy_top5 1.0000; best val/loss 0.0822", 40))
+        validation  accuracy 0.9862,
+                    accuracy_top5 1.0000; best
+                    val/loss 0.0822
+    """
+    if width is None:
+        return line
+    held = re.sub(r" (?=-?(\d|inf\b|nan\b))", "\xa0", line)
+    indent = " " * len("validation  ")
+    text = textwrap.fill(held, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return text.replace("\xa0", " ")
 
 
 def stopped(run: Run) -> str:

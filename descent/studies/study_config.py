@@ -262,12 +262,10 @@ def _check_candidates(content: Config) -> None:
 
 def _check_numbers(config: StudyConfig) -> None:
     for name, value, least in (("trials", config.trials, 1), ("seeds", config.seeds, 2), ("seed", config.seed, 0)):
-        if not isinstance(value, int) or value < least:
+        if value < least:
             why = ": one run per candidate gives no estimate of the random variation" if name == "seeds" else ""
             raise UserError(f"{name} must be a whole number ≥ {least}, got {value}{why}.")
-    if not isinstance(config.stop_trials, bool):
-        raise UserError(f"stop_trials must be true or false, got {config.stop_trials}.")
-    if config.repeats is not None and (not isinstance(config.repeats, int) or config.repeats < 1):
+    if config.repeats is not None and config.repeats < 1:
         raise UserError(f"repeats must be a whole number ≥ 1 or null, got {config.repeats}.")
     if (delta := config.smallest_difference) is not None and not 0 < delta < math.inf:
         raise UserError(f"smallest_difference must be a number > 0 or null, got {delta}.")

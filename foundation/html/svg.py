@@ -55,7 +55,8 @@ def _with_titles(text: str, group: str, titles: Sequence[str]) -> str:
     return before + start + points
 
 
-def captioned(figure: "Figure", name: str, caption: str, titles: Sequence[str] = ()) -> str:
+def captioned(figure: "Figure", name: str, caption: str, titles: Sequence[str] = (), themed: bool = False) -> str:
     """Return a figure with a caption; see `svg`."""
-    drawn = svg(figure, name, caption, titles)
-    return f'<figure id="{name}">{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>'
+    drawn = svg(figure, name, caption, titles, themed)
+    kind = ' class="themed"' if themed else ""
+    return f'<figure{kind} id="{name}">{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>'

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.common.command_line import read_csv, write_csv
 from benchmarks.pruning import figure, fine_tuning, other_methods
-from benchmarks.pruning.__main__ import Row, one_round, summary
+from benchmarks.pruning.__main__ import Row, one_round, plan, summary
 from benchmarks.pruning.residual import Residual
 from benchmarks.pruning.tasks import NoisyDigits, tasks
 from cli import main as descent
@@ -99,7 +99,7 @@ def test_frozen_parts_are_not_trained_and_skipped_branches_are_not_computed() ->
 def test_fine_tunings_are_of_equal_length_and_have_a_valid_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = list(fine_tuning.plan(seed=3))
+    planned = list(plan(3, fine_tuning.EPOCHS))
     assert planned[0] == (0.0, 10, 3, False)
     lengths = [((1 - ratio) * epochs if pruned else epochs) for ratio, epochs, _, pruned in planned[1:]]
     assert lengths[::2] == pytest.approx(lengths[1::2])

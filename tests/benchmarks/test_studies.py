@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.common.command_line import write_csv
+from benchmarks.common.command_line import read_csv, write_csv
+from benchmarks.studies import rivals
 from benchmarks.studies.__main__ import Row, simulate
 from benchmarks.studies.calibrate import inflation
-from benchmarks.studies.null import NAMES, finished, null_study, plain_run, run_study, summarise
+from benchmarks.studies.halving import measure, replay
+from benchmarks.studies.null import NAMES, Study, null_study, plain_run, run_study, summarise
+from benchmarks.studies.plain import Trained
 from benchmarks.studies.races import best_value, friedman_losers, race, t_losers
 from benchmarks.studies.surface import studies
 from descent.studies.running.stages import RunKey
@@ -64,7 +67,7 @@ def test_a_real_study_of_equal_candidates_runs_in_one_process_and_is_summed_up(t
     found = [summarise("plain", 1, analysis, 2.04)]
     assert (found[0].rounds, found[0].better + found[0].equal + found[0].undecided) == (4, 3)
     write_csv(found, tmp_path / "null.csv", machine=False)
-    assert finished(tmp_path / "null.csv") == found
+    assert read_csv(Study, tmp_path / "null.csv") == found
 
 
 def test_a_race_drops_what_its_test_calls_worse_than_the_best() -> None:
@@ -86,3 +89,32 @@ def test_a_race_drops_what_its_test_calls_worse_than_the_best() -> None:
 def test_the_best_single_value_always_names_a_winner() -> None:
     x = np.array([[[1.0, 5.0], [2.0, 3.0], [0.0, 4.0]]])
     assert best_value(x, 2).sign.tolist() == [[1, 1, 0]]
+
+
+def test_a_replay_stops_what_is_far_behind_an_earlier_trial_and_counts_what_that_saves() -> None:
+    trials = [Trained([0.5, 0.6], 0.60, True), Trained([0.44, 0.9], 0.90, True), Trained([0.6, 0.7], 0.65, True)]
+    assert replay(trials, 1, 0.05) == (2, [2, 1, 2]), "the second one is 6 points behind"
+    assert replay(trials, 1, 0.1) == (1, [2, 2, 2])
+    found = measure([[*trials, trials[2], trials[2]]] * 2, "constant", 0.5, 0.05)
+    assert found.saved == round(1 / 14, 4), "one epoch of five trials and two final runs of two epochs"
+    assert (found.missed, found.lost) == (1.0, 0.25)
+
+
+def test_rivals_judge_the_same_studies_and_a_search_the_best_validation_score() -> None:
+    found = studies(100, 2, 12, "normal", seed=1)
+    ours, search = (
+        rivals.measure(name, "normal", 2, found, 12) for name in ("descent compare", "best value of Optuna")
+    )
+    assert (ours.studies, search.studies) == (100, 100)
+    assert ours.error <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 100) < search.error == search.error_once == 1.0
+    assert ours.rounds < ours.tie_rounds
+    assert search.rounds == search.tie_rounds == 12
+
+
+def test_a_missing_rival_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(rivals, "adastop_installed", lambda: False)
+    monkeypatch.setattr("sys.argv", ["rivals"])
+    with pytest.raises(SystemExit) as stop:
+        rivals.main()
+    assert stop.value.code == 2
+    assert "AdaStop is not installed: pip install --no-deps adastop" in capsys.readouterr().err

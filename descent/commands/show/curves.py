@@ -72,8 +72,9 @@ def table_of(file: Path) -> "pd.DataFrame":
     """Return the table of a run by epoch."""
     try:
         table = history(file)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    except ValueError as error:  # among them what pandas raises for a file that is no table
+        text = str(error).strip()
+        raise UserError(text if str(file) in text else f"{file} is no table of metrics: {text}") from error
     if not len(table):
         raise UserError(f"{file} has no rows yet.")
     return table
@@ -96,11 +97,12 @@ def labels_of(files: Sequence[Path]) -> list[str]:
 
 
 def callbacks_of(folder: Path) -> list[str]:
-    """Return the class names of the callbacks in a run's config; empty for a run without one."""
+    """Return the class names of the callbacks in a run's config; empty for a run without one, or of another program."""
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError):
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
         return []
-    listed: Any = (config.get("trainer") or {}).get("callbacks") or []
+    trainer = config.get("trainer") if isinstance(config, dict) else None
+    listed: Any = (trainer.get("callbacks") if isinstance(trainer, dict) else None) or []
     listed = listed if isinstance(listed, list) else [listed]
     return [str(each.get("class_path", "")).rpartition(".")[2] for each in listed if isinstance(each, dict)]

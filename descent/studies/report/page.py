@@ -16,8 +16,8 @@ from descent.studies.report.results_table import candidate_filter, details_table
 from descent.studies.report.verdict import verdict
 from descent.studies.running.planner import Plan
 from foundation.html import details
-from foundation.html import svg as html_svg
 from foundation.html.style import STYLE
+from foundation.html.svg import captioned
 
 COLOURS = """
 :root { --better: #d6e9f7; --equal: #d9f0e4; --undecided: #eee; }
@@ -54,7 +54,7 @@ def page(
     """Write the HTML of the page."""
     config = analysis.config
     facts = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in context(analysis).items())
-    shown = "".join(_figure(name, figure) for name, figure in figures.items())
+    shown = "".join(captioned(figure, name, CAPTIONS[name], themed=True) for name, figure in figures.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title(analysis))}</title><link rel="icon" href="data:,"><style>{STYLE}{COLOURS}</style></head><body>
@@ -99,13 +99,3 @@ def _config_of(analysis: StudyAnalysis, name: str) -> str:
         set_key(config, key, value)
     short = map_paths(config, lambda path: path.rpartition("/configs/")[2])
     return yaml.safe_dump(short, sort_keys=False, allow_unicode=True)
-
-
-def _figure(name: str, figure: Figure) -> str:
-    caption = html.escape(CAPTIONS[name])
-    return f'<figure class="themed" id="{name}">{svg(figure, name)}<figcaption>{caption}</figcaption></figure>'
-
-
-def svg(figure: Figure, name: str) -> str:
-    """Write a figure as SVG for the page, with unique identifiers."""
-    return html_svg(figure, name, CAPTIONS[name], themed=True)

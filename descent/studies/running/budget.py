@@ -1,5 +1,6 @@
 """The time limit of a study: what is spent, what is left, and whether more runs fit."""
 
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -58,8 +59,6 @@ def process_start() -> float:
     now = time.monotonic()
     try:
         ticks = float(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        import os
-
         return now - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
     except (OSError, AttributeError, IndexError, ValueError):
         return now

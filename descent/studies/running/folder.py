@@ -14,21 +14,28 @@ from foundation.errors import UserError
 def kept_if_a_run_is_done(folder: Path) -> Iterator[list[Ledger]]:
     """Make a study's folder; remove it if a mistake ends the study, no run is done and no other worker shares it.
 
-    Otherwise the mended study would be refused: it was "started with another value".
+    Otherwise the mended study would be refused: it was "started with another value". Of a folder that was there before,
+    only the storage goes, if that is new.
 
     Args:
-        folder: The folder. One that was there before stays.
+        folder: The folder.
 
     Yields:
         A list to which the study's ledger is added once there is one.
     """
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    storage = [folder / name for name in ("study.db", "study.lock")]
+    new = [file for file in storage if not storage[0].exists()]
     ledgers: list[Ledger] = []
     try:
         yield ledgers
     except (UserError, OSError):
-        if made and all(ledger.serverless and _is_unused(ledger) for ledger in ledgers):
+        if not all(ledger.serverless and _is_unused(ledger) for ledger in ledgers):
+            raise
+        for file in new:
+            file.unlink(missing_ok=True)
+        if made:
             shutil.rmtree(folder, ignore_errors=True)
             for above in made[1:]:
                 if not any(above.iterdir()):

@@ -17,9 +17,8 @@ FEWEST_RUNS = 2
 def costs_of(progress: Progress) -> dict[str, float]:
     """Compute the mean seconds of a candidate's last runs; for one without a run the mean of all.
 
-    The last runs, since other load on the machine comes and goes.
-
-    The study's very first run loads what all later ones use, and does not count where its candidate has others.
+    Only the last ones count, since other load on the machine comes and goes. The study's very first run loads what all
+    later ones use, and does not count where its candidate has others.
     """
     found: dict[str, list[float]] = {}
     for text, outcome in progress.outcomes.items():

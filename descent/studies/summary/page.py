@@ -108,7 +108,7 @@ def summary_page(summary: Summary) -> str:
         "a candidate's error by that of the study's best one; of accuracy and other shares the error is 1 − share. "
         "A rank says nothing of the size of a difference: for that see each study's own page."
     )
-    drawn = captioned(profiles(summary), "profiles", CAPTION)
+    drawn = captioned(profiles(summary), "profiles", CAPTION, themed=True)
     head = ["study", "judged by", *(summary.names[c] for c in summary.order)]
     each = [
         (study.name, study.metric, *(_value(study, c, row[c]) for c in summary.order))
@@ -151,6 +151,6 @@ def profiles(summary: Summary) -> Figure:
         drawn = axes.plot(at, line, drawstyle="steps-post", color=color, linewidth=1.6)[0]
         labels.add(name, float(line[-1]), color, drawn, f"{100 * float(line[-1]):.0f} % of the studies")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if len(at) and end < 4 else "")
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if end < 4 else "")
     labels.write()
     return figure

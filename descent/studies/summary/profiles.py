@@ -8,6 +8,7 @@ from scipy import stats
 
 from descent.studies.statistics.intervals import Floats
 from descent.studies.summary.read import StudyScores, cost_of
+from foundation.errors import UserError
 
 RESAMPLINGS = 2000
 FEWEST_STUDIES = 5
@@ -26,8 +27,16 @@ class Ranks(NamedTuple):
 
 
 def costs_of(studies: Sequence[StudyScores]) -> Floats:
-    """Return the costs, of shape (studies, candidates)."""
-    return np.stack([study.costs for study in studies])
+    """Return the costs, of shape (studies, candidates).
+
+    Raises:
+        UserError: In a study every candidate failed.
+    """
+    costs = np.stack([study.costs for study in studies])
+    for study, row in zip(studies, costs, strict=True):
+        if np.isinf(row).all():
+            raise UserError(f"in {study.name} every candidate failed, so that none is the best: leave it out.")
+    return costs
 
 
 def mean_ranks(studies: Sequence[StudyScores], seed: int = 0) -> Ranks:

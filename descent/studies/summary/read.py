@@ -18,7 +18,7 @@ class StudyScores(NamedTuple):
     """Final scores of one study."""
 
     name: str
-    """Name of its folder."""
+    """Name of its folder; the whole path where several have the same name."""
     metric: str
     """The judged metric."""
     larger_is_better: bool
@@ -75,7 +75,9 @@ def read_studies(folders: Sequence[Path]) -> tuple[list[str], list[StudyScores]]
         raise UserError(
             f"the {len(folders)} studies have {len(common)} candidates of the same name; a summary needs at least 2."
         )
-    return common, [_scores(folder, *table, common) for folder, table in zip(folders, tables, strict=True)]
+    names = [folder.resolve().name for folder in folders]
+    names = [str(folder) if names.count(name) > 1 else name for folder, name in zip(folders, names, strict=True)]
+    return common, [_scores(name, *table, common) for name, table in zip(names, tables, strict=True)]
 
 
 def _has(table: pd.DataFrame, name: Any) -> bool:
@@ -86,18 +88,29 @@ def _table(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     for file in ("runs.csv", "study.yaml"):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} is no finished study: it has no {file}. (descent compare writes it.)")
-    runs = pd.read_csv(folder / "runs.csv")
-    return runs[runs["stage"] == "rerun"], read_mapping(folder / "study.yaml", "is not a study.")
+    study = read_mapping(folder / "study.yaml", "is not a study.")
+    try:
+        runs = pd.read_csv(folder / "runs.csv")
+    except ValueError as error:  # empty, or no table
+        raise UserError(f"{folder / 'runs.csv'} is no table of a study's runs: {error}") from error
+    if missing := [name for name in ("stage", "candidate", "index", "status") if name not in runs]:
+        raise UserError(f"{folder / 'runs.csv'} is no table of a study's runs: it has no column {missing[0]}.")
+    return runs[runs["stage"] == "rerun"], study
 
 
-def _scores(folder: Path, runs: pd.DataFrame, study: dict[str, Any], names: list[str]) -> StudyScores:
-    wanted = canonical(study["metric"]).replace("val/", "test/", 1)
+def _scores(name: str, runs: pd.DataFrame, study: dict[str, Any], names: list[str]) -> StudyScores:
+    judged = study.get("metric")
+    if not isinstance(judged, str):
+        raise UserError(f"{name}: study.yaml names no metric.")
+    wanted = canonical(judged).replace("val/", "test/", 1)
     known = by_canonical_name([str(name) for name in runs.columns if runs[name].notna().any()])
-    metric = known.get(wanted, study["metric"])
+    metric = known.get(wanted, judged)
+    if metric not in runs:
+        raise UserError(f"{name}: the runs have no {metric}, by which study.yaml says that they are judged.")
     if "round" not in runs:  # a study of an earlier version, with one final run per round
         runs = runs.assign(round=runs["index"])
     failed = runs["status"] != "done"
     values = runs.assign(score=runs[metric].mask(failed))
     means = values.groupby(["candidate", "round"])["score"].agg(lambda runs: runs.mean(skipna=False))
     grid = means.unstack("round").reindex(names)
-    return StudyScores(folder.resolve().name, metric, study.get("mode") == "max", grid.to_numpy(dtype=np.float64))
+    return StudyScores(name, metric, study.get("mode") == "max", grid.to_numpy(dtype=np.float64))

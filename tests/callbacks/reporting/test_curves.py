@@ -79,3 +79,13 @@ def test_metrics_of_any_name() -> None:
 @pytest.mark.parametrize(("shift", "scale"), [(-1.0, "linear"), (10.0, "linear"), (0.0, "log")])
 def test_a_loss_has_a_logarithmic_axis_where_it_falls_by_much(shift: float, scale: str) -> None:
     assert plot_history(table(shift)).axes[0].get_yscale() == scale
+
+
+def test_a_run_that_diverged_is_drawn_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    diverged = table().assign(**{"train/loss": np.inf, "val/loss": np.nan})
+    figure = plot_history(diverged)
+    FigureCanvasAgg(figure).draw()
+    assert figure.axes[0].get_yscale() == "linear"
+    assert texts(figure.axes[0]) == ["training"]
+    assert [axes.get_ylabel() for axes in plot_history(diverged[["val/loss", "lr"]]).axes] == ["learning rate"]
+    assert not [str(each.message) for each in recwarn]

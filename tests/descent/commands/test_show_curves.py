@@ -20,6 +20,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("runs/digits/0/config.yaml").write_text(ema)
     Path("runs/empty").mkdir()
     Path("wrong.csv").write_text("a,b\n1,2\n")
+    Path("nothing.csv").touch()
+    Path("header.csv").write_text("epoch,step,val/loss\n")
 
 
 def test_runs_in_one_figure(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,6 +43,9 @@ def test_runs_in_one_figure(capsys: pytest.CaptureFixture[str]) -> None:
         (["runs/nothing"], "no run runs/nothing: give a run's folder, such as"),
         (["runs/empty"], "runs/empty is no run: no metrics.csv in runs/empty"),
         (["wrong.csv"], "wrong.csv has no column epoch"),
+        (["nothing.csv"], "nothing.csv is no table of metrics: "),
+        (["header.csv"], "header.csv has no rows yet."),
+        (["runs/digits", "--to", "wrong.csv/curves.png"], "wrong.csv"),
         (["runs/digits/1", "runs/digits"], "is given twice"),
         (["runs/digits", "--metric", "los"], "--metric los is not logged: did you mean loss?"),
         (["runs/digits", "--to", "curves.docx"], "--to curves.docx: the name must end in .png, .pdf or .svg"),
@@ -53,3 +58,10 @@ def test_a_mistake_is_one_line(words: list[str], said: str, capsys: pytest.Captu
     assert said in caught.err
     assert caught.err.count("\n") == 1
     assert not list(Path().glob("*.png"))
+
+
+@pytest.mark.parametrize("config", ["trainer: ddp\n", "- 1\n", "trainer: {callbacks: x}\n", "a: [\n", ""])
+def test_the_config_of_another_program_is_no_mistake(config: str) -> None:
+    Path("runs/digits/1/config.yaml").write_text(config)
+    main(["show", "curves", "runs/digits/1"])
+    assert Path("curves.png").is_file()

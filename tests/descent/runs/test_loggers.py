@@ -93,6 +93,8 @@ def test_the_config_is_what_differs_from_the_defaults(server: str) -> None:
     config = yaml.safe_load(shown)
     assert config["trainer"]["limit_train_batches"] == 4
     assert "fast_dev_run" not in config["trainer"]
+    assert "checkpoint" not in config
+    assert "init_args" not in config["model"]["init_args"]["loss"]
     assert config["model"]["init_args"]["network"]["init_args"]["width"] == 4
     assert len(shown.splitlines()) < 100
 

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from PIL import Image
 
-from descent.runs.summary import as_duration, early_stop, more_training, validation_results
+from descent.runs.summary import as_duration, early_stop, folded, more_training, validation_results
 from tests.descent.helpers import run
 
 FIT = [
@@ -86,3 +86,17 @@ def test_results_of_an_earlier_epoch_say_so() -> None:
     measured = SimpleNamespace(older=lambda: {"val/loss": 1})
     run = SimpleNamespace(callback_metrics=metrics, checkpoint_callback=SimpleNamespace(measured=measured))
     assert validation_results(run) == "accuracy 0.5000; loss 0.5000 (of epoch 2; none after it)"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160, None])
+def test_results_fit_the_terminal(width: int | None) -> None:
+    line = (
+        "validation  accuracy 0.9862 (the most common class (1) would give 0.1034), accuracy_top5 1.0000, "
+        "loss -1.2e+30; best val/loss nan"
+    )
+    lines = folded(line, width).splitlines()
+    assert max(map(len, lines)) <= (width or len(line))
+    assert "  ".join(lines[0].split("  ") + [other.strip() for other in lines[1:]]).split() == line.split()
+    for other in lines[1:]:
+        assert re.match(r" {12}[a-z(]", other), "a number belongs to the name before it"
+        assert not other.strip().startswith("nan")

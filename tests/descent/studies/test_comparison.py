@@ -170,6 +170,11 @@ def test_a_mistake_in_the_study_as_a_whole_ends_it(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="the baseline, slow, crashes: RuntimeError: the toy is broken"):
         compare(toy_study(tmp_path, overrides={"model.mishap": "crash"}), out=tmp_path / "c", verbose=False)
     assert not [*tmp_path.glob("[abc]")], "the mended study would be refused there: it was started with other values"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note.txt").touch()
+    with pytest.raises(StudyError, match="unknown metric val/f1"):
+        compare(toy_study(tmp_path, metric="val/f1"), out=tmp_path / "mine", verbose=False)
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["note.txt"]
 
 
 def test_a_misspelt_key_of_a_candidate_is_reported_before_anything_runs(tmp_path: Path) -> None:

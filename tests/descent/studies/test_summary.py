@@ -60,9 +60,41 @@ def test_studies_that_cannot_be_summed_up_are_refused_in_a_line(tmp_path: Path) 
     ]:
         with pytest.raises(error, match=message):
             read_studies(folders)
-    for wrong, message in [(reward, "r is judged by test/reward"), (negative, "n has negative values of test/rmse")]:
+    failed = folder(tmp_path / "f", {"A": np.nan, "B": np.nan}, "rmse", "min")
+    for wrong, message in [
+        (reward, "r is judged by test/reward"),
+        (negative, "n has negative values of test/rmse"),
+        (failed, "in f every candidate failed"),
+    ]:
         with pytest.raises(UserError, match=message):
             summarise(*read_studies([a, wrong]))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("runs.csv", "", "is no table of a study's runs: No columns"),
+        ("runs.csv", "stage,candidate,index\n", "it has no column status"),
+        ("study.yaml", "metric: val/f1\n", "the runs have no val/f1"),
+        ("study.yaml", "mode: max\n", "b: study.yaml names no metric"),
+    ],
+)
+def test_a_folder_whose_files_are_not_those_of_a_study_is_refused(
+    tmp_path: Path, file: str, content: str, message: str
+) -> None:
+    studies = [folder(tmp_path / name, {"A": 0.9, "B": 0.8}) for name in ("a", "b")]
+    (studies[1] / file).write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_studies(studies)
+
+
+def test_studies_in_folders_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    folders = [folder(tmp_path / name, {"A": 0.9, "B": 0.8}) for name in ("a/out", "b/out", "c")]
+    found = summarise(*read_studies(folders)).as_dict()
+    assert found["studies"] == [*map(str, folders[:2]), "c"]
+    assert set(found["ratios"]) == set(found["studies"])
 
 
 def test_ranks_agree_with_scipy_and_their_intervals_hold_the_mean() -> None:
@@ -105,6 +137,8 @@ def test_page_and_sentences_say_what_the_intervals_are_about_and_what_failed(tmp
     assert "<script" not in text
     assert "<td>failed</td>" in text
     assert "90.0 % (1.0" in text
+    assert '<figure class="themed" id="profiles">' in text, "it follows the dark mode"
+    assert "currentColor" in text
     many = [folder(tmp_path / f"m{i}", {"A": 0.9 + 0.01 * i, "B": 0.8}) for i in range(5)]
     clear = summarise(*read_studies(many))
     assert "a random sample" in scope(clear)
@@ -123,12 +157,17 @@ def test_the_command_writes_a_page_and_overwrites_none(tmp_path: Path, capsys: p
     assert [row["best_in"] for row in found["candidates"]] == [2, 0]
     assert found["report"] != str(page)
     assert page.read_bytes() == before
-    for wrong in (
-        ["--summary", str(a)],
-        ["--summary", str(a), str(b), "-c", "x.yaml"],
-        ["--summary", str(a), "nowhere"],
+    for wrong, message in (
+        ([str(a)], "at least 2 studies"),
+        ([str(a), str(b), "-c", "x.yaml"], "takes finished studies and no -c"),
+        ([str(a), str(b), "--budget", "5m"], "no --budget"),
+        ([str(a), str(b), "--plan"], "no --plan"),
+        ([str(a), str(b), "--trials", "3"], "no --trials"),
+        ([str(a), "nowhere"], "nowhere is no finished study"),
     ):
         with pytest.raises(SystemExit) as stop:
-            cli.main(["compare", *wrong])
+            cli.main(["compare", "--summary", *wrong])
         assert stop.value.code == 2
-        assert capsys.readouterr().err.startswith("error: ")
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert message in said
