@@ -1,14 +1,14 @@
 """Check the values of a parsed config that its types allow and that cannot be meant."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from jsonargparse import Namespace
 
-from descent.config_errors.given import Given, shorten
+from descent.config_errors.given import shorten
 from descent.config_errors.nulls import check_nulls
 from descent.config_errors.numbers import check_numbers
-from descent.config_errors.types import fits, in_words
+from descent.config_errors.types import in_words, takes
 from foundation.compat.signatures import Argument, linked_arguments, parser_arguments
 from foundation.errors import UserError
 
@@ -37,5 +37,5 @@ def _check_collections(config: Namespace, arguments: Mapping[str, Argument]) -> 
         plain = value.as_dict() if isinstance(value, Namespace) else value
         keys = isinstance(plain, dict) and "class_path" not in plain
         values = isinstance(plain, list) and all(isinstance(item, (bool, int, float, str)) for item in plain)
-        if (keys or values) and not fits(Given(plain), argument.type):
+        if (keys and not takes(argument.type, Mapping)) or (values and not takes(argument.type, Iterable)):
             raise UserError(f"{path} must be {in_words(argument.type)}, got {shorten(plain)}.")

@@ -31,6 +31,13 @@ class Given:
     place: str = ""
     text: str | None = None
 
+    @classmethod
+    def of(cls, plain: Any) -> "Given":
+        """Return a value without places as one of this class."""
+        if isinstance(plain, dict):
+            return cls({key: cls.of(item) for key, item in plain.items()})
+        return cls([cls.of(item) for item in plain] if isinstance(plain, list) else plain)
+
     @property
     def plain(self) -> Any:
         """The value without places."""
@@ -165,16 +172,8 @@ def given_as_option(text: str) -> Given:
             read = read_config(text)
         except UserError:
             return Given(text, text=text)
-        return _without_places(read)
+        return Given.of(read.plain)
     return Given(text, text=text)
-
-
-def _without_places(given: Given) -> Given:
-    if isinstance(given.value, dict):
-        return Given({key: _without_places(item) for key, item in given.value.items()})
-    if isinstance(given.value, list):
-        return Given([_without_places(item) for item in given.value])
-    return Given(given.value)
 
 
 def options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:

@@ -24,13 +24,13 @@ def fits(given: Given, kind: Any) -> bool:
         return True
     if given.value is None and given.text is None:  # which jsonargparse takes for "not given"
         return type(None) in members(kind)
-    parser = ArgumentParser(exit_on_error=False, parser_mode=presets.register())
+    parser, plain = ArgumentParser(exit_on_error=False, parser_mode=presets.register()), given.plain
     try:
         parser.add_argument("--value", type=kind)
         if given.text is not None:
             parser.parse_args([f"--value={given.text}"])
         else:
-            parser.parse_object({"value": given.plain})
+            parser.parse_object({"value": plain})
     except Exception:
         return False
     return True
@@ -41,6 +41,21 @@ def members(kind: Any) -> tuple[Any, ...]:
     if get_origin(kind) in (Union, types.UnionType):
         return tuple(inner for member in get_args(kind) for inner in members(member))
     return members(get_args(kind)[0]) if get_origin(kind) is Annotated else (kind,)
+
+
+def takes(kind: Any, collection: type) -> bool:
+    """Return whether a type, or one of a union, is a kind of collection; a text counts as none.
+
+    Example:
+        >>> takes(list[int] | str, Iterable), takes(str | None, Iterable), takes(dict[str, int], dict)
+        (True, False, True)
+    """
+    kinds = [get_origin(member) or member for member in members(kind)]
+    return (
+        None in kinds
+        or Any in kinds
+        or any(inspect.isclass(each) and each is not str and issubclass(each, collection) for each in kinds)
+    )
 
 
 def is_configured(kind: Any) -> bool:
