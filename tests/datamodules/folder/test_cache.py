@@ -158,6 +158,18 @@ def test_full_disk_raises_and_leaves_no_files(root: Path, monkeypatch: pytest.Mo
     assert list((root / ".descent_cache").iterdir()) == []
 
 
+def test_a_decoding_process_that_is_killed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr("datamodules.folder.parallel_decoding.usable_cores", lambda: 2)
+    monkeypatch.setattr("datamodules.folder.parallel_decoding._CHUNK", 5)  # two tasks, thus processes
+    monkeypatch.setattr("datamodules.folder.parallel_decoding.decode", killed)
+    with pytest.raises(OSError, match=r"a process that was decoding .*train was killed; is the memory full\?"):
+        opened(root)
+    assert list((root / ".descent_cache").iterdir()) == []
+
+
 def test_one_process_at_a_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     context = multiprocessing.get_context("fork")
     holding, go = context.Event(), context.Event()
