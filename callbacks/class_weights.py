@@ -5,6 +5,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from foundation.compat.torch import has_buffer
 from foundation.errors import UserError
 
 Method = Literal["inverse", "effective"]
+_OF_SAMPLES = (nn.BCELoss, nn.BCEWithLogitsLoss)  # their `weight` is one for each sample of a batch, not for each class
 
 
 class ClassWeights(Callback):
@@ -31,8 +33,8 @@ class ClassWeights(Callback):
 
     Raises:
         ValueError: An unknown method, or a beta outside [0, 1).
-        UserError: The loss takes no class weights or already has some, the data gives no access to its labels, or a
-            class has none.
+        UserError: The loss takes no class weights or already has some, the data gives no access to its labels, an image
+            has several, or a class has none.
 
     Reference:
         Cui, Jia, Lin, Song, Belongie: Class-balanced loss based on effective number of samples, 2019.
@@ -48,8 +50,8 @@ class ClassWeights(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Count the labels and set the weights, the same for every stage, so that losses are comparable."""
         loss: Any = getattr(pl_module, "loss", None)
-        buffers = [n for n in ("class_weights", "weight") if isinstance(loss, nn.Module) and has_buffer(loss, n)]
-        name = buffers[0] if buffers else None
+        can = isinstance(loss, nn.Module) and not isinstance(loss, _OF_SAMPLES)
+        name = next((n for n in ("class_weights", "weight") if can and has_buffer(loss, n)), None)
         if name is None:
             raise UserError(
                 f"{type(loss).__name__} takes no class weights: choose losses/cross_entropy_weighted.yaml, "
@@ -66,7 +68,7 @@ class ClassWeights(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Likewise for `validate`."""
-        if not trainer.training and not trainer.sanity_checking:
+        if trainer.state.fn == TrainerFn.VALIDATING:  # not in a fit, whose split stays
             self._weigh(trainer, pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -89,7 +91,7 @@ def label_counts(data: Any) -> Tensor:
     """Count the training labels of each class, `(C,)`; values outside the classes mean unlabelled.
 
     Raises:
-        UserError: The data module gives no access to its training labels.
+        UserError: The data module gives no access to its training labels, or they are no classes.
     """
     if getattr(data, "train_set", None) is None and hasattr(data, "open"):
         data.open("fit")
@@ -99,8 +101,15 @@ def label_counts(data: Any) -> Tensor:
             "ClassWeights needs a data module that holds its labels in memory (those of datamodules); for others "
             "give the loss its weights in the config: model.loss.class_weights."
         )
-    labels = rows.images.targets[rows.rows].flatten().long()
-    return torch.bincount(labels[labels < data.num_classes], minlength=data.num_classes)
+    labels = rows.images.targets[rows.rows].flatten()
+    if labels.is_floating_point():
+        raise UserError(
+            "ClassWeights counts the classes of images that have one class each; the targets of these are several "
+            "labels, or numbers. Remove it; for several labels, losses/bce_logits.yaml takes weights: "
+            "model.loss.pos_weight."
+        )
+    known = labels[(labels >= 0) & (labels < data.num_classes)].long()
+    return torch.bincount(known, minlength=data.num_classes)
 
 
 def class_weights(counts: Tensor, method: Method, beta: float = 0.999, names: list[str] | None = None) -> Tensor:

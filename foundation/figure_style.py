@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MUTED = "#666666"
 """Of what is not data: notes, reference lines."""
-STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {  # what matplotlib reads when it makes a panel; a legend is made later
     "axes.axisbelow": True,
     "axes.formatter.useoffset": False,
     "axes.grid": True,
@@ -25,9 +25,6 @@ STYLE: dict[str, Any] = {
     "axes.labelsize": 9,
     "font.size": 9,
     "grid.alpha": 0.3,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
@@ -70,6 +67,17 @@ def grid(count: int, columns: int = 4, size: tuple[float, float] = (3.2, 2.3)) -
     for unused in axes[count:]:
         unused.set_axis_off()
     return figure, axes[:count]
+
+
+def legend(owner: "Axes | Figure", *entries: Any, **options: Any) -> None:
+    """Add a legend in the project's style to a panel or a figure.
+
+    Args:
+        owner: The panel or figure.
+        *entries: Lines and their labels; by default those that the panel has.
+        **options: As for `Axes.legend`, such as `loc`.
+    """
+    owner.legend(*entries, **{"frameon": False, "fontsize": 8} | options)
 
 
 def written(value: float) -> str:

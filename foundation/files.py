@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from foundation.errors import UserError
+
 
 @contextmanager
 def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
@@ -122,6 +124,23 @@ def local_folder(name: str, path: str | os.PathLike[str]) -> Path:
             "such a store lacks. Save locally and copy the folder, or use Lightning's ModelCheckpoint."
         )
     return Path(path).expanduser()
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Check, before long work, that a folder can be written to, or made.
+
+    Args:
+        folder: The folder.
+        option: The option by which the user chooses another one.
+
+    Raises:
+        UserError: A part of its path is a file, or is write-protected.
+    """
+    there = next(part for part in (folder, *folder.absolute().parents) if part.exists())
+    if there.is_dir() and os.access(there, os.W_OK):
+        return
+    reason = "write-protected" if there.is_dir() else "a file"
+    raise UserError(f"results cannot be written to {folder}: {there} is {reason}; choose another place with {option}.")
 
 
 def unused_name(path: Path) -> Path:

@@ -18,7 +18,7 @@ from benchmarks.common.command_line import RESULTS, machine_line, parser, write_
 from benchmarks.common.paired import in_turns, paired_ratio
 from benchmarks.common.processes import environment_with_allocator, run_python
 from descent.allocator import CHOICES
-from foundation.figure_style import panels
+from foundation.figure_style import legend, panels
 
 BATCHES = {"ResNet8": ((500, 4), (1000, 3), (2000, 2)), "ResNet18Cifar": ((128, 4), (256, 4))}  # batch size, steps
 WARM_UP = 3  # steps in which the heap still grows: they are slower with huge pages, which the system must clear
@@ -89,7 +89,7 @@ def memory(steps: int, out: Path) -> None:
         print(f"{choice}: {own[1].megabytes} MB after 2 steps, {own[-1].megabytes} MB after {steps}")
     axes.set(xlabel="training step (every tenth is followed by an evaluation)", ylabel="resident memory / MB")
     axes.set_ylim(bottom=0)
-    axes.legend()
+    legend(axes)
     figure.savefig(out / "allocator_memory.png", dpi=120)
 
 

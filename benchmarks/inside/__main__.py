@@ -33,7 +33,7 @@ from matplotlib.figure import Figure
 from benchmarks.common.command_line import RESULTS, machine_line, parser, write_csv
 from benchmarks.common.paired import Ratio, paired_ratio
 from benchmarks.inside.contestants import CONTESTANTS, NETWORKS, started
-from foundation.figure_style import panels
+from foundation.figure_style import legend, panels
 
 ROUND, WARM_UP = 50, 5  # steps
 TARGETS = {"mlp": 1.15, "cnn": 1.05}  # for the upper end of the interval
@@ -87,7 +87,7 @@ def figure(rows: list[Row]) -> Figure:
         axes.axvline(1, color="black", linewidth=0.8)
         axes.axvline(TARGETS[network], color="#D55E00", linestyle="--", linewidth=1, label=f"target {TARGETS[network]}")
         axes.margins(x=0.1)
-        axes.legend()
+        legend(axes)
     return shown
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from benchmarks.common.command_line import RESULTS, parser, read_csv
 from benchmarks.pruning.__main__ import Row
 from descent.studies.statistics.intervals import t_interval
-from foundation.figure_style import COLORS, grid
+from foundation.figure_style import COLORS, grid, legend
 
 TITLES = {
     "digits": "digits, accuracy in %",
@@ -61,7 +61,7 @@ def main(args: Sequence[str] | None = None) -> None:
     figure, drawn = grid(len(tasks), columns=2, size=(4.5, 3))
     for axes, (name, rows) in zip(drawn, tasks.items(), strict=True):
         draw(axes, rows, TITLES[name])
-    figure.axes[0].legend()
+    legend(figure.axes[0])
     figure.savefig(Path(given.out) / "pruning.png", dpi=130)
 
 

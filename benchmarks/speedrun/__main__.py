@@ -27,7 +27,7 @@ from benchmarks.common.command_line import RESULTS, machine_line, parser, read_c
 from benchmarks.common.paired import Ratio, paired_ratio
 from benchmarks.common.processes import environment_with_allocator, run_python
 from descent.allocator import FOR_CHILDREN
-from foundation.figure_style import COLORS, panels
+from foundation.figure_style import COLORS, legend, panels
 
 CONTESTANTS = OURS, THEIRS_TUNED, THEIRS = "descent", "reference, tuned allocator", "reference"
 
@@ -111,7 +111,7 @@ def draw(rows: list[Row], file: Path) -> None:
     middle = 100 * sum(row.accuracy for row in rows) / len(rows)
     spread = max(abs(100 * row.accuracy - middle) for row in rows)
     axes.set_ylim(middle - spread - 1, middle + spread + 1)
-    axes.legend()
+    legend(axes)
     figure.savefig(file, dpi=150)
 
 

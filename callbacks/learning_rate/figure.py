@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foundation.figure_style import log_numbers, panels
+from foundation.figure_style import legend, log_numbers, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def lr_figure(search: Any) -> "Figure":
     for place, axes in enumerate(drawn):  # its label in the first panel only
         label = f"learning rate {search.pick:.3g}" if place == 0 else None
         axes.axvline(search.pick, color="black", linewidth=1.4, label=label)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     drawn[-1].set(xlabel="learning rate", xscale="log", xlim=(search.rates[0], search.rates[-1]))
     log_numbers(drawn[-1].xaxis)
     figure.suptitle(f"Learning rate {search.pick:.3g}: {search.basis}", fontsize="medium")

@@ -52,7 +52,7 @@ class ComparedImages(ImageDataModule):
 
     def images_in_use(self) -> dict[str, Tensor]:
         """Return hashes of content and name ``(N, 2)`` of the images of each part that is known."""
-        return dict(self.run_images.now)
+        return self.run_images.now
 
     def setup(self, stage: str) -> None:
         """Open the data sets of the stage; ``fit`` forgets what was loaded from an earlier checkpoint."""

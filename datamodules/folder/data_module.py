@@ -228,7 +228,8 @@ class ImageFolderDataModule(ComparedImages):
 
     def _held_out(self, files: dict[str, tuple[Images, ImageIndex]]) -> Tensor:
         """Return hashes of the contents of the test images, and of validation images that are given."""
-        found = [self.run_images.now["test"][:, 0]] if "test" in self.run_images.now else []
+        parts = self.run_images.parts
+        found = [parts["test"].contents] if "test" in parts else []
         if "val" in files or (self.table is not None and "val" in self.table.splits.values()):
             images, index = files[self.parts.folder_of("val")]
             found.append(index.keys[self.parts.rows("val", images.targets, index), 0])

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -29,7 +30,8 @@ def index_of_files(folder: Path, cache: Path) -> ImageIndex | None:
     except (OSError, UserError):
         return None
     file = cache / "test-keys.npz"
-    with suppress(OSError, ValueError, KeyError), np.load(file) as kept:
+    damaged = (ValueError, KeyError, EOFError, BadZipFile)
+    with suppress(OSError, *damaged), np.load(file) as kept:
         if str(kept["digest"]) == tree.digest:
             return ImageIndex(torch.from_numpy(kept["table"]), kept["text"].tobytes(), 1)
     with ThreadPoolExecutor(usable_cores()) as pool:

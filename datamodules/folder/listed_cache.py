@@ -40,7 +40,6 @@ class ListedCache(FolderCache):
         paths = "\0".join(table.labels).encode("utf-8", "surrogateescape")
         self.key = hashlib.blake2b(paths, digest_size=8).hexdigest()
         super().__init__(root, ALL, form, class_names, cache_dir, on_corrupt)
-        self.source = root
 
     def _name(self) -> str:
         return f"labels-{hashlib.blake2b(str(self.table.file.resolve()).encode(), digest_size=4).hexdigest()}"

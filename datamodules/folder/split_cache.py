@@ -47,7 +47,7 @@ class FolderCache:
         on_corrupt: OnCorrupt = "stop",
     ) -> None:
         self.root, self.split, self.form, self.on_corrupt = root, split, form, on_corrupt
-        self.class_names, self.source = class_names, find_layout(root).folder(split)
+        self.class_names, self.source = class_names, root if split == ALL else find_layout(root).folder(split)
         name = f"{self._name()}-{form.height}x{form.width}-{form.mode}-{form.resize}"
         name += "" if form.interpolation == "bilinear" else f"-{form.interpolation}"
         name += "" if form.grey_bits is None else f"-{form.grey_bits}bit"

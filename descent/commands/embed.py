@@ -44,20 +44,15 @@ def main(args: list[str]) -> Any:
 def _embed(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.embedding.embeddings import check_target, embed_files, write_embeddings
     from descent.inference.loading import load_trained_network
-    from descent.inference.prediction.image_files import find_images
+    from descent.inference.prediction.image_files import find_images, say_left_out
     from descent.runs.summary import shown
-    from foundation.processes import say
 
     check_target(options.to)
     found = find_images(options.images)
     trained = load_trained_network(options.ckpt_path, overrides, any_module=True)
     embeddings = embed_files(trained, found.paths)
     write_embeddings(embeddings, options.to)
-    if found.other_files:
-        say(f"skipped files without an image's file extension: {found.other_files:,}")
-    if embeddings.failures:
-        path, reason = next(iter(embeddings.failures.items()))
-        say(f"files that could not be decoded: {len(embeddings.failures):,}, e.g. {path}: {reason}")
+    say_left_out(found.other_files, embeddings.failures)
     count, width = embeddings.features.shape
     print(f"features    {width:,} numbers for each of {count:,} images, the input of {embeddings.layer}")
     print(f"written     {shown(options.to)}")

@@ -47,10 +47,12 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.evaluation.tasks import evaluate
     from descent.inference.loading import load_trained_network
     from descent.runs.summary import shown
+    from foundation.files import require_writable
 
     trained = load_trained_network(options.ckpt_path, overrides)
-    report = evaluate(trained, options.images, options.tta)
     folder = options.out or trained.folder("evaluation")
+    require_writable(folder, "--out")
+    report = evaluate(trained, options.images, options.tta)
     text = write_report(report, folder)
     if options.json:
         print(text, end="")

@@ -60,15 +60,18 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.loading import load_trained_network
     from descent.inference.prediction.image_files import find_images
     from descent.inference.prediction.prediction import predict_files
+    from foundation.files import require_writable
 
     found = find_images(options.images)
     trained = load_trained_network(options.ckpt_path, overrides)
     module = require_classifier(trained)
+    folder = options.out or trained.folder("predictions")
+    require_writable(folder, "--out")
     answers = _answer_options(options, trained, module)
     predictions = predict_files(trained, module, found.paths, answers, options.tta)
     predictions.numbered = options.top_k is not None
     about = {"checkpoint": str(trained.checkpoint), "temperature": answers.temperature, "tta": options.tta}
-    _write(predictions, options.out or trained.folder("predictions"), about, found.other_files, options.json)
+    _write(predictions, folder, about, found.other_files, options.json)
     return predictions
 
 
@@ -93,19 +96,15 @@ def _answer_options(options: argparse.Namespace, trained: Any, module: Any) -> A
 def _write(predictions: Any, folder: Path, about: dict[str, Any], other_files: int, as_json: bool) -> None:
     """Write the tables, then print the answers, then write the page."""
     from descent.inference.page_file import write_page
+    from descent.inference.prediction.image_files import say_left_out
     from descent.inference.prediction.page import prediction_page
     from descent.inference.prediction.table import answer_lines, json_text, write_failures, write_table
     from descent.runs.summary import shown
-    from foundation.processes import say
 
     folder.mkdir(parents=True, exist_ok=True)
     write_table(predictions, folder / "predictions.csv")
     write_failures(predictions.failures, folder / "corrupt.csv")
-    if other_files:
-        say(f"skipped files without an image's file extension: {other_files:,}")
-    if predictions.failures:
-        path, reason = next(iter(predictions.failures.items()))
-        say(f"files that could not be decoded (corrupt.csv): {len(predictions.failures):,}, e.g. {path}: {reason}")
+    say_left_out(other_files, predictions.failures, " (corrupt.csv)")
     if as_json:
         print(json_text(predictions, about), end="", flush=True)
     else:

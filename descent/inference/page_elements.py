@@ -82,8 +82,8 @@ def gallery(thumbnails: Iterable[Thumbnail], budget: Budget) -> tuple[str, int]:
         if thumbnail.group and thumbnail.group not in groups:
             groups.add(thumbnail.group)
             group += f' id="group-{html.escape(thumbnail.group)}"'
-        picture = f'<img src="{source}" alt="{html.escape(thumbnail.alt)}" loading="lazy">'
-        items.append(f"<li{group}>{html.escape(f'not shown: {reason}') if reason else picture}{caption}</li>")
+        element = f'<img src="{source}" alt="{html.escape(thumbnail.alt)}" loading="lazy">'
+        items.append(f"<li{group}>{html.escape(f'not shown: {reason}') if reason else element}{caption}</li>")
     return f'<ul class="gallery">{"".join(items)}</ul>', len(items)
 
 
@@ -103,7 +103,7 @@ def linked(path: str) -> str:
     return f'<a href="{html.escape(file.resolve().as_uri())}" title="{html.escape(path)}">{text}</a>'
 
 
-def picture(image: Image.Image, budget: Budget, alt: str, form: str = "JPEG") -> str:
+def shown_image(image: Image.Image, budget: Budget, alt: str, form: str = "JPEG") -> str:
     """Return the HTML of an image in its full size; an empty string if the page's budget does not allow it.
 
     Args:
@@ -141,6 +141,16 @@ def percent(share: float) -> str:
 def probability_text(probability: float) -> str:
     """Format a probability as a percentage that never reads 100 %: no prediction is certain."""
     return percent(probability) if probability < 0.9995 else "> 99.9%"
+
+
+def small_percent(share: float) -> str:
+    """Format a share above 0 as a percentage that never reads 0 %.
+
+    Example:
+        >>> small_percent(0.25), small_percent(0.0004)
+        ('25.0%', '< 0.1%')
+    """
+    return percent(share) if share >= 0.0005 else "< 0.1%"
 
 
 def corrupt_files(failures: dict[str, str]) -> list[Section]:

@@ -48,12 +48,22 @@ class Predictor:
             pixels: The images.
             mirrored: Whether to exchange left and right.
         """
-        pixels = in_white(pixels, self.data)
+        pixels = in_white(pixels, self.data.white)  # type: ignore[attr-defined]
         unused = torch.zeros(len(pixels), dtype=torch.int64)  # stands for the targets and the row numbers
         return self((pixels.permute(0, 3, 1, 2), unused, unused), mirrored)
 
 
-def in_white(pixels: Tensor, data: Any) -> Tensor:
-    """Return pixels of image files, in which white is 255, with the white of the data."""
-    white = getattr(data, "white", 255)
+def in_white(pixels: Tensor, white: int) -> Tensor:
+    """Scale the pixels of image files, in which white is 255, to the white of the data."""
     return pixels if white == 255 else (pixels.to(torch.int32) * white + 127).floor_divide(255).to(torch.uint8)
+
+
+def out_of_white(pixels: Tensor, white: int) -> Tensor:
+    """Scale pixels of the data to those of image files, in which white is 255: the inverse of `in_white`.
+
+    Example:
+        >>> levels = torch.arange(17, dtype=torch.uint8)
+        >>> torch.equal(in_white(out_of_white(levels, 16), 16), levels)
+        True
+    """
+    return pixels if white == 255 else (pixels.to(torch.int32) * 255).floor_divide(white).to(torch.uint8)

@@ -97,7 +97,7 @@ class StepProfile:
 
     def plot(self) -> "Figure":
         """Draw the parts of the step as one bar."""
-        from foundation.figure_style import COLORS, panels
+        from foundation.figure_style import COLORS, legend, panels
 
         timing = self.measured
         figure, (axes,) = panels(size=(9, 2.7))
@@ -111,11 +111,7 @@ class StepProfile:
             left += width
         title = f"a step of {timing.samples} samples: {1e3 * timing.step:.2f} ms, {self.share_of_peak:.0%} of the peak"
         axes.set(xlabel="ms", yticks=[], xlim=(0, left), title=title)
-        axes.legend(
-            ncols=4,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.32),
-        )
+        legend(axes, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.32))
         return figure
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.figure_style import COLORS, panels, save, written
+from foundation.figure_style import COLORS, legend, panels, save, written
 from lightning_modules.schedulers.preview import QUANTITIES, Preview
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
     if real is not None:
         draw_logged_rates(drawn[0], real)
     if len(drawn[0].get_lines()) > 1:
-        drawn[0].legend()
+        legend(drawn[0])
     drawn[-1].set_xlabel("optimizer step")
     add_epochs(drawn[0], previews)
     describe(lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from foundation.figure_style import COLORS, STYLE, log_numbers, panels
+from foundation.figure_style import COLORS, STYLE, legend, log_numbers, panels
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("foundation", "lightning_modules", "datamodules", "callbacks", "descent", "benchmarks", "notebooks")
@@ -52,6 +52,36 @@ def test_panels_have_the_style() -> None:
     assert all(not each.spines["top"].get_visible() and each.spines["left"].get_visible() for each in axes)
     assert axes[1].title.get_fontsize() == STYLE["axes.titlesize"]
     assert figure.get_layout_engine() is not None
+
+
+def test_a_legend_has_the_style() -> None:
+    figure, axes = panels(2, size=(4, 3))
+    for owner, options in ((axes[0], {}), (axes[1], {"loc": "upper left"}), (figure, {"fontsize": 8})):
+        axes[0].plot([1, 2], label="loss")
+        axes[1].plot([1, 2], label="loss")
+        legend(owner, **options)
+    drawn = [axes[0].get_legend(), axes[1].get_legend(), figure.legends[0]]
+    assert all(each is not None and not each.get_frame_on() for each in drawn)
+    assert {text.get_fontsize() for each in drawn if each for text in each.get_texts()} == {8.0}
+
+
+def without_style(text: str) -> list[int]:
+    """Return the lines that call a legend of matplotlib with its own settings."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return [
+        call.lineno
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr == "legend"
+        and "frameon" not in {word.arg for word in call.keywords}
+    ]
+
+
+def test_no_legend_has_another_style() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in SOURCES if path.name != "figure_style.py"}
+    found = {str(path.relative_to(ROOT)): lines for path, text in texts.items() if (lines := without_style(text))}
+    assert not found, "make legends with foundation.figure_style.legend"
+    assert without_style("axes.legend(loc=1)")
 
 
 def test_a_log_axis_has_plain_numbers() -> None:

@@ -68,11 +68,11 @@ def find_copies(parts: dict[str, Part]) -> list[Copies]:
     for part, other in PAIRS:
         if part not in parts or other not in parts:
             continue
-        known = {int(content): place for place, content in enumerate(parts[other].contents)}
-        there = torch.isin(parts[part].contents, parts[other].contents).nonzero().flatten().tolist()
-        contents = parts[part].contents
-        pairs = [(parts[part].path(place), parts[other].path(known[int(contents[place])])) for place in there]
-        if pairs:
+        contents, others = parts[part].contents, parts[other].contents
+        there = torch.isin(contents, others).nonzero().flatten().tolist()
+        if there:
+            known = {content: place for place, content in enumerate(others.tolist())}
+            pairs = [(parts[part].path(place), parts[other].path(known[int(contents[place])])) for place in there]
             found.append(Copies(part, other, len(contents), pairs))
     return found
 

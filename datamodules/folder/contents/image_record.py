@@ -44,7 +44,7 @@ def difference(before: Tensor, now: Tensor) -> Difference:
 
 
 def seen_in(now: Tensor, before: Tensor, by_name: bool) -> int:
-    """Count images ``(M, 2)`` that are among those of before.
+    """Count images ``(M, 2)``, without names ``(M, 1)``, that are among those of before ``(N, 2)``.
 
     Args:
         now: Today's images of a part.
@@ -98,24 +98,27 @@ class RunImages:
 
     def __init__(self, by_place: bool = False) -> None:
         self.by_place = by_place
-        self.now: Record = {}
         self.before: Record = {}
         self.parts: dict[str, Part] = {}
         self._said: set[str] = set()
 
     def __copy__(self) -> Self:
         copied = type(self)(self.by_place)
-        copied.now, copied.parts = dict(self.now), dict(self.parts)
-        copied.before, copied._said = self.before, self._said
+        copied.parts, copied.before, copied._said = dict(self.parts), self.before, self._said
         return copied
+
+    @property
+    def now(self) -> Record:
+        """Hashes of the images of each part that is known."""
+        return {name: part.index.keys[part.rows] for name, part in self.parts.items()}
 
     def forget(self) -> None:
         """Begin a new run."""
-        self.by_place, self.now, self.before = False, {}, {}
+        self.by_place, self.parts, self.before = False, {}, {}
 
     def note(self, name: str, part: Part) -> None:
         """Remember the images of a part."""
-        self.now[name], self.parts[name] = part.index.keys[part.rows], part
+        self.parts[name] = part
 
     def load(self, state: dict[str, Any]) -> None:
         """Load a checkpoint's state; one of an earlier version has no images."""

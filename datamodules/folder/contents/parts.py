@@ -60,9 +60,10 @@ class Parts:
         if self.table is not None and self.table.splits:
             splits = [self.table.split_of(name) for name in index.names]
             has_val = "val" in splits
-            rows = self._of_table(part if part in ("val", "test") and part in splits else "train", splits)
-            if part == "test" and "test" not in splits:
-                raise UserError(f"{self.table.file} says of no image that it is for the test.")
+            rows = self._of_table(part if part == "test" or (part == "val" and has_val) else "train", splits)
+            if part != "rest" and not len(rows):
+                what = "the test" if part == "test" else "training"
+                raise UserError(f"{self.table.file} says of no image that it is for {what}.")
             if part == "rest" and has_val:
                 rows = torch.cat([rows, self._of_table("val", splits)]).sort().values
         elif self.layout.is_unsplit:
@@ -72,6 +73,11 @@ class Parts:
             rows = rest
         if self.removed is not None and (part == "train" or (part == "val" and not has_val)):
             rows = rows[~torch.isin(keys[rows], self.removed)]
+            if not len(rows):
+                raise UserError(
+                    f"data.on_duplicate=remove leaves no training image of {self.layout.root}: each is a validation or "
+                    "test image too."
+                )
         if part in ("test", "rest") or has_val:
             return rows
         choice = choice_of_validation(self.split_seed)
@@ -89,8 +95,8 @@ class Parts:
             return self.by_place(targets, share, seed)
         first, second = split_by_content(keys, targets, share, choice, keep)
         if not len(second):
-            name = "validation" if keep == 1 else "test"
-            raise UserError(f"{self.layout.root} has one image of each class: none is left for the {name} set.")
+            images, name = ("training image", "validation") if keep == 1 else ("image", "test")
+            raise UserError(f"{self.layout.root} has one {images} of each class: none is left for the {name} set.")
         return first, second
 
 

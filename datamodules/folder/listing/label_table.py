@@ -104,11 +104,10 @@ def _rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise FileNotFoundError(f"data.labels: {file} does not exist; give a CSV file with a header.")
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
-            text = opened.read(65536)
-            dialect = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") else ","
-            dialect = "\t" if "\t" in text.partition("\n")[0] else dialect
+            first = opened.readline()
             opened.seek(0)
-            reader = csv.reader(opened, delimiter=dialect)
+            mark = ";" if first.count(";") > first.count(",") else ","
+            reader = csv.reader(opened, delimiter="\t" if "\t" in first else mark)
             header = [name.strip() for name in next(reader, [])]
             rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -33,14 +34,14 @@ def scan_listed(root: Path, paths: Iterable[str], key: str, may_miss: bool) -> T
     below: dict[str, str] | None = None
     found = []
     for path in paths:
-        name = path
-        if not os.path.isfile(root / path):  # noqa: PTH113 - a Path for each of 60,000 files is slow
+        name, status = path, _file(root, path)
+        if status is None:
             below = _without_extension(root) if below is None else below
             name = below.get(path, "")
-        if not name:
+            status = _file(root, name) if name else None
+        if status is None:
             missing.append(path)
             continue
-        status = (root / name).stat()
         found.append((name, status.st_size, status.st_mtime_ns))
     if missing and not (may_miss and found):
         raise UserError(_missing(root, missing, len(missing) + len(found)))
@@ -54,6 +55,14 @@ def scan_listed(root: Path, paths: Iterable[str], key: str, may_miss: bool) -> T
     folders = {os.path.dirname(name) or "." for name in tree.names}  # noqa: PTH120
     tree.folders = {folder: (root / folder).stat().st_mtime_ns for folder in sorted(folders)}
     return tree
+
+
+def _file(root: Path, name: str) -> os.stat_result | None:
+    try:
+        status = os.stat(os.path.join(root, name))  # noqa: PTH116, PTH118 - a Path for each of 60,000 files is slow
+    except (OSError, ValueError):  # a name with a zero byte
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _without_extension(root: Path) -> dict[str, str]:

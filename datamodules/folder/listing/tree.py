@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,12 +37,12 @@ class Tree:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def scan(folder: Path, classes: Mapping[str, list[str]] | Iterable[str], needs_images: bool = True) -> Tree:
+def scan(folder: Path, classes: Mapping[str, list[str]], needs_images: bool = True) -> Tree:
     """List the images of a split; the folders below a class belong to the class.
 
     Args:
         folder: Folder of the split.
-        classes: Names of its classes, with the folders of each if these are named otherwise.
+        classes: The folders of each class.
         needs_images: Whether a class without an image is a mistake.
 
     Raises:
@@ -51,8 +51,7 @@ def scan(folder: Path, classes: Mapping[str, list[str]] | Iterable[str], needs_i
     tree = Tree(folders={".": folder.stat().st_mtime_ns})
     digest = hashlib.blake2b(digest_size=16)
     above = tuple(_identity(path) for path in (folder.resolve(), *folder.resolve().parents))
-    for name in classes:
-        folders = classes[name] if isinstance(classes, Mapping) else [name]
+    for name, folders in classes.items():
         found = sorted(image for below in folders for image in _images(folder, below, tree, above))
         if not found and needs_images:
             raise UserError(

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from foundation.figure_style import COLORS, grid, save
+from foundation.figure_style import COLORS, grid, legend, save
 from lightning_modules.losses import (
     cross_entropy,
     dice_loss,
@@ -111,7 +111,5 @@ def family(
     slopes.set(title=what, xlabel=label, ylabel="derivative of the loss")
     if not by_logit:
         slopes.set_ylim(-4 if limits[1] > 2 else -3.5, 4 if limits[1] > 2 else 0.1)
-    for axes in (values, slopes):
-        axes.grid(alpha=0.3)
-    values.legend(frameon=False, fontsize=8)
+    legend(values)
     return save(figure, out, name)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from descent.commands.show import parts
-from foundation.figure_style import COLORS, grid, save
+from foundation.figure_style import COLORS, grid, legend, save
 
 START = (-1.6, 1.0)
 ANGLE = 0.5  # radians: a valley along an axis would be too easy for optimizers that scale each coordinate
@@ -32,7 +32,7 @@ def draw(condition: float, steps: int, out: Path) -> Path:
         axes.set_title(f"{name}{NOTES.get(name, '')}\nlr {rate:.2g}: {losses[0]:.2g} → {losses[-1]:.1e}", fontsize=9)
         style = ("-", "--", ":")[index // len(COLORS)]
         losses_of_all.plot(losses, style, color=COLORS[index % len(COLORS)], label=name)
-    losses_of_all.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    legend(losses_of_all, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return save(figure, out, "optimizers")
 
 

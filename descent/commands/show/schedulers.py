@@ -8,7 +8,7 @@ import torch
 from matplotlib.axes import Axes
 
 from descent.commands.show import parts
-from foundation.figure_style import COLORS, grid, save
+from foundation.figure_style import COLORS, grid, legend, save
 from lightning_modules.schedulers import RunLength, build_schedule
 from lightning_modules.schedulers.preview import preview
 
@@ -22,7 +22,7 @@ def draw(epochs: int, out: Path) -> Path:
     for axes, (name, scheduler) in zip(panels, presets.items(), strict=True):
         panel(axes, name, scheduler, epochs)
     handles = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=len(handles))
+    legend(figure, list(handles.values()), list(handles), loc="outside upper center", ncols=len(handles))
     figure.supxlabel("epoch")
     figure.supylabel("learning rate relative to the optimizer's")
     return save(figure, out, "schedulers")

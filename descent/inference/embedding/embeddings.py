@@ -15,7 +15,7 @@ from descent.inference.embedding.last_layer import recorded
 from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.prediction import map_files
 from foundation.errors import UserError
-from foundation.files import replacing
+from foundation.files import replacing, require_writable
 
 SUFFIXES = (".npz", ".parquet")
 
@@ -76,7 +76,8 @@ def check_target(file: Path) -> None:
     """Check that features can be written to a file of this name.
 
     Raises:
-        UserError: The suffix is unknown, the file is a folder, or parquet's package is missing.
+        UserError: The suffix is unknown, the file is a folder, parquet's package is missing, or the file's
+            folder cannot be written to.
     """
     if file.suffix not in SUFFIXES:
         raise UserError(f"--to must be a file that ends in {' or '.join(SUFFIXES)}, got {file}.")
@@ -87,6 +88,7 @@ def check_target(file: Path) -> None:
             f"--to {file} needs pyarrow, not installed here: pip install pyarrow. --to {file.with_suffix('.npz')} "
             "needs no further package."
         )
+    require_writable(file.parent, "--to")
 
 
 def write_embeddings(found: Embeddings, file: Path) -> None:

@@ -1,10 +1,19 @@
 """Precision, recall and F1 of each class, and the confidence interval of an accuracy."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from scipy.stats import binomtest
 from torch import Tensor
+
+Z95 = 1.959964
+"""The normal distribution's quantile of a 95 % interval."""
+
+
+def share(part: int, whole: int) -> float:
+    """Return part / whole, NaN of nothing."""
+    return part / whole if whole else math.nan
 
 
 def wilson_interval(correct: int, count: int) -> tuple[float, float]:

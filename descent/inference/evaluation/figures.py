@@ -5,9 +5,10 @@ from matplotlib.figure import Figure
 
 from descent.inference.evaluation.calibration import CalibrationBins
 from descent.inference.evaluation.class_scores import wilson_interval
-from foundation.figure_style import panels
+from foundation.figure_style import COLORS, panels
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
+BLUE, ORANGE = COLORS[:2]
+GREY = "#767676"
 
 
 def reliability_diagram(found: CalibrationBins) -> Figure:

@@ -85,7 +85,8 @@ def _load_batch(paths: list[str], trained: TrainedNetwork, rows: list[int]) -> B
     form = image_format(trained)
     pixels = torch.stack([torch.tensor(decode(paths[row], form)) for row in rows])
     unused = torch.zeros(len(rows), dtype=torch.int64)
-    return in_white(pixels, trained.data).permute(0, 3, 1, 2), unused, unused
+    white: int = trained.data.white  # type: ignore[attr-defined]
+    return in_white(pixels, white).permute(0, 3, 1, 2), unused, unused
 
 
 def predict_test_data(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from scipy.stats import binomtest
 from torch import Tensor
 
-Z = 1.959964
+from descent.inference.evaluation.class_scores import Z95
 
 
 class MirrorGain(NamedTuple):
@@ -47,7 +47,7 @@ class MirrorGain(NamedTuple):
         """
         total, gained, lost = self.samples + 2, self.gained + 0.5, self.lost + 0.5
         middle = (gained - lost) / total
-        width = Z * math.sqrt(gained + lost - (gained - lost) ** 2 / total) / total
+        width = Z95 * math.sqrt(gained + lost - (gained - lost) ** 2 / total) / total
         return max(-1.0, middle - width), min(1.0, middle + width)
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 from datamodules import ImageDataModule, TableDataModule
 from datamodules.memory.images import Batch, require_open
 from descent.inference.loading import TrainedNetwork
-from descent.inference.predictor import Predictor
+from descent.inference.predictor import Predictor, out_of_white
 from descent.inference.progress import progress_bar
 
 ImageOfRow = Callable[[int], Image.Image]
@@ -109,6 +109,5 @@ def samples_of(data: Any, part: str, rows: Tensor) -> Samples:
 
 def as_image(pixels: Tensor, white: int) -> Image.Image:
     """Return pixels `(H, W, C)` as an image."""
-    if white != 255:
-        pixels = (pixels.int() * 255 // white).to(torch.uint8)
+    pixels = out_of_white(pixels, white)
     return Image.fromarray(pixels.squeeze(-1).numpy() if pixels.shape[-1] == 1 else pixels.numpy())

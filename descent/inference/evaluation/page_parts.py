@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from descent.inference.page_elements import percent
 from descent.inference.page_file import sections_of
 from foundation.html import section
 from foundation.html.document import Section
@@ -53,3 +54,25 @@ def number(value: float) -> str:
 def interval_text(interval: tuple[float, float]) -> str:
     """Format an interval; a dash where it is not defined."""
     return "–" if math.isnan(interval[0]) else f"{number(interval[0])} to {number(interval[1])}"
+
+
+def with_interval(share: float, interval: tuple[float, float], name: str = "") -> str:
+    """Format a share and its interval as percentages; without the interval where that is not defined.
+
+    Example:
+        >>> with_interval(0.5, (0.41, 0.59), "95% interval "), with_interval(1.0, (math.nan, math.nan))
+        ('50.0% (95% interval 41.0% to 59.0%)', '100.0%')
+    """
+    low, high = map(percent, interval)
+    return percent(share) + ("" if math.isnan(interval[0]) else f" ({name}{low} to {high})")
+
+
+def first_of(names: Sequence[str], count: int = 5) -> str:
+    """Join names; of many the first ones, and how many more there are.
+
+    Example:
+        >>> first_of(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    more = len(names) - count
+    return ", ".join(names[:count]) + (f" and {more:,} more" if more > 0 else "")

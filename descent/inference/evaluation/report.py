@@ -1,5 +1,6 @@
 """What an evaluation reports, for every task, and the files that it writes."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ class Table(NamedTuple):
 
     header: Sequence[str]
     rows: Iterable[Sequence[object]]
+
+
+def csv_number(value: float) -> str:
+    """Return a number as it stands in a table: six decimals; nothing for NaN, for what is not defined."""
+    return "" if math.isnan(value) else f"{value:.6f}"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, MultilabelClassifier
 
 INPUT, OUTPUT = "images", "probabilities"
-INPUTS = ("nhwc_uint8", "nchw_float")
-DTYPES = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)

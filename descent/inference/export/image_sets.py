@@ -8,6 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules import ImageDataModule
+from datamodules.folder.listing.layout import folders_by_class
 from datamodules.memory.images import ImageDataset
 from descent.inference.evaluation.labelled_predictions import open_validation_data
 from descent.inference.evaluation.samples.labelled_folder import find_labelled_images
@@ -15,6 +16,7 @@ from descent.inference.loading import TrainedNetwork
 from descent.inference.prediction.decoding_stream import decoded_batches
 from descent.inference.prediction.image_files import find_images
 from descent.inference.prediction.prediction import image_format
+from descent.inference.predictor import out_of_white
 from foundation.errors import UserError
 
 MAX_CALIBRATION, MAX_MEASURED = 256, 2000
@@ -84,9 +86,7 @@ def _of_dataset(data: ImageDataModule, dataset: ImageDataset | None, name: str) 
     assert dataset is not None
     rows = ImageSet(dataset.rows, None, name).some(MAX_MEASURED).pixels
     pixels, targets = dataset.images.select(rows)
-    if data.white != 255:
-        pixels = (pixels.int() * 255 // data.white).to(torch.uint8)
-    return ImageSet(pixels, targets, name)
+    return ImageSet(out_of_white(pixels, data.white), targets, name)
 
 
 def _given(trained: TrainedNetwork, images: list[str]) -> ImageSet:
@@ -102,11 +102,13 @@ def _given(trained: TrainedNetwork, images: list[str]) -> ImageSet:
 
 
 def _labelled(trained: TrainedNetwork, images: list[str]) -> tuple[list[str], dict[str, int] | None]:
-    """Return the files, and the class of each if a single folder was given that has a folder for each class."""
-    try:
-        if len(images) == 1 and Path(images[0]).is_dir():
-            found = find_labelled_images(Path(images[0]), trained.class_names)
-            return found.paths, dict(zip(found.paths, found.targets, strict=True))
-    except UserError:  # folders that are not named after classes: images without labels
-        pass
+    """Return the files, and the class of each if a single folder was given that has a folder of a class.
+
+    Raises:
+        UserError: It also has a folder of another name, or no image.
+    """
+    folder = Path(images[0])
+    if len(images) == 1 and folder.is_dir() and not folders_by_class(folder).keys().isdisjoint(trained.class_names):
+        found = find_labelled_images(folder, trained.class_names)
+        return found.paths, dict(zip(found.paths, found.targets, strict=True))
     return find_images(images).paths, None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from datamodules.folder.listing.junk import ENDINGS, is_folder, is_image, is_junk, is_special
 from foundation.errors import UserError
+from foundation.processes import say
 
 
 class ImageFiles(NamedTuple):
@@ -49,6 +50,21 @@ def find_images(images: list[str]) -> ImageFiles:
             f"file extensions of images: {' '.join(sorted(ENDINGS))}."
         )
     return ImageFiles(list(dict.fromkeys(paths)), other_files)
+
+
+def say_left_out(other_files: int, failures: dict[str, str], listed: str = "") -> None:
+    """Print how many files are no images, and how many could not be decoded.
+
+    Args:
+        other_files: See `ImageFiles`.
+        failures: Why files could not be decoded, by path.
+        listed: Where these are listed, in brackets after a space.
+    """
+    if other_files:
+        say(f"skipped files without an image's file extension: {other_files:,}")
+    if failures:
+        path, reason = next(iter(failures.items()))
+        say(f"files that could not be decoded{listed}: {len(failures):,}, e.g. {path}: {reason}")
 
 
 def _files(folder: str, seen: set[str]) -> Iterator[str]:

@@ -21,7 +21,6 @@ from descent.inference.predictor import Predictor
 from descent.inference.progress import progress_bar
 from foundation.errors import UserError
 
-BATCH_SIZE = 128
 Result = TypeVar("Result")
 
 
@@ -91,7 +90,7 @@ def map_files(
         UserError: The network does not take images, or no file could be decoded.
     """
     form, predictor = image_format(trained), Predictor(trained)
-    batch_size = getattr(trained.data, "eval_batch_size", BATCH_SIZE)
+    batch_size: int = trained.data.eval_batch_size  # type: ignore[attr-defined]
     decoded: list[str] = []
     failures: dict[str, str] = {}
     results: list[Result] = []

@@ -1,5 +1,6 @@
 """A folder that changes between two uses of a checkpoint: nothing moves between the sets, and it says what changed."""
 
+import copy
 import shutil
 import warnings
 from collections.abc import Callable
@@ -124,7 +125,7 @@ def test_changed_in_place(root: Path) -> None:
     before = opened(root)
     state = before.state_dict()
     for file in root.rglob("*.png"):
-        save_image(file, seed=hash(file.name) % 1000 + 7000)
+        save_image(file, seed=7000 + 100 * int(file.parent.name) + int(file.stem))
     assert any("today's" in text and "test images" in text for text in warned(root, state))
 
 
@@ -181,8 +182,6 @@ def test_other_classes_than_the_checkpoints(root: Path) -> None:
 
 
 def test_a_trial_leaves_what_the_run_knows(tmp_path: Path) -> None:
-    import copy
-
     data = opened(image_folder(tmp_path))
     state = data.state_dict()
     copy.copy(data).setup("fit")

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from datamodules import ImageFolderDataModule
+from foundation.errors import UserError
 from tests.datamodules.support import save_image
 
 
@@ -83,6 +85,26 @@ def test_validation_from_the_training_folder_loses_them_too(root: Path) -> None:
     assert data.train_set is not None
     assert data.val_set is not None
     assert len(data.train_set) + len(data.val_set) == 7
+
+
+def test_only_copies_in_training(root: Path) -> None:
+    shutil.rmtree(root / "test")
+    shutil.copytree(root / "train", root / "test")
+    with pytest.raises(
+        UserError, match=r"on_duplicate=remove leaves no training image of .*: each is a validation or te"
+    ):
+        opened(root, on_duplicate="remove")
+
+
+@pytest.mark.parametrize("size", [0, 10, 400, None])
+def test_a_damaged_list_of_the_test_images_is_made_again(size: int | None, root: Path) -> None:
+    data, _ = opened(root)
+    file = root / ".descent_cache" / "test-keys.npz"
+    content = file.read_bytes()
+    file.write_bytes(content[:size] if size is not None else content[:300] + b"xxxx" + content[304:])
+    again, _ = opened(root)
+    assert torch.equal(again.images_in_use()["test"], data.images_in_use()["test"])
+    assert file.read_bytes() == content
 
 
 def test_an_unsplit_folder_needs_no_removal(tmp_path: Path) -> None:

@@ -105,6 +105,20 @@ def test_a_column_of_splits(root: Path) -> None:
     assert len(data.training_images().targets) == 8
 
 
+@pytest.mark.parametrize(("split", "missing"), [("test", "training"), ("val", "training"), ("train", "the test")])
+def test_a_split_that_the_column_does_not_have(split: str, missing: str, root: Path) -> None:
+    file = table(root, "path,label,split", *(f"{name},{i % 2},{split}" for i, name in enumerate(NAMES)))
+    with pytest.raises(UserError, match=rf"labels\.csv says of no image that it is for {missing}\."):
+        opened(root, file)
+
+
+def test_folders_beside_the_named_images_mean_nothing(root: Path) -> None:
+    """Two folders of a split are a mistake only where the folders are the labels."""
+    for name in ("val", "valid"):
+        save_image(root / name / "cat" / "0.png")
+    assert len(labels_by_name(opened(root, single(root)))) == 12
+
+
 def test_another_label_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(root, single(root))
     monkeypatch.setattr("datamodules.folder.building.decode_all", None)
@@ -167,5 +181,7 @@ def test_bad_arguments(root: Path) -> None:
         opened(root, str(root / "none.csv"))
     with pytest.raises(UserError, match="is no CSV file in UTF-8"):
         opened(root, str(root / "0.png"))
+    with pytest.raises(FileNotFoundError, match=r"data\.root: there is no folder .*nowhere; it holds the images that"):
+        opened(root.parent / "nowhere", single(root))
     with pytest.raises(ValueError, match="give labels too"):
         ImageFolderDataModule(str(root), several_labels=True)

@@ -2,47 +2,13 @@
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from datamodules import ImageFolderDataModule
-from foundation.errors import UserError
-from tests.datamodules.support import save_image
-
-Found = dict[str, dict[str, int]]
-"""Number of images of each class, in each part."""
-
-
-def put(folder: Path, *classes: str, count: int = 3, first: int = 0) -> None:
-    for name in classes:
-        for i in range(first, first + count):
-            save_image(folder / name / f"{i}.png", seed=hash((str(folder), name, i)) % 2**31)
-
-
-def found(root: Path) -> Found:
-    data = ImageFolderDataModule(str(root), image_size=8, batch_size=1, val_share=0.3)
-    data.prepare_data()
-    data.setup("fit")
-    sets = {"train": data.train_set, "val": data.val_set}
-    if data.is_unsplit or "test" in data.layout.splits:
-        data.setup("test")
-        sets["test"] = data.test_set
-    counts = {}
-    for part, dataset in sets.items():
-        assert dataset is not None
-        targets = Counter(dataset.images.targets[dataset.rows].tolist())
-        counts[part] = {name: targets[number] for number, name in enumerate(data.class_names)}
-    return counts
-
-
-def total(counts: Found) -> dict[str, int]:
-    names = next(iter(counts.values()))
-    return {name: sum(part[name] for part in counts.values()) for name in names}
-
+from tests.datamodules.folder.folder_case import found, put, total
 
 SPLITS = [
     ("train", "valid", "test"),
@@ -192,7 +158,7 @@ CASES = [
         {"bus": 3, "plane": 3, "train": 3},
     ),
     Case(class_named_train_within_splits, "`train/train/1.jpg`, `test/train/1.jpg`", "a class", {"bus": 4, "train": 4}),
-    Case(splits_of_nested_folders, "`train/cat/black/1.jpg`", "as above", THREE),
+    Case(splits_of_nested_folders, "`train/cat/black/1.jpg`", "it belongs to `cat`", THREE),
     Case(
         folder_named_train_that_is_no_split,
         "`train/<class>` alone",
@@ -260,42 +226,6 @@ def test_the_documentation_has_the_rows() -> None:
     page = (Path(__file__).parents[3] / "docs" / "your_own_images.md").read_text(encoding="utf-8")
     for case in CASES:
         assert f"| {case.what} | {case.then} |" in page
-
-
-def two_folders_for_validation(root: Path) -> None:
-    put(root / "train", "cat", "dog")
-    put(root / "val", "cat", "dog")
-    put(root / "valid", "cat", "dog")
-
-
-def images_without_classes(root: Path) -> None:
-    for split in ("train", "test"):
-        save_image(root / split / "0.png")
-
-
-def train_of_a_split_folder(root: Path) -> None:
-    put(root / "train", "cat", "dog")
-    put(root / "test", "cat", "dog")
-
-
-def other_case_in_test(root: Path) -> None:
-    put(root / "train", "Cat", "dog")
-    put(root / "test", "cat", "dog")
-
-
-WRONG = [
-    (two_folders_for_validation, "", "has two folders for val: val/ and valid/. Merge or rename one"),
-    (images_without_classes, "", r"train has no class folders, it has 0\.png"),
-    (train_of_a_split_folder, "train", r"train/train does not exist"),
-    (other_case_in_test, "", r"classes that are not in .*train: cat \(in train it is Cat\)"),
-]
-
-
-@pytest.mark.parametrize(("make", "below", "message"), WRONG, ids=lambda value: getattr(value, "__name__", ""))
-def test_wrong_folder(make: Callable[[Path], None], below: str, message: str, tmp_path: Path) -> None:
-    make(tmp_path / "images")
-    with pytest.raises((UserError, FileNotFoundError), match=message):
-        found(tmp_path / "images" / below)
 
 
 def test_names_that_differ_in_case_are_two_classes_and_it_is_said(

@@ -1,12 +1,14 @@
 """Folders that cannot be used, and which line says so."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from foundation.errors import UserError
-from tests.datamodules.folder.folder_case import module
+from tests.datamodules.folder.folder_case import found, module, put
 from tests.datamodules.support import image_folder, save_image
 
 
@@ -92,8 +94,53 @@ def test_a_missing_test_folder_stops_only_test(tmp_path: Path) -> None:
     [
         ({"image_size": 0}, "image_size must be ≥ 1, got 0 × 0"),
         ({"on_corrupt": "ignore"}, "on_corrupt must be one of stop, skip; got 'ignore'"),
+        ({"on_duplicate": "drop"}, "on_duplicate must be one of report, remove; got 'drop'"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         module(tmp_path, **arguments)
+
+
+def test_two_folders_of_the_same_split(tmp_path: Path) -> None:
+    for split in ("train", "val", "valid"):
+        put(tmp_path / split, "cat", "dog", count=1)
+    with pytest.raises(UserError, match=r"has two folders for val: val/ and valid/\. Merge or rename one"):
+        found(tmp_path)
+
+
+def test_class_in_another_case_than_in_train(tmp_path: Path) -> None:
+    put(tmp_path / "train", "Cat", "dog")
+    put(tmp_path / "test", "cat", "dog")
+    with pytest.raises(UserError, match=r"classes that are not in .*train: cat \(in train it is Cat\)"):
+        found(tmp_path)
+
+
+def test_validation_folder_without_images(root: Path) -> None:
+    (root / "val" / "cat").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"no class folder of .*val has an image"):
+        module(root).setup("fit")
+
+
+def test_folder_below_a_class_that_cannot_be_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(root / "train" / "cat", "secret")
+
+    def scandir(path: Path) -> Any:  # the superuser may read every folder
+        if Path(path).name == "secret":
+            raise PermissionError
+        return os.scandir(path)
+
+    monkeypatch.setattr("datamodules.folder.listing.tree.os", SimpleNamespace(scandir=scandir))
+    with caplog.at_level("INFO"):
+        module(root).prepare_data()
+    assert "no permission to read the folder (1)" in caplog.text
+
+
+@pytest.mark.parametrize(("images", "part"), [(1, "image of each class: none is left for the test"),
+                                              (2, "training image of each class: none is left for the validation")])  # fmt: skip
+def test_too_few_images_to_divide(images: int, part: str, tmp_path: Path) -> None:
+    put(tmp_path, "cat", "dog", count=images)
+    with pytest.raises(UserError, match=f"has one {part} set"):
+        found(tmp_path)

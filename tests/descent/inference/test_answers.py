@@ -17,7 +17,7 @@ from scipy.stats import norm
 import cli
 from descent.inference.classifiers import AnswerOptions, mean_probabilities, predictions_from_output
 from descent.inference.evaluation.mirror_gain import MirrorGain
-from descent.inference.evaluation.usable_temperature import held_out_calibration
+from descent.inference.evaluation.usable_temperature import held_out_calibration, usable_temperature
 from descent.inference.page_elements import Budget, Thumbnail, gallery
 from descent.inference.prediction.options import checked_threshold, checked_top_k
 from descent.inference.prediction.prediction import FilePredictions
@@ -26,6 +26,7 @@ from foundation.errors import UserError
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
 from tests.descent.helpers import refused
 from tests.descent.inference.conftest import TrainedRun
+from tests.descent.inference.test_loading import trained
 
 LABELS = MultilabelClassifier(torch.nn.Linear(2, 3), torch.optim.SGD, num_labels=3)
 CLASSES = ImageClassifier(torch.nn.Linear(2, 3), torch.optim.SGD)
@@ -185,6 +186,10 @@ def test_other_wrong_options(colours: TrainedRun, capsys: pytest.CaptureFixture[
         assert said in refused([*words, *given], capsys)
     with pytest.raises(UserError, match="predicts labels"):
         checked_top_k(2, LABELS, NAMES)
+    with pytest.raises(
+        UserError, match="--temperature is for networks that predict one class; this one predicts labels"
+    ):
+        usable_temperature(trained(LABELS), LABELS, 2.0)
 
 
 def test_a_temperature_is_used_only_where_it_helps(
@@ -204,6 +209,9 @@ def test_a_temperature_is_used_only_where_it_helps(
     value = re.search(r"temperature (\d\.\d+), fitted on 600 validation samples", capsys.readouterr().err)
     assert value is not None
     assert float(value[1]) == pytest.approx(3, rel=0.15)
+    monkeypatch.setattr(place, lambda *_: (overconfident[:19], targets[:19]))
+    line = refused(["predict", "--ckpt_path", str(colours.run), *words], capsys)
+    assert "--temperature fitted needs at least 20 validation samples, the run has 19" in line
     pieces = zip(calibrated.split(25), targets.split(25), strict=True)
     noise = next(piece for piece in pieces if not held_out_calibration(*piece).helps)  # a fit to 25 samples
     monkeypatch.setattr(place, lambda *_: noise)

@@ -101,6 +101,11 @@ class _WithoutLayers(_Own):
         return {"mean": images.mean((1, 2, 3))}
 
 
+class _OneRow(_Own):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"row": self.last(self.first(images).mean((0, 2, 3))[None])}
+
+
 def test_any_lightning_module(tmp_path: Path) -> None:
     data = DigitsDataModule(mean=[0.0], std=[1.0])
     files = [str(image(tmp_path / f"{i}.png", 0, i)) for i in range(3)]
@@ -111,6 +116,10 @@ def test_any_lightning_module(tmp_path: Path) -> None:
     assert sorted(np.load(tmp_path / "f.npz").files) == ["features", "paths"]
     with pytest.raises(UserError, match="the network has no linear or convolutional layer"):
         embed_files(trained(_WithoutLayers(), data), files)
+    with pytest.raises(
+        UserError, match=r"the last layer of the network, last, gets \(1, 8\) for 3 images: not one row"
+    ):
+        embed_files(trained(_OneRow(), data), files)
 
 
 @pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed")

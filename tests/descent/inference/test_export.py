@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import cli
 from datamodules.folder.decoding import ImageFormat, decode
 from descent.inference.export import formats
 from descent.inference.export.exported_classifier import ExportedClassifier, trace
-from descent.inference.export.parity import synthetic_images
+from descent.inference.export.parity import compare_with_checkpoint, synthetic_images
 from descent.inference.loading import load_trained_network
 from descent.inference.predictor import Predictor
 from foundation.errors import UserError
@@ -114,6 +115,13 @@ def test_other_tasks(kind: str) -> None:
         else:
             wanted = torch.cat([1 - output.sigmoid(), output.sigmoid()], dim=1)
         np.testing.assert_allclose(run(pixels).detach(), wanted, atol=1e-5)
+
+
+def test_a_file_of_another_shape_is_refused() -> None:
+    module = MultilabelClassifier(nn.Linear(2, 3), torch.optim.SGD, num_labels=3)
+    predictor: Any = SimpleNamespace(forward_pixels=lambda pixels: torch.zeros(len(pixels), 3))
+    with pytest.raises(UserError, match=r"returns shape \(2, 1\) for 2 images, the checkpoint \(2, 3\)"):
+        compare_with_checkpoint(lambda pixels: np.zeros((2, 1), np.float32), predictor, module, [torch.zeros(2, 4)])
 
 
 class _ValueDependent(nn.Module):

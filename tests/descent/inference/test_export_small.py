@@ -22,6 +22,7 @@ from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClass
 from lightning_modules.networks import SmallCNN
 from tests.descent.helpers import refused
 from tests.descent.inference.conftest import TrainedRun
+from tests.descent.inference.support import image
 
 FORM = ImageFormat(16, 16, "RGB", "crop")
 
@@ -114,7 +115,7 @@ def faked(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Tensor]) -> None:
 def measured(module: Any, targets: Tensor | None, max_drop: float, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(reduced, "require_classifier", lambda trained: module)
     monkeypatch.setattr(reduced, "image_format", lambda trained: FORM)
-    images = ImageSet(torch.zeros(4, 16, 16, 3, dtype=torch.uint8), targets, "pictures")
+    images = ImageSet(torch.zeros(4, 16, 16, 3, dtype=torch.uint8), targets, "test images")
     return write_reduced(None, Path("m"), ExportForm("torch", dtype="float16"), (images, images), max_drop)  # type: ignore[arg-type]
 
 
@@ -128,7 +129,7 @@ def test_a_file_that_loses_accuracy_is_not_written(monkeypatch: pytest.MonkeyPat
     ):
         measured(module, torch.tensor([0, 0, 1, 1]), 0.2, monkeypatch)
     with pytest.raises(
-        UserError, match=r"another answer for 25\.00% of 4 pictures\. That is more than --max_drop 0\.2"
+        UserError, match=r"another answer for 25\.00% of 4 test images\. That is more than --max_drop 0\.2"
     ):
         measured(module, None, 0.2, monkeypatch)
     assert Path("m").read_text() == "the old one"
@@ -166,6 +167,13 @@ def test_image_sets(colours: TrainedRun) -> None:
     assert torch.equal(torch.stack([given.pixels, others.pixels], 1).flatten(0, 1), test.pixels[24:])
     with pytest.raises(UserError, match="at least 2 images are needed, found 1"):
         image_sets(trained, [str(colours.images / "test" / "red" / "0.png")])
+    Path("broken.png").write_bytes(b"x")
+    for name in ("red", "bleu"):
+        image(Path("typo", name, "0.png"), 0, 0)
+    with pytest.raises(UserError, match=r"does not know: bleu \(did you mean blue\?\)"):
+        image_sets(trained, ["typo"])
+    with pytest.raises(UserError, match="none of 1 files of --images could be decoded"):
+        image_sets(trained, ["broken.png"])
 
 
 def test_options_that_do_not_fit(colours: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:

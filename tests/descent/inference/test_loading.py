@@ -26,6 +26,7 @@ from descent.inference.prediction.prediction import image_format
 from descent.inference.predictor import Predictor
 from descent.runs.summary import uses_of
 from foundation.errors import UserError
+from foundation.files import require_writable
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor
 from lightning_modules.networks import SmallCNN
 from tests.descent.helpers import refused
@@ -89,6 +90,32 @@ def test_a_file_without_a_config(colours: TrainedRun, capsys: pytest.CaptureFixt
     config = str(colours.run / "config.yaml")
     line = refused(["export", "--to", "torch", "--ckpt_path", "bare.ckpt", "-c", config], capsys)
     assert "The checkpoint is of another network than SmallCNN" in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["predict", "--out", "file/a"], ["evaluate", "--out", "file"], ["embed", "--to", "file/f.npz"]],
+    ids=lambda words: words[0],
+)
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(
+    words: list[str], colours: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Predictor, "__init__", None)  # an exit code of 1, should the work begin
+    Path("file").touch()
+    command = [*words, "--ckpt_path", str(colours.run), "--images", str(colours.images / "test")]
+    line = refused(command, capsys)
+    assert re.search(r"results cannot be written to file\S*: \S*file is a file; choose another place with --", line), (
+        line
+    )
+    assert [path.name for path in Path().iterdir()] == ["file"]
+
+
+def test_a_write_protected_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_writable(tmp_path / "new" / "folder", "--out")
+    require_writable(Path("relative"), "--out")
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    with pytest.raises(UserError, match=r"new: .* is write-protected; choose another place with --out"):
+        require_writable(tmp_path / "new", "--out")
 
 
 def test_a_worker_that_is_killed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ COLUMNS = ("threshold", "true_positive", "false_positive", "false_negative", "tr
 
 @dataclass
 class BinaryScores:
-    """How well a classifier finds the positive class.
+    """How well a classifier finds the positive class, at the usual thresholds and its own, the lowest first.
 
     Args:
         log_probabilities: Of the negative and the positive class, float64 `(N, 2)`.
@@ -35,19 +35,16 @@ class BinaryScores:
         self.negative, self.positive = self.class_names
         self.curves = Curves(odds.numpy(), torch.sigmoid(odds).numpy(), (self.targets == 1).numpy())
         self.current = self.curves.at(self.threshold)
-
-    def table(self) -> list[Counts]:
-        """Return what the usual thresholds and the network's own give, the lowest first."""
-        return [self.curves.at(threshold) for threshold in sorted({*THRESHOLDS, self.threshold})]
+        self.table: list[Counts] = [self.curves.at(each) for each in sorted({*THRESHOLDS, self.threshold})]
 
     def best_f1(self) -> Counts | None:
         """Return the threshold of the table with the highest F1; `None` without positive samples."""
-        rows = [row for row in self.table() if not math.isnan(row.f1)]
+        rows = [row for row in self.table if not math.isnan(row.f1)]
         return max(rows, key=lambda row: row.f1, default=None)
 
     def rows(self) -> list[list[float]]:
         """Return the table in `COLUMNS`."""
-        return [[*row, row.precision, row.recall, row.f1, row.accuracy] for row in self.table()]
+        return [[*row, row.precision, row.recall, row.f1, row.accuracy] for row in self.table]
 
     def summary(self) -> dict[str, Any]:
         """Return all numbers for evaluation.json."""

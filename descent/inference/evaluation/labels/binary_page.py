@@ -48,7 +48,7 @@ def _with_interval(value: float, interval: Interval) -> str:
 
 
 def _figures(found: BinaryScores) -> str:
-    curves, rows = found.curves, drawn(found.table())
+    curves, rows = found.curves, drawn(found.table)
     if not curves.positives or not curves.negatives:
         return ""
     titles, area, precision = threshold_titles(rows), curves.auc, curves.average_precision
@@ -71,7 +71,7 @@ def _figures(found: BinaryScores) -> str:
 
 def _table(found: BinaryScores) -> str:
     head = ["threshold", "precision", "recall", "F1", "accuracy", "found", "false alarms", "missed", "rightly negative"]
-    rows = [_row(row, " (used)" if row.threshold == found.threshold else "") for row in found.table()]
+    rows = [_row(row, " (used)" if row.threshold == found.threshold else "") for row in found.table]
     explanation = note(
         f"A probability of {found.positive} of at least the threshold is predicted {found.positive}. Found: samples of "
         f"{found.positive} predicted as it; false alarms: samples of {found.negative} predicted as {found.positive}; "

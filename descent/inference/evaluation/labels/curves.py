@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from descent.inference.evaluation.bootstrap import Array
+from descent.inference.evaluation.class_scores import Z95, share
 
 Interval = tuple[float, float]
-Z = 1.959964
 UNDEFINED = (math.nan, math.nan)
 
 
@@ -35,34 +35,34 @@ class Counts(NamedTuple):
     @property
     def precision(self) -> float:
         """Share of the positive predictions that are right."""
-        return _share(self.true_positive, self.true_positive + self.false_positive)
+        return share(self.true_positive, self.true_positive + self.false_positive)
 
     @property
     def recall(self) -> float:
         """Share of the positive samples that are found."""
-        return _share(self.true_positive, self.true_positive + self.false_negative)
+        return share(self.true_positive, self.true_positive + self.false_negative)
 
     @property
     def false_positive_rate(self) -> float:
         """Share of the negative samples that are predicted positive."""
-        return _share(self.false_positive, self.false_positive + self.true_negative)
+        return share(self.false_positive, self.false_positive + self.true_negative)
 
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall; NaN without positive samples."""
         if not self.true_positive + self.false_negative:
             return math.nan
-        return _share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+        return share(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
 
     @property
     def accuracy(self) -> float:
         """Share of all samples that are right."""
-        return _share(self.true_positive + self.true_negative, sum(self[1:]))
+        return share(self.true_positive + self.true_negative, sum(self[1:]))
 
 
 @dataclass
 class Curves:
-    """ROC and precision-recall curve of N samples.
+    """ROC and precision-recall curve of N samples, from one sorting; scikit-learn refuses infinite scores.
 
     Args:
         scores: The higher, the more likely positive `(N,)`, e.g. log-odds, which do not saturate as probabilities do.
@@ -77,9 +77,10 @@ class Curves:
     def __post_init__(self) -> None:
         self.count, self.positives = len(self.positive), int(self.positive.sum())
         self.negatives = self.count - self.positives
-        self.prevalence = _share(self.positives, self.count)
+        self.prevalence = share(self.positives, self.count)
         order = np.argsort(-self.scores, kind="stable")
-        ends = np.flatnonzero(np.append(np.diff(self.scores[order]) != 0, [True] * (self.count > 0)))
+        ordered = self.scores[order]
+        ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], [True] * (self.count > 0)))
         found = np.cumsum(self.positive[order])[ends]  # equal scores are on one side of a threshold together
         self.true_positives, self.false_positives = found, ends + 1 - found
         self.auc, self.auc_interval = self._auc()
@@ -149,11 +150,7 @@ def logit_interval(average_precision: float, positives: int) -> Interval:
     return _logit_bounds(average_precision, (positives * average_precision * (1 - average_precision)) ** -0.5)
 
 
-def _logit_bounds(share: float, deviation: float) -> Interval:
-    middle = math.log(share / (1 - share))
-    low, high = (1 / (1 + math.exp(-(middle + side * Z * deviation))) for side in (-1, 1))
+def _logit_bounds(middle: float, deviation: float) -> Interval:
+    odds = math.log(middle / (1 - middle))
+    low, high = (1 / (1 + math.exp(-(odds + side * Z95 * deviation))) for side in (-1, 1))
     return low, high
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan

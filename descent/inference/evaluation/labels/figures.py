@@ -35,12 +35,11 @@ def precision_recall_figure(curves: Curves, table: Sequence[Counts], current: Co
 
 
 def threshold_titles(table: Sequence[Counts]) -> list[str]:
-    """Return the text that appears over each point; points without a precision are not drawn."""
+    """Return the text that appears over each point of `drawn` thresholds."""
     return [
         f"threshold {row.threshold:g}: precision {row.precision:.1%}, recall {row.recall:.1%}, false-positive rate "
         f"{row.false_positive_rate:.1%}"
         for row in table
-        if not np.isnan(row.precision)
     ]
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
-from descent.inference.evaluation.labels.curves import Interval
 from descent.inference.evaluation.labels.evaluation import MultilabelEvaluation
-from descent.inference.evaluation.page_parts import lead, page_title, part
+from descent.inference.evaluation.page_parts import first_of, lead, page_title, part, with_interval
 from descent.inference.page_elements import Budget, Thumbnail, gallery, percent, probability_text
 from foundation.html import document, note, table
 
@@ -46,22 +45,18 @@ def multilabel_remarks(found: MultilabelEvaluation) -> list[str]:
         )
     never = [label.name for label in found.labels if label.prevalence and not label.counts.true_positive]
     if never:
-        said.append(f"Labels that were never found: {_first(never)}.")
+        said.append(f"Labels that were never found: {first_of(never)}.")
     absent = [label.name for label in found.labels if not label.prevalence]
     if absent:
-        said.append(f"Labels that no sample has, so that nothing can be said about them: {_first(absent)}.")
+        said.append(f"Labels that no sample has, so that nothing can be said about them: {first_of(absent)}.")
     return said
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
 def _label_table(found: MultilabelEvaluation) -> str:
     rows = [
         (
-            score.name, percent(score.prevalence), _with_interval(score.average_precision,
-            score.average_precision_interval), _with_interval(score.auc, score.auc_interval),
+            score.name, percent(score.prevalence), with_interval(score.average_precision,
+            score.average_precision_interval), with_interval(score.auc, score.auc_interval),
             percent(score.counts.precision), percent(score.counts.recall), percent(score.counts.f1),
             f"{score.counts.false_positive:,}", f"{score.counts.false_negative:,}",
         )
@@ -75,11 +70,6 @@ def _label_table(found: MultilabelEvaluation) -> str:
         f"are at the threshold {found.threshold:g}. –: not defined, for lack of samples.{more}"
     )
     return table("Labels", head, rows) + explanation
-
-
-def _with_interval(value: float, interval: Interval) -> str:
-    low, high = map(percent, interval)
-    return percent(value) + ("" if low == "–" else f" ({low} to {high})")
 
 
 def _mistakes(found: MultilabelEvaluation, label: int, budget: Budget) -> str:

@@ -1,6 +1,5 @@
 """Evaluate a multi-label classifier on the run's test data, and report it."""
 
-import math
 from collections.abc import Iterable, Sequence
 
 from torch import Tensor
@@ -8,7 +7,7 @@ from torch import Tensor
 from descent.inference.evaluation.labels.evaluation import MultilabelEvaluation
 from descent.inference.evaluation.labels.page import labels_sentence, multilabel_page, multilabel_remarks
 from descent.inference.evaluation.outputs import outputs_of_test_data
-from descent.inference.evaluation.report import Report, Table
+from descent.inference.evaluation.report import Report, Table, csv_number
 from descent.inference.loading import TrainedNetwork
 from lightning_modules import MultilabelClassifier
 
@@ -47,14 +46,15 @@ def _labels(found: MultilabelEvaluation) -> Iterable[Sequence[object]]:
         precision, area = score.average_precision_interval, score.auc_interval
         counts = score.counts
         values = score.prevalence, score.average_precision, *precision, score.auc, *area
-        yield [score.name, *map(_number, values), *counts, *map(_number, (counts.precision, counts.recall, counts.f1))]
+        yield [
+            score.name,
+            *map(csv_number, values),
+            *counts,
+            *map(csv_number, (counts.precision, counts.recall, counts.f1)),
+        ]
 
 
 def _samples(found: MultilabelEvaluation) -> Iterable[Sequence[object]]:
     for row, name in enumerate(found.samples.names):
         sets = (found.names_of(applies[row]).replace(" + ", "; ") for applies in (found.targets, found.predicted))
         yield [name, *sets, *(f"{value:.6f}" for value in found.probabilities[row].tolist())]
-
-
-def _number(value: float) -> object:
-    return "" if math.isnan(value) else f"{value:.6f}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,11 +14,11 @@ from torch import Tensor
 from datamodules.memory.images import Batch, middle
 from descent.inference.classifiers import SingleLabelClassifier
 from descent.inference.evaluation.mistakes.grad_cam import evidence
+from descent.inference.evaluation.strips import SIDE, beside
 from descent.inference.loading import TrainedNetwork
-from descent.inference.predictor import Predictor
+from descent.inference.predictor import Predictor, out_of_white
 from lightning_modules import BinaryClassifier
 
-SIDE, GAP = 160, 4
 COLOUR_MAP = "cividis"  # the same for colour-blind readers: from blue, no evidence, to yellow
 
 
@@ -65,11 +66,9 @@ class Explainer:
         return output.float().gather(1, classes.unsqueeze(1)).squeeze(1)
 
 
-def _shown(images: Tensor, data: object) -> np.ndarray:
+def _shown(images: Tensor, data: Any) -> np.ndarray:
     """Return what the network gets of images `(B, C, H, W)` as RGB `(B, H, W, 3)`."""
-    height, width = getattr(data, "image_size", images.shape[-2:])
-    white = getattr(data, "white", 255)
-    pixels = (middle(images, (height, width)).float() * 255 / white).round().clamp(0, 255).to(torch.uint8)
+    pixels = out_of_white(middle(images, data.image_size), data.white)
     return pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
 
 
@@ -79,11 +78,7 @@ def _strip(pixels: np.ndarray, maps: list[Tensor]) -> Image.Image:
     scale = SIDE / max(image.size)
     width, height = (max(1, round(scale * side)) for side in image.size)
     enlarged = image.resize((width, height), Image.Resampling.BILINEAR if scale < 2 else Image.Resampling.NEAREST)
-    joined = Image.new("RGB", ((width + GAP) * (1 + len(maps)) - GAP, height), "white")
-    joined.paste(enlarged, (0, 0))
-    for place, found in enumerate(maps, 1):
-        joined.paste(_overlay(enlarged, found), (place * (width + GAP), 0))
-    return joined
+    return beside([enlarged, *(_overlay(enlarged, found) for found in maps)])
 
 
 def _overlay(image: Image.Image, found: Tensor) -> Image.Image:

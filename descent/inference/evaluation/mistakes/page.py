@@ -4,10 +4,19 @@ from functools import partial
 from typing import Any
 
 from descent.inference.evaluation.evaluation import Evaluation
-from descent.inference.evaluation.mistakes.explanations import SIDE, Explainer
+from descent.inference.evaluation.mistakes.explanations import Explainer
 from descent.inference.evaluation.mistakes.grad_cam import NotExplainedError
 from descent.inference.evaluation.samples.label_errors import LabelledSet, Suspect, Suspects
-from descent.inference.page_elements import Budget, Thumbnail, gallery, linked, percent, picture, probability_text
+from descent.inference.evaluation.strips import SIDE
+from descent.inference.page_elements import (
+    Budget,
+    Thumbnail,
+    gallery,
+    linked,
+    probability_text,
+    shown_image,
+    small_percent,
+)
 from foundation.html import note, table
 from foundation.html.elements import escaped
 
@@ -47,12 +56,8 @@ def suspects_part(found: Suspects, class_names: list[str], budget: Budget) -> st
 def _lines(suspect: Suspect, names: list[str]) -> tuple[str, str]:
     return (
         f"{names[suspect.suggested]} {probability_text(suspect.probability_of_suggested)}",
-        f"labelled {names[suspect.given]} {_small(suspect.probability_of_given)}",
+        f"labelled {names[suspect.given]} {small_percent(suspect.probability_of_given)}",
     )
-
-
-def _small(probability: float) -> str:
-    return percent(probability) if probability >= 0.0005 else "< 0.1%"
 
 
 def _thumbnail(part: LabelledSet, suspect: Suspect, names: list[str]) -> Thumbnail:
@@ -75,7 +80,9 @@ def explanations_part(found: Evaluation, explainer: Explainer, budget: Budget) -
     for row, (predicted, true), strip in zip(rows, pairs, strips, strict=True):
         said = f"{names[predicted]} {probability_text(float(found.confidence[row]))}, true: {names[true]}"
         name = found.predictions.names[row]
-        source = picture(strip, budget, f"{name}: image, evidence for {names[predicted]}, evidence for {names[true]}")
+        source = shown_image(
+            strip, budget, f"{name}: image, evidence for {names[predicted]}, evidence for {names[true]}"
+        )
         if source:
             file = f'<div class="file">{linked(name)}</div>'
             items.append(f"<li>{source}<strong>{escaped(said)}</strong>{file}</li>")

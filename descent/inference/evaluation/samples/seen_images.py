@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from datamodules.folder.contents.image_index import content_key
+from datamodules.folder.contents.image_record import Record, seen_in
 from descent.inference.loading import TrainedNetwork
 
 
@@ -16,7 +16,7 @@ def seen_files(trained: TrainedNetwork, paths: Sequence[str]) -> list[str]:
     known = _known_images(trained)
     if not known:
         return []
-    keys = torch.tensor([content_key(Path(path).read_bytes()) for path in paths])
+    keys = torch.tensor([[content_key(Path(path).read_bytes())] for path in paths])
     return _sentences(known, keys)
 
 
@@ -24,22 +24,22 @@ def seen_test_images(trained: TrainedNetwork) -> list[str]:
     """Say how many of the open test images the run has seen, by their content; nothing if it has seen none."""
     known, in_use = _known_images(trained), getattr(trained.data, "images_in_use", None)
     now = {} if in_use is None else in_use()
-    return _sentences(known, now["test"][:, 0]) if known and "test" in now else []
+    return _sentences(known, now["test"]) if known and "test" in now else []
 
 
-def _known_images(trained: TrainedNetwork) -> dict[str, Tensor]:
-    """Return hashes of the contents of the run's images by part, as far as its checkpoint knows them."""
-    record: Any = (trained.state or {}).get("images") or {}
-    return {part: record[part][:, 0] for part in ("train", "val") if part in record}
+def _known_images(trained: TrainedNetwork) -> Record:
+    """Return the record of the run's images, as far as its checkpoint has one."""
+    record: Record = (trained.state or {}).get("images") or {}
+    return record
 
 
-def _sentences(known: dict[str, Tensor], keys: Tensor) -> list[str]:
+def _sentences(known: Record, keys: Tensor) -> list[str]:
     said = []
     for part, verb, why in (
         ("train", "trained", "results on them are too good"),
         ("val", "validated", "its best checkpoint was chosen with them"),
     ):
-        count = int(torch.isin(keys, known[part]).sum()) if part in known else 0
+        count = seen_in(keys, known[part], by_name=False) if part in known else 0
         if count:
             said.append(f"The run was {verb} on {count:,} of these {len(keys):,} images (by their content): {why}.")
     return said

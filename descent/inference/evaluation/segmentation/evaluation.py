@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from descent.inference.evaluation.bootstrap import Array, bootstrap_intervals
+from descent.inference.evaluation.class_scores import share
 from descent.inference.evaluation.outputs import Samples
 from foundation.errors import UserError
 
@@ -82,7 +83,7 @@ class SegmentationEvaluation:
         self.class_scores = [
             PixelScore(
                 name, true[k], guessed[k], correct[k], *iou[k], *dice[k],
-                _share(correct[k], guessed[k]), _share(correct[k], true[k]),
+                share(correct[k], guessed[k]), share(correct[k], true[k]),
             )
             for k, name in enumerate(self.class_names)
         ]  # fmt: skip
@@ -156,10 +157,6 @@ class SegmentationEvaluation:
             "classes": [score._asdict() for score in self.class_scores],
             "confusions": [list(row) for row in self.confusions()],
         }
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
 
 
 def _scores(means: Array) -> Array:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from descent.inference.evaluation.strips import SIDE, beside
+
 Pixels = NDArray[np.uint8]
 
 UNLABELLED = (255, 255, 255)
@@ -15,9 +17,6 @@ BACKGROUND = (200, 204, 209)
 WRONG = (213, 94, 0)
 # Okabe and Ito's, without the orange-red that marks wrong pixels
 CLASS_COLORS = [(0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (240, 228, 66), (0, 0, 0)]
-SIDE = 160
-"""Longest side of each of the four pictures in pixels."""
-GAP = 4
 
 
 def palette(classes: int) -> list[tuple[int, int, int]]:
@@ -54,7 +53,7 @@ def strip(image: Image.Image | None, target: Tensor, predicted: Tensor, classes:
     parts = [truth, answer, np.where(wrong[..., None], np.array(WRONG, np.uint8), grey)]
     if image is not None:
         parts.insert(0, _fitted(image, truth.shape))
-    return _beside([_scaled(part) for part in parts])
+    return beside([_scaled(part) for part in parts])
 
 
 def _fitted(image: Image.Image, shape: tuple[int, ...]) -> Pixels:
@@ -75,11 +74,3 @@ def _scaled(pixels: Pixels) -> Image.Image:
     scale = SIDE / max(image.size)
     size = [max(1, round(scale * side)) for side in image.size]
     return image.resize((size[0], size[1]), Image.Resampling.NEAREST)
-
-
-def _beside(images: list[Image.Image]) -> Image.Image:
-    width, height = images[0].size
-    joined = Image.new("RGB", ((width + GAP) * len(images) - GAP, height), "white")
-    for place, image in enumerate(images):
-        joined.paste(image, (place * (width + GAP), 0))
-    return joined

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from descent.inference.evaluation.page_parts import lead, page_title, part
-from descent.inference.evaluation.segmentation.evaluation import Interval, SegmentationEvaluation
-from descent.inference.evaluation.segmentation.masks import SIDE, UNLABELLED, palette, strip
-from descent.inference.page_elements import Budget, percent, picture
+from descent.inference.evaluation.page_parts import first_of, lead, page_title, part, with_interval
+from descent.inference.evaluation.segmentation.evaluation import SegmentationEvaluation
+from descent.inference.evaluation.segmentation.masks import UNLABELLED, palette, strip
+from descent.inference.evaluation.strips import SIDE
+from descent.inference.page_elements import Budget, percent, shown_image, small_percent
 from foundation.html import document, note, table
 from foundation.html.elements import ERRORS, FULL, Cell, escaped, shaded
 
@@ -42,10 +43,10 @@ def iou_sentence(found: SegmentationEvaluation) -> str:
     of_positive = ""
     if found.positive is not None:
         score = next(score for score in found.class_scores if score.name == found.positive)
-        of_positive = f"; of the positive class, {score.name}, {_with_interval(score.iou, score.iou_interval)}"
+        of_positive = f"; of the positive class, {score.name}, {with_interval(score.iou, score.iou_interval)}"
     return (
-        f"Mean IoU {_with_interval(*found.mean_iou, '95% confidence interval ')}{of_positive}. Mean Dice "
-        f"{_with_interval(*found.mean_dice)}, pixel accuracy {_with_interval(*found.accuracy)}, over {count:,} "
+        f"Mean IoU {with_interval(*found.mean_iou, '95% confidence interval ')}{of_positive}. Mean Dice "
+        f"{with_interval(*found.mean_dice)}, pixel accuracy {with_interval(*found.accuracy)}, over {count:,} "
         f"image{'s' * (count != 1)}. Always answering with the most common class, {found.baseline_class}, would give "
         f"a mean IoU of {percent(found.baseline_iou)} and a pixel accuracy of {percent(found.baseline)}."
     )
@@ -60,24 +61,14 @@ def segmentation_remarks(found: SegmentationEvaluation) -> list[str]:
         said.append("Within its interval, the pixel accuracy is no better than that of the most common class.")
     missed = [score.name for score in found.class_scores if score.pixels and not score.correct]
     if missed:
-        more = f" and {len(missed) - 5} more" if len(missed) > 5 else ""
-        said.append(f"Not one pixel was found of: {', '.join(missed[:5])}{more}.")
+        said.append(f"Not one pixel was found of: {first_of(missed)}.")
     absent = [score.name for score in found.class_scores if not score.pixels]
     if absent:
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        said.append(f"No labelled pixel belongs to: {', '.join(absent[:5])}{more}.")
+        said.append(f"No labelled pixel belongs to: {first_of(absent)}.")
     if found.ignored_share:
-        said.append(f"Pixels without a label (class {found.ignored}), left out of all numbers: {_small(found)}.")
+        left_out = small_percent(found.ignored_share)
+        said.append(f"Pixels without a label (class {found.ignored}), left out of all numbers: {left_out}.")
     return said
-
-
-def _small(found: SegmentationEvaluation) -> str:
-    return percent(found.ignored_share) if found.ignored_share >= 0.0005 else "< 0.1%"
-
-
-def _with_interval(value: float, interval: Interval, name: str = "") -> str:
-    low, high = map(percent, interval)
-    return percent(value) + ("" if low == "–" else f" ({name}{low} to {high})")
 
 
 def _class_table(found: SegmentationEvaluation) -> str:
@@ -86,12 +77,12 @@ def _class_table(found: SegmentationEvaluation) -> str:
     rows = [
         (
             _name_cell(score.name, colors[score.name]), percent(score.pixels / found.labelled),
-            _with_interval(score.iou, score.iou_interval), _with_interval(score.dice, score.dice_interval),
+            with_interval(score.iou, score.iou_interval), with_interval(score.dice, score.dice_interval),
             percent(score.precision), percent(score.recall),
         )
         for score in worst_first[:MAX_CLASS_ROWS]
     ]  # fmt: skip
-    means = _with_interval(*found.mean_iou), _with_interval(*found.mean_dice)
+    means = with_interval(*found.mean_iou), with_interval(*found.mean_dice)
     rows.append((Cell('<th scope="row">mean of the classes</th>'), "", *means, "", ""))
     explanation = note(
         "The class with the lowest IoU comes first. IoU: pixels that are right, over pixels that are of this class or "
@@ -135,7 +126,7 @@ def _matrix(found: SegmentationEvaluation) -> str:
         if not count:
             return Cell(f'<td class="zero" title="{escaped(told)}">0</td>')
         right = true == predicted
-        text = percent(share) if share >= 0.0005 else "&lt; 0.1%"
+        text = escaped(small_percent(share))
         return shaded(text, share if right else 0.7 * share / worst, escaped(told), FULL if right else ERRORS)
 
     rows = [(name, *(cell(true, predicted) for predicted in range(len(names)))) for true, name in enumerate(names)]
@@ -154,7 +145,7 @@ def _strips(found: SegmentationEvaluation, rows: list[int], budget: Budget, text
         joined = strip(image, found.targets[row], found.predicted[row], len(found.class_names), found.ignored)
         name = found.samples.names[row]
         said = f"mean IoU {percent(float(ious[row]))}, {percent(float(accuracies[row]))} of the pixels right"
-        source = picture(joined, budget, f"{name}: {', '.join(PARTS[load is None :])}; {said}", "PNG")
+        source = shown_image(joined, budget, f"{name}: {', '.join(PARTS[load is None :])}; {said}", "PNG")
         if not source:
             break
         items.append(f"<li>{source}<strong>{escaped(name)}</strong><br>{said}</li>")

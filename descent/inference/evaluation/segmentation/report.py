@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from descent.inference.evaluation.outputs import outputs_of_test_data
-from descent.inference.evaluation.report import Report, Table
+from descent.inference.evaluation.report import Report, Table, csv_number
 from descent.inference.evaluation.segmentation.evaluation import SegmentationEvaluation
 from descent.inference.evaluation.segmentation.page import iou_sentence, segmentation_page, segmentation_remarks
 from descent.inference.loading import TrainedNetwork
@@ -50,15 +50,11 @@ def segmentation_report(found: SegmentationEvaluation, network: str, remarks: Se
 def _classes(found: SegmentationEvaluation) -> Iterable[Sequence[object]]:
     for score in found.class_scores:
         counts, dice = score[:4], (score.dice, *score.dice_interval)
-        yield [*counts, *map(_number, (score.iou, *score.iou_interval, *dice, score.precision, score.recall))]
+        yield [*counts, *map(csv_number, (score.iou, *score.iou_interval, *dice, score.precision, score.recall))]
 
 
 def _images(found: SegmentationEvaluation) -> Iterable[Sequence[object]]:
     union = found.guessed + found.true - found.correct
     for row, pair in enumerate(zip(found.image_ious().tolist(), found.image_accuracies().tolist(), strict=True)):
         ious = (c / u if u else math.nan for c, u in zip(found.correct[row].tolist(), union[row].tolist(), strict=True))
-        yield [found.samples.names[row], *map(_number, (*pair, *ious))]
-
-
-def _number(value: float) -> object:
-    return "" if math.isnan(value) else f"{value:.6f}"
+        yield [found.samples.names[row], *map(csv_number, (*pair, *ious))]

@@ -16,9 +16,10 @@ from datamodules.datasets.shapes import ShapeMasksDataModule
 from descent.inference.evaluation.outputs import Samples
 from descent.inference.evaluation.report import write_report
 from descent.inference.evaluation.segmentation.evaluation import SegmentationEvaluation
-from descent.inference.evaluation.segmentation.masks import GAP, SIDE, WRONG, palette, strip
+from descent.inference.evaluation.segmentation.masks import WRONG, palette, strip
 from descent.inference.evaluation.segmentation.page import iou_sentence, segmentation_page, segmentation_remarks
 from descent.inference.evaluation.segmentation.report import segmentation_report
+from descent.inference.evaluation.strips import GAP, SIDE
 from descent.inference.evaluation.tasks import evaluate
 from foundation.errors import UserError
 from lightning_modules import Segmenter

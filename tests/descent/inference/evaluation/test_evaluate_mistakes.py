@@ -127,6 +127,8 @@ def test_networks_that_cannot_be_explained() -> None:
         last_activation(transformer, images)
     with pytest.raises(NotExplainedError, match="has no convolution"):
         last_activation(nn.Sequential(nn.Flatten(), nn.Linear(3072, 3)), images)
+    with pytest.raises(NotExplainedError, match="the score does not depend on the network's last convolution"):
+        evidence(ResNet8(num_classes=3).eval(), images, lambda output: torch.ones(1, requires_grad=True) * len(output))
 
 
 def mistaken(module: ImageClassifier | BinaryClassifier, images: torch.Tensor) -> tuple[Evaluation, Explainer]:

@@ -126,6 +126,11 @@ def test_a_trained_regressor(tmp_path: Path) -> None:
         UserError, match=r"holds a Regressor, which does not choose one class per image: leave --images"
     ):
         evaluate(trained(module, data), tmp_path)
+    with pytest.raises(UserError, match="--tta is for networks that choose one class per image, not for a Regressor"):
+        evaluate(trained(module, data), None, tta=True)
+    other = trained(torch.nn.Linear(1, 1), data)
+    with pytest.raises(UserError, match=r"supports ImageClassifier, .*best\.ckpt holds a Linear: use descent test"):
+        evaluate(other, None)
 
 
 def test_predictions_that_are_not_finite_are_counted() -> None:

@@ -88,6 +88,15 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert (held / 300 > 0.91).all(), held / 300
 
 
+def test_infinite_scores_that_are_equal_stay_together() -> None:
+    positive = np.array([True, False, True, False])
+    infinite, large = (np.array([big, big, 0.0, -big]) for big in (np.inf, 9e9))
+    for order in (slice(None), slice(None, None, -1)):
+        found = Curves(infinite[order], np.ones(4), positive[order])
+        assert found.average_precision == sk.average_precision_score(positive, large)
+        assert found.auc == sk.roc_auc_score(positive, large)
+
+
 def test_what_is_not_defined() -> None:
     none = curves_of(np.array([0.0, 1.0]), np.array([False, False]))
     assert math.isnan(none.auc)
