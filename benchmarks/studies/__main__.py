@@ -30,6 +30,7 @@ import numpy as np
 from benchmarks.common.command_line import RESULTS, parser, row_line, write_csv
 from benchmarks.studies.methods import any_found, best_found, fixed, sequential
 from benchmarks.studies.surface import NOISES, Floats, Noise, studies
+from descent.studies.statistics.intervals import fixed_settings_interval
 from descent.studies.statistics.power import sequential_limit
 from descent.studies.statistics.sequential_test import EQUAL, decide
 
@@ -99,8 +100,6 @@ def equal_wrong(scores: Floats, rounds: int, delta: float) -> float:
 
 def settings_coverage(final: Floats, truth: Floats) -> float:
     """Return the share of the intervals of candidate 0 − 1 with the chosen settings that contain the true value."""
-    from descent.studies.statistics.intervals import fixed_settings_interval
-
     inside = []
     for runs, means in zip(final, truth, strict=True):
         interval = fixed_settings_interval(runs[0], runs[1])

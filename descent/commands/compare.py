@@ -88,10 +88,14 @@ def _summary(options: argparse.Namespace) -> Any:
 
     from descent.studies.summary.page import sentences, summarise, summary_page
     from descent.studies.summary.read import read_studies
+    from foundation.errors import UserError
     from foundation.files import replace_text, unused_name
 
+    wanted = Path(options.out or "summary.html")
+    if options.out and wanted.is_dir():
+        raise UserError(f"--out must be the file of the page, and {options.out} is a folder.")
     summary = summarise(*read_studies([Path(folder) for folder in options.summary]))
-    page = unused_name(Path(options.out or "summary.html"))
+    page = unused_name(wanted)
     replace_text(page, summary_page(summary))
     if options.json:
         print_json({**summary.as_dict(), "report": str(page)})

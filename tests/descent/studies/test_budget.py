@@ -1,5 +1,8 @@
 """A budget is a limit: studies on a clock of their own, whose machine gets slower while they run."""
 
+import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any, Literal
@@ -145,3 +148,11 @@ def test_the_first_run_which_is_slower_than_the_others_does_not_make_a_budget_to
     slow = {key: outcome(0.9, wall=3.0) for key in keys[:2]}
     with pytest.raises(StudyError, match="a budget of 40 s is too small: the smallest study"):
         check_pilot(Progress(config, slow, defaults), budget, 1)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not tell; then it is now")
+def test_a_budget_begins_when_the_process_was_started() -> None:
+    code = "import time; time.sleep(0.5); from descent.studies.running.budget import process_start as p; print(p())"
+    before = time.monotonic()
+    started = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert before - 0.05 <= started < time.monotonic() - 0.4

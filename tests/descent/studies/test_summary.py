@@ -163,6 +163,7 @@ def test_the_command_writes_a_page_and_overwrites_none(tmp_path: Path, capsys: p
         ([str(a), str(b), "--budget", "5m"], "no --budget"),
         ([str(a), str(b), "--plan"], "no --plan"),
         ([str(a), str(b), "--trials", "3"], "no --trials"),
+        ([str(a), str(b), "--out", str(tmp_path)], "--out must be the file of the page"),
         ([str(a), "nowhere"], "nowhere is no finished study"),
     ):
         with pytest.raises(SystemExit) as stop:
