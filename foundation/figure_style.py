@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MUTED = "#666666"
 """Of what is not data: notes, reference lines."""
-STYLE: dict[str, Any] = {  # what matplotlib reads when it makes a panel; a legend is made later
+STYLE: dict[str, Any] = {  # what matplotlib reads when it makes a panel; titles and legends are made later
     "axes.axisbelow": True,
     "axes.formatter.useoffset": False,
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
     "axes.labelsize": 9,
     "font.size": 9,
     "grid.alpha": 0.3,

@@ -168,7 +168,7 @@ def _draw_values(
         if low < high:
             bar.ax.plot([-0.35, -0.35], [low, high], color="#009E73", linewidth=3, clip_on=False,
                         transform=bar.ax.get_yaxis_transform(), solid_capstyle="butt")  # fmt: skip
-            bar.ax.set_title("usual ▏", fontsize=7, color=MUTED, loc="right", fontweight="normal")
+            bar.ax.set_title("usual ▏", fontsize=7, color=MUTED, loc="right")
 
 
 def usual_range(values: np.ndarray, drawn: Drawn) -> tuple[float, float] | None:

@@ -50,7 +50,10 @@ def test_panels_have_the_style() -> None:
     figure, axes = panels(2, size=(4, 3))
     assert [line.get_color() for line in axes[0].plot([[1, 2], [2, 3]])] == COLORS[:2]
     assert all(not each.spines["top"].get_visible() and each.spines["left"].get_visible() for each in axes)
-    assert axes[1].title.get_fontsize() == STYLE["axes.titlesize"]
+    axes[1].set(xlabel="epoch")
+    assert axes[1].xaxis.label.get_fontsize() == STYLE["axes.labelsize"]
+    assert [line.get_alpha() for line in axes[1].get_xgridlines()[:1]] == [STYLE["grid.alpha"]]
+    assert {label.get_fontsize() for label in axes[1].get_xticklabels()} == {STYLE["xtick.labelsize"]}
     assert figure.get_layout_engine() is not None
 
 
