@@ -80,8 +80,8 @@ def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: di
     if result is not None and options.json:
         print_json(as_dict(result))
     elif result is not None:
-        files = f"report      {result.folder}/report.html\ntable       {result.folder}/table.csv"
-        print(f"\n{fitted(result.verdict)}\n\n{files}")
+        said = "\n\n".join(fitted(text) for text in (result.verdict, result.population) if text)
+        print(f"\n{said}\n\nreport      {result.folder}/report.html\ntable       {result.folder}/table.csv")
     return result
 
 
@@ -111,6 +111,7 @@ def as_dict(result: Any) -> dict[str, Any]:
     """Return what a study found as plain values, under the names of `StudyResult`."""
     return {
         "verdict": result.verdict,
+        "population": result.population,
         "metric": result.metric,
         "ties": result.ties,
         "table": result.table.reset_index().to_dict(orient="records"),
