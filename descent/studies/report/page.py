@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from descent.studies.config_overlay import map_paths, set_key
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.context import context, title
+from descent.studies.report.population import population
 from descent.studies.report.protocol import how_to_read, protocol
 from descent.studies.report.remarks import remarks
 from descent.studies.report.results_table import candidate_filter, details_table, results_table
@@ -61,6 +62,7 @@ def page(
 <h1>{html.escape(config.name)}</h1>
 <dl class="facts">{facts}</dl>
 <p class="verdict" id="verdict">{html.escape(verdict(analysis))}</p>
+<p id="population">{html.escape(population(analysis))}</p>
 {_list(remarks(analysis, plan), "remarks")}
 <h2>Results</h2>
 {candidate_filter(analysis)}

@@ -55,6 +55,10 @@ class Pair(NamedTuple):
         )
 
 
+Pairs = Mapping[tuple[str, str], Pair]
+"""Every pair in both orders, by the names of its candidates."""
+
+
 def pairs_of(scores: RoundScores, decisions: Decisions, larger_is_better: bool) -> dict[tuple[str, str], Pair]:
     """Name what was decided, for both orders of each pair."""
     found = {}
@@ -83,7 +87,7 @@ def _negative(interval: Interval) -> Interval:
     return Interval(-interval.mean, -interval.high, -interval.low)
 
 
-def tie_letters(names: Sequence[str], pairs: Mapping[tuple[str, str], Pair]) -> dict[str, str]:
+def tie_letters(names: Sequence[str], pairs: Pairs) -> dict[str, str]:
     """Assign letters (a compact letter display): two candidates share one exactly if neither was found better.
 
     Args:

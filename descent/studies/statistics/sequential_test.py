@@ -43,7 +43,13 @@ class Decisions(NamedTuple):
 
 
 def decide(
-    scores: ArrayLike, most: int, delta: float, alpha: float = 0.05, step: float = 0.0, stop: bool = False
+    scores: ArrayLike,
+    most: int,
+    delta: float,
+    alpha: float = 0.05,
+    step: float = 0.0,
+    stop: bool = False,
+    image_errors: ArrayLike = 0.0,
 ) -> Decisions:
     r"""Replay a study look by look, and decide its pairs.
 
@@ -65,6 +71,9 @@ def decide(
         alpha: Error over all pairs and looks.
         step: r ≥ 0, the resolution of the metric.
         stop: Ignore the scores of rounds after a candidate stopped, as in a simulation of whole studies.
+        image_errors: $s_b$ ≥ 0 for each pair, `(…, C·(C − 1)/2)`, the standard error of the choice of the test images
+            (`new_images.image_error`), which more rounds do not reduce. With it the intervals are about new images:
+            $\sqrt{h^2 + (z\, s_b)^2}$ takes the place of half a width $h$, z the normal quantile of the look's level.
 
     Shape:
         `(…, C, N)`; leading axes are studies.
@@ -75,7 +84,8 @@ def decide(
     Reference:
         C. Jennison, B. W. Turnbull, "Repeated confidence intervals for group sequential clinical trials", 1984;
         T. Mathieu et al., "AdaStop: adaptive statistical testing for sound comparisons of Deep RL agents", 2023;
-        D. Lakens, "Equivalence tests", 2017.
+        D. Lakens, "Equivalence tests", 2017;
+        G. Y. Zou, A. Donner, "Construction of confidence limits about effect measures: a general approach", 2008.
     """
     x = np.asarray(scores, dtype=np.float64)
     if x.ndim < 2 or x.shape[-2] < 2:
@@ -88,7 +98,7 @@ def decide(
         if stop:
             unused = ~state.active[..., None] & (np.arange(x.shape[-1]) >= state.used[..., None])
             x = np.where(unused, np.nan, x)
-        state = _look(x[..., :rounds], state, level, delta, step)
+        state = _look(x[..., :rounds], state, level, delta, step, np.asarray(image_errors, dtype=np.float64))
     return state
 
 
@@ -114,9 +124,11 @@ def _start(studies: tuple[int, ...], pairs: list[tuple[int, int]], candidates: i
     )
 
 
-def _look(x: Floats, state: Decisions, level: float, delta: float, step: float) -> Decisions:
+def _look(x: Floats, state: Decisions, level: float, delta: float, step: float, image_errors: Floats) -> Decisions:
     first, second = (list(side) for side in zip(*state.pairs, strict=True))
-    count, mean, low, high = _interval(x[..., first, :], x[..., second, :], level, step)
+    count, mean, half = _interval(x[..., first, :], x[..., second, :], level, step)
+    half = np.hypot(half, stats.norm.isf(level / 2) * image_errors)
+    low, high = mean - half, mean + half
     shared = _shared(x[..., first, :], x[..., second, :])
     new = shared > state.rounds  # nothing new is known of a pair of which one has stopped
     failed = np.asarray(np.isneginf(x).any(axis=-1) | collapsed(x).any(axis=-1))
@@ -148,7 +160,7 @@ def _look(x: Floats, state: Decisions, level: float, delta: float, step: float) 
     )
 
 
-def _interval(x: Floats, y: Floats, level: float, step: float) -> tuple[Any, Floats, Floats, Floats]:
+def _interval(x: Floats, y: Floats, level: float, step: float) -> tuple[Any, Floats, Floats]:
     with np.errstate(invalid="ignore", divide="ignore"):
         d = x - y
         d = np.where(np.isfinite(d), d, np.nan)
@@ -158,7 +170,7 @@ def _interval(x: Floats, y: Floats, level: float, step: float) -> tuple[Any, Flo
         squares = np.where(known, (d - mean[..., None]) ** 2, 0.0).sum(axis=-1)
         spread = np.maximum(np.sqrt(squares / (count - 1)), step)
         half = stats.t.ppf(1 - level / 2, np.maximum(count - 1, 1)) * spread / np.sqrt(count)
-    return count, mean, mean - half, mean + half
+    return count, mean, half
 
 
 def _shared(x: Floats, y: Floats) -> NDArray[np.int_]:
