@@ -45,7 +45,7 @@ def _embed(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.embedding.embeddings import check_target, embed_files, write_embeddings
     from descent.inference.loading import load_trained_network
     from descent.inference.prediction.image_files import find_images, say_left_out
-    from descent.runs.summary import shown
+    from foundation.files import shown
 
     check_target(options.to)
     found = find_images(options.images)

@@ -99,7 +99,7 @@ def _write(predictions: Any, folder: Path, about: dict[str, Any], other_files: i
     from descent.inference.prediction.image_files import say_left_out
     from descent.inference.prediction.page import prediction_page
     from descent.inference.prediction.table import answer_lines, json_text, write_failures, write_table
-    from descent.runs.summary import shown
+    from foundation.files import shown
 
     folder.mkdir(parents=True, exist_ok=True)
     write_table(predictions, folder / "predictions.csv")
