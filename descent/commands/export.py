@@ -78,6 +78,7 @@ def _export(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.loading import load_trained_network
     from descent.inference.prediction.prediction import image_format
     from foundation.files import shown
+    from foundation.terminal.folding import fitted
 
     if options.to == "onnx":
         check_onnx_packages()
@@ -94,7 +95,7 @@ def _export(options: argparse.Namespace, overrides: list[str]) -> Any:
     print(f"written     {shown(file)} ({kind}, {file.stat().st_size:,} bytes)")
     print(f"takes       {INPUT}: {form.layout(*images.shape)}, {images.mode}, 0 to {form.white}")
     print(f"gives       {OUTPUT}: float32 (batch, {len(trained.class_names)}) of {', '.join(trained.class_names[:12])}")
-    print(*compared, sep="\n")
+    print(fitted("\n".join(compared)))
     return found
 
 
