@@ -137,7 +137,7 @@ def _look(
     half = np.hypot(half, stats.norm.isf(level / 2) * image_errors)
     wins, shared = _compared(ordered[..., first, :], ordered[..., second, :])
     new = shared > state.rounds  # nothing new is known of a pair of which one has stopped
-    any_failed = failed.any(axis=-1)
+    any_failed = np.asarray(failed.any(axis=-1))
     without_failed = np.where(new, any_failed[..., first] | any_failed[..., second], state.without_failed)
     low, high = np.fmax(state.low, mean - half), np.fmin(state.high, mean + half)
     good = new & (count >= LEAST) & (low <= high)  # intervals of two looks that contradict each other: keep the first
