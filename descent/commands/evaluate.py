@@ -46,8 +46,7 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.evaluation.report import write_report
     from descent.inference.evaluation.tasks import evaluate
     from descent.inference.loading import load_trained_network
-    from descent.runs.summary import shown
-    from foundation.files import require_writable
+    from foundation.files import require_writable, shown
     from foundation.terminal.folding import fitted
 
     trained = load_trained_network(options.ckpt_path, overrides)

@@ -13,6 +13,7 @@ from callbacks.target import Target
 from datamodules import ImageDataModule
 from descent.runs.findings import findings, outcome_of
 from descent.runs.folder import Run
+from foundation.files import shown
 from foundation.metrics.names import canonical
 from foundation.terminal.folding import folded, terminal_width
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor, Segmenter
@@ -159,9 +160,3 @@ def classifies_images(trainer: Any) -> bool:
     """Return whether the input is an image and the output a class; a row of a table is an image of 1 × 1 pixel."""
     kinds = (ImageClassifier, BinaryClassifier, MultilabelClassifier)
     return isinstance(trainer.lightning_module, kinds) and max(getattr(trainer.datamodule, "image_size", (1, 1))) > 1
-
-
-def shown(path: Path) -> str:
-    """Return a path as one would type it: relative to the working folder where it lies below."""
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -47,7 +47,7 @@ from descent.runs.lookup import (
 )
 from descent.runs.resumed_config import changes
 from descent.runs.saved_config import SaveConfig
-from descent.runs.summary import fit_summary, shown, stopped
+from descent.runs.summary import fit_summary, stopped
 from descent.training.connection_errors import explain_loss
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
@@ -57,7 +57,7 @@ from descent.training.processes import as_list, use_fast_kernels, use_present_de
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
-from foundation.files import local_folder, strict_json
+from foundation.files import local_folder, shown, strict_json
 from foundation.hardware import computes_on_cpu, effective_precision
 from foundation.processes import rank_of_process, say
 from lightning_modules.resuming.settings import ResumedSettings

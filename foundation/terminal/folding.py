@@ -21,7 +21,7 @@ def terminal_width(stream: TextIO | None = None) -> int | None:
 
 
 def folded(line: str, width: int | None) -> str:
-    """Break a line between words, but not before a number; what follows is indented as the first word after the title.
+    """Break a line between words, but not between a name and its number, and go on below the first word of its text.
 
     A word that is longer than the terminal is not broken: it may be a path.
 
@@ -40,11 +40,14 @@ def folded(line: str, width: int | None) -> str:
     """
     if width is None or len(line) <= width:
         return line
-    indent = text_column(line)
-    indent = indent if indent <= WIDEST_TITLE * width else len(line) - len(line.lstrip()) + 2
-    held = re.sub(r"(?<=\S) (?=-?(\d|inf\b|nan\b))", "\xa0", line)
-    text = textwrap.fill(held, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
-    return text.replace("\xa0", " ")
+    column = text_column(line)
+    indent = column if column <= WIDEST_TITLE * width else len(line) - len(line.lstrip()) + 2
+    held = re.sub(r"(?<=[^\s,;]) (?=-?(\d|inf\b|nan\b))", "\xa0", line[column:])
+    lines = textwrap.wrap(
+        held, width, initial_indent=" " * column, subsequent_indent=" " * indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return line[:column] + "\n".join(lines)[column:].replace("\xa0", " ")
 
 
 def text_column(line: str) -> int:

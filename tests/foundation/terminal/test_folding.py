@@ -44,9 +44,16 @@ def test_a_line_goes_on_below_its_text(line: str, width: int) -> None:
         assert not other.lstrip().startswith("nan"), "a number stays with its name"
 
 
-def test_a_path_is_not_broken() -> None:
+def test_a_path_is_not_broken_and_stays_beside_its_title() -> None:
     path = f"/{'long' * 30}/file"
-    assert folded(f"page        {path}", 60).split() == ["page", path]
+    assert folded(f"page        {path}", 60) == f"page        {path}"
+    assert folded(f"page        {path}, 12 bytes", 60).split("\n") == [f"page        {path},", f"{'':12}12 bytes"]
+
+
+def test_a_list_of_numbers_is_broken_between_them() -> None:
+    line = f"15 steps       {', '.join(['0.00579: 1.008'] * 9)} (held-out loss)"
+    assert max(map(len, folded(line, 60).split("\n"))) <= 60
+    assert folded(line, 60).split("\n")[0].endswith("1.008,")
 
 
 @pytest.mark.parametrize("name", HELP_TEXTS)
