@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -32,8 +33,10 @@ class Forked:
     def __init__(self, words: list[str], **environment: str) -> None:
         number, path = mkstemp(suffix=".log")
         self.returncode: int | None = None
+        gc.freeze()  # a fork's collector would otherwise copy every page
         self.errors, self._process = Path(path), os.fork()
         if self._process:
+            gc.unfreeze()
             os.close(number)
         else:
             self._run(words, environment, number)
