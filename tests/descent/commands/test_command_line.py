@@ -91,7 +91,6 @@ def test_json_output(capsys: pytest.CaptureFixture[str]) -> None:
         "--repeats=1",
         "--low=1e-4",
         "--high=100",
-        "--method=nine_tenths",
         "--data.batch_size=16",
         "--trainer.accelerator=cpu",
     ]
