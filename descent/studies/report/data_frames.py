@@ -78,9 +78,9 @@ def pair_table(analysis: StudyAnalysis) -> pd.DataFrame:
     """One row per pair of compared candidates, the better mean first."""
     order = [name for name in analysis.ranking if name in analysis.compared]
     pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :] if (a, b) in analysis.pairs]
-    columns = ["candidate", "other", *AGAINST, "by_sign"]
+    columns = ["candidate", "other", *AGAINST, "without_failed"]
     rows = [
-        {"candidate": a, "other": b, **_against(analysis, a, b), "by_sign": analysis.pairs[a, b].by_sign}
+        {"candidate": a, "other": b, **_against(analysis, a, b), "without_failed": analysis.pairs[a, b].without_failed}
         for a, b in pairs
     ]
     return pd.DataFrame(rows, columns=columns)

@@ -12,14 +12,14 @@ from descent.studies.running.tested import Tested, unpacked
 from descent.studies.statistics.counts import resolution
 from descent.studies.statistics.intervals import Floats
 from descent.studies.statistics.new_images import image_error
-from descent.studies.statistics.sequential_test import decide
+from descent.studies.statistics.sequential_test import decide, failed_rounds
 
 
 def decide_on_new_images(study: RoundDecisions, pairs: Pairs) -> dict[tuple[str, str], Pair]:
     """Decide the pairs of which the answers to each image are known, with the choice of the images in the interval.
 
     Left out are pairs whose metric is not the share of right answers, of which a candidate was tested on different
-    images, which have fewer than two rounds with answers, or which were decided by the number of better rounds.
+    images, or which have fewer than two rounds with answers.
 
     Args:
         study: The study.
@@ -27,16 +27,26 @@ def decide_on_new_images(study: RoundDecisions, pairs: Pairs) -> dict[tuple[str,
     """
     if study.decisions is None or not pairs:
         return {}
-    answers = {name: right_shares(study, name) for name in study.compared}
+    failed = dict(zip(study.compared, failed_rounds(study.round_scores.runs), strict=True))
+    answers = {
+        name: {number: right for number, right in right_shares(study, name).items() if not failed[name][number]}
+        for name in study.compared
+    }
     names = [(study.compared[i], study.compared[j]) for i, j in study.decisions.pairs]
     errors = np.array([_image_error(answers[a], answers[b]) for a, b in names])
-    usable = ~np.isnan(errors) & ~study.decisions.by_sign
+    usable = ~np.isnan(errors)
     if not usable.any():
         return {}
     scores = study.round_scores
     most = max(study.seeds, study.rounds)
     wider = decide(
-        scores.means, most, study.delta, ALPHA, resolution(scores.runs), image_errors=np.where(usable, errors, 0.0)
+        scores.means,
+        most,
+        study.delta,
+        ALPHA,
+        resolution(scores.runs),
+        image_errors=np.where(usable, errors, 0.0),
+        runs=scores.runs,
     )
     found = pairs_of(scores, wider, study.config.larger_is_better)
     known = {key for key, use in zip(names, usable.tolist(), strict=True) if use}

@@ -80,11 +80,11 @@ def _difference(analysis: StudyAnalysis, pair: Pair, of: int = 1) -> str:
     larger = pair if pair.mean >= 0 else pair.reversed()
     within = f", within ±{scale.difference(analysis.delta)}" if pair.decision == "equal" else ""
     which = f"the largest difference, {larger.name} − {larger.other}," if of > 1 else f"{larger.name} − {larger.other}"
-    return f"{which} is {scale.interval(larger.mean, larger.low, larger.high)}{within}{_by_sign(pair)}"
+    return f"{which} is {scale.interval(larger.mean, larger.low, larger.high)}{within}{_left_out(pair)}"
 
 
-def _by_sign(pair: Pair) -> str:
-    return " (decided by the number of better rounds)" if pair.by_sign else ""
+def _left_out(pair: Pair) -> str:
+    return " (without rounds in which a run diverged or collapsed)" if pair.without_failed else ""
 
 
 def _behind(analysis: StudyAnalysis, pairs: Pairs, top: list[str], name: str) -> str:
@@ -101,4 +101,4 @@ def _behind(analysis: StudyAnalysis, pairs: Pairs, top: list[str], name: str) ->
         behind += f" and cannot be told from {enumerate_names(open_)}"
     if equal:
         behind += f" and is practically equal to {enumerate_names(equal)}"
-    return behind + _by_sign(pair)
+    return behind + _left_out(pair)

@@ -209,8 +209,16 @@ def test_a_study_whose_test_images_changed_says_so() -> None:
     assert unknown.new_images == {}
 
 
-def test_a_pair_decided_by_better_rounds_has_no_interval_of_new_images() -> None:
+def test_rounds_in_which_a_run_failed_are_left_out_on_new_images_too() -> None:
     study = study_with_answers()
-    next(o for k, o in study.outcomes.items() if str(k) == "rerun/3/SGD").update(status="diverged", score=None, test={})
-    assert study.pairs["AdamW", "SGD"].by_sign
-    assert study.new_images == {}
+    run = next(o for k, o in study.outcomes.items() if str(k) == "rerun/3/SGD")
+    fallen = np.zeros(IMAGES, dtype=bool)
+    run["test"], run["tested"]["right"] = {"test/accuracy": 0.0}, packed(fallen)
+    pair, new = study.pairs["AdamW", "SGD"], study.new_images["AdamW", "SGD"]
+    assert pair.without_failed
+    assert 0 < new.low < pair.low < pair.high < new.high < 0.3
+    run.update(status="diverged", score=None, test={}, tested=None)
+    diverged = StudyAnalysis(
+        study.config, {str(k): o for k, o in study.outcomes.items()}, study.progress.defaults, 3, 8
+    )
+    assert diverged.new_images["AdamW", "SGD"].low == pytest.approx(new.low)
