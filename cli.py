@@ -34,7 +34,9 @@ def main(args: list[str] | None = None) -> Any:
     words = list(sys.argv[1:] if args is None else args)
     _print_any_letter()
     if (text := _static_answer(words)) is not None:
-        print(text)
+        from foundation.terminal.folding import reflowed, terminal_width
+
+        print(reflowed(text, terminal_width()))
         return None
     _say_first_words(words)
     try:
@@ -91,7 +93,8 @@ def _static_answer(words: list[str]) -> str | None:
 def _say_first_words(words: list[str]) -> None:
     """Say on a terminal what runs, before torch is imported, which takes seconds; a log file needs no such line."""
     command = words[0].replace("-", "_")
-    if not sys.stderr.isatty() or command not in {*TRAINING, *LIGHT} - INSTANT:
+    asks = not words[1:] or any(word in ("-h", "--help") for word in words)
+    if not sys.stderr.isatty() or asks or command not in {*TRAINING, *LIGHT} - INSTANT:
         return
     from foundation.processes import say
 

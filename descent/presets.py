@@ -24,6 +24,23 @@ def shipped(path: str) -> Path | None:
     return candidate if candidate.is_file() else None
 
 
+def as_typed(path: str) -> str:
+    """Return the path of a config as one would type it: a shipped one by its short name, if that leads to it.
+
+    Example:
+        >>> as_typed("mine.yaml")
+        'mine.yaml'
+    """
+    if not Path(path).is_absolute():
+        return path
+    for folder in (Path.cwd(), SHIPPED):
+        if Path(path).is_relative_to(folder):
+            short = Path(path).relative_to(folder).as_posix()
+            if (Path.cwd() / short).exists() == (folder == Path.cwd()):
+                return short
+    return path
+
+
 def names() -> list[str]:
     """Return every shipped preset as `kind/name.yaml`."""
     return sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.yaml"))

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which can be told apart in print and by colour-blind readers
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+TEXT_COLORS = {
+    "#D55E00": "#C25600", "#009E73": "#008662", "#CC79A7": "#A36186", "#E69F00": "#9C6C00", "#56B4E9": "#3B7CA1",
+    "#7F7F7F": "#666666",
+}  # fmt: skip
+"""The colours in which a text on white has a contrast of at least 4.5 (WCAG AA), by the colour of its line."""
 MUTED = "#666666"
 """Of what is not data: notes, reference lines."""
 STYLE: dict[str, Any] = {  # what matplotlib reads when it makes a panel; titles and legends are made later
@@ -102,10 +107,11 @@ def label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]], heig
     """Write labels at the ends of lines, in the lines' colours, moved apart where they would overlap.
 
     Args:
-        axes: With its lines and final limits; the labels stand to the right of it.
+        axes: With all its lines; the labels stand to the right of it.
         ends: Last x, last y, text and colour of each line; a text may have several lines.
         height: Height of a line of text, as a share of the panel's.
     """
+    axes.get_xlim(), axes.get_ylim()  # matplotlib computes the limits when they are read
     to_panel = axes.transData + axes.transAxes.inverted()
     places = sorted(
         ((float(to_panel.transform((x, y))[1]), text, color) for x, y, text, color in ends), key=lambda each: each[0]
@@ -114,7 +120,7 @@ def label_ends(axes: "Axes", ends: Sequence[tuple[float, float, str, str]], heig
     for (_, text, color), place in zip(places, apart([place for place, *_ in places], halves), strict=True):
         axes.annotate(
             text, (1.0, place), xycoords="axes fraction", xytext=(6, 0), textcoords="offset points", va="center",
-            color=color, fontsize=8, annotation_clip=False,
+            color=TEXT_COLORS.get(color, color), fontsize=8, annotation_clip=False,
         )  # fmt: skip
 
 

@@ -178,6 +178,12 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path as one would type it: relative to the working folder where it lies below."""
+    absolute = Path(path).absolute()
+    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
+
+
 def strict_json(value: Any, indent: int | None = 2) -> str:
     """Return JSON of dicts, lists, numbers and strings, in which NaN and infinities are null.
 

@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from foundation.terminal.folding import fitted
+
 INTERVAL = 10.0
 """Seconds between two progress lines within a stage."""
 
@@ -65,9 +67,9 @@ def process_name() -> str:
 
 
 def say(line: str) -> None:
-    """Print a line to standard error, from the first process only."""
+    """Print a line to standard error, from the first process only, folded to the terminal."""
     if rank_of_process() == 0:
-        print(line, file=sys.stderr, flush=True)
+        print(fitted(line, sys.stderr), file=sys.stderr, flush=True)
 
 
 def end_process() -> None:

@@ -89,6 +89,7 @@ def executed(made: Any, data: Path | None = None) -> Any:
         if data is not None:
             Path(folder, "data").symlink_to(data.resolve(), target_is_directory=True)
         NotebookClient(made, timeout=1200, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+        made["metadata"].pop("language_info", None)  # the version of the Python that built it
         for cell in made["cells"]:
             cell["metadata"] = {}
             if cell["cell_type"] == "code":
@@ -118,7 +119,7 @@ def with_a_palette(png: str) -> str:
     """Return a PNG in base64 with at most 256 colours."""
     made = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(png))) as figure:
-        figure.convert("RGB").quantize(COLOURS).save(made, "PNG", optimize=True)
+        figure.convert("RGB").quantize(COLOURS, kmeans=2).save(made, "PNG", optimize=True)
     return base64.b64encode(made.getvalue()).decode()
 
 

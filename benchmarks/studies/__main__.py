@@ -58,8 +58,8 @@ class Row(NamedTuple):
 def simulate(noise: Noise, candidates: int, count: int, rounds: int, seed: int = 0) -> Row:
     """Simulate all studies of one kind."""
     found = studies(count, candidates, LONGEST, noise, seed)
-    scores = found.final.mean(axis=-1)
-    spread = spread_of(scores)
+    scores = found.final
+    spread = spread_of(scores.mean(axis=-1))
     null = sequential(scores, rounds)
     ahead = scores.copy()
     ahead[:, 0] += 2 * spread
@@ -76,7 +76,7 @@ def simulate(noise: Noise, candidates: int, count: int, rounds: int, seed: int =
         null.joint,
         settings_coverage(found.final[:, :, :rounds], found.truth[:, :, :rounds]),
         at_limit,
-        same_power(limit, at_limit, candidates),
+        same_power(limit.mean(axis=-1), at_limit, candidates),
         best_found(best, candidates),
         best.rounds,
         null.rounds,
@@ -91,9 +91,9 @@ def spread_of(scores: Floats) -> float:
 
 def equal_wrong(scores: Floats, rounds: int, delta: float) -> float:
     """Return the share of studies that call candidate 0 practically equal to another, at a true difference of δ."""
-    moved = scores[..., :rounds].copy()
+    moved = scores[:, :, :rounds].copy()
     moved[:, 0] += delta
-    decision = decide(moved, rounds, delta, stop=True)
+    decision = decide(moved.mean(axis=-1), rounds, delta, stop=True, runs=moved)
     first = [k for k, pair in enumerate(decision.pairs) if pair[0] == 0]
     return float((decision.decision[:, first] == EQUAL).any(axis=-1).mean())
 

@@ -26,8 +26,15 @@ class Found(NamedTuple):
 
 
 def sequential(scores: Floats, most: int, delta: float = 0.0) -> Found:
-    """Decide with looks after 4, 5, … rounds; a candidate that is decided stops."""
-    found = decide(scores[..., :most], most, delta, stop=True)
+    """Decide with looks after 4, 5, … rounds; a candidate that is decided stops.
+
+    Args:
+        scores: One score per round, `(studies, candidates, rounds)`, or of each run, `(…, repeats)`.
+        most: Rounds.
+        delta: The largest difference that does not matter.
+    """
+    runs = scores[:, :, :most, None] if scores.ndim == 3 else scores[:, :, :most]
+    found = decide(runs.mean(axis=-1), most, delta, stop=True, runs=runs)
     sign = np.where(found.decision == BETTER, 1, np.where(found.decision == WORSE, -1, 0))
     joint = ((found.low <= 0) & (found.high >= 0)).all(axis=-1).mean()
     return Found(sign, float(found.used.mean()), float(joint))

@@ -49,7 +49,7 @@ class Study(NamedTuple):
     better: int
     equal: int
     undecided: int
-    by_sign: int
+    without_failed: int
     rounds: int
     runs: int
     seconds: float
@@ -128,7 +128,7 @@ def summarise(way: str, epochs: int, analysis: StudyAnalysis, seconds: float) ->
         sum(decision in ("better", "worse") for decision in decisions),
         decisions.count("equal"),
         decisions.count("undecided"),
-        sum(pair.by_sign for pair in pairs),
+        sum(pair.without_failed for pair in pairs),
         analysis.rounds,
         len(analysis.outcomes),
         round(seconds, 1),

@@ -53,14 +53,15 @@ def measure(method: str, noise: Noise, candidates: int, found: Studies, rounds: 
     """Let a method decide studies of equal candidates, and the same with the first one moved ahead."""
 
     def decide(scores: Floats) -> Found:
-        return METHODS[method](scores[..., :rounds], rounds)
+        return METHODS[method](scores[:, :, :rounds], rounds)
 
     scores = found.final.mean(axis=-1)
     # a search takes the best of all validation scores; it has no final runs
-    judged = found.tuned if METHODS[method] is best_value else scores
+    judged = found.tuned if METHODS[method] is best_value else found.final if METHODS[method] is sequential else scores
     ahead = judged.copy()
     ahead[:, 0] += 2 * spread_of(scores)
-    null, once, best = decide(judged), decide(found.once if judged is scores else judged), decide(ahead)
+    null, best = decide(judged), decide(ahead)
+    once = null if METHODS[method] is best_value else decide(found.once)
     return Row(
         method,
         noise,

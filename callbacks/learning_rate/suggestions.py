@@ -116,7 +116,8 @@ def suggest(rates: Floats, curve: Floats, noise: float = 0.0, diverged: bool = F
     if lowest >= len(curve) - 2 and not diverged:
         raise UserError(
             f"The loss still falls at the highest rate, {rates[-1]:.3g}: raise high, so that the curve's minimum can "
-            "be seen."
+            "be seen. Under an optimizer that bounds its own steps, as Adafactor does, it need not rise at any rate: "
+            "there short runs find one (the default method)."
         )
     x = np.log10(rates[: len(curve)])
     slope = np.gradient(curve, x)[: lowest + 1]

@@ -7,9 +7,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.reporting.baseline import baseline
-from callbacks.reporting.table import GAP, NUMBER, number, terminal_width
+from callbacks.reporting.table import GAP, NUMBER, number
 from foundation.metrics.direction import directions_of, known_direction
 from foundation.metrics.names import canonical
+from foundation.terminal.folding import terminal_width
 
 NARROWEST = 24  # characters of the last column; a terminal that has less room breaks its lines
 MEANINGS = {

@@ -1,8 +1,6 @@
 """The table of a run: a header, and aligned rows that fit the terminal."""
 
 import math
-import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,11 +42,6 @@ class Column:
     def room(self) -> int:
         """Characters with the mark."""
         return self.width + self.marked
-
-
-def terminal_width() -> int | None:
-    """Return the columns of the terminal that standard output goes to; `None` for a file or a pipe."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def title_of(name: str) -> str:

@@ -15,7 +15,7 @@ from datamodules.folder.listing.tree import Tree
 from datamodules.folder.parallel_decoding import decode_all
 from datamodules.folder.places import locked
 from foundation.errors import UserError
-from foundation.files import replacing
+from foundation.files import replacing, shown
 
 OnCorrupt = Literal["stop", "skip"]
 _SHOWN = 5
@@ -67,8 +67,9 @@ def build(cache: ImageCache, source: Path, tree: Tree, form: ImageFormat, on_cor
         list_skipped(cache.skipped_file, tree, failures)
         cache.write(entry)
     seconds = time.perf_counter() - start
+    file = shown(cache.pixel_file(entry.digest))
     rank_zero_info(
-        f"Decoded {entry.count:,} images of {source} in {seconds:.1f} s into {cache.pixel_file(entry.digest)} "
+        f"Decoded {entry.count:,} images of {shown(source)} in {seconds:.1f} s into {file} "
         f"({entry.size / 2**20:,.1f} MiB)."
     )
     return entry
@@ -91,16 +92,17 @@ def skipped_sentence(cache: ImageCache, source: Path, entry: CacheEntry) -> str 
     reasons = ({"corrupt": entry.skipped} if entry.skipped else {}) | entry.others
     if not reasons:
         return None
-    total, shown = sum(reasons.values()), ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
-    return f"Skipped {total:,} file{'' if total == 1 else 's'} of {source}: {shown}. Listed in {cache.skipped_file}"
+    total, counted = sum(reasons.values()), ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
+    files = f"{total:,} file{'' if total == 1 else 's'}"
+    return f"Skipped {files} of {shown(source)}: {counted}. Listed in {shown(cache.skipped_file)}"
 
 
 def _corrupt(source: Path, tree: Tree, failures: dict[int, str]) -> str:
-    shown = "; ".join(f"{source / tree.names[row]}: {failures[row]}" for row in sorted(failures)[:_SHOWN])
+    first = "; ".join(f"{source / tree.names[row]}: {failures[row]}" for row in sorted(failures)[:_SHOWN])
     more = f"; and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
     plural = "image" if len(failures) == 1 else "images"
     return (
-        f"{len(failures)} corrupt {plural} in {source}: {shown}{more}. "
+        f"{len(failures)} corrupt {plural} in {source}: {first}{more}. "
         "Repair or remove them, or skip them with data.on_corrupt=skip."
     )
 

@@ -26,6 +26,7 @@ from datamodules.memory.loading import ImageLoader
 from datamodules.memory.normalisation import Statistics
 from foundation.argument_checks import require_choice, require_fraction
 from foundation.errors import UserError
+from foundation.files import shown
 from foundation.network_input import Interpolation
 
 
@@ -177,11 +178,11 @@ class ImageFolderDataModule(ComparedImages):
             self.run_images.say(self.cache(name).skipped())
         self.run_images.say(differ_in_case(self.class_names))
         if self.layout.others:
-            self.run_images.say(f"Not used, beside the folders of {self.root}: {', '.join(self.layout.others)}.")
+            self.run_images.say(f"Not used, beside the folders of {shown(self.root)}: {', '.join(self.layout.others)}.")
         if self.is_unsplit and not (self.table and self.table.splits):
             missing = "train and test folders" if self.labels is None else "column of splits"
             self.run_images.say(
-                f"{self.labels or self.root} has no {missing}: about {self.test_share:.0%} of "
+                f"{shown(self.labels or self.root)} has no {missing}: about {self.test_share:.0%} of "
                 f"{'the images' if self.several_labels else 'every class'}, always the same, whatever is added or "
                 "deleted, are the test set (data.test_share)."
             )

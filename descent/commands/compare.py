@@ -67,6 +67,7 @@ def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: di
     from descent.studies.comparison import compare
     from descent.studies.running.budget import process_start
     from descent.studies.study_config import read_study
+    from foundation.terminal.folding import fitted
 
     for key in changes:
         _check_known(key)
@@ -79,7 +80,8 @@ def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: di
     if result is not None and options.json:
         print_json(as_dict(result))
     elif result is not None:
-        print(f"\n{result.verdict}\n\nreport      {result.folder}/report.html\ntable       {result.folder}/table.csv")
+        said = "\n\n".join(fitted(text) for text in (result.verdict, result.population) if text)
+        print(f"\n{said}\n\nreport      {result.folder}/report.html\ntable       {result.folder}/table.csv")
     return result
 
 
@@ -90,6 +92,7 @@ def _summary(options: argparse.Namespace) -> Any:
     from descent.studies.summary.read import read_studies
     from foundation.errors import UserError
     from foundation.files import replace_text, unused_name
+    from foundation.terminal.folding import fitted
 
     wanted = Path(options.out or "summary.html")
     if options.out and wanted.is_dir():
@@ -100,7 +103,7 @@ def _summary(options: argparse.Namespace) -> Any:
     if options.json:
         print_json({**summary.as_dict(), "report": str(page)})
     else:
-        print("\n".join([*sentences(summary), "", f"report      {page}"]))
+        print("\n".join([*map(fitted, sentences(summary)), "", f"report      {page}"]))
     return summary
 
 
@@ -108,6 +111,7 @@ def as_dict(result: Any) -> dict[str, Any]:
     """Return what a study found as plain values, under the names of `StudyResult`."""
     return {
         "verdict": result.verdict,
+        "population": result.population,
         "metric": result.metric,
         "ties": result.ties,
         "table": result.table.reset_index().to_dict(orient="records"),

@@ -45,7 +45,8 @@ def _embed(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.embedding.embeddings import check_target, embed_files, write_embeddings
     from descent.inference.loading import load_trained_network
     from descent.inference.prediction.image_files import find_images, say_left_out
-    from descent.runs.summary import shown
+    from foundation.files import shown
+    from foundation.terminal.folding import fitted
 
     check_target(options.to)
     found = find_images(options.images)
@@ -54,6 +55,6 @@ def _embed(options: argparse.Namespace, overrides: list[str]) -> Any:
     write_embeddings(embeddings, options.to)
     say_left_out(found.other_files, embeddings.failures)
     count, width = embeddings.features.shape
-    print(f"features    {width:,} numbers for each of {count:,} images, the input of {embeddings.layer}")
+    print(fitted(f"features    {width:,} numbers for each of {count:,} images, the input of {embeddings.layer}"))
     print(f"written     {shown(options.to)}")
     return embeddings

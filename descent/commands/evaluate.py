@@ -46,8 +46,8 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.evaluation.report import write_report
     from descent.inference.evaluation.tasks import evaluate
     from descent.inference.loading import load_trained_network
-    from descent.runs.summary import shown
-    from foundation.files import require_writable
+    from foundation.files import require_writable, shown
+    from foundation.terminal.folding import fitted
 
     trained = load_trained_network(options.ckpt_path, overrides)
     folder = options.out or trained.folder("evaluation")
@@ -57,6 +57,6 @@ def _evaluate(options: argparse.Namespace, overrides: list[str]) -> Any:
     if options.json:
         print(text, end="")
     else:
-        print(*report.sentences, sep="\n")
+        print(fitted("\n".join(report.sentences)))
         print(f"page        {shown(folder / 'evaluation.html')}\nnumbers     {shown(folder / 'evaluation.json')}")
     return report.found

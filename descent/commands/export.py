@@ -77,7 +77,8 @@ def _export(options: argparse.Namespace, overrides: list[str]) -> Any:
     from descent.inference.export.formats import OPSET, check_onnx_packages
     from descent.inference.loading import load_trained_network
     from descent.inference.prediction.prediction import image_format
-    from descent.runs.summary import shown
+    from foundation.files import shown
+    from foundation.terminal.folding import fitted
 
     if options.to == "onnx":
         check_onnx_packages()
@@ -94,7 +95,7 @@ def _export(options: argparse.Namespace, overrides: list[str]) -> Any:
     print(f"written     {shown(file)} ({kind}, {file.stat().st_size:,} bytes)")
     print(f"takes       {INPUT}: {form.layout(*images.shape)}, {images.mode}, 0 to {form.white}")
     print(f"gives       {OUTPUT}: float32 (batch, {len(trained.class_names)}) of {', '.join(trained.class_names[:12])}")
-    print(*compared, sep="\n")
+    print(fitted("\n".join(compared)))
     return found
 
 
@@ -129,8 +130,7 @@ def _write(trained: Any, file: Path, form: Any, options: argparse.Namespace) -> 
 def _write_reduced(trained: Any, file: Path, form: Any, options: argparse.Namespace) -> tuple[Any, list[str]]:
     from descent.inference.export.image_sets import image_sets
     from descent.inference.export.reduced import MAX_DROP, write_reduced
-    from descent.runs.summary import shown
-    from foundation.files import replace_text, strict_json
+    from foundation.files import replace_text, shown, strict_json
 
     max_drop = MAX_DROP if options.max_drop is None else options.max_drop
     found = write_reduced(trained, file, form, image_sets(trained, options.images), max_drop)

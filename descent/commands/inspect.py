@@ -50,8 +50,9 @@ def _inspect(options: argparse.Namespace) -> None:
     from callbacks.checkpointing.metadata import KEY
     from callbacks.checkpointing.reading import read_checkpoint
     from descent.runs.folder import resolve_checkpoint
+    from foundation.terminal.folding import fitted
 
-    path = resolve_checkpoint(options.checkpoint, "best", None)
+    path = resolve_checkpoint(options.checkpoint, "best", None, "CHECKPOINT")
     checkpoint = read_checkpoint(path)
     about: dict[str, Any] = dict(checkpoint.get(KEY, {}))
     if options.config:
@@ -61,7 +62,8 @@ def _inspect(options: argparse.Namespace) -> None:
     else:
         every = None if options.layers else SHOWN_LAYERS
         sections = _file(path), _position(checkpoint, about), _origin(about), _contents(checkpoint)
-        print("\n".join([*(line for section in sections for line in section), *_layers(checkpoint, every)]))
+        lines = [fitted(line) for section in sections for line in section]
+        print("\n".join([*lines, *_layers(checkpoint, every)]))
 
 
 def summary(checkpoint: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +99,9 @@ def _position(checkpoint: Mapping[str, Any], about: Mapping[str, Any]) -> list[s
         batches = f", {done} of {about['batches']} batches done"
     except (KeyError, TypeError):
         batches = ""
-    return [f"position    step {checkpoint['global_step']}, epoch {checkpoint.get('epoch')} (counted from 0){batches}"]
+    epoch = checkpoint.get("epoch")
+    shown = epoch + 1 if isinstance(epoch, int) else "not known"
+    return [f"position    {checkpoint['global_step']:,} steps, epoch {shown}{batches}"]
 
 
 def _origin(about: Mapping[str, Any]) -> list[str]:
@@ -107,18 +111,19 @@ def _origin(about: Mapping[str, Any]) -> list[str]:
     epochs = about.get("metric_epochs", {})
     newest = max(epochs.values(), default=0)
     metrics = ", ".join(
-        f"{name} {value:.6g}" + (f" (of epoch {epochs[name]})" if epochs.get(name, newest) < newest else "")
+        f"{name} {value:.6g}" + (f" (of epoch {epochs[name] + 1})" if epochs.get(name, newest) < newest else "")
         for name, value in sorted(about["metrics"].items())
     )
     scores = ", ".join(f"{name} {score:.6g}" for name, score in about["scores"].items())
     git = about["git"]
+    processes = "1 process" if about["processes"] == 1 else f"{about['processes']} processes"
     commit = f"; commit {git['commit'][:12]}{', with changes' if git['changed'] else ''}" if git else ""
     return [
         f"saved       {about['saved']} on {about['host']}",
         f"metrics     {metrics or 'none yet'}",
         f"best        {about['monitor']} ({about['mode']}): {scores or 'none yet'}",
         f"made with   {', '.join(f'{name} {version}' for name, version in about['versions'].items())}{commit}",
-        f"ran on      {about['device']}, {about['processes']} process(es), precision {about['precision']}",
+        f"ran on      {about['device']}, {processes}, precision {about['precision']}",
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from foundation.errors import error_line
+from foundation.terminal.folding import reflowed, terminal_width
 
 CHECKPOINT = "a checkpoint, a run's folder (its best checkpoint) or an experiment's folder (its newest run)"
 KEYS = (
@@ -29,8 +30,8 @@ class CommandParser(argparse.ArgumentParser):
         self.help_text = help_text
 
     def format_help(self) -> str:
-        """Return the command's help text."""
-        return self.help_text
+        """Return the command's help text, folded to the terminal."""
+        return reflowed(self.help_text, terminal_width())
 
     def add_checkpoint(self) -> None:
         """Add `--ckpt_path`, which the command needs, and `--out`."""

@@ -98,8 +98,9 @@ def _write(predictions: Any, folder: Path, about: dict[str, Any], other_files: i
     from descent.inference.page_file import write_page
     from descent.inference.prediction.image_files import say_left_out
     from descent.inference.prediction.page import prediction_page
-    from descent.inference.prediction.table import answer_lines, json_text, write_failures, write_table
-    from descent.runs.summary import shown
+    from descent.inference.prediction.table import answer_lines, count_lines, json_text, write_failures, write_table
+    from foundation.files import shown
+    from foundation.terminal.folding import fitted
 
     folder.mkdir(parents=True, exist_ok=True)
     write_table(predictions, folder / "predictions.csv")
@@ -110,7 +111,7 @@ def _write(predictions: Any, folder: Path, about: dict[str, Any], other_files: i
     else:
         for line in answer_lines(predictions) if len(predictions.paths) <= FEW else []:
             print(line)
-        print(f"{len(predictions.paths):,} {'image' if len(predictions.paths) == 1 else 'images'} classified")
+        print(fitted("\n".join(count_lines(predictions))))
         print(f"table       {shown(folder / 'predictions.csv')}", flush=True)
     write_page(folder / "predictions.html", lambda: prediction_page(predictions, about["checkpoint"]))
     if not as_json:

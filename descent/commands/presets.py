@@ -1,26 +1,25 @@
 """`descent presets`: list the shipped configs that can be chosen by a short name."""
 
 import re
-import shutil
-import sys
 from itertools import takewhile
-from textwrap import shorten
+from textwrap import fill, indent, shorten
 
 from descent.commands.parser import CommandParser, print_json
 from descent.presets import SHIPPED, kinds, names
 from foundation.suggestions import suggest
+from foundation.terminal.folding import folded, terminal_width
 
 USAGE = """\
 usage: descent presets [KIND...] [--json]
 
-Lists the shipped presets, one line each.
+Lists the shipped presets by kind.
 
   KIND      losses, optimizers, schedulers, networks, data, augmentations, callbacks, studies, …:
             list these only
   --json    print the list as JSON, for programs
 """
 WIDEST = 160  # columns where the output is no terminal
-LEAST = 20  # columns for a description
+LEAST = 30  # columns for a description beside the name
 
 
 def main(args: list[str]) -> None:
@@ -37,26 +36,42 @@ def main(args: list[str]) -> None:
     if options.json:
         print_json([{"name": name, "summary": text} for name, text in listed.items()])
     else:
-        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
-        print("\n".join(table(listed, columns)))
+        print(grouped(listed, terminal_width() or WIDEST))
 
 
-def table(listed: dict[str, str], columns: int) -> list[str]:
-    """Return a line per preset that fits the terminal; where little room is left, only the names.
+def grouped(listed: dict[str, str], width: int) -> str:
+    """Return the presets of each kind below a heading, whole experiments first, with descriptions that fit the width.
 
     Example:
-        >>> table({"losses/mse.yaml": "Mean squared error of each value"}, 46)
-        ['losses/mse.yaml  Mean squared error of each …']
+        >>> print(grouped({"losses/mse.yaml": "Mean squared error of each value", "gan.yaml": "A GAN"}, 40))
+        experiments
+          gan.yaml  A GAN
+        <BLANKLINE>
+        losses
+          losses/mse.yaml  Mean squared error of
+                           each value
     """
-    width = max((len(name) for name in listed), default=0) + 2
-    if columns - width < LEAST:
-        return list(listed)
-    return [f"{name:<{width}}{shorten(text, columns - width, placeholder=' …')}" for name, text in listed.items()]
+    kinds_listed = dict.fromkeys(name.rpartition("/")[0] for name in sorted(listed, key=lambda name: "/" in name))
+    return "\n\n".join(
+        "\n".join([kind or "experiments", *table(kind_presets, width)])
+        for kind in kinds_listed
+        if (kind_presets := {name: text for name, text in listed.items() if name.rpartition("/")[0] == kind})
+    )
+
+
+def table(listed: dict[str, str], width: int) -> list[str]:
+    """Return the presets of a kind, each with its description beside it, or below it where the terminal is narrow."""
+    longest = max(len(name) for name in listed)
+    if width - longest - 4 >= LEAST:
+        return [folded(f"  {name:<{longest}}  {text}", width) for name, text in listed.items()]
+    return [
+        f"  {name}\n{indent(fill(text, width - 4, break_on_hyphens=False), ' ' * 4)}" for name, text in listed.items()
+    ]
 
 
 def summary(name: str) -> str:
-    """Return the first sentence of a preset's opening comment, or two if the first is short; at most one line."""
+    """Return the first sentence of a preset's opening comment, or two if the first is short; at most 200 characters."""
     lines = takewhile(lambda line: line.startswith("#"), (SHIPPED / name).read_text(encoding="utf-8").splitlines())
     first, *others = re.split(r"(?<=[.;])\s", " ".join(line.lstrip("# ").strip() for line in lines))
     text = f"{first} {others[0]}" if len(first) < 25 and others else first
-    return shorten(text.rstrip(";."), 110, placeholder=" …")
+    return shorten(text.rstrip(";."), 200, placeholder=" …")

@@ -43,6 +43,8 @@ def _explained(error: Exception, config: Namespace | None) -> str:
     path, given = _place_of(kind, config) if config is not None and kind is not None else ("", {})
     start = f"{path}: " if path not in ("", "model", "data") else ""
     text = " ".join(str(cause).split())
+    if config is not None and isinstance(cause, TypeError) and (unknown := _unknown_keyword(text, config)):
+        return unknown
     if _raised_by_jsonargparse(cause):  # a class path whose object is of another kind than its key needs
         values = [line.strip() for line in str(cause).splitlines() if "Given value" in line]
         found = shorten(values[-1], 200) if values else ""
@@ -59,9 +61,24 @@ def _place_of(kind: type, config: Namespace) -> tuple[str, dict[str, Any]]:
     """Return the key whose class path names a class, and the arguments there; an empty key if none does."""
     for path, node in nodes(config.as_dict()):
         if str(node.get("class_path", "")).rpartition(".")[2] == kind.__name__:
-            key = ".".join(part for part in path.split(".") if part != "init_args")
-            return re.sub(r"\.(\d+)", r"[\1]", key), node.get("init_args") or {}
+            return _shown_key(path), node.get("init_args") or {}
     return "", {}
+
+
+def _shown_key(path: str) -> str:
+    """Return a key as one writes it: without `init_args`, with `[0]` for an item of a list."""
+    key = ".".join(part for part in path.split(".") if part != "init_args")
+    return re.sub(r"\.(\d+)", r"[\1]", key)
+
+
+def _unknown_keyword(message: str, config: Namespace) -> str:
+    """Name a key of `dict_kwargs`, which jsonargparse does not check, that the class has no argument for."""
+    found = re.search(r"got an unexpected keyword argument '(\w+)'", message)
+    for path, node in nodes(config.as_dict()) if found else ():
+        if found and found[1] in (node.get("dict_kwargs") or {}):
+            key, owner = _shown_key(path), str(node.get("class_path", "")).rpartition(".")[2]
+            return f"{key}.dict_kwargs.{found[1]}: {owner} has no argument {found[1]}."
+    return ""
 
 
 def _null_argument(path: str, kind: type, given: dict[str, Any]) -> str:

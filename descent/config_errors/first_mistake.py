@@ -64,7 +64,26 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
     Raises:
         UserError: A config file cannot be read.
     """
-    tree, untyped = Tree(arguments), set(others) - set(arguments)
+    tree = Tree(arguments)
+    return _add(words, tree, set(others) - set(arguments)) or _first_wrong(tree, links)
+
+
+def passed_over(words: Sequence[str], arguments: dict[str, Argument], others: Iterable[str], links: set[str]) -> str:
+    """Return a line about a key that holds `{}` and that no class has, which jsonargparse drops without a word.
+
+    Args:
+        words: See `explain`, likewise the others; the parser has accepted them.
+        arguments: Arguments with a type.
+        others: Names of other options.
+        links: Arguments that are filled in later.
+    """
+    tree = Tree(arguments)
+    _add(words, tree, set(others) - set(arguments))
+    return _first_wrong(tree, links) if tree.has_empty_keys() else ""
+
+
+def _add(words: Sequence[str], tree: Tree, untyped: set[str]) -> str:
+    """Put a command line into a tree; return what is wrong with its words."""
     for option, text in options(words):
         if option in CONFIG_OPTIONS:
             if text is None:
@@ -81,6 +100,11 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
                 else ""
             )
             return line if "Did you" in line or not near else f"unknown argument {option}. D{near[1:]}"
+    return ""
+
+
+def _first_wrong(tree: Tree, links: set[str]) -> str:
+    """Return what is wrong with the first unknown key or value of a tree."""
     if tree.unknown:
         path, given = tree.unknown[0]
         if {"candidates", "baseline"} <= {each for each, _ in tree.unknown}:
@@ -88,7 +112,7 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
             return f"{file} is a study, not the config of a run: descent compare -c {file}."
         return f"unknown key {path}.{_suggestion(path, tree)}{given.suffix}"
     values = Values(tree, links)
-    for path, argument in arguments.items():
+    for path, argument in tree.arguments.items():
         if path in tree.values and (line := values.mistake(path, tree.values[path], argument)):
             return line
     return next((needs_parts(path, missing) for path in ("model", "data") if (missing := values.missing(path))), "")

@@ -126,6 +126,10 @@ class Tree:
             return Given(content.value, given.place or ("" if given.text is not None else content.place))
         return given
 
+    def has_empty_keys(self) -> bool:
+        """Return whether `{}` stands below any key: jsonargparse passes over such keys, also over those it lacks."""
+        return any(has_empty(given) for given in (*self.values.values(), *(given for _, given in self.unknown)))
+
     def default_class(self, path: str) -> str | None:
         """Return the class path that an argument has when none is given."""
         return DEFAULT_CLASSES.get(path)
@@ -163,3 +167,11 @@ class Tree:
             value = self.opened(inside[name], f"{path}.{name}") if name in inside and classes_of(each.type) else None
             found += [f"{path}.{name}", *self._keys_inside(f"{path}.{name}", value, each)]
         return found
+
+
+def has_empty(given: Given, may_be_empty: bool = False) -> bool:
+    """Return whether `{}` is a value, or inside it, but for an empty `init_args`."""
+    if isinstance(given.value, dict):
+        inside = any(has_empty(each, key in RESERVED[1:]) for key, each in given.value.items())
+        return inside or not (given.value or may_be_empty)
+    return isinstance(given.value, list) and any(map(has_empty, given.value))

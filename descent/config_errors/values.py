@@ -11,7 +11,7 @@ from descent import presets
 from descent.config_errors.given import Given, is_number, shorten
 from descent.config_errors.named_class import arguments_of, find_class, name_of, subclasses
 from descent.config_errors.nulls import accepts_null
-from descent.config_errors.tree import RESERVED, Tree
+from descent.config_errors.tree import RESERVED, Tree, has_empty
 from descent.config_errors.types import WORDS, classes_of, fits, in_words, item_type, members
 from foundation.compat.signatures import Argument
 from foundation.suggestions import did_you_mean
@@ -37,7 +37,8 @@ class Values:
             given = self.tree.opened(given, path)
         if line := self._emptied(path, given, classes):
             return line
-        if fits(given, kind) or (given.value is None and accepts_null(argument)):
+        accepted = fits(given, kind) or (given.value is None and accepts_null(argument))
+        if accepted and not has_empty(given):
             return ""
         if isinstance(given.value, list) and item is not None:
             lines = (self.mistake(f"{path}[{i}]", each, Argument(item)) for i, each in enumerate(given.value))
@@ -46,7 +47,10 @@ class Values:
         if not classes and item is not None and not isinstance(given.value, list):
             classes = classes_of(item)
         if classes and _may_be_class(given, kind):
-            return self._of_class(path, given, classes)
+            default = given.value == {} and argument.default not in (None, "")
+            return "" if default else self._of_class(path, given, classes)
+        if accepted:
+            return ""
         if given.value in ({}, None) and given.text is None and type(None) not in members(kind):
             return f"{path} is empty: give it {'keys' if classes else 'a value'} or remove it.{given.suffix}"
         found = given.text if given.text is not None else given.plain
@@ -176,7 +180,8 @@ def _digits(found: object, kind: Any) -> str:
     text = str(found).strip()
     if float in members(kind) and (share := re.fullmatch(r"(\d+(?:[.,]\d+)?) ?%|(\d+),(\d+)", text)):
         number = float(share[1].replace(",", ".")) / 100 if share[1] else float(f"{share[2]}.{share[3]}")
-        return f": write {number:g}"
+        counted = int in members(kind) and number > 1  # a share of the batches, or their number
+        return "" if counted else f": write {number:g}"
     if int in members(kind) and (unit := re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKM])", text)):
         number = float(unit[1]) * (1e6 if unit[2] == "M" else 1e3)
         return f": write {number:.0f}" if number.is_integer() else ""
@@ -209,6 +214,8 @@ def _unknown_argument(path: str, name: str, value: Given, owner: str, taken: dic
     dashes = "" if value.place or "[" in path else "--"
     similar = did_you_mean(name, taken, cutoff=0.5 if len(name) < 4 else 0.6)  # ls, for lr
     hint = similar.replace("did you mean ", f" Did you mean {dashes}{path}.") if similar else ""
+    if "." in name and name.rpartition(".")[2][:1].isupper():
+        hint = f" A class is named by its path alone: {dashes}{path}{' ' if dashes else ': '}{name}."
     takes = f" It takes {shorten(', '.join(taken), 160)}." if taken else " It takes no arguments."
     kind = "unknown argument" if dashes else "unknown key"
     return f"{kind} {dashes}{path}.{name}: {owner} has no argument {name}.{hint}{takes}{value.suffix}"

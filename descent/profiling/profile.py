@@ -13,6 +13,7 @@ from descent.profiling.peak import peak_flops
 from descent.profiling.step_profiler import PARTS
 from foundation.files import strict_json
 from foundation.machine_load import MachineLoad
+from foundation.terminal.folding import fitted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,4 +146,4 @@ def dtype_of(precision: str) -> str:
 def write_profile(profile: StepProfile, folder: Path) -> str:
     """Write the files and return the text for the terminal."""
     shown = ", ".join(os.path.relpath(file) for file in profile.save(folder))
-    return "\n".join([*profile.lines(), f"written        {shown}"])
+    return "\n".join([*map(fitted, profile.lines()), f"written        {shown}"])

@@ -118,7 +118,7 @@ def why_chance(found: Outcome, limit: float) -> str:
         )
     return (
         f"So is training accuracy, {found.train:.4f}, after {found.steps} optimizer steps: the learning rate is the "
-        f"first thing to check. Find one: descent find_lr -c {found.config}"
+        f"first thing to check. Find one: descent find-lr -c {found.config}"
     )
 
 

@@ -153,7 +153,7 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None, option: str
             raise UserError(
                 f"--ckpt_path {text} needs a run: give its config, -c RUN/config.yaml, or the folder, --ckpt_path RUN."
             )
-        return _of_run(config_run, text)
+        return _of_run(config_run, text, option)
     path = Path(text).expanduser()
     if path.suffix in (".yaml", ".yml") and path.is_file():
         raise UserError(f"{option} {text} is a config, not a checkpoint: a config is given as -c {text}.")
@@ -161,26 +161,26 @@ def resolve_checkpoint(text: str, name: str, config_run: Run | None, option: str
         run = newest_run(path.parent if path.name == CHECKPOINTS else path)
         if run is None:
             raise FileNotFoundError(f"{option} {text}: no run with checkpoints in this folder.")
-        return _of_run(run, name if run.checkpoint(name).exists() else "last")
-    return existing(path)
+        return _of_run(run, name if run.checkpoint(name).exists() else "last", option)
+    return existing(path, option)
 
 
-def _of_run(run: Run, name: str) -> Path:
+def _of_run(run: Run, name: str, option: str) -> Path:
     """Return a run's checkpoint; for `last` the newest undamaged one, with a message if one is skipped."""
     if name != "last":
-        return existing(run.checkpoint(name))
+        return existing(run.checkpoint(name), option)
     from callbacks.checkpointing.reading import last_valid  # imports torch, which takes long
 
     found, remark = last_valid(run.folder / CHECKPOINTS)
     if remark:
         say(remark)
-    return existing(run.checkpoint("last")) if found is None else found
+    return existing(run.checkpoint("last"), option) if found is None else found
 
 
-def existing(path: Path) -> Path:
-    """Return `path` if it is a file, else raise an error that lists the checkpoints beside it."""
+def existing(path: Path, option: str) -> Path:
+    """Return `path` if it is a file, else raise an error that lists the checkpoints beside it and names the option."""
     if path.is_file():
         return path
     beside = sorted(file.name for file in path.parent.glob("*.ckpt")) if path.parent.is_dir() else []
     found = f"in {path.parent} there is {', '.join(beside[:5])}" if beside else f"{path.parent} holds no checkpoint"
-    raise FileNotFoundError(f"checkpoint not found: {path}; {found} (--ckpt_path).")
+    raise FileNotFoundError(f"checkpoint not found: {path}; {found} ({option}).")

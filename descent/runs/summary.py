@@ -1,8 +1,6 @@
 """The last lines that a fit prints: results, folder, and the commands that use the run."""
 
 import math
-import re
-import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,56 +9,55 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from callbacks.reporting.baseline import baseline
-from callbacks.reporting.table import terminal_width
 from callbacks.target import Target
+from datamodules import ImageDataModule
 from descent.runs.findings import findings, outcome_of
 from descent.runs.folder import Run
+from foundation.files import shown
 from foundation.metrics.names import canonical
-from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier
+from foundation.terminal.folding import folded, terminal_width
+from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor, Segmenter
 
 
-def fit_summary(run: Run, trainer: Any) -> str:
+def fit_summary(run: Run, trainer: Any, trained: bool = True) -> str:
     """Return the last lines of a fit: validation results, folder, and the commands that use its best checkpoint.
 
     The results are folded to fit the terminal; a command stays in one line, to be copied.
+
+    Args:
+        run: The run.
+        trainer: Its trainer.
+        trained: Whether it took a step. A run that had reached its end before has validated nothing.
     """
     saver = trainer.checkpoint_callback
     score = getattr(saver, "best_model_score", None)
     best = f"; best {getattr(saver, 'logged_as', saver.monitor)} {float(score):.4f}" if score is not None else ""
     results = folded(f"validation  {validation_results(trainer) or 'none'}{best}", terminal_width())
-    lines = ["", results, f"run folder  {shown(run.folder)}"]
+    lines = ["", *([results] if trained else []), f"run folder  {shown(run.folder)}"]
     if (reason := early_stop(trainer)) is not None:
         lines.append(f"stopped     early: {reason}")
     lines += [f"target      {text}" for each in targets(trainer) if (text := each.told()) is not None]
     outcome = outcome_of(trainer, shown(run.config))
-    lines += [f"warning     {each}" for each in (findings(outcome) if outcome is not None else [])]
+    lines += [warning(each) for each in (findings(outcome) if outcome is not None else [])]
     checkpoints = saved_checkpoints(run, saver)
     if not checkpoints:
         return "\n".join([*lines, "checkpoint  none was saved"])
-    file, inside = shown(checkpoints[0]), checkpoints[0].absolute().parent == run.checkpoint("last").absolute().parent
+    first, own = checkpoints[0].absolute(), run.checkpoint("best").absolute()
+    inside = first.parent == own.parent
+    file = shown(run.folder if first == own else first)  # the folder of a run means its best checkpoint
     config = "" if inside else f"-c {shown(run.config)} "  # a checkpoint elsewhere does not lead to its run's config
     resumed = shown(run.folder) if inside else shown(checkpoints[-1])
     lines.append(f"test        descent test {config}--ckpt_path {file}")
     if (more := more_training(trainer)) is not None:
         lines.append(f"resume      descent fit {config}--ckpt_path {resumed}{more}")
-    return "\n".join([*lines, *(uses_of(file, trainer.lightning_module) if classifies_images(trainer) else [])])
+    return "\n".join([*lines, *uses_of(file, trainer)])
 
 
-def folded(line: str, width: int | None) -> str:
-    """Break a line between words, but not before a number; what follows is indented as the first word after the title.
-
-    Example:
-        >>> print(folded("validation  accuracy 0.9862, accuracy_top5 1.0000; best val/loss 0.0822", 40))
-        validation  accuracy 0.9862,
-                    accuracy_top5 1.0000; best
-                    val/loss 0.0822
-    """
-    if width is None:
-        return line
-    held = re.sub(r" (?=-?(\d|inf\b|nan\b))", "\xa0", line)
-    indent = " " * len("validation  ")
-    text = textwrap.fill(held, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return text.replace("\xa0", " ")
+def warning(sentence: str) -> str:
+    """Return the lines of a finding; a command at its end has a line of its own, to be copied."""
+    text, colon, command = sentence.partition(": descent ")
+    lines = [folded(f"warning     {text}{':' if colon else ''}", terminal_width())]
+    return "\n".join([*lines, *([f"{'':12}descent {command}"] if colon else [])])
 
 
 def stopped(run: Run) -> str:
@@ -146,23 +143,25 @@ def saved_checkpoints(run: Run, saver: Any) -> list[Path]:
     return [path for path in [*elsewhere, *(own if not elsewhere else [])] if path.is_file()]
 
 
-def uses_of(file: str, module: Any) -> list[str]:
-    """List the commands for an image classifier; multilabel results come from `descent test` alone."""
-    evaluate = [f"evaluate    descent evaluate --ckpt_path {file}"]
+def uses_of(file: str, trainer: Any) -> list[str]:
+    """List the commands for a network: its evaluation, and for an image classifier predictions and a file to export."""
+    evaluate = [f"evaluate    descent evaluate --ckpt_path {file}"] if has_an_evaluation(trainer) else []
+    if not classifies_images(trainer):
+        return evaluate
     return [
-        *(evaluate if not isinstance(module, MultilabelClassifier) else []),
-        f"predict     descent predict --ckpt_path {file} --images FOLDER_OR_FILES",
+        *evaluate,
+        f"predict     descent predict --ckpt_path {file} --images FOLDER",
         f"export      descent export --ckpt_path {file} --to {'onnx' if find_spec('onnxscript') else 'torch'}",
     ]
+
+
+def has_an_evaluation(trainer: Any) -> bool:
+    """Return whether `descent evaluate` has a report for this task and these data."""
+    tasks = (ImageClassifier, BinaryClassifier, MultilabelClassifier, Regressor, Segmenter)
+    return isinstance(trainer.lightning_module, tasks) and isinstance(trainer.datamodule, ImageDataModule)
 
 
 def classifies_images(trainer: Any) -> bool:
     """Return whether the input is an image and the output a class; a row of a table is an image of 1 × 1 pixel."""
     kinds = (ImageClassifier, BinaryClassifier, MultilabelClassifier)
     return isinstance(trainer.lightning_module, kinds) and max(getattr(trainer.datamodule, "image_size", (1, 1))) > 1
-
-
-def shown(path: Path) -> str:
-    """Return a path as one would type it: relative to the working folder where it lies below."""
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from descent.studies.running.worker import Worker
 from descent.studies.study_config import StudyConfig, read_study
 from foundation.compat.lightning_messages import quiet
 from foundation.errors import UserError
+from foundation.terminal.folding import fitted
 
 SPLIT_KEY = "data.split_seed"
 SETTLED = "lightning_modules.base.settled_batch_norm.SettledBatchNorm"
@@ -72,7 +72,7 @@ def compare(
         config = check_unchanged(ledger, with_split_key(config), folder)
         walls = [outcome.get("wall") or 0.0 for outcome in ledger.outcomes().values()]
         limit.earlier = sum(walls) / len(ledger.workers())
-        worker = Worker(config, ledger, defaults, limit, partial(print, flush=True) if verbose else lambda line: None)
+        worker = Worker(config, ledger, defaults, limit, _say if verbose else lambda line: None)
         progress = worker.run(plan_only)
     if plan_only:
         return None
@@ -82,6 +82,10 @@ def compare(
     result = StudyResult(folder, analysis, plan)
     write_report(result)
     return result
+
+
+def _say(line: str) -> None:
+    print(fitted(line), flush=True)
 
 
 def check_candidates(config: StudyConfig) -> dict[str, Point]:

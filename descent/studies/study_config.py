@@ -209,7 +209,7 @@ def _is_of(value: Any, kind: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     if get_origin(kind) is dict:  # jsonargparse would read the dots of its keys
         return isinstance(value, dict)
-    return fits(Given(value), kind)
+    return fits(Given.of(value), kind)
 
 
 def _check_name(name: str) -> None:

@@ -35,7 +35,7 @@ from descent.config_errors.linked import check_linked
 from descent.config_errors.monitored import settle_modes
 from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
-from descent.runs.loggers import run_loggers
+from descent.runs.loggers import RunTensorBoardLogger, run_loggers
 from descent.runs.lookup import (
     config_run,
     experiment_of,
@@ -47,7 +47,7 @@ from descent.runs.lookup import (
 )
 from descent.runs.resumed_config import changes
 from descent.runs.saved_config import SaveConfig
-from descent.runs.summary import fit_summary, shown, stopped
+from descent.runs.summary import fit_summary, stopped
 from descent.training.connection_errors import explain_loss
 from descent.training.features.flags import check_that_it_trains
 from descent.training.find_lr import write_search
@@ -57,7 +57,7 @@ from descent.training.processes import as_list, use_fast_kernels, use_present_de
 from descent.training.trainer import Trainer
 from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
-from foundation.files import local_folder, strict_json
+from foundation.files import local_folder, shown, strict_json
 from foundation.hardware import computes_on_cpu, effective_precision
 from foundation.processes import rank_of_process, say
 from lightning_modules.resuming.settings import ResumedSettings
@@ -274,9 +274,12 @@ class DescentCLI(CommandLine):
         """Print the results, the run's folder, and the commands that use it."""
         if self.run is None or not self.trainer.is_global_zero:
             return
-        if self.trainer.global_step == self.resumed_from:
+        if complete := self.trainer.global_step == self.resumed_from:
             print("The run is complete: it had reached its end before, and no step was taken.")
-        print(fit_summary(self.run, self.trainer))
+            for logger in self.trainer.loggers:
+                if isinstance(logger, RunTensorBoardLogger):
+                    logger.discard()
+        print(fit_summary(self.run, self.trainer, trained=not complete))
 
     def after_find_lr(self) -> None:
         """Write the results, and print how to use them."""

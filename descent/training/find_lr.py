@@ -7,6 +7,8 @@ from jsonargparse import Namespace
 
 from callbacks.learning_rate.preset import rate_preset, write_preset
 from callbacks.learning_rate.search import LRSearch
+from descent.presets import as_typed
+from foundation.terminal.folding import fitted
 
 
 def write_search(search: LRSearch, config: Namespace, folder: Path) -> str:
@@ -18,12 +20,13 @@ def write_search(search: LRSearch, config: Namespace, folder: Path) -> str:
         folder: The run's folder.
     """
     search.save(folder)
-    lines = [search.summary(), f"figure        {folder / 'lr_finder.png'}"]
+    lines = [fitted(search.summary()), f"figure         {folder / 'lr_finder.png'}"]
     preset = preset_of(search, config)
     if preset is None:
         lines.append("The module has no optimizer argument: set the learning rate where your module takes it.")
     else:
-        configs = [f"-c {path}" for path in [*(config.get("config") or []), write_preset(search, preset, folder)]]
+        given = [as_typed(str(path)) for path in config.get("config") or []]
+        configs = [f"-c {path}" for path in [*given, write_preset(search, preset, folder)]]
         lines.append(f"use it         descent fit {' '.join(configs)}")
     return "\n".join(lines)
 

@@ -13,13 +13,13 @@ from lightning.pytorch.cli import LightningArgumentParser
 import callbacks
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
 from descent import presets
-from descent.config_errors.first_mistake import explain
+from descent.config_errors.first_mistake import explain, passed_over
 from descent.config_errors.given import check_files
 from descent.config_errors.own_packages import find_beside_ours
 from descent.config_errors.tree import DEFAULT_CLASSES
 from descent.training.mistakes import TRACEBACK_SWITCH
 from foundation.compat.argument_parsers import argument_names, subcommand_parser
-from foundation.compat.signatures import linked_arguments, parser_arguments
+from foundation.compat.signatures import Argument, linked_arguments, parser_arguments
 from foundation.errors import UserError, error_line
 
 
@@ -48,7 +48,10 @@ class Parser(LightningArgumentParser):
         self.words = list(sys.argv[1:] if args is None else args)
         try:
             check_files(self.words, {"trainer", "checkpoint"})
-            return super().parse_args(args, *rest, **kwargs)
+            parsed = super().parse_args(args, *rest, **kwargs)
+            if line := passed_over(*self._given()):
+                raise UserError(line)
+            return parsed
         except (UserError, ArgumentError):
             raise
         except Exception as error:  # jsonargparse lets some errors of values and files pass
@@ -56,18 +59,21 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the mistake in one line and exit with code 2."""
-        parser = subcommand_parser(self, self.words[0]) if self.words else self
         if not self.exit_on_error:
             super().error(message, ex)
         if os.environ.get(TRACEBACK_SWITCH):
             sys.stderr.write(message + "\n")
-        words = self.words[1:] if parser is not self else self.words
-        others = argument_names(parser)
-        text = explain(message, words, parser_arguments(parser), others, linked_arguments(parser))
+        text = explain(message, *self._given())
         if self.raises:
             raise UserError(text) from ex
         sys.stderr.write(f"{error_line(text)}\n")
         self.exit(2)
+
+    def _given(self) -> tuple[Sequence[str], dict[str, Argument], set[str], set[str]]:
+        """Return the words of a command, and the arguments, other options and links of its parser."""
+        parser = subcommand_parser(self, self.words[0]) if self.words else self
+        words = self.words[1:] if parser is not self else self.words
+        return words, parser_arguments(parser), argument_names(parser), linked_arguments(parser)
 
     def show_all_options(self) -> None:
         """Add `--help_all`, which prints the options that `--help` leaves out."""

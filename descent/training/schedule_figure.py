@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.figure_style import COLORS, legend, panels, save, written
+from foundation.terminal.folding import fitted
 from lightning_modules.schedulers.preview import QUANTITIES, Preview
 
 if TYPE_CHECKING:
@@ -86,12 +87,11 @@ def add_epochs(axes: "Axes", previews: list[Preview]) -> None:
 
 def describe(lines: list[Line]) -> None:
     """Print each group's first, highest and last learning rate."""
-    width = max(len(name) for name, _, _ in lines)
-    for name, values, seen in lines:
+    names = ["learning rate"] if len(lines) == 1 else [f"learning rate of group {name}" for name, _, _ in lines]
+    width = max(map(len, names))
+    for name, (_, values, seen) in zip(names, lines, strict=True):
         rates = values["lr"]
         top = rates.index(max(rates))
         replay = f", {seen.observed} validations replayed" if seen.observed else ""
-        print(
-            f"{name:<{width}}  lr {rates[0]:.3g} at first, {max(rates):.3g} at step {top}, {rates[-1]:.3g} at the last"
-            f" of {len(rates)} steps{replay}"
-        )
+        rising = f"{rates[0]:.3g} at first, {max(rates):.3g} at step {top}"
+        print(fitted(f"{name:<{width}}  {rising}, {rates[-1]:.3g} at the last of {len(rates)} steps{replay}"))

@@ -6,6 +6,9 @@ None of them is part of Lightning's public API, and it has no switch to turn off
 import logging
 import re
 import warnings
+from typing import Any
+
+from foundation.terminal.log_lines import fit_lines
 
 LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
@@ -163,8 +166,15 @@ def profiled_callback(action: str) -> str | None:
 
 
 def quiet() -> None:
-    """Hide messages and warnings that Lightning prints in every run and that do not help here."""
+    """Hide messages and warnings that Lightning prints in every run and that do not help here; fold the others."""
     for message in WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     for name in LOGGERS:
         logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith(LOG_LINES))
+    fit_lines(log_handlers())
+
+
+def log_handlers() -> "list[logging.StreamHandler[Any]]":
+    """Return the handlers that write Lightning's log to a stream."""
+    found = [each for name in ("lightning.pytorch", "lightning.fabric") for each in logging.getLogger(name).handlers]
+    return [each for each in found if type(each) is logging.StreamHandler]

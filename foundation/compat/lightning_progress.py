@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks.progress.rich_progress import BatchesProcessedC
 from rich.progress import ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from foundation.compat.lightning_messages import log_handlers
+
 
 class LabelledBar(RichProgressBar):
     """A bar that says what its numbers are, and when the whole run ends: `epoch 3/15 ━━━━ 12/40 batches, 0:09 left`.
@@ -100,12 +102,6 @@ class LabelledBar(RichProgressBar):
             TextColumn("batches"),
             _Left(self, trainer),
         ]
-
-
-def log_handlers() -> "list[logging.StreamHandler[Any]]":
-    """Return the handlers that write Lightning's log to a stream."""
-    found = [each for name in ("lightning.pytorch", "lightning.fabric") for each in logging.getLogger(name).handlers]
-    return [each for each in found if type(each) is logging.StreamHandler]
 
 
 class _Left(ProgressColumn):

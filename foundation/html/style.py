@@ -1,12 +1,18 @@
 """The CSS of every page: text has a contrast of at least 4.5 (WCAG AA), focus is visible, nothing moves."""
 
+TEXT_NAMES = ("orange", "green", "pink", "yellow", "sky")
+"""Names of the page's colours for text in a figure, in the order of the figures' colours, after blue."""
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --soft: #555; --line: #ddd; --link: #00508f;
-  --lead: #f2f7fb; --code: #f6f6f6; --error: #a63d00; }
+  --lead: #f2f7fb; --code: #f6f6f6; --error: #a63d00; --blue: #0072b2; --orange: #c25600;
+  --green: #008662; --pink: #a36186; --yellow: #9c6c00; --sky: #3b7ca1; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181b; --soft: #b0b0b0; --line: #44484d;
-  --link: #8cc4f5; --lead: #1d2a36; --code: #22262a; --error: #ff9b5e; } }
+  --link: #8cc4f5; --lead: #1d2a36; --code: #22262a; --error: #ff9b5e; --blue: #5aaee6; --orange: #ff9a52;
+  --green: #35c79b; --pink: #e3a3c7; --yellow: #f0b53a; --sky: #7cc6f0; } }
 @media print { :root { color-scheme: light; --ink: #1b1b1b; --paper: #fff; --soft: #555; --line: #ddd; --link: #00508f;
-  --lead: none; --code: #f6f6f6; --error: #a63d00; } }
+  --lead: none; --code: #f6f6f6; --error: #a63d00; --blue: #0072b2; --orange: #c25600;
+  --green: #008662; --pink: #a36186; --yellow: #9c6c00; --sky: #3b7ca1; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: var(--ink);
   background: var(--paper); margin: 0 auto; max-width: 1040px; padding: 1.2rem 1rem 3rem; }

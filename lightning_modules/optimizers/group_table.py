@@ -25,6 +25,11 @@ def rates_of(groups: Sequence[dict[str, Any]], prefix: str = "lr") -> dict[str, 
     return {f"{prefix}/{group.get('name', number)}": float(group["lr"]) for number, group in enumerate(groups)}
 
 
+MOST_ROWS = 8
+"""Groups of a table that are all shown; of more, only the first and the last ones."""
+END_ROWS = 3
+
+
 def group_table(optimizer: Optimizer, frozen: Collection[Tensor] = ()) -> str:
     """Return a line for the optimizer, and a table if it has several groups.
 
@@ -54,6 +59,9 @@ def group_table(optimizer: Optimizer, frozen: Collection[Tensor] = ()) -> str:
         "  ".join([line[0].ljust(widths[0]), *(line[column].rjust(widths[column]) for column in columns[1:])])
         for line in rows
     ]
+    if len(groups) > MOST_ROWS:  # such as a rate for each layer, twice
+        left_out = len(groups) - 2 * END_ROWS
+        lines[1 + END_ROWS : -END_ROWS] = [f"… {left_out} groups between these"]
     return "\n  ".join([f"{title}:", *lines])
 
 

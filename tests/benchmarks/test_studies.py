@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.common.command_line import read_csv, write_csv
-from benchmarks.studies import rivals
+from benchmarks.common.command_line import RESULTS, read_csv, write_csv
+from benchmarks.studies import new_images, resampled, rivals
 from benchmarks.studies.__main__ import Row, simulate
 from benchmarks.studies.calibrate import inflation
 from benchmarks.studies.halving import measure, replay
@@ -118,3 +118,22 @@ def test_a_missing_rival_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         rivals.main()
     assert stop.value.code == 2
     assert "AdaStop is not installed: pip install --no-deps adastop" in capsys.readouterr().err
+
+
+def test_the_interval_of_new_images_holds_for_simulated_and_real_answers() -> None:
+    answers = new_images.digit_answers(seeds=6)
+    assert answers.shape == (2, 6, 1397)
+    truth, drawn = new_images.normal(8, 100, level=1.5, hard=1.0, spread=0.05)
+    row = new_images.measure("normal", 0.05, truth, drawn, STUDIES)
+    assert row.these >= 0.95 - SLACK
+    assert row.first_on_new < 0.85
+    assert 0.95 - SLACK <= row.new <= 0.99
+    assert new_images.measure("digits", 0.0, *new_images.real(answers, 4, 50), 20).new_width > 0
+
+
+def test_studies_drawn_from_real_rounds_err_rarely() -> None:
+    scores = resampled.as_array(resampled.real_rounds(0, rounds=1))
+    assert scores.shape == (3, 1, 2)
+    kept = resampled.as_array(read_csv(resampled.Round, RESULTS / "studies" / "null_rounds.csv"))
+    assert scores == pytest.approx(kept[:, :1]), "the same round again"
+    assert resampled.error(kept, 8, STUDIES) <= 0.05

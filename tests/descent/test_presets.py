@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from descent.presets import SHIPPED, PresetNotFoundError, nearest, resolve
+from descent.presets import SHIPPED, PresetNotFoundError, as_typed, nearest, resolve
 
 
 def test_the_shipped_preset_is_used_last() -> None:
@@ -47,3 +47,16 @@ def test_a_preset_that_does_not_exist() -> None:
 )
 def test_a_preset_that_is_suggested_fits_its_key(path: str, key: str, hint: str) -> None:
     assert hint in nearest(path, key)
+
+
+def test_a_shipped_config_is_shown_by_the_name_that_leads_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped_one = str(SHIPPED / "quickstart.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert as_typed(shipped_one) == "quickstart.yaml"
+    assert as_typed(str(tmp_path / "a.yaml")) == str(tmp_path / "a.yaml")
+    for name in ("a.yaml", "quickstart.yaml"):
+        (tmp_path / name).touch()
+    assert as_typed(str(tmp_path / "a.yaml")) == "a.yaml"
+    assert as_typed(shipped_one) == shipped_one, "another file of this name is in the working folder"

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Annotation
 
-from foundation.figure_style import COLORS, STYLE, legend, log_numbers, panels
+from foundation.figure_style import COLORS, STYLE, TEXT_COLORS, label_ends, legend, log_numbers, panels
+from foundation.html.elements import contrast
+from foundation.html.style import STYLE as PAGE_STYLE
+from foundation.html.style import TEXT_NAMES
+from foundation.html.svg import svg
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("foundation", "lightning_modules", "datamodules", "callbacks", "descent", "benchmarks", "notebooks")
@@ -95,3 +100,38 @@ def test_a_log_axis_has_plain_numbers() -> None:
     labels = [tick.get_text() for tick in axes.get_yticklabels(which="both") if tick.get_text()]
     assert set(labels) >= {"0.1", "1", "0.05", "0.5", "2"}
     assert not any("10^" in label or "times" in label for label in labels)
+
+
+def test_labels_stand_beside_the_ends_of_their_lines() -> None:
+    _, (axes,) = panels(size=(4, 3))
+    axes.plot([1, 2], [2.0, 0.6])
+    axes.plot([1, 2], [1.8, 1.5])
+    label_ends(axes, [(2, 0.6, "low", COLORS[0]), (2, 1.5, "high", COLORS[1])])
+    places = [axes.transAxes.transform(text.xy)[1] for text in axes.texts if isinstance(text, Annotation)]
+    assert places == pytest.approx([axes.transData.transform((2, y))[1] for y in (0.6, 1.5)], abs=1)
+
+
+@pytest.mark.parametrize("color", [*COLORS, "#7F7F7F"])
+def test_a_text_in_the_colour_of_a_line_can_be_read(color: str) -> None:
+    ink = TEXT_COLORS.get(color, color)
+    red, green, blue = (int(ink[start : start + 2], 16) for start in (1, 3, 5))
+    assert contrast((red, green, blue), (255, 255, 255)) >= 4.5
+
+
+def test_a_themed_figure_can_be_read_in_both_modes() -> None:
+    modes = re.findall(r":root \{(.*?)\}", PAGE_STYLE, re.DOTALL)
+    assert len(modes) == 3  # light, dark, print
+    for mode in modes:
+        colors = dict(re.findall(r"--(\w+): (#\w+)", mode))
+        paper = colors["paper"] if len(colors["paper"]) == 7 else "#ffffff"
+        for name in ("soft", "error", "blue", *TEXT_NAMES):
+            text, ground = (
+                tuple(int(f"{value[1:] * 2 if len(value) == 4 else value[1:]}"[at : at + 2], 16) for at in (0, 2, 4))
+                for value in (colors[name], paper)
+            )
+            assert contrast(text, ground) >= 4.5, (name, mode)  # type: ignore[arg-type]
+    _, (axes,) = figure = panels(size=(3, 2))
+    axes.text(0, 0, "name", color=TEXT_COLORS[COLORS[1]])
+    drawn = svg(figure[0], "x", "label", themed=True)
+    assert "var(--orange)" in drawn
+    assert "currentColor" in drawn

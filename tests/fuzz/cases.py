@@ -39,7 +39,8 @@ def _wrong_spelling(choose: random.Random, start: Start) -> tuple[str, str]:
 def _misspelt(choose: random.Random, start: Start) -> Case:
     path, key = _wrong_spelling(choose, start)
     if "." in path and choose.random() < 0.3:
-        return _in_file(start, path, nested(path, 1), "misspelt", key)
+        content: Any = choose.choice((1, {}, {"a": {}}, [], None))
+        return _in_file(start, path, nested(path, content), "misspelt", key)
     return Case((*start.words, f"--{path}=1"), "misspelt", path, key)
 
 

@@ -31,6 +31,6 @@ def _parsers_are_built_once() -> Iterator[None]:
 def test_an_optimizer(command: str, optimizer: str, tmp_path: Path) -> None:
     words = [command, "-c", "configs/quickstart.yaml", *SMALL, *SHORT[command], f"--model.optimizer={optimizer}"]
     if (command, optimizer) == ("find-lr", "optimizers/adafactor.yaml"):
-        words.append("--high=1000")  # its step is relative to the weights and clipped: 10 is not too much
+        words.remove("--method=nine_tenths")  # it bounds its own steps: no rate is too high for the curve to show
     code, said = in_a_fork(words, tmp_path)
     assert code == 0, said

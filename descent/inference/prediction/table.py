@@ -1,6 +1,7 @@
 """Write predictions and lists of corrupt files as CSV, predictions also as JSON."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from descent.inference.prediction.prediction import FilePredictions
 from foundation.files import replacing, strict_json
 
 DIGITS = 6
+MOST_CLASSES = 10
+"""Classes whose number of answers is printed."""
 
 
 def write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -63,6 +66,18 @@ def answer_lines(found: FilePredictions) -> list[str]:
     width = max(map(len, found.paths))
     lines = (f"{path:<{width}}  {_answer(found, row)}" for row, path in enumerate(found.paths))
     return [line.encode("utf-8", "backslashreplace").decode() for line in lines]
+
+
+def count_lines(found: FilePredictions) -> list[str]:
+    """Return how many images were classified, and how often each class was the answer, the most frequent first."""
+    total = len(found.paths)
+    lines = [f"{total:,} {'image' if total == 1 else 'images'} classified"]
+    if found.predictions.labels is None and total > 1:
+        answers = Counter(found.class_names[number] for number in found.predictions.classes[:, 0].tolist())
+        counted = ", ".join(f"{name} {count:,}" for name, count in answers.most_common(MOST_CLASSES))
+        more = f", … ({len(answers) - MOST_CLASSES} more)" if len(answers) > MOST_CLASSES else ""
+        lines.append(f"answers     {counted}{more}")
+    return lines
 
 
 def _answer(found: FilePredictions, row: int) -> str:

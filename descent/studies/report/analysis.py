@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from descent.studies.report.new_images import decide_on_new_images
 from descent.studies.report.pairs import Pair, pairs_of, tie_letters
 from descent.studies.running.decisions import RoundDecisions
 from descent.studies.running.one_run import CRASHED, DIVERGED, DONE, STOPPED
@@ -108,6 +109,11 @@ class StudyAnalysis(RoundDecisions):
             return {}
         found = pairs_of(self.round_scores, self.decisions, self.config.larger_is_better)
         return found if any(pair.rounds >= LEAST for pair in found.values()) else {}
+
+    @cached_property
+    def new_images(self) -> dict[tuple[str, str], Pair]:
+        """What can be said of pairs on new test images of the same kind, in both orders; without those that lack it."""
+        return decide_on_new_images(self, self.pairs)
 
     @cached_property
     def letters(self) -> dict[str, str]:

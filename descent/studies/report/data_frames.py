@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from descent.studies.report.analysis import CandidateSummary, StudyAnalysis
-from descent.studies.report.pairs import Pair
 from descent.studies.running.rounds import round_of
 from descent.studies.running.stages import FINAL
 
@@ -23,8 +22,12 @@ AGAINST = (
     "settings_difference",
     "settings_low",
     "settings_high",
+    "new_images_low",
+    "new_images_high",
+    "new_images_decision",
 )
-"""Columns of a candidate against the baseline: difference, decision, rounds, chance, fixed settings."""
+"""Columns of a pair, e.g. a candidate and the baseline: difference, decision, rounds, chance, fixed settings, and the
+interval and decision on new test images."""
 
 
 def candidate_table(analysis: StudyAnalysis) -> pd.DataFrame:
@@ -35,7 +38,6 @@ def candidate_table(analysis: StudyAnalysis) -> pd.DataFrame:
 
 def _candidate(analysis: StudyAnalysis, summary: CandidateSummary) -> dict[str, Any]:
     name = summary.name
-    pair = analysis.pairs.get((name, analysis.config.baseline))
     mean, low, high = summary.mean or (math.nan,) * 3
     steps, reached = analysis.to_target(name, "steps")
     return {
@@ -45,7 +47,7 @@ def _candidate(analysis: StudyAnalysis, summary: CandidateSummary) -> dict[str, 
         "low": float(low),
         "high": float(high),
         "sd": float(np.std(list(summary.scores.values()), ddof=1)) if len(summary.scores) > 1 else math.nan,
-        **_against(pair),
+        **_against(analysis, name, analysis.config.baseline),
         **{f"best {key}": value for key, value in (summary.point or {}).items()},
         "at_edge": " ".join(summary.at_edge),
         "steps_to_target": steps,
@@ -60,13 +62,15 @@ def _candidate(analysis: StudyAnalysis, summary: CandidateSummary) -> dict[str, 
     }
 
 
-def _against(pair: Pair | None) -> dict[str, Any]:
-    """Return the columns of a candidate against the baseline."""
+def _against(analysis: StudyAnalysis, name: str, other: str) -> dict[str, Any]:
+    """Return the columns of a candidate against another one."""
+    pair, new = analysis.pairs.get((name, other)), analysis.new_images.get((name, other))
     if pair is None:
-        return dict.fromkeys(AGAINST, math.nan) | {"decision": ""}
+        return dict.fromkeys(AGAINST, math.nan) | {"decision": "", "new_images_decision": ""}
     chance = (float(side) for side in pair.chance)
     settings = (math.nan,) * 3 if pair.settings is None else (float(side) for side in pair.settings)
-    values = (pair.mean, pair.low, pair.high, pair.decision, pair.rounds, *chance, *settings)
+    on_new = (math.nan, math.nan, "") if new is None else (new.low, new.high, new.decision)
+    values = (pair.mean, pair.low, pair.high, pair.decision, pair.rounds, *chance, *settings, *on_new)
     return dict(zip(AGAINST, values, strict=True))
 
 
@@ -74,9 +78,9 @@ def pair_table(analysis: StudyAnalysis) -> pd.DataFrame:
     """One row per pair of compared candidates, the better mean first."""
     order = [name for name in analysis.ranking if name in analysis.compared]
     pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :] if (a, b) in analysis.pairs]
-    columns = ["candidate", "other", *AGAINST, "by_sign"]
+    columns = ["candidate", "other", *AGAINST, "without_failed"]
     rows = [
-        {"candidate": a, "other": b, **_against(analysis.pairs[a, b]), "by_sign": analysis.pairs[a, b].by_sign}
+        {"candidate": a, "other": b, **_against(analysis, a, b), "without_failed": analysis.pairs[a, b].without_failed}
         for a, b in pairs
     ]
     return pd.DataFrame(rows, columns=columns)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from foundation.figure_style import apart
+from foundation.figure_style import TEXT_COLORS, apart
 from foundation.html.hover import hover
 
 LINE, GAP = 0.047, 0.012
@@ -47,8 +47,9 @@ class EndLabels:
         halves = [(LINE * (text.count("\n") + 1) + GAP) / 2 for text in texts]
         places = apart([float(to_axes.transform((x, end))[1]) for _, end, _ in ends], halves, TOP)
         for (name, _, color), text, place in zip(ends, texts, places, strict=True):
+            ink = TEXT_COLORS.get(color, color)
             written = self.axes.text(
-                1.02, place, text, transform=self.axes.transAxes, color=color, fontsize=8.5, va="center"
+                1.02, place, text, transform=self.axes.transAxes, color=ink, fontsize=8.5, va="center"
             )
             if name in self.groups:
                 hover(written, name, self.groups[name])

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from descent.studies.config_overlay import map_paths, set_key
 from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.context import context, title
+from descent.studies.report.population import population
 from descent.studies.report.protocol import how_to_read, protocol
 from descent.studies.report.remarks import remarks
 from descent.studies.report.results_table import candidate_filter, details_table, results_table
@@ -54,13 +55,14 @@ def page(
     """Write the HTML of the page."""
     config = analysis.config
     facts = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in context(analysis).items())
-    shown = "".join(captioned(figure, name, CAPTIONS[name], themed=True) for name, figure in figures.items())
+    shown = "".join(captioned(figure, name, CAPTIONS[name]) for name, figure in figures.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title(analysis))}</title><link rel="icon" href="data:,"><style>{STYLE}{COLOURS}</style></head><body>
 <h1>{html.escape(config.name)}</h1>
 <dl class="facts">{facts}</dl>
 <p class="verdict" id="verdict">{html.escape(verdict(analysis))}</p>
+<p id="population">{html.escape(population(analysis))}</p>
 {_list(remarks(analysis, plan), "remarks")}
 <h2>Results</h2>
 {candidate_filter(analysis)}

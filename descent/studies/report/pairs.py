@@ -26,8 +26,8 @@ class Pair(NamedTuple):
     """Repeated confidence interval: those of all pairs and looks hold together with 95 %."""
     decision: str
     """`better`, `worse`, `equal` (practically) or `undecided`; of `name`."""
-    by_sign: bool
-    """Decided by the number of better rounds, because a run diverged or collapsed."""
+    without_failed: bool
+    """Rounds in which a run diverged or collapsed are left out of mean and interval."""
     rounds: int
     """Rounds in which both have a score or diverged."""
     chance: Proportion
@@ -48,11 +48,15 @@ class Pair(NamedTuple):
             -self.high,
             -self.low,
             decision,
-            self.by_sign,
+            self.without_failed,
             self.rounds,
             chance,
             settings,
         )
+
+
+Pairs = Mapping[tuple[str, str], Pair]
+"""Every pair in both orders, by the names of its candidates."""
 
 
 def pairs_of(scores: RoundScores, decisions: Decisions, larger_is_better: bool) -> dict[tuple[str, str], Pair]:
@@ -70,7 +74,7 @@ def pairs_of(scores: RoundScores, decisions: Decisions, larger_is_better: bool) 
             low,
             high,
             WORDS[int(decisions.decision[k])],
-            bool(decisions.by_sign[k]),
+            bool(decisions.without_failed[k]),
             int(decisions.rounds[k]),
             superiority(scores.singles[i], scores.singles[j]),
             settings if settings is None or larger_is_better else _negative(settings),
@@ -83,7 +87,7 @@ def _negative(interval: Interval) -> Interval:
     return Interval(-interval.mean, -interval.high, -interval.low)
 
 
-def tie_letters(names: Sequence[str], pairs: Mapping[tuple[str, str], Pair]) -> dict[str, str]:
+def tie_letters(names: Sequence[str], pairs: Pairs) -> dict[str, str]:
     """Assign letters (a compact letter display): two candidates share one exactly if neither was found better.
 
     Args:

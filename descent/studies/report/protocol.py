@@ -40,8 +40,6 @@ def protocol(analysis: StudyAnalysis) -> list[str]:
         f"Judged by {analysis.metric}"
         + (", computed once at the end of each final run." if analysis.metric != analysis.config.metric else "."),
         "Runs of the candidates alternated. Validation is not timed, and only runs on an otherwise idle machine are.",
-        f"The verdict is about new training runs, measured on the same data for {analysis.metric}: how other test data "
-        "would move the values is not in the intervals.",
     ]
 
 
@@ -71,6 +69,12 @@ def how_to_read(analysis: StudyAnalysis) -> list[str]:
         "its own 95 % interval. At 0.5 neither is better, even if the means differ.",
         f"Target: the median of {', '.join(config.targets)} at the end of the run, by {config.metric}.",
     ]
+    if analysis.new_images:
+        lines.insert(
+            3,
+            "“on new images” asks about other test images of the same kind. Its interval also contains the spread over "
+            "images (rounds and images as crossed random effects); the decisions are those on these images.",
+        )
     if any(pair.settings is not None for pair in analysis.pairs.values()):
         lines.insert(
             3,

@@ -9,7 +9,7 @@ from descent.studies.report.scale import Scale, enumerate_names
 from descent.studies.running.planner import Plan
 from descent.studies.statistics.counts import proportion
 from descent.studies.statistics.power import detectable_difference
-from descent.studies.statistics.sequential_test import collapsed
+from descent.studies.statistics.sequential_test import collapsed_runs, failed_rounds
 
 
 def remarks(analysis: StudyAnalysis, plan: Plan | None) -> list[str]:
@@ -41,7 +41,8 @@ def detectable(analysis: StudyAnalysis) -> float | None:
     """Compute the smallest difference that the rounds detect with 80 % power, from the largest spread of all pairs."""
     if analysis.decisions is None or not analysis.pairs:
         return None
-    x = np.where(np.isfinite(analysis.round_scores.means), analysis.round_scores.means, np.nan)
+    scores = analysis.round_scores
+    x = np.where(failed_rounds(scores.runs) | ~np.isfinite(scores.means), np.nan, scores.means)
     limits = []
     for i, j in analysis.decisions.pairs:
         d = x[i] - x[j]
@@ -56,8 +57,7 @@ def _risk(analysis: StudyAnalysis) -> Iterator[str]:
     if not analysis.pairs:
         return
     runs = analysis.round_scores.runs
-    low = collapsed(runs.reshape(len(runs), -1)).reshape(runs.shape).any(axis=-1)
-    bad = low | np.isneginf(runs).any(axis=-1)
+    low, bad = collapsed_runs(runs).any(axis=-1), failed_rounds(runs)
     total = (~np.isnan(runs).any(axis=-1) | bad).sum(axis=-1)
     clean: list[tuple[str, float]] = []
     for name, count, rounds, fallen in zip(analysis.compared, bad.sum(-1), total, low.sum(-1), strict=True):
@@ -76,11 +76,12 @@ def _risk(analysis: StudyAnalysis) -> Iterator[str]:
             f"No final run of {names} diverged or collapsed. With 95 % confidence the risk of each per round is at "
             f"most {100 * max(high for _, high in clean):.0f} %; the intervals do not contain it."
         )
-    by_sign = [f"{a} and {b}" for (a, b), pair in analysis.pairs.items() if pair.by_sign and a < b]
-    if by_sign:
+    left_out = [f"{a} and {b}" for (a, b), pair in analysis.pairs.items() if pair.without_failed and a < b]
+    if left_out:
         yield (
-            "Decided by the number of better rounds, because a run of the pair diverged or collapsed, after which a "
-            f"mean says little of a typical run: {'; '.join(by_sign)}."
+            "Rounds in which a run diverged or collapsed are left out of the pair's difference, which is that of runs "
+            "that succeed; one is called better only if it is better in most rounds, with failed runs as the worst: "
+            f"{'; '.join(left_out)}."
         )
 
 

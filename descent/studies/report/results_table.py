@@ -98,6 +98,8 @@ def _decisions(analysis: StudyAnalysis) -> list[Column]:
     ]
     if any(pair.settings is not None for pair in analysis.pairs.values()):
         columns.append(Column("with these<br>settings", against(lambda pair: _settings(pair, scale))))
+    if analysis.new_images:
+        columns.append(Column("on new<br>images", lambda s: _on_new_images(analysis, s.name, scale)))
     return [*columns, Column("rounds", lambda s: str(s.rounds))]
 
 
@@ -146,6 +148,11 @@ def _settings(pair: Pair, scale: Scale) -> str:
         return "–"
     mean, low, high = map(float, pair.settings)
     return _interval(mean, low, high, scale)
+
+
+def _on_new_images(analysis: StudyAnalysis, name: str, scale: Scale) -> str:
+    pair = analysis.new_images.get((name, analysis.config.baseline))
+    return "–" if pair is None else f"[{scale.number(pair.low)}, {scale.number(pair.high)}]"
 
 
 def _setting(analysis: StudyAnalysis, summary: CandidateSummary) -> str:

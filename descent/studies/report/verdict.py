@@ -1,7 +1,9 @@
 """The verdict of a study: sentences that each follow from the decision on a pair."""
 
+from collections.abc import Mapping
+
 from descent.studies.report.analysis import StudyAnalysis
-from descent.studies.report.pairs import Pair
+from descent.studies.report.pairs import Pair, Pairs, tie_letters
 from descent.studies.report.scale import Scale, enumerate_names
 from descent.studies.statistics.group_sequential import LEAST
 
@@ -11,11 +13,18 @@ def verdict(analysis: StudyAnalysis) -> str:
     failed = [name for name in analysis.config.names if name not in analysis.compared]
     if not analysis.pairs:
         return no_verdict(analysis, failed)
-    top = unbeaten(analysis)
-    parts = [*_top(analysis, top), *(_behind(analysis, top, n) for n in analysis.letters if n not in top)]
+    parts = [decided(analysis, analysis.pairs)]
     if failed:
         parts.append(f"{enumerate_names(failed)}: not ranked, since fewer than two final runs have a score")
     return f"{scope(analysis)}: {'; '.join(parts)}."
+
+
+def decided(analysis: StudyAnalysis, pairs: Pairs) -> str:
+    """Say what was decided on these pairs of all compared candidates."""
+    letters = tie_letters([name for name in analysis.ranking if name in analysis.compared], pairs)
+    top = unbeaten(letters, pairs)
+    behind = [_behind(analysis, pairs, top, name) for name in letters if name not in top]
+    return "; ".join([*_top(analysis, pairs, top), *behind])
 
 
 def scope(analysis: StudyAnalysis) -> str:
@@ -39,29 +48,27 @@ def no_verdict(analysis: StudyAnalysis, failed: list[str]) -> str:
     )
 
 
-def unbeaten(analysis: StudyAnalysis) -> list[str]:
+def unbeaten(letters: Mapping[str, str], pairs: Pairs) -> list[str]:
     """List the candidates that none was found better than, the best mean first."""
-    return [
-        n for n in analysis.letters if not any(p.decision == "worse" for (a, _), p in analysis.pairs.items() if a == n)
-    ]
+    return [name for name in letters if not any(p.decision == "worse" for (a, _), p in pairs.items() if a == name)]
 
 
 def _value(analysis: StudyAnalysis, name: str) -> str:
     return f"{name} ({Scale(analysis.metric).value(analysis.mean(name))})"
 
 
-def _top(analysis: StudyAnalysis, top: list[str]) -> list[str]:
+def _top(analysis: StudyAnalysis, pairs: Pairs, top: list[str]) -> list[str]:
     if len(top) == 1:
-        ahead = all(analysis.pairs[top[0], other].decision == "better" for other in analysis.letters if other != top[0])
+        ahead = all(pair.decision == "better" for (name, _), pair in pairs.items() if name == top[0])
         value = f"at {Scale(analysis.metric).value(analysis.mean(top[0]))} of {analysis.metric}"
         return [f"{top[0]} is best, {value}" if ahead else f"none was found better than {top[0]}, {value}"]
-    pairs = [analysis.pairs[a, b] for i, a in enumerate(top) for b in top[i + 1 :]]
-    equal = [pair for pair in pairs if pair.decision == "equal"]
+    ties = [pairs[a, b] for i, a in enumerate(top) for b in top[i + 1 :]]
+    equal = [pair for pair in ties if pair.decision == "equal"]
     names = enumerate_names([_value(analysis, name) for name in top])
-    widest = max(pairs, key=lambda pair: abs(pair.mean))
-    if len(equal) == len(pairs):
-        return [f"{names} are practically equal in {analysis.metric}: {_difference(analysis, widest, len(pairs))}"]
-    text = f"{names} cannot be told apart in {analysis.metric}: {_difference(analysis, widest, len(pairs))}"
+    widest = max(ties, key=lambda pair: abs(pair.mean))
+    if len(equal) == len(ties):
+        return [f"{names} are practically equal in {analysis.metric}: {_difference(analysis, widest, len(ties))}"]
+    text = f"{names} cannot be told apart in {analysis.metric}: {_difference(analysis, widest, len(ties))}"
     return [
         text,
         *(f"{pair.name} and {pair.other} are practically equal: {_difference(analysis, pair)}" for pair in equal),
@@ -73,26 +80,25 @@ def _difference(analysis: StudyAnalysis, pair: Pair, of: int = 1) -> str:
     larger = pair if pair.mean >= 0 else pair.reversed()
     within = f", within ±{scale.difference(analysis.delta)}" if pair.decision == "equal" else ""
     which = f"the largest difference, {larger.name} − {larger.other}," if of > 1 else f"{larger.name} − {larger.other}"
-    return f"{which} is {scale.interval(larger.mean, larger.low, larger.high)}{within}{_by_sign(pair)}"
+    return f"{which} is {scale.interval(larger.mean, larger.low, larger.high)}{within}{_left_out(pair)}"
 
 
-def _by_sign(pair: Pair) -> str:
-    return " (decided by the number of better rounds)" if pair.by_sign else ""
+def _left_out(pair: Pair) -> str:
+    return " (without rounds in which a run diverged or collapsed)" if pair.without_failed else ""
 
 
-def _behind(analysis: StudyAnalysis, top: list[str], name: str) -> str:
+def _behind(analysis: StudyAnalysis, pairs: Pairs, top: list[str], name: str) -> str:
     scale = Scale(analysis.metric)
-    others = [other for other in analysis.letters if other != name]
-    ahead = [other for other in others if analysis.pairs[other, name].decision == "better"]
+    ahead = [other for other in analysis.ranking if (p := pairs.get((other, name))) and p.decision == "better"]
     leader = next((other for other in ahead if other in top), ahead[0])
-    pair = analysis.pairs[leader, name] if analysis.config.larger_is_better else analysis.pairs[name, leader]
+    pair = pairs[leader, name] if analysis.config.larger_is_better else pairs[name, leader]
     behind = f"{_value(analysis, name)} is {scale.interval(pair.mean, pair.low, pair.high)} behind"
     if len(top) > 1 or leader not in top:
         behind += f" {leader}"
-    open_ = [other for other in top if analysis.pairs[other, name].decision == "undecided"]
-    equal = [other for other in top if analysis.pairs[other, name].decision == "equal"]
+    open_ = [other for other in top if pairs[other, name].decision == "undecided"]
+    equal = [other for other in top if pairs[other, name].decision == "equal"]
     if open_:
         behind += f" and cannot be told from {enumerate_names(open_)}"
     if equal:
         behind += f" and is practically equal to {enumerate_names(equal)}"
-    return behind + _by_sign(pair)
+    return behind + _left_out(pair)

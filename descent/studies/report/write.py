@@ -13,6 +13,7 @@ from descent.studies.report.context import context
 from descent.studies.report.data_frames import candidate_table, curve_table, pair_table, run_table
 from descent.studies.report.figures import all_figures
 from descent.studies.report.page import page
+from descent.studies.report.population import population
 from descent.studies.report.verdict import verdict
 from descent.studies.running.planner import Plan
 from foundation.files import replacing
@@ -31,6 +32,7 @@ class StudyResult:
         analysis: Everything that was computed from its runs.
         plan: What had been planned.
         verdict: One sentence to quote.
+        population: What the verdict is about, and what can be said on new test images.
         table: One row per candidate, the best first.
         runs: One row per run.
         metric: The judged metric.
@@ -39,12 +41,14 @@ class StudyResult:
         context: What was compared: data, network, epochs, steps, date.
         report: Path of the page.
 
-    `descent compare --json` prints verdict, metric, ties, table, pairs, context and report under the same names.
+    `descent compare --json` prints verdict, population, metric, ties, table, pairs, context and report under the same
+    names.
     """
 
     def __init__(self, folder: Path, analysis: StudyAnalysis, plan: Plan | None) -> None:
         self.folder, self.analysis, self.plan = folder, analysis, plan
         self.verdict: str = verdict(analysis)
+        self.population: str = population(analysis)
         self.table: pd.DataFrame = candidate_table(analysis)
         self.runs: pd.DataFrame = run_table(analysis)
         self.metric: str = analysis.metric
@@ -64,7 +68,7 @@ class StudyResult:
         return all_figures(self.analysis)
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{self.verdict}</b></p>{self.table.to_html(float_format='{:.4g}'.format)}"
+        return f"<p><b>{self.verdict}</b></p><p>{self.population}</p>{self.table.to_html(float_format='{:.4g}'.format)}"
 
 
 def write_report(result: StudyResult) -> Path:

@@ -166,7 +166,8 @@ class RoundDecisions:
         if len(self.compared) < 2:
             return None
         most = max(self.seeds, self.rounds)
-        return decide(self.round_scores.means, most, self.delta, ALPHA, resolution(self.round_scores.runs))
+        found = self.round_scores
+        return decide(found.means, most, self.delta, ALPHA, resolution(found.runs), runs=found.runs)
 
     def going_on(self) -> list[str]:
         """List the candidates that need further rounds."""

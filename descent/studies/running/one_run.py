@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from descent.studies.config_overlay import Config
 from descent.studies.running.recorder import Recorder, StopRule, StudyError
+from descent.studies.running.tested import TestRecorder
 from descent.training.build import Built, build, parse_config
 from descent.training.features.flags import check_that_it_trains
 from foundation.files import finite
@@ -68,12 +69,12 @@ def execute(order: RunOrder) -> Outcome:
         StudyError: The study as a whole cannot continue: there is no validation data, or no such metric.
         KeyboardInterrupt: Ctrl+C was pressed.
     """
-    recorder = Recorder(order.metric, order.stop)
+    recorder, of_test = Recorder(order.metric, order.stop), TestRecorder()
     load, started = MachineLoad(), time.monotonic()
     status, message, test = DONE, "", {}
     with _threads(order.threads), _silent():
         try:
-            run = build(_parsed(order.config, order.seed), callbacks=[recorder], trainer_options=QUIET)
+            run = build(_parsed(order.config, order.seed), callbacks=[recorder, of_test], trainer_options=QUIET)
             _fit(run)
             if recorder.diverged or not recorder.scores:
                 status = DIVERGED
@@ -92,6 +93,7 @@ def execute(order: RunOrder) -> Outcome:
             "message": message,
             "score": recorder.scores[-1] if recorder.scores and status == DONE else None,
             "test": test,
+            "tested": of_test.tested,
             "steps": recorder.steps,
             "seconds": recorder.seconds,
             "scores": recorder.scores,

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from descent.studies.statistics.counts import superiority
 from descent.studies.statistics.group_sequential import LEAST, looks, nominal_levels
 from descent.studies.statistics.intervals import Floats
 
@@ -30,8 +29,8 @@ class Decisions(NamedTuple):
     low: Floats
     high: Floats
     """Ends of the repeated confidence interval: all pairs and looks together hold with probability 1 − α."""
-    by_sign: Bools
-    """Whether the pair was decided by the number of rounds in which i was better, because a run failed or collapsed."""
+    without_failed: Bools
+    """Whether rounds in which a run of the pair diverged or collapsed were left out of its differences."""
     rounds: NDArray[np.int_]
     """Rounds that the pair has in common, diverged runs included."""
     active: Bools
@@ -43,7 +42,14 @@ class Decisions(NamedTuple):
 
 
 def decide(
-    scores: ArrayLike, most: int, delta: float, alpha: float = 0.05, step: float = 0.0, stop: bool = False
+    scores: ArrayLike,
+    most: int,
+    delta: float,
+    alpha: float = 0.05,
+    step: float = 0.0,
+    stop: bool = False,
+    image_errors: ArrayLike = 0.0,
+    runs: ArrayLike | None = None,
 ) -> Decisions:
     r"""Replay a study look by look, and decide its pairs.
 
@@ -52,8 +58,9 @@ def decide(
     *worse*, one within ±δ *practically equal* (which comes first). Since all intervals hold together with probability
     1 − α, so do the decisions, and the intersection of a pair's intervals so far is one too.
 
-    If a run of the pair diverged or collapsed, the mean says little of a typical run. Then the exact interval of the
-    share of rounds in which i was better decides: above or below ½.
+    A mean with a run that diverged or collapsed says little of a typical run. So the rounds with one are left out of
+    the pair's differences, and the interval is that of the runs that succeed. Then i is better only if it was also
+    better in most rounds, those with failed runs included, and no pair is practically equal: its risks may differ.
 
     A candidate stops when its pairs are decided; pairs of two candidates that are both worse than another do not count.
 
@@ -65,9 +72,13 @@ def decide(
         alpha: Error over all pairs and looks.
         step: r ≥ 0, the resolution of the metric.
         stop: Ignore the scores of rounds after a candidate stopped, as in a simulation of whole studies.
+        image_errors: $s_b$ ≥ 0 for each pair, `(…, C·(C − 1)/2)`, the standard error of the choice of the test images
+            (`new_images.image_error`), which more rounds do not reduce. With it the intervals are about new images:
+            $\sqrt{h^2 + (z\, s_b)^2}$ takes the place of half a width $h$, z the normal quantile of the look's level.
+        runs: The runs of which `scores` are the means, to find those that collapsed; by default `scores`.
 
     Shape:
-        `(…, C, N)`; leading axes are studies.
+        scores `(…, C, N)`, runs `(…, C, N, repeats)`; leading axes are studies.
 
     Raises:
         ValueError: There are fewer than two candidates.
@@ -75,11 +86,14 @@ def decide(
     Reference:
         C. Jennison, B. W. Turnbull, "Repeated confidence intervals for group sequential clinical trials", 1984;
         T. Mathieu et al., "AdaStop: adaptive statistical testing for sound comparisons of Deep RL agents", 2023;
-        D. Lakens, "Equivalence tests", 2017.
+        D. Lakens, "Equivalence tests", 2017;
+        G. Y. Zou, A. Donner, "Construction of confidence limits about effect measures: a general approach", 2008.
     """
     x = np.asarray(scores, dtype=np.float64)
     if x.ndim < 2 or x.shape[-2] < 2:
         raise ValueError(f"a comparison needs at least 2 candidates, got scores of shape {x.shape}.")
+    single = x[..., None] if runs is None else np.asarray(runs, dtype=np.float64)
+    errors = np.asarray(image_errors, dtype=np.float64)
     pairs = list(combinations(range(x.shape[-2]), 2))
     at = looks_of(x.shape[-1], most)
     levels = nominal_levels(tuple(at), most, alpha / len(pairs))
@@ -87,8 +101,8 @@ def decide(
     for rounds, level in zip(at, levels, strict=True):
         if stop:
             unused = ~state.active[..., None] & (np.arange(x.shape[-1]) >= state.used[..., None])
-            x = np.where(unused, np.nan, x)
-        state = _look(x[..., :rounds], state, level, delta, step)
+            x, single = np.where(unused, np.nan, x), np.where(unused[..., None], np.nan, single)
+        state = _look(x[..., :rounds], failed_rounds(single[..., :rounds, :]), state, level, delta, step, errors)
     return state
 
 
@@ -114,25 +128,25 @@ def _start(studies: tuple[int, ...], pairs: list[tuple[int, int]], candidates: i
     )
 
 
-def _look(x: Floats, state: Decisions, level: float, delta: float, step: float) -> Decisions:
+def _look(
+    x: Floats, failed: Bools, state: Decisions, level: float, delta: float, step: float, image_errors: Floats
+) -> Decisions:
     first, second = (list(side) for side in zip(*state.pairs, strict=True))
-    count, mean, low, high = _interval(x[..., first, :], x[..., second, :], level, step)
-    shared = _shared(x[..., first, :], x[..., second, :])
+    clean, ordered = np.where(failed, np.nan, x), np.where(failed, -np.inf, x)
+    count, mean, half = _interval(clean[..., first, :], clean[..., second, :], level, step)
+    half = np.hypot(half, stats.norm.isf(level / 2) * image_errors)
+    wins, shared = _compared(ordered[..., first, :], ordered[..., second, :])
     new = shared > state.rounds  # nothing new is known of a pair of which one has stopped
-    failed = np.asarray(np.isneginf(x).any(axis=-1) | collapsed(x).any(axis=-1))
-    by_sign = np.where(new, failed[..., first] | failed[..., second], state.by_sign)
-    low, high = np.fmax(state.low, low), np.fmin(state.high, high)
+    any_failed = np.asarray(failed.any(axis=-1))
+    without_failed = np.where(new, any_failed[..., first] | any_failed[..., second], state.without_failed)
+    low, high = np.fmax(state.low, mean - half), np.fmin(state.high, mean + half)
     good = new & (count >= LEAST) & (low <= high)  # intervals of two looks that contradict each other: keep the first
     mean, low, high = (
         np.where(good, now, old) for now, old in ((mean, state.mean), (low, state.low), (high, state.high))
     )
-    found = np.select(
-        [(low > -delta) & (high < delta), (low == 0) & (high == 0), low > 0, high < 0],
-        [EQUAL, EQUAL, BETTER, WORSE],
-        UNDECIDED,
-    )
-    if by_sign.any():
-        found = np.where(by_sign, _signs(x[..., first, :], x[..., second, :], level, by_sign), found)
+    equal = ((low > -delta) & (high < delta)) | ((low == 0) & (high == 0))
+    better, worse = (low > 0) & (~without_failed | (wins > 0)), (high < 0) & (~without_failed | (wins < 0))
+    found = np.select([equal & ~without_failed, equal, better, worse], [EQUAL, UNDECIDED, BETTER, WORSE], UNDECIDED)
     decision = np.where((state.decision == UNDECIDED) & new, found, state.decision)
     return Decisions(
         state.pairs,
@@ -140,7 +154,7 @@ def _look(x: Floats, state: Decisions, level: float, delta: float, step: float) 
         mean,
         low,
         high,
-        by_sign,
+        without_failed,
         np.maximum(shared, state.rounds),
         _active(decision, state),
         np.where(state.active, x.shape[-1], state.used),
@@ -148,7 +162,7 @@ def _look(x: Floats, state: Decisions, level: float, delta: float, step: float) 
     )
 
 
-def _interval(x: Floats, y: Floats, level: float, step: float) -> tuple[Any, Floats, Floats, Floats]:
+def _interval(x: Floats, y: Floats, level: float, step: float) -> tuple[Any, Floats, Floats]:
     with np.errstate(invalid="ignore", divide="ignore"):
         d = x - y
         d = np.where(np.isfinite(d), d, np.nan)
@@ -158,18 +172,26 @@ def _interval(x: Floats, y: Floats, level: float, step: float) -> tuple[Any, Flo
         squares = np.where(known, (d - mean[..., None]) ** 2, 0.0).sum(axis=-1)
         spread = np.maximum(np.sqrt(squares / (count - 1)), step)
         half = stats.t.ppf(1 - level / 2, np.maximum(count - 1, 1)) * spread / np.sqrt(count)
-    return count, mean, mean - half, mean + half
+    return count, mean, half
 
 
-def _shared(x: Floats, y: Floats) -> NDArray[np.int_]:
-    return np.asarray((~(np.isnan(x) | np.isnan(y))).sum(axis=-1))
+def _compared(x: Floats, y: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Return by how many rounds more the first is better than worse, and the rounds that both have."""
+    return (x > y).sum(axis=-1) - (x < y).sum(axis=-1), (~(np.isnan(x) | np.isnan(y))).sum(axis=-1)
 
 
-def _signs(x: Floats, y: Floats, level: float, where: Bools) -> NDArray[np.int_]:
-    found = np.zeros(where.shape, dtype=np.int_)
-    chance = superiority(x[where], y[where], 1 - level)
-    found[where] = np.select([chance.low > 0.5, chance.high < 0.5], [BETTER, WORSE], UNDECIDED)
-    return found
+def failed_rounds(runs: Floats) -> Bools:
+    """Find the rounds in which a run diverged or collapsed.
+
+    Shape:
+        `(…, C, N, repeats)` → `(…, C, N)`.
+    """
+    return np.asarray((np.isneginf(runs) | collapsed_runs(runs)).any(axis=-1))
+
+
+def collapsed_runs(runs: Floats) -> Bools:
+    """Find the runs that collapsed among all runs of their candidate; `(…, C, N, repeats)`, as the result."""
+    return collapsed(runs.reshape(*runs.shape[:-2], -1)).reshape(runs.shape)
 
 
 def collapsed(scores: Floats) -> Bools:

@@ -25,11 +25,11 @@ def test_prints_what_the_checkpoint_contains(run: Path, capsys: pytest.CaptureFi
     for words in (
         f"file        {run}/checkpoints/best.ckpt",
         "and size are those it was saved with",
-        "step 20, epoch 0 (counted from 0), 20 of 20 batches done",
+        "20 steps, epoch 1, 20 of 20 batches done",
         "val/loss ",
         "best        val/loss (min): best.ckpt ",
         f"torch {metadata.version('torch')}",
-        "cpu, 1 process(es), precision ",
+        "cpu, 1 process, precision ",
         "optimizer, schedules, callbacks, loops, sums",
         "position in the data (DigitsDataModule)",
         "tensors, ",

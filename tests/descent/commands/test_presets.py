@@ -1,21 +1,32 @@
-"""`descent presets`: a line for each preset."""
+"""`descent presets`: the presets of each kind, with descriptions that fit the terminal."""
+
+import re
 
 import pytest
 
-from descent.commands.presets import main, summary, table
-from descent.presets import names
+from descent.commands.presets import grouped, main, summary
+from descent.presets import kinds, names
 
 
-def test_every_preset_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def presets_in(said: str) -> list[str]:
+    return re.findall(r"^  (\S+)", said, re.MULTILINE)
+
+
+def test_every_preset_stands_below_its_kind(capsys: pytest.CaptureFixture[str]) -> None:
     main([])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == names()
-    assert all(len(line.split()) > 3 for line in lines)
+    said = capsys.readouterr().out
+    assert sorted(presets_in(said)) == names()
+    assert [line for line in said.splitlines() if line and not line.startswith(" ")] == ["experiments", *kinds()]
     main(["schedulers"])
-    assert all(line.startswith("schedulers/") for line in capsys.readouterr().out.splitlines())
+    assert all(name.startswith("schedulers/") for name in presets_in(capsys.readouterr().out))
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80])
-def test_lines_fit_the_terminal(columns: int) -> None:
-    lines = table({name: summary(name) for name in names()}, columns)
-    assert all(len(line) <= columns or line in names() for line in lines)  # a name is never cut: it is what is typed
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_lines_fit_the_terminal_and_nothing_is_cut(width: int) -> None:
+    described = {name: summary(name) for name in names()}
+    said = grouped(described, width)
+    assert max(map(len, said.splitlines())) <= width
+    assert sorted(presets_in(said)) == names()
+    assert "…\n" not in said
+    words = [word for text in described.values() for word in text.split()]
+    assert len(said.split()) == len(words) + len(names()) + len(kinds()) + 1

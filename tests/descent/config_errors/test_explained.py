@@ -51,6 +51,7 @@ def said(words: Sequence[str]) -> str:
         ("--model.network.widt", r"^unknown argument --model\.network\.widt\. Did you mean --model\.network\.width\?"),
         ("--model.network.width", r"^--model\.network\.width needs a value\.$"),
         ("--model.optimizer.lr=0,1", r"must be a number, got 0,1: write 0\.1\.$"),
+        ("--trainer.limit_train_batches=1,5", r"must be a number or null, got 1,5\.$"),
         ("--data.val_share=20%", r"must be a number, got 20%: write 0\.2\.$"),
         ("--data.batch_size=10k", r"must be an integer or auto, got 10k: write 10000\.$"),
         ("--trainer.max_steps=1.5M", r"must be an integer, got 1\.5M: write 1500000\.$"),
@@ -61,8 +62,15 @@ def said(words: Sequence[str]) -> str:
         ("--hlp", r"Did you mean --help\?"),
         ("--mode=1", r"Did you mean --data\.augmentation\.mode or --checkpoint\.mode or --model\?"),
         ("--model.loss=losses", r"model\.loss: losses is neither a file nor a class path"),
+        ("--model.network=torch", r"model\.network: torch is a module: name a class in it, as in torch\.Name\.$"),
         ("--model.optimizer.lr={}", r"model\.optimizer\.lr must be a number, got \{\}\.$"),
         ("--trainer.accelerator=[-1, -1]", r"trainer\.accelerator must be a text, got \[-1, -1\]\.$"),
+        ("--model.loss={torch.nn.MSELoss: {}}", r"CrossEntropyLoss has no argument torch\.nn\.MSELoss\. A class is named by its path alone: --model\.loss torch\.nn\.MSELoss\."),
+        ("--model.optimizer={b: {c: {}}}", r"^unknown argument --model\.optimizer\.b: AdamW has no argument b\."),
+        ("--data={x: {}}", r"^unknown argument --data\.x: DigitsDataModule has no argument x\."),
+        ("--trainer.callbacks={}", r"^trainer\.callbacks lacks class_path, the class of kind Callback that it configures\.$"),
+        ("--trainer.callbacks=[{}]", r"^trainer\.callbacks\[0\] lacks class_path"),
+        ("--model.loss={class_path: torch.nn.CrossEntropyLoss, dict_kwargs: {a: 3}}", r"^model\.loss\.dict_kwargs\.a: CrossEntropyLoss has no argument a\.$"),
         ("--trainer.callbacks=true", r"trainer\.callbacks: true is neither a file .* folder\)\.$"),
     ],
 )  # fmt: skip
@@ -122,6 +130,8 @@ def test_several_words(words: Sequence[str], line: str) -> None:
             r"trainer\.callbacks\[0\]\.by_layer\?.*\(mistake\.yaml, line 5\)",
         ),
         (b"model:\n  init_args:\n    optimizer:\n      lrr: 3\n", r"^unknown key model\.optimizer\.lrr: AdamW .*line 4"),
+        (b"model:\n  torch.nn.MSELoss: {}\n", r"^unknown key model\.torch\.nn\.MSELoss: ImageClassifier has no argument .*line 2\)"),
+        (b"trainer: {callbacks: {}}\n", r"^trainer\.callbacks lacks class_path, .*\(mistake\.yaml, line 1\)$"),
         (b"model:\n  init_args:\n    parameter_groups:\n      class: 3\n", r"^model\.parameter_groups lacks class_path"),
     ],
 )  # fmt: skip
@@ -165,3 +175,9 @@ def test_values_and_types_in_words() -> None:
 def test_a_preset_whose_class_does_not_fit_is_not_suggested(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(["fit", "-c", "configs/gan.yaml", "--model.loss=MSELoss"], capsys)
     assert "`descent presets losses` lists the shipped ones" in text
+
+
+@pytest.mark.parametrize("word", ["--model.loss={init_args: {}}", "--model={}", "--checkpoint={}", "--trainer={}"])
+def test_an_empty_group_that_there_is_changes_nothing(word: str) -> None:
+    plain, changed = (parse_config([*QUICKSTART, *words], "fit") for words in ([], [word]))
+    assert changed == plain

@@ -60,6 +60,8 @@ def test_many_image_modes_and_corrupt_files(colours: TrainedRun, capsys: pytest.
     cli.main(["predict", "--ckpt_path", str(colours.run), "--images", str(folder), "--out", "out"])
     said = capsys.readouterr()
     assert "6 images classified" in said.out
+    (answers,) = re.findall(r"^answers     (.*)$", said.out, re.MULTILINE)
+    assert sum(int(word) for word in re.findall(r" (\d+)", answers)) == 6
     answers = [line.split() for line in said.out.splitlines() if ".png" in line]
     table = {row["path"]: row for row in rows("out/predictions.csv")}
     assert len(answers) == 3

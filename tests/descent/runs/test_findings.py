@@ -21,7 +21,7 @@ def test_a_good_run_has_none() -> None:
     ("outcome", "expected"),
     [
         (replace(GOOD, val=0.58, train=0.99), "what was learned does not carry over"),
-        (replace(GOOD, val=0.52, train=0.55), "descent find_lr -c config.yaml"),
+        (replace(GOOD, val=0.52, train=0.55), "descent find-lr -c config.yaml"),
         (replace(GOOD, val=0.52, train=0.55, steps=40, limits=" --trainer.max_steps -1"), "40 optimizer steps are few"),
         (replace(GOOD, val=0.7, train=0.99), "far above validation accuracy"),
         (replace(GOOD, val=0.7, train=0.99, folder="cats"), "configs/finetune.yaml --data.root cats"),
@@ -48,11 +48,12 @@ def test_the_command_mends_a_run_at_chance(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(SHORT)
-    (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning ")]
+    said = capsys.readouterr().out.splitlines()
+    ((place, warning),) = [(place, line) for place, line in enumerate(said) if line.startswith("warning ")]
     assert "is no better than chance: the most common class" in warning
     assert "1 optimizer steps are few" in warning
-    command = warning.partition("descent ")[2].split()
+    command = said[place + 1].split()[1:]
     run([*command, "--model.optimizer.lr=0.01"])
-    said = capsys.readouterr().out
-    assert "warning " not in said
-    assert "would give 0." in said, "the accuracy of the most common class is beside the result"
+    text = capsys.readouterr().out
+    assert "warning " not in text
+    assert "would give 0." in text, "the accuracy of the most common class is beside the result"

@@ -67,6 +67,8 @@ def test_errors_list_the_checkpoints_that_exist() -> None:
     finished(0, names=("last",))
     with pytest.raises(FileNotFoundError, match=r"not found: .*epoch3\.ckpt; in .*checkpoints there is last\.ckpt"):
         resolve_checkpoint("runs/digits/0/checkpoints/epoch3.ckpt", "best", None)
+    with pytest.raises(FileNotFoundError, match=r"holds no checkpoint \(CHECKPOINT\)\.$"):
+        resolve_checkpoint("nowhere/a.ckpt", "best", None, "CHECKPOINT")
     Path("empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no run with checkpoints in this folder"):
         resolve_checkpoint("empty", "best", None)

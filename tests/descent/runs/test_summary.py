@@ -12,7 +12,8 @@ from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from PIL import Image
 
-from descent.runs.summary import as_duration, early_stop, folded, more_training, validation_results
+from descent.runs.summary import as_duration, early_stop, more_training, validation_results
+from foundation.terminal.folding import folded
 from tests.descent.helpers import run
 
 FIT = [
@@ -48,12 +49,22 @@ def test_the_suggested_resume_trains_on(limits: list[str], suggested: str, capsy
 
 def test_every_other_command_works_when_it_is_pasted(capsys: pytest.CaptureFixture[str]) -> None:
     run([*FIT, "--trainer.max_epochs=1"])
-    commands = suggestions(capsys.readouterr().out)
+    said = capsys.readouterr().out
+    sentences = ("validation", "warning", " ")  # standard output is no terminal: they are not folded
+    assert all(len(line) <= 100 for line in said.splitlines() if not line.startswith(sentences))
+    commands = suggestions(said)
     assert list(commands) == ["test", "resume", "evaluate", "predict", "export"]
+    assert commands["test"] == ["test", "--ckpt_path", "runs/quickstart/0"]
     Path("images").mkdir()
     Image.new("L", (8, 8)).save("images/one.png")
     for name in ("test", "evaluate", "predict", "export"):
-        run([word.replace("FOLDER_OR_FILES", "images") for word in commands[name]])
+        run([word.replace("FOLDER", "images") for word in commands[name]])
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_every_task_with_a_report_names_its_command(task: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["fit", "-c", f"configs/{task}.yaml", *FIT[3:], "--trainer.max_epochs=1"])
+    assert suggestions(capsys.readouterr().out)["evaluate"] == ["evaluate", "--ckpt_path", f"runs/{task}/0"]
 
 
 def trainer(**changes: Any) -> Any:

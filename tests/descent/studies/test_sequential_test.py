@@ -8,7 +8,7 @@ from scipy import stats
 
 from descent.studies.statistics.group_sequential import looks, nominal_levels, spent
 from descent.studies.statistics.power import sequential_limit
-from descent.studies.statistics.sequential_test import BETTER, EQUAL, UNDECIDED, WORSE, collapsed, decide
+from descent.studies.statistics.sequential_test import BETTER, EQUAL, UNDECIDED, WORSE, collapsed, decide, failed_rounds
 
 STUDIES = 1000
 
@@ -120,15 +120,41 @@ def test_missing_rounds_are_left_out_of_their_pair_only() -> None:
     assert found.mean[0] == pytest.approx((scores[0] - scores[1])[[1, 2, 4, 5, 6, 7]].mean())
 
 
-def test_a_diverged_run_turns_a_pair_over_to_the_number_of_better_runs() -> None:
-    scores = np.stack([np.arange(12.0), np.arange(12.0) - 1])
+def test_rounds_with_a_diverged_run_are_left_out_and_the_better_one_must_win_most_rounds() -> None:
+    scores = np.stack([np.arange(12.0), np.arange(12.0) - 1 + np.tile(WOBBLE[:4], 3)])
     scores[1, 3] = -np.inf
     found = decide(scores, 12, delta=0.0)
-    assert found.by_sign.tolist() == [True]
+    assert found.without_failed.tolist() == [True]
     assert found.decision.tolist() == [BETTER]
+    assert found.mean[0] == pytest.approx(np.delete(scores[0] - scores[1], 3).mean())
     assert decide(scores[::-1], 12, delta=0.0).decision.tolist() == [WORSE]
-    scores[0, :3] = -np.inf  # nine of twelve runs are better: not enough
-    assert decide(scores, 12, delta=0.0).decision.tolist() == [UNDECIDED]
+    assert decide(scores, 12, delta=5.0).decision.tolist() == [UNDECIDED], "not equal: one may diverge more often"
+    few = decide(scores[:, :6], 6, delta=0.0)
+    scores[0, :7:2] = -np.inf  # better in the rounds that are left, and in 3 of 7
+    assert decide(scores[:, :7], 7, delta=0.0).decision.tolist() == [UNDECIDED]
+    assert few.decision.tolist() == [BETTER]
+
+
+def test_a_run_that_collapsed_is_found_though_its_round_hides_it() -> None:
+    runs = np.stack([WOBBLE, WOBBLE[::-1]])[..., None] + np.zeros(4)
+    runs[0, 2, 1] = -2.0
+    assert np.argwhere(failed_rounds(runs)).tolist() == [[0, 2]]
+    assert decide(runs.mean(axis=-1), 8, delta=0.0, runs=runs).without_failed.tolist() == [True]
+    assert decide(runs.mean(axis=-1), 8, delta=0.0).without_failed.tolist() == [False]
+
+
+@pytest.mark.parametrize("collapsing", [[0], [0, 1]])
+def test_collapsing_runs_cost_neither_the_level_nor_the_power(collapsing: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    runs = np.asarray(rng.normal(size=(STUDIES, 1, 12, 1)) + rng.normal(size=(STUDIES, 2, 12, 2)))
+    fallen = 20.0 * (rng.random((STUDIES, len(collapsing), 12, 2)) < 0.1)
+    runs[:, collapsing] -= fallen
+    found = decide(runs.mean(axis=-1), 12, delta=0.0, runs=runs)
+    assert (found.decision != UNDECIDED).mean() <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / STUDIES)
+    assert ((found.low <= 0) & (found.high >= 0)).mean() >= 0.95 - 0.014
+    means = runs.mean(axis=-1)
+    runs[:, 0] += sequential_limit(float((means[:, 0] - means[:, 1]).std()), 12, 1)
+    assert (decide(runs.mean(axis=-1), 12, delta=0.0, runs=runs).decision == BETTER).mean() > 0.9
 
 
 def test_a_constant_difference_of_one_step_is_no_difference_with_few_rounds() -> None:

@@ -46,6 +46,7 @@ from tests.descent.studies.synthetic import OPTIMIZERS, study
         ({"tuning": "often"}, "tuning must be rounds or once, got often"),
         ({"trials": None}, "trials must be an integer, got null"),
         ({"seed_keys": 3}, "seed_keys must be a list of texts, got 3"),
+        ({"experiment": {"a": 1}}, r"experiment must be a text, got \{a: 1\}"),
         ({"metric": [1]}, r"metric must be a text, got \[1\]"),
         ({"name": "../../up"}, r"name must be the name of a folder, got '\.\./\.\./up'"),
         ({"baseline": ["a"]}, r"baseline must be a text, got \[a\]"),

@@ -33,7 +33,11 @@ def test_fit_uses_the_found_rate(tmp_path: Path, capsys: pytest.CaptureFixture[s
     }
     rate = yaml.safe_load((folder / "lr_finder.yaml").read_text())["model"]["init_args"]["optimizer"]["init_args"]["lr"]
     assert 1e-4 < rate < 0.5
-    assert "use it" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "use it         descent fit -c quickstart.yaml -c runs/quickstart/0/lr_finder.yaml\n" in said
+    titles = [line.partition("  ")[0] for line in said.splitlines() if "  " in line]
+    assert {"learning rate", "figure", "use it"} <= set(titles)
+    assert all(line[13:15] == "  " for line in said.splitlines() if line.startswith(tuple(titles[-4:])))
     short = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
     run = cli.main(["fit", "-c", "configs/quickstart.yaml", "-c", str(folder / "lr_finder.yaml"), *short])
     assert run.trainer.optimizers[0].param_groups[0]["initial_lr"] == rate
