@@ -98,7 +98,7 @@ trainer.fit(module, data)
 plot_history(trainer.log_dir)
 
 # %% [markdown]
-# **Explanation.** While the rate is high (epochs 2 to 7) the validation loss jumps; as the cosine lowers it, both losses fall steadily, and the best epoch is the last. Without the warm-up the first steps, of the full rate on random weights, can throw the network so far away that it loses the next epochs; the clipping of gradients helps against the same danger. The distance between training and validation grows slowly: the augmentation makes it hard to learn 4,500 images by heart.
+# **Explanation.** While the rate is high (epochs 2 to 5) the validation loss jumps; as the cosine lowers it, both losses fall, and the loss is best in the last epoch. Without the warm-up the first steps, of the full rate on random weights, can throw the network so far away that it loses the next epochs; the clipping of gradients helps against the same danger. The distance between training and validation grows slowly: the augmentation makes it hard to learn 4,513 images by heart.
 #
 # ## Test and mistakes
 # **Question 4.** Look at the curves: which test accuracy do you expect?
@@ -118,13 +118,13 @@ worst = wrong[sure[wrong].argsort(descending=True)][:16]
 show(pixels[worst], [f"{names[predicted[i]]} {sure[i]:.0%}\n({names[true[i]]})" for i in worst])
 
 # %% [markdown]
-# **Explanation.** Test and validation accuracy are about the same (69.2 % and 0.702), as they should be: nothing was chosen by the validation images. Dogs taken for cats and cats for dogs are the most frequent mistakes, then airplanes for ships, which share a blue background, and deer for horses. In the gallery the network is almost certain and wrong. An airplane on a meadow is taken for a frog, a dog with a bright scarf for an automobile: colours and backgrounds that often go with a class in the training images count for the network, too.
+# **Explanation.** Test and validation accuracy are about the same (68.7 % and 0.694), as they should be: nothing was chosen by the validation images. Cats taken for dogs (49) and dogs for cats (35) are the most frequent mistakes, then deer for horses (27), which have the same outline, and airplanes for ships, which share a blue background. In the gallery the network is almost certain and wrong. An airplane on a meadow is taken for a frog, a deer in a blue landscape for a ship: colours and backgrounds that often go with a class in the training images count for the network, too.
 #
 # ## Exercises
 # 1. Train without augmentation (`data.augmentation` is given where `data` is made). How do the curves change?
 # <details><summary>Answer</summary>
 #
-# The training accuracy gets closer to 100 % and the validation accuracy falls: the distance between the two grows. With 4,500 images that shows after a few epochs.
+# The network learns the images by heart: measured with the same seed, training accuracy was 94 % after 8 epochs and 100 % after 11, where it is 79 % in the end with augmentation. Validation accuracy was 64 % in place of 69 %, test accuracy 66.5 % in place of 68.7 %.
 # </details>
 #
 # 2. Count the parameters of the network. How many are there for each training image?

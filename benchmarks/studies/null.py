@@ -49,7 +49,7 @@ class Study(NamedTuple):
     better: int
     equal: int
     undecided: int
-    by_sign: int
+    without_failed: int
     rounds: int
     runs: int
     seconds: float

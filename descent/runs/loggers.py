@@ -21,6 +21,8 @@ TABLE_METRICS = ("val/loss", "val/accuracy", "train/loss")
 TABLE_SETTINGS = ("batch_size", "loss", "lr", "network", "optimizer", "scheduler")
 """Settings that stand first in it."""
 
+EVENTS = "events.out.tfevents.*"
+
 CHARTS = {
     "train and validation": {
         "loss": ["Multiline", ["train/loss", "val/loss"]],
@@ -129,6 +131,7 @@ class RunTensorBoardLogger(TensorBoardLogger):
         )
         self._has_layout = False
         self._ended: Any = None
+        self._earlier = set(path.glob(EVENTS))
 
     @property
     @rank_zero_experiment
@@ -168,6 +171,13 @@ class RunTensorBoardLogger(TensorBoardLogger):
             write_summary(self.experiment, self._ended)
             self._ended = None
         super().finalize(status)
+
+    @rank_zero_only
+    def discard(self) -> None:
+        """Remove the file of a run that took no step: Lightning has it made before that is known."""
+        for file in set(Path(self.log_dir).glob(EVENTS)) - self._earlier:
+            if f".{os.getpid()}." in file.name:
+                file.unlink(missing_ok=True)
 
     @rank_zero_only
     def save(self) -> None:

@@ -19,16 +19,21 @@ from foundation.terminal.folding import folded, terminal_width
 from lightning_modules import BinaryClassifier, ImageClassifier, MultilabelClassifier, Regressor, Segmenter
 
 
-def fit_summary(run: Run, trainer: Any) -> str:
+def fit_summary(run: Run, trainer: Any, trained: bool = True) -> str:
     """Return the last lines of a fit: validation results, folder, and the commands that use its best checkpoint.
 
     The results are folded to fit the terminal; a command stays in one line, to be copied.
+
+    Args:
+        run: The run.
+        trainer: Its trainer.
+        trained: Whether it took a step. A run that had reached its end before has validated nothing.
     """
     saver = trainer.checkpoint_callback
     score = getattr(saver, "best_model_score", None)
     best = f"; best {getattr(saver, 'logged_as', saver.monitor)} {float(score):.4f}" if score is not None else ""
     results = folded(f"validation  {validation_results(trainer) or 'none'}{best}", terminal_width())
-    lines = ["", results, f"run folder  {shown(run.folder)}"]
+    lines = ["", *([results] if trained else []), f"run folder  {shown(run.folder)}"]
     if (reason := early_stop(trainer)) is not None:
         lines.append(f"stopped     early: {reason}")
     lines += [f"target      {text}" for each in targets(trainer) if (text := each.told()) is not None]

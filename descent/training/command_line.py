@@ -35,7 +35,7 @@ from descent.config_errors.linked import check_linked
 from descent.config_errors.monitored import settle_modes
 from descent.runs.config_text import config_text
 from descent.runs.folder import Run, claim, resolve_checkpoint, run_of
-from descent.runs.loggers import run_loggers
+from descent.runs.loggers import RunTensorBoardLogger, run_loggers
 from descent.runs.lookup import (
     config_run,
     experiment_of,
@@ -274,9 +274,12 @@ class DescentCLI(CommandLine):
         """Print the results, the run's folder, and the commands that use it."""
         if self.run is None or not self.trainer.is_global_zero:
             return
-        if self.trainer.global_step == self.resumed_from:
+        if complete := self.trainer.global_step == self.resumed_from:
             print("The run is complete: it had reached its end before, and no step was taken.")
-        print(fit_summary(self.run, self.trainer))
+            for logger in self.trainer.loggers:
+                if isinstance(logger, RunTensorBoardLogger):
+                    logger.discard()
+        print(fit_summary(self.run, self.trainer, trained=not complete))
 
     def after_find_lr(self) -> None:
         """Write the results, and print how to use them."""

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-THEMED = {"#000000": "currentColor", MUTED: "var(--soft)", "#a63d00": "var(--error)", COLORS[0]: "var(--blue)"}
+THEMED = {
+    "#000000": "currentColor",
+    "#1b1b1b": "currentColor",
+    MUTED: "var(--soft)",
+    "#a63d00": "var(--error)",
+    COLORS[0]: "var(--blue)",
+}
 THEMED |= {TEXT_COLORS[color]: f"var(--{name})" for name, color in zip(TEXT_NAMES, COLORS[1:], strict=False)}
 """Colours that a themed figure takes from the page: they are other ones in the dark mode."""
 
@@ -59,8 +65,7 @@ def _with_titles(text: str, group: str, titles: Sequence[str]) -> str:
     return before + start + points
 
 
-def captioned(figure: "Figure", name: str, caption: str, titles: Sequence[str] = (), themed: bool = False) -> str:
-    """Return a figure with a caption; see `svg`."""
-    drawn = svg(figure, name, caption, titles, themed)
-    kind = ' class="themed"' if themed else ""
-    return f'<figure{kind} id="{name}">{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>'
+def captioned(figure: "Figure", name: str, caption: str, titles: Sequence[str] = ()) -> str:
+    """Return a figure with a caption, which follows the page's dark mode; see `svg`."""
+    drawn = svg(figure, name, caption, titles, themed=True)
+    return f'<figure class="themed" id="{name}">{drawn}<figcaption>{html.escape(caption)}</figcaption></figure>'

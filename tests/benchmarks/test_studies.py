@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.common.command_line import read_csv, write_csv
-from benchmarks.studies import new_images, rivals
+from benchmarks.common.command_line import RESULTS, read_csv, write_csv
+from benchmarks.studies import new_images, resampled, rivals
 from benchmarks.studies.__main__ import Row, simulate
 from benchmarks.studies.calibrate import inflation
 from benchmarks.studies.halving import measure, replay
@@ -129,3 +129,11 @@ def test_the_interval_of_new_images_holds_for_simulated_and_real_answers() -> No
     assert row.first_on_new < 0.85
     assert 0.95 - SLACK <= row.new <= 0.99
     assert new_images.measure("digits", 0.0, *new_images.real(answers, 4, 50), 20).new_width > 0
+
+
+def test_studies_drawn_from_real_rounds_err_rarely() -> None:
+    scores = resampled.as_array(resampled.real_rounds(0, rounds=1))
+    assert scores.shape == (3, 1, 2)
+    kept = resampled.as_array(read_csv(resampled.Round, RESULTS / "studies" / "null_rounds.csv"))
+    assert scores == pytest.approx(kept[:, :1]), "the same round again"
+    assert resampled.error(kept, 8, STUDIES) <= 0.05

@@ -55,7 +55,7 @@ def page(
     """Write the HTML of the page."""
     config = analysis.config
     facts = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in context(analysis).items())
-    shown = "".join(captioned(figure, name, CAPTIONS[name], themed=True) for name, figure in figures.items())
+    shown = "".join(captioned(figure, name, CAPTIONS[name]) for name, figure in figures.items())
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title(analysis))}</title><link rel="icon" href="data:,"><style>{STYLE}{COLOURS}</style></head><body>

@@ -108,7 +108,7 @@ def summary_page(summary: Summary) -> str:
         "a candidate's error by that of the study's best one; of accuracy and other shares the error is 1 − share. "
         "A rank says nothing of the size of a difference: for that see each study's own page."
     )
-    drawn = captioned(profiles(summary), "profiles", CAPTION, themed=True)
+    drawn = captioned(profiles(summary), "profiles", CAPTION)
     head = ["study", "judged by", *(summary.names[c] for c in summary.order)]
     each = [
         (study.name, study.metric, *(_value(study, c, row[c]) for c in summary.order))
@@ -141,7 +141,7 @@ def profiles(summary: Summary) -> Figure:
     finite = summary.ratios[np.isfinite(summary.ratios)]
     end = max(1.1, float(finite.max()) * 1.05)
     at = np.unique(np.concatenate([[1.0], finite, [end]]))
-    figure, (axes,) = panels(size=(WIDTH * 1.3, HEIGHT))
+    figure, (axes,) = panels(size=(WIDTH, HEIGHT))
     axes.set(xlabel="ratio to the best error (log axis)", ylabel="share of studies", xscale="log", xlim=(1.0, end))
     axes.set_ylim(-0.02, 1.04)
     axes.tick_params(axis="x", which="both", length=3, pad=3)

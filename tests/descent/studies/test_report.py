@@ -81,7 +81,7 @@ def test_identifiers_of_the_figures_do_not_collide() -> None:
 
 def test_figures_are_the_same_each_time_and_have_no_date(tmp_path: Path) -> None:
     study = analysis({"AdamW": 0.95, "SGD": 0.90})
-    first, second = (captioned(all_figures(study)["curves"], "curves", "", themed=True) for _ in range(2))
+    first, second = (captioned(all_figures(study)["curves"], "curves", "") for _ in range(2))
     assert first == second
     all_figures(study)["differences"].savefig(tmp_path / "d.png", dpi=100)
     figure = imread(tmp_path / "d.png")
