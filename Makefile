@@ -8,8 +8,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+CORES   := $(shell getconf _NPROCESSORS_ONLN)
 #	One more worker than there are cores: many tests wait for processes that they started.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= $(shell expr $(CORES) + 1)
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -34,7 +35,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy .
+	$(BIN)/mypy --num-workers $(CORES) .
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -54,6 +54,14 @@ def _learning_curves_are_empty(request: pytest.FixtureRequest, monkeypatch: pyte
 
 
 @pytest.fixture(autouse=True)
+def _other_figures_are_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing a search or a page of diagnostics takes longer than the run. A test of the figure has the mark `drawn`."""
+    if not request.node.get_closest_marker("drawn"):
+        for name in ("callbacks.learning_rate.figure.lr_figure", "callbacks.diagnostics.page.heat_map"):
+            monkeypatch.setattr(name, lambda *_: Figure(figsize=(1, 1)))
+
+
+@pytest.fixture(autouse=True)
 def _environment_is_left_as_it_was() -> Iterator[None]:
     before = dict(os.environ)
     yield
@@ -84,6 +92,7 @@ _absent: set[str] = set()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", forwarding.MARK)
+    config.addinivalue_line("markers", "drawn: is about the figure of a search or of diagnostics, empty in other tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

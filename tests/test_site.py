@@ -20,10 +20,17 @@ SHORT = [
     "--trainer.limit_val_batches=1",
     "--trainer.accelerator=cpu",
 ]
-SHORT += ["--model.optimizer.lr=0.001"]
+SHORT += ["--model.optimizer.lr=0.001", "--data.batch_size=16", "--data.eval_batch_size=32"]
 SHORTENED = {
     "fit": SHORT,
-    "find-lr": ["--steps=20", "--repeats=1", "--low=1e-4", "--high=100", "--trainer.accelerator=cpu"],
+    "find-lr": [
+        "--steps=20",
+        "--repeats=1",
+        "--low=1e-4",
+        "--high=100",
+        "--trainer.accelerator=cpu",
+        "--data.batch_size=16",
+    ],
 }
 
 

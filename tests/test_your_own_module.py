@@ -18,7 +18,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = re.findall(r"^    descent (.*)$", PAGE, re.MULTILINE)
 SHORT = {
     "fit": ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"],
-    "find-lr": ["--steps=20", "--high=1"],
+    "find-lr": ["--steps=20", "--high=1", "--repeats=1", "--data.batch_size=16"],
     "profile": ["--steps=3", "--tries=false"],
     "verify-resume": ["--trainer.max_epochs=2", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1"],
 }

@@ -32,7 +32,7 @@ def test_the_same_bits_with_everything_on(tmp_path: Path, name: str, kind: Calla
     def run(folder: Path, *callbacks: Any) -> Any:
         return fit(folder, callbacks=callbacks, batch_size=64, make=kind, **made())
 
-    finder = LRFinder(apply=False, steps=60, repeats=1, low=1e-4, high=30.0)
+    finder = LRFinder(apply=False, steps=20, repeats=1, low=1e-3, high=30.0)
     plain = run(tmp_path / "plain")
     watched = run(
         tmp_path / "watched",

@@ -54,20 +54,21 @@ def browsed(folder: Path, width: int) -> tuple[dict[str, Any], str]:
     return seen, "\n".join(line for line in done.stderr.splitlines() if ":CONSOLE" in line)
 
 
+@pytest.mark.drawn
 @pytest.mark.chromium
-@pytest.mark.parametrize("width", [400, 1200])
-def test_it_fits_the_browser(tmp_path: Path, width: int) -> None:
+def test_it_fits_the_browser(tmp_path: Path) -> None:
     found = ["conv3: 41% of units dead since epoch 2 <b>", "x" * 90]
     page = diagnostics_page(table(), found, "Inside quickstart 0", {"network.head": "Linear"})
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    seen, console = browsed(tmp_path, width)
-    assert console == ""
-    assert seen["findings"] == found
-    assert len(seen["figures"]) == len(FIGURES)
-    assert min(seen["figures"]) >= min(width - 50, 600), "a figure is missing, or too small to read"
-    assert seen["text"] > 6, "letters too small to read"
-    assert seen["wide"] == [], "something sticks out of the screen"
-    assert not seen["scrolls"]
+    for width in (400, 1200):
+        seen, console = browsed(tmp_path, width)
+        assert console == ""
+        assert seen["findings"] == found
+        assert len(seen["figures"]) == len(FIGURES)
+        assert min(seen["figures"]) >= min(width - 50, 600), "a figure is missing, or too small to read"
+        assert seen["text"] > 6, "letters too small to read"
+        assert seen["wide"] == [], "something sticks out of the screen"
+        assert not seen["scrolls"]
 
 
 @pytest.mark.chromium
@@ -104,6 +105,7 @@ def test_what_is_not_measured_has_no_colour_of_the_scale() -> None:
     assert np.ma.getmaskarray(np.ma.asarray(axes.images[0].get_array())).any()
 
 
+@pytest.mark.drawn
 def test_figures_come_first_and_follow_the_dark_mode() -> None:
     page = diagnostics_page(table(), ["conv3: dead"], "Inside quickstart 0")
     assert page.index("<svg") < page.index("conv3: dead")

@@ -44,7 +44,7 @@ def trained(folder: Path, callbacks: list[Any], scaled: bool) -> dict[str, torch
 def watched(folder: Path, scaled: bool) -> dict[str, Any]:
     """Return what a rank measured in a plain run and in one with every callback."""
     plain = trained(folder / "plain", [], scaled)
-    finder = LRFinder(apply=False, steps=60, repeats=1, low=1e-3, high=30.0)
+    finder = LRFinder(apply=False, steps=20, repeats=1, low=1e-3, high=30.0)
     norms, reference = GradientNorm(), Reference()
     others = [Diagnostics(every_n_steps=2), BlackBox()]
     seen = trained(folder / "watched", [finder, norms, *others, reference], scaled)

@@ -91,6 +91,7 @@ def test_json_output(capsys: pytest.CaptureFixture[str]) -> None:
         "--repeats=1",
         "--low=1e-4",
         "--high=100",
+        "--data.batch_size=16",
         "--trainer.accelerator=cpu",
     ]
     main(["find-lr", *words, "--json=true"])

@@ -14,7 +14,8 @@ from descent.presets import shipped
 def test_every_row_trains_two_steps(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     short = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1", "--trainer.max_epochs=1"]
-    few = ["--data.pictures=200"] if "segmentation" in row.words or "multilabel" in row.words else []
+    few = ["--data.pictures=60"] if "segmentation" in row.words or "multilabel" in row.words else []
+    few += ["--data.batch_size=16", "--data.eval_batch_size=32"]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run = main([*row.command.split()[1:], *short, *few])

@@ -8,6 +8,7 @@ import pytest
 import cli
 from descent.commands import verify_resume
 from descent.commands.verify_resume import SHORT, parse, possible_causes
+from tests.forked import Forked
 
 SMALL = ["-c", "configs/quickstart.yaml", "--model.network.width", "4", "--trainer.accelerator", "cpu"]
 FORGETFUL = '''
@@ -44,6 +45,7 @@ def test_an_inexact_resume_is_detected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A difference without a known cause counts too."""
+    monkeypatch.setattr(verify_resume, "start", lambda words: Forked(["fit", *words]))
     (tmp_path / "mine.py").write_text(FORGETFUL)
     monkeypatch.setattr(verify_resume, "possible_causes", lambda *_: [])
     with pytest.raises(SystemExit) as caught:
@@ -54,7 +56,10 @@ def test_an_inexact_resume_is_detected(
     assert found["differences"]["weights"]
 
 
-def test_a_failing_run_gives_a_one_line_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_run_gives_a_one_line_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verify_resume, "start", lambda words: Forked(["fit", *words]))
     with pytest.raises(SystemExit) as caught:
         cli.main(["verify-resume", *SMALL, "--trainer.max_epoch", "3"])
     assert caught.value.code == 2

@@ -1,4 +1,7 @@
-"""`descent fit` as a process: SIGTERM, resuming with `--ckpt_path last`, skipping a damaged checkpoint."""
+"""`descent fit` as a process: signals, resuming with `--ckpt_path last`, skipping a damaged checkpoint.
+
+Ctrl+C goes to a command as a user starts it; the other processes are forks of the test.
+"""
 
 import os
 import shutil
@@ -16,6 +19,7 @@ from callbacks import DurableCheckpoint
 from callbacks.checkpointing.difference import differences, meaningful
 from callbacks.checkpointing.reading import read_checkpoint
 from descent.commands.verify_resume import differing_rows
+from tests.forked import Forked, free_port, ranks
 
 ROOT = Path(__file__).parents[3]
 SMALL = ["--data", "data/digits.yaml", "--data.batch_size", "64", "--model.network", "networks/small_cnn.yaml"]
@@ -31,16 +35,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "e" / "0"
 
 
-def started(root: Path, *extra: str) -> "subprocess.Popen[str]":
-    words = ["fit", *SMALL, "--trainer.default_root_dir", str(root), "--experiment", "e", *extra]
-    command = [sys.executable, str(ROOT / "cli.py"), *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def words_in(root: Path) -> list[str]:
+    return ["fit", *SMALL, "--trainer.default_root_dir", str(root), "--experiment", "e"]
 
 
-def ended_by(number: signal.Signals, root: Path, *extra: str) -> tuple[int, str]:
+def ended_by(number: signal.Signals, process: "Forked | subprocess.Popen[str]", root: Path) -> tuple[int | None, str]:
     """Return the exit code and the errors of a run that gets a signal after its first epoch."""
-    process = started(root, *extra)
     while process.poll() is None and not (root / "e/0/checkpoints/best.ckpt").exists():
         time.sleep(0.01)
     process.send_signal(number)
@@ -52,7 +52,7 @@ def ended_by(number: signal.Signals, root: Path, *extra: str) -> tuple[int, str]
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a run that gets SIGTERM."""
     root = tmp_path_factory.mktemp("stopped")
-    code, errors = ended_by(signal.SIGTERM, root)
+    code, errors = ended_by(signal.SIGTERM, Forked(words_in(root)), root)
     assert code == 143, errors
     assert "SIGTERM: saving after this step" in errors
     assert "Traceback" not in errors
@@ -75,7 +75,10 @@ def same(run: Path, whole: Path) -> bool:
 
 
 def test_ctrl_c(tmp_path: Path) -> None:
-    code, errors = ended_by(signal.SIGINT, tmp_path)
+    command = [sys.executable, str(ROOT / "cli.py"), *words_in(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    code, errors = ended_by(signal.SIGINT, process, tmp_path)
     assert code == 130, errors
     assert "Traceback" not in errors
 
@@ -124,15 +127,16 @@ def test_logs_continue_without_gap_or_repetition(run: Path, whole: Path) -> None
 
 def test_two_processes(tmp_path: Path) -> None:
     two = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "32"]
-    alone = started(tmp_path / "whole", *two)
-    code, errors = ended_by(signal.SIGTERM, tmp_path / "stopped", *two)
-    assert code == 143, errors
     run, whole = tmp_path / "stopped/e/0", tmp_path / "whole/e/0"
-    command = [sys.executable, str(ROOT / "cli.py"), "fit", "--ckpt_path", str(run)]
-    again = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    _, errors = alone.communicate(timeout=300)
-    assert alone.returncode == 0, errors
+    first, second = ranks([*words_in(tmp_path / "stopped"), *two], free_port())
+    code, errors = ended_by(signal.SIGTERM, first, tmp_path / "stopped")
+    assert code == 143, errors
+    _, errors = second.communicate()
+    assert second.returncode == 143, errors
+    for words in (["fit", "--ckpt_path", str(run)], [*words_in(tmp_path / "whole"), *two]):
+        for process in ranks(words, free_port()):
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
     assert same(run, whole)
     assert (run / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
 

@@ -19,10 +19,7 @@ from tests.descent.studies.synthetic import outcome
 from tests.descent.studies.toy import toy_study
 
 ROOT = Path(__file__).parents[3]
-CONTEXT = multiprocessing.get_context("forkserver")  # imports once what each process needs
-CONTEXT.set_forkserver_preload(
-    ["descent.studies.comparison", "descent.studies.report.write", "tests.descent.studies.toy"]
-)
+CONTEXT = multiprocessing.get_context("fork")  # everything is imported
 KEYS = [f"tune/{index}/c" for index in range(12)]
 CLOCKS = ["seconds_to_target", "seconds", "share_data", "share_forward", "share_backward", "share_step"]
 

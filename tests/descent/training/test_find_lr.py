@@ -43,8 +43,9 @@ def test_fit_uses_the_found_rate(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert run.trainer.optimizers[0].param_groups[0]["initial_lr"] == rate
     assert type(run.model.scheduler).__name__ == "Warmup"  # the rest of the config is as it was
     # The config of a run has keys (ckpt_path, weights_only) that the command must accept.
-    cli.main(["find-lr", "-c", str(run.run.config), *ARGUMENTS])
-    cli.main(["find-lr", "--ckpt_path", str(run.run.folder), *ARGUMENTS])
+    quick = [*ARGUMENTS, "--method", "nine_tenths", "--data.batch_size", "16"]
+    cli.main(["find-lr", "-c", str(run.run.config), *quick])
+    cli.main(["find-lr", "--ckpt_path", str(run.run.folder), *quick])
 
 
 def test_confirm_says_one_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -46,8 +46,14 @@ def _parser() -> Parser:
     return made
 
 
-@cache
 def _factories(optimizer: str, schedule: str | None) -> _Parts:
+    """Return a pair whose halves are parsed once for all pairs."""
+    any_optimizer = OPTIMIZERS[0]
+    return _Parts(_parsed(optimizer, None).optimizer, schedule and _parsed(any_optimizer, schedule).scheduler)
+
+
+@cache
+def _parsed(optimizer: str, schedule: str | None) -> _Parts:
     words = [f"--parts.optimizer={shipped(optimizer)}"]
     words += [f"--parts.scheduler={shipped(schedule)}"] if schedule else []
     return cast(_Parts, _parser().instantiate(_parser().parse_args(words)).parts)
@@ -63,9 +69,7 @@ class Fit:
         self.module.configured_schedules = lambda: [parts.scheduler]  # type: ignore[assignment]
         self.module.weights = None  # type: ignore[assignment]
         if lr is not None:
-            parts = copy.copy(parts)
-            parts.optimizer = copy.copy(parts.optimizer)
-            parts.optimizer.keywords.update(lr=lr)
+            parts.optimizer = partial(parts.optimizer, lr=lr)
         self.optimizer = build_optimizer(parts.optimizer, self.module)
         built = build_schedule(parts.scheduler, self.optimizer, RUN_LENGTH)
         self.schedules = [] if built is None else [SimpleNamespace(**built)]

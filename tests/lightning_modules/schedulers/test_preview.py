@@ -1,6 +1,7 @@
 """A preview equals what the trainer does, step by step."""
 
 import functools
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +17,28 @@ from tests.lightning_modules.schedulers.support import Rates, Scheduled, fit
 LOSSES = [1.0, 1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99, *[1.0] * 20]
 
 
+LENGTHS: list[dict[str, Any]] = [
+    {"max_epochs": 4},
+    {"max_epochs": 4, "accumulate_grad_batches": 3},
+    {"max_epochs": 4, "val_check_interval": 0.25, "accumulate_grad_batches": 4, "max_steps": 8},
+]
+VALIDATIONS: list[dict[str, Any]] = [
+    {"max_epochs": 4, "check_val_every_n_epoch": 2},
+    {"max_epochs": 4, "val_check_interval": 5},
+    {"max_epochs": 6, "val_check_interval": 15, "check_val_every_n_epoch": None},
+]
+BY_LENGTH = [
+    None, OneCycle(), Warmup(Cosine(), epochs=1), functools.partial(lr_scheduler.StepLR, step_size=1),
+]  # fmt: skip
+BY_VALIDATION = [
+    Plateau(patience=1), Warmup(Plateau(patience=0), steps=7),
+    functools.partial(lr_scheduler.ReduceLROnPlateau, patience=0),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "scheduler",
-    [
-        None,
-        OneCycle(),
-        Warmup(Cosine(), epochs=1),
-        Plateau(patience=1),
-        Warmup(Plateau(patience=0), steps=7),
-        functools.partial(lr_scheduler.StepLR, step_size=1),
-        functools.partial(lr_scheduler.ReduceLROnPlateau, patience=0),
-    ],
-)
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"max_epochs": 4},
-        {"max_epochs": 4, "accumulate_grad_batches": 3},
-        {"max_epochs": 4, "check_val_every_n_epoch": 2},
-        {"max_epochs": 4, "val_check_interval": 5},
-        {"max_epochs": 4, "val_check_interval": 0.25, "accumulate_grad_batches": 4, "max_steps": 8},
-        {"max_epochs": 6, "val_check_interval": 15, "check_val_every_n_epoch": None},
-    ],
+    ("scheduler", "options"),
+    [*product(BY_LENGTH, LENGTHS), *product(BY_VALIDATION, LENGTHS + VALIDATIONS)],
 )
 def test_the_preview_equals_the_run(scheduler: Any, options: dict[str, Any], tmp_path: Path) -> None:
     module, rates = Scheduled(scheduler, losses=LOSSES), Rates()

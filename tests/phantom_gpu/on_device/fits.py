@@ -70,7 +70,7 @@ def of_callbacks() -> dict[str, list[str]]:
     """Return a fit for every preset of a callback, most with an augmentation; together with all augmentations."""
     fits = {name: task("quickstart", f"--trainer.callbacks+=callbacks/{name}.yaml") for name in presets("callbacks")}
     fits["diagnostics"] += [f"--trainer.callbacks.every_n_steps={LOGGED}"]
-    fits["lr_finder"] += ["--trainer.callbacks.steps=40", "--trainer.callbacks.repeats=1"]
+    fits["lr_finder"] += ["--trainer.callbacks.steps=20", "--trainer.callbacks.repeats=1"]
     fits["lr_finder"] += ["--trainer.callbacks.low=1e-4"]
     fits["class_weights"] += ["--model.loss=losses/cross_entropy_weighted.yaml"]
     fits["swa"] += ["--model.scheduler=schedulers/constant.yaml"]

@@ -109,8 +109,8 @@ def test_a_search_and_a_profile_run_on_a_gpu() -> None:
     small = ["--data.batch_size=16", "--data.eval_batch_size=16", "--model.network.width=8"]
     search = ["--steps=40", "--repeats=1", "--low=1e-4", "--json=true", *small]
     found = []
-    for words in (["--trainer.accelerator=gpu"], ["--trainer.accelerator=cpu", "--method=nine_tenths"]):
-        said = run("find-lr", "-c", QUICK, *words, *search)
+    for accelerator in "gpu", "cpu":  # the range test; short runs on the GPU are a fit of test_fits.py
+        said = run("find-lr", "-c", QUICK, f"--trainer.accelerator={accelerator}", "--method=nine_tenths", *search)
         found.append(json.loads(said[said.index("{") : said.rindex("}") + 1])["suggestions"]["nine_tenths"])
     assert found[0] == pytest.approx(found[1], rel=0.1)
     said = run("profile", "-c", QUICK, *small, "--trainer.accelerator=gpu", "--steps=5", "--seconds=1", "--tries=false")
