@@ -111,6 +111,7 @@ def sheet(page: Path) -> Image.Image:
 def recorded(command: list[str], folder: Path, columns: int) -> list[str]:
     """Return the lines that a terminal shows when a command has ended, with their colours as escape sequences."""
     environment = os.environ | {"COLUMNS": str(columns), "LINES": "60", "TERM": "xterm-256color"}
+    environment["OMP_WAIT_POLICY"] = "passive"  # no line about other programs, which depends on the moment
     here, there = pty.openpty()
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
     words = [sys.executable, str(ROOT / "cli.py"), *command]

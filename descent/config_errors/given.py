@@ -101,6 +101,10 @@ def check_files(words: Sequence[str], groups: set[str]) -> None:
         UserError: See `read_config`.
     """
     for option, text in options(words):
+        if text is not None and (number := _vanishing(text)):
+            raise UserError(
+                f"{option.lstrip('-')} is {number}, which a computer reads as 0: give 0 or a larger number."
+            )
         if option in CONFIG_OPTIONS and text is not None:
             given = read_config(text)
             if not isinstance(given.value, dict):
@@ -158,7 +162,21 @@ def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...])
     if isinstance(node, yaml.SequenceNode):
         return Given([_from_node(item, name, folder, above) for item in node.value], place)
     value = node.value if getattr(node, "style", None) else get_loader("yaml")(node.value)
+    if number := _vanishing(node.value):
+        raise UserError(f"{place}: a computer reads {number} as 0: give 0 or a larger number.")
     return Given(str(folder / value) if _is_preset(value, folder) else value, place)
+
+
+def _vanishing(text: str) -> str:
+    """Return the first number of an option that is not 0 and is read as 0; empty if there is none.
+
+    Example:
+        >>> [_vanishing(text) for text in ("1e-400", "[0.9, 1e-999]", "1e-300", "0e-1", "runs/1e-400")]
+        ['1e-400', '1e-999', '', '', '']
+    """
+    words = re.split(r"[\[\]{},:\s]+", text) if text[:1] in "[{" else [text]
+    numbers = (word for word in words if re.fullmatch(r"[+-]?[\d.]+[eE]-\d+", word) and is_number(word))
+    return next((word for word in numbers if float(word) == 0 and re.search("[1-9]", re.split("[eE]", word)[0])), "")
 
 
 def _is_preset(value: Any, folder: Path) -> bool:

@@ -188,8 +188,7 @@ def _digits(found: object, kind: Any) -> str:
     if int not in members(kind) or not is_number(text):
         return ""
     number = float(text)
-    vanished = number == 0 and re.search("[1-9]", text.lower().partition("e")[0]) is not None  # 1e-400
-    return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 and not vanished else ""
+    return f": write {int(number)}" if number.is_integer() and abs(number) < 1e15 else ""
 
 
 def _preset(path: str, name: str, classes: list[tuple[type, int]]) -> str:
