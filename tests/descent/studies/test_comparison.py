@@ -115,6 +115,8 @@ def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path, monke
     final = [key for key in progress.outcomes if key.startswith("rerun/")]
     assert len(final) == 10
     assert ledger.get("seeds") == 5
+    assert worker.most_rounds(Plan(1, 20, 1.0, None)) == 5, "the whole error may be spent in the rounds that were run"
+    assert worker.most_rounds(Plan(1, 4, 1.0, None)) == 4
 
 
 def test_pairs_share_weights_and_batches_and_seeds_differ(tmp_path: Path) -> None:
