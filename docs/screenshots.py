@@ -59,17 +59,20 @@ VIEWS = [
 ]
 
 
-def shoot(page: Path, view: View, scale: float = 1) -> Image.Image:
+def shoot(page: Path, view: View, scale: float = 1, closed: bool = False) -> Image.Image:
     """Return what Chromium shows of a page.
 
     Args:
         page: An HTML file.
         view: Size, colours, paper.
         scale: Pixels of the image per pixel of the page.
+        closed: Whether explanations that can be closed are.
     """
     chromium = shutil.which("chromium") or sys.exit("error: there is no chromium (apt-get install chromium).")
     with tempfile.TemporaryDirectory() as folder:
         text = page.read_text(encoding="utf-8").replace(' loading="lazy"', "")
+        if closed:
+            text = text.replace("<details open>", "<details>")
         if view.printed:
             text = text.replace("@media print", "@media all").replace(
                 "</head>", "<style>html { padding: 48px }</style></head>"
@@ -111,6 +114,7 @@ def sheet(page: Path) -> Image.Image:
 def recorded(command: list[str], folder: Path, columns: int) -> list[str]:
     """Return the lines that a terminal shows when a command has ended, with their colours as escape sequences."""
     environment = os.environ | {"COLUMNS": str(columns), "LINES": "60", "TERM": "xterm-256color"}
+    environment["OMP_WAIT_POLICY"] = "passive"  # no line about other programs, which depends on the moment
     here, there = pty.openpty()
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
     words = [sys.executable, str(ROOT / "cli.py"), *command]
@@ -204,10 +208,16 @@ def main(wanted: list[str]) -> None:
             save(sheet(page), SHEETS / f"{title}.webp")
             print(title, flush=True)
             if title in SHOWN:
-                save(shoot(page, View(1000, 1200, 1000)), IMAGES / f"{SHOWN[title]}.webp")
+                save(shown_image(page, 1280 if title.startswith("study") else 1000), IMAGES / f"{SHOWN[title]}.webp")
             if title in GALLERY:
                 shot = shoot(page, View(1000, 750, 1000))
                 save(shot.resize((480, 360), Image.Resampling.LANCZOS), IMAGES / f"{title}_small.webp")
+
+
+def shown_image(page: Path, width: int) -> Image.Image:
+    """Return the beginning of a page of this width as an image of 1,000 × 1,200 pixels."""
+    shot = shoot(page, View(width, round(1.2 * width), 1000), closed=True)
+    return shot.resize((1000, 1200), Image.Resampling.LANCZOS)
 
 
 def save(image: Image.Image, path: Path) -> None:

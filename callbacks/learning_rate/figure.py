@@ -52,7 +52,8 @@ def _draw_range_test(axes: Any, search: Any) -> None:
         first, lowest = search.curve[0], min(search.curve.min(), np.nanquantile(search.losses, 0.01))
         fall = max(float(first - lowest), 1e-12)
         axes.set_ylim(lowest - 0.15 * fall, first + 0.6 * fall)
-    axes.set(ylabel="training loss", title="Range test", xscale="log")
+    axes.set(ylabel="training loss", xscale="log")
+    axes.set_title("Range test", fontsize=10)
 
 
 def _draw_runs(axes: Any, search: Any) -> None:
@@ -68,4 +69,5 @@ def _draw_runs(axes: Any, search: Any) -> None:
         log_numbers(axes.yaxis)
     if search.equal is not None:
         axes.axvspan(*search.equal, color="#F0E442", alpha=0.3, linewidth=0, label="about as good")
-    axes.set(ylabel="held-out loss", title=f"Short runs (the pick is for {search.shape.steps} steps)")
+    axes.set_ylabel("held-out loss")
+    axes.set_title(f"Short runs (the pick is for {search.shape.steps} steps)", fontsize=10)

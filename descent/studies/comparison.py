@@ -78,7 +78,7 @@ def compare(
         return None
     plan = worker.plan()
     assert plan is not None
-    analysis = StudyAnalysis(config, progress.outcomes, defaults, plan.trials, plan.seeds)
+    analysis = StudyAnalysis(config, progress.outcomes, defaults, plan.trials, worker.most_rounds(plan))
     result = StudyResult(folder, analysis, plan)
     write_report(result)
     return result

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -55,6 +55,7 @@ from descent.training.mistakes import is_mistake
 from descent.training.parser import LINKS, Parser, add_run_arguments
 from descent.training.processes import as_list, use_fast_kernels, use_present_devices
 from descent.training.trainer import Trainer
+from foundation.compat.argument_parsers import subcommand_parser
 from foundation.compat.lightning_cli import CommandLine
 from foundation.errors import UserError
 from foundation.files import local_folder, shown, strict_json
@@ -76,6 +77,7 @@ class DescentCLI(CommandLine):
         run: The run's folder; `None` for a command that makes none.
     """
 
+    kept_parsers: ClassVar[dict[str, Any]] = {}
     run: Run | None = None
     claimed: Run | None = None
     resumed_step: int | None = None
@@ -84,7 +86,6 @@ class DescentCLI(CommandLine):
 
     def __init__(self, args: list[str], remarks: Sequence[str] = ()) -> None:
         self.words, self.remarks = args, remarks
-        self.parsers: dict[str, Parser] = {}
         try:
             super().__init__(
                 LightningModule,
@@ -127,7 +128,6 @@ class DescentCLI(CommandLine):
     def prepare_parser(self, parser: LightningArgumentParser, subcommand: str) -> None:
         """Give the subcommand `--help_all`."""
         assert isinstance(parser, Parser)
-        self.parsers[subcommand] = parser
         parser.show_all_options()
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -137,7 +137,7 @@ class DescentCLI(CommandLine):
         if command is not None:
             self.drawn_seed = self.config[command].get("seed_everything") is True
             settle_modes(self.config[command], lambda: parser.parse_args(args, defaults=False)[command])
-            check_config(self.config[command], self.parsers[command], command)
+            check_config(self.config[command], subcommand_parser(parser, command), command)
 
     # -- from config to run --------------------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class DescentCLI(CommandLine):
         path = Path(config.ckpt_path)
         checkpoint = read_checkpoint(path, weights_only=config.get("weights_only"))
         self.resumed_step, self.resumed_from = next_step_in(checkpoint), checkpoint.get("global_step")
-        text, _ = config_text(self.parsers["fit"], config)
+        text, _ = config_text(subcommand_parser(self.parser, "fit"), config)
         for line in changes(checkpoint, text, path, self.drawn_seed):
             say(line)
 

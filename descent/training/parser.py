@@ -19,11 +19,12 @@ from descent.config_errors.own_packages import find_beside_ours
 from descent.config_errors.tree import DEFAULT_CLASSES
 from descent.training.mistakes import TRACEBACK_SWITCH
 from foundation.compat.argument_parsers import argument_names, subcommand_parser
+from foundation.compat.quick_parser import QuickParser
 from foundation.compat.signatures import Argument, linked_arguments, parser_arguments
 from foundation.errors import UserError, error_line
 
 
-class Parser(LightningArgumentParser):
+class Parser(QuickParser):
     """LightningCLI's parser with short error messages."""
 
     raises = False

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.figure_style import COLORS, legend, panels, save, written
+from foundation.figure_style import COLORS, MUTED, STYLE, legend, panels, save, written
 from foundation.terminal.folding import fitted
 from lightning_modules.schedulers.preview import QUANTITIES, Preview
 
@@ -20,7 +20,9 @@ NAMES = {"lr": "learning rate", "momentum": "momentum", "weight_decay": "weight 
 
 
 def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: Path) -> Path:
-    """Draw one panel per quantity, one line per parameter group, and dots for what a run logged.
+    """Draw one panel per quantity that changes, one line per parameter group, and dots for what a run logged.
+
+    A quantity that has one value in the whole run is said in words below.
 
     Args:
         previews: The planned schedules, one per optimizer.
@@ -31,7 +33,8 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
         The figure's path.
     """
     lines = [(name, values, p) for p in named(previews) for name, values in p.groups.items()]
-    shown = [q for q in QUANTITIES if any(q in values for _, values, _ in lines)]
+    steady = constants(lines)
+    shown = [q for q in QUANTITIES if q not in steady and any(q in values for _, values, _ in lines)]
     heights = [2.0 if quantity == "lr" else 1.0 for quantity in shown]
     figure, drawn = panels(len(shown), size=(7, 1.2 + 1.9 * len(shown)), sharex=True, height_ratios=heights)
     for axes, quantity in zip(drawn, shown, strict=True):
@@ -41,9 +44,22 @@ def draw_schedule(previews: list[Preview], real: "pd.DataFrame | None", folder: 
     if len(drawn[0].get_lines()) > 1:
         legend(drawn[0])
     drawn[-1].set_xlabel("optimizer step")
+    if steady:
+        said = ", ".join(f"{NAMES[quantity]} {written(value)}" for quantity, value in steady.items())
+        figure.supxlabel(f"In every step: {said}.", fontsize=7.5, color=MUTED, ha="left", x=0.01)
     add_epochs(drawn[0], previews)
     describe(lines)
     return save(figure, folder, "schedule")
+
+
+def constants(lines: list[Line]) -> dict[str, float]:
+    """Return the value of each quantity, beside the learning rate, that is the same in all steps of all groups."""
+    found = {}
+    for quantity in QUANTITIES[1:]:
+        values = {value for _, of_group, _ in lines for value in of_group.get(quantity, [])}
+        if len(values) == 1 and all(quantity in of_group for _, of_group, _ in lines):
+            found[quantity] = values.pop()
+    return found
 
 
 def draw_quantity(axes: "Axes", quantity: str, lines: list[Line]) -> None:
@@ -82,7 +98,8 @@ def add_epochs(axes: "Axes", previews: list[Preview]) -> None:
     if per_epoch:
         scales = partial(operator.mul, 1 / per_epoch), partial(operator.mul, per_epoch)
         top = axes.secondary_xaxis("top", functions=scales)
-        top.set_xlabel("epoch")
+        top.set_xlabel("epoch", fontsize=STYLE["axes.labelsize"])
+        top.tick_params(labelsize=STYLE["xtick.labelsize"])
 
 
 def describe(lines: list[Line]) -> None:

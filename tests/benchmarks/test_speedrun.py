@@ -13,6 +13,7 @@ from benchmarks.speedrun import __main__ as speedrun
 from benchmarks.speedrun import levers, variants
 from benchmarks.speedrun.__main__ import OURS, THEIRS, THEIRS_TUNED, Row
 from descent.allocator import FOR_CHILDREN
+from tests.forked import Forked
 
 PROGRAM = """
 import json, os, sys
@@ -153,10 +154,30 @@ def test_levers_are_ratios_to_all_parts(tmp_path: Path, monkeypatch: pytest.Monk
     assert float(rows["float32"]["images_per_second"]) == pytest.approx(500)
 
 
+class InFolder(Forked):
+    """A command in another working folder."""
+
+    def __init__(self, words: list[str], folder: str) -> None:
+        self.folder = folder
+        super().__init__(words)
+
+    def prepare(self) -> None:
+        os.chdir(self.folder)
+
+
+def in_a_fork(words: list[str], folder: str, variables: dict[str, str]) -> str:
+    """Do what `run_python` does with `-m cli …`, without a fresh process."""
+    fork = InFolder(words[2:], folder)
+    _, said = fork.communicate()
+    assert fork.returncode == 0, said
+    return said
+
+
 def test_a_lever_is_a_real_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.datamodules.support import image_folder
 
     image_folder(tmp_path / "images", train=30)
+    monkeypatch.setattr(levers, "run_python", in_a_fork)
     monkeypatch.setattr(levers, "STEPS", 3)
     monkeypatch.setattr(levers, "WARM_UP", 1)
     small = ["--data.batch_size", "8", "--data.val_share", "0.1", "--model.network.widths", "[4,4,4]"]

@@ -10,7 +10,7 @@ from tests.fuzz.process import in_a_fork
 from tests.fuzz.warm import warmed
 
 SHORT = {
-    "find-lr": ["--steps=20", "--repeats=1", "--data.batch_size=32", "--low=1e-5", "--method=nine_tenths"],
+    "find-lr": ["--steps=50", "--repeats=1", "--low=1e-5", "--method=nine_tenths"],
     "profile": ["--steps=3", "--seconds=0.1", "--data.batch_size=16", "--tries=false"],
 }
 SMALL = [

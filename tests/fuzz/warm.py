@@ -5,13 +5,11 @@ import gc
 import importlib
 import io
 from collections.abc import Iterator
-from typing import Any
 from unittest.mock import patch
 
 from callbacks.reporting.first_images import FirstImages
 from callbacks.reporting.learning_curves import LearningCurves
 from cli import main
-from descent.training.command_line import DescentCLI
 from foundation.compat.lightning_messages import quiet
 from tests.fuzz.case import COMMANDS, QUICK
 from tests.fuzz.schema import BASES
@@ -29,21 +27,9 @@ LAZY = (
 
 @contextlib.contextmanager
 def warmed() -> Iterator[None]:
-    """Build every command's parser once, and those of the classes that the configs name."""
+    """Build every command's parser, and those of the classes that the configs name."""
     quiet()
-    build = DescentCLI._prepare_subcommand_parser
-    kept: dict[str, tuple[Any, list[str]]] = {}
-
-    def prepare(cli: DescentCLI, kind: type, command: str, **kwargs: Any) -> Any:
-        if command not in kept:
-            parser = build(cli, kind, command, **kwargs)
-            kept[command] = parser, cli._subcommand_method_arguments[command]
-        parser, cli._subcommand_method_arguments[command] = kept[command]
-        cli.parsers[command] = parser
-        return parser
-
     with contextlib.ExitStack() as stack:
-        stack.enter_context(patch.object(DescentCLI, "_prepare_subcommand_parser", prepare))
         for kind, hook in REPORTS:
             stack.enter_context(patch.object(kind, hook, lambda *args, **kwargs: None))
         for command, base in [*(("fit", base) for base in BASES), *((name, "quickstart") for name in set(COMMANDS))]:

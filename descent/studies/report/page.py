@@ -29,6 +29,7 @@ tr.equal td, .colours .equal { background: var(--equal); }
 tr.undecided td, .colours .undecided { background: var(--undecided); }
 .colours span { padding: .1rem .5rem; margin: 0 .2rem; }
 .cards th, .cards td { white-space: normal; } .cards .whole { white-space: nowrap; }
+.cards td:first-child { min-width: 7rem; }
 @media (max-width: 960px) { .cards { font-size: .82rem; } .cards th, .cards td { padding: .3rem .35rem; } }
 @media (max-width: 640px) { .cards, .cards tbody, .cards tr, .cards td { display: block; }
   .cards thead { display: none; }
@@ -69,10 +70,10 @@ def page(
 {results_table(analysis)}
 {_key()}
 <details open><summary>How to read this</summary>{_list(how_to_read(analysis))}</details>
-<h2>Settings and costs</h2>
-{details_table(analysis)}
 <h2>Figures</h2>
 <div class="figures">{shown}</div>
+<h2>Settings and costs</h2>
+{details_table(analysis)}
 <h2>Protocol</h2>
 {_list(protocol(analysis))}
 <h2>How to repeat it</h2>

@@ -14,6 +14,8 @@ LEAST_SEEDS, MOST_SEEDS = 5, 30
 LEAST_TRIALS, MOST_TRIALS = 3, 12
 LEAST_ROUNDS, GOOD_ROUNDS = 4, 6
 """Rounds with a tuning of their own: the fewest that a budget must allow, and those before trials are added."""
+SPARE = 1.5
+"""So many times the rounds that a budget is expected to allow may be run if the machine gets faster."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,19 @@ class Plan:
         seeds: Final runs per candidate.
         seconds: Expected seconds of the whole study, including the pilot.
         limit: Smallest detectable difference; `None` if the pilot runs of a candidate do not differ at all.
+        spare: Further final runs per candidate that are run if a budget leaves time for them.
     """
 
     trials: int
     seeds: int
     seconds: float
     limit: float | None
+    spare: int = 0
+
+    @property
+    def most(self) -> int:
+        """The largest number of rounds."""
+        return self.seeds + self.spare
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,8 @@ def make_plan(
             f"{trials} trials × {seeds} seeds detect differences of {limit:.3g} and more, not {wanted:.3g}: that needs "
             f"{ways}. Give more time, leave out candidates, or increase smallest_difference."
         )
-    return Plan(trials, seeds, pilot.seconds(trials, seeds), limit)
+    most = seeds if budget is None else max(seeds, min(MOST_SEEDS, math.ceil(SPARE * seeds)))
+    return Plan(trials, seeds, pilot.seconds(trials, seeds), limit, most - seeds)
 
 
 def fit(pilot: PilotEstimates, tune: bool, budget: float) -> tuple[int, int]:

@@ -39,7 +39,7 @@ class Rounds:
             end: The number of rounds after which the study ends in any case.
         """
         names, done = list(self.progress.config.names), 0
-        for look in [*[n for n in looks(self.plan.seeds) if n < end], end]:
+        for look in [*[n for n in looks(self.plan.most) if n < end], end]:
             runs = [run for number in range(done, look) for run in self._runs(number, names)]
             if not self.progress.complete(runs):
                 return runs
@@ -51,7 +51,7 @@ class Rounds:
     def planned(self) -> list[RunKey]:
         """List all runs of the study if no further candidate stops."""
         names, done, found = list(self.progress.config.names), 0, list[RunKey]()
-        for look in looks(self.plan.seeds) or [self.plan.seeds]:
+        for look in looks(self.plan.most) or [self.plan.most]:
             runs = [run for number in range(done, look) for run in self._runs(number, names)]
             found += runs
             if self.progress.complete(runs):
@@ -76,7 +76,7 @@ class Rounds:
             if (key := RunKey.parse(text)).stage != FINAL or key.index < limit
         }
         config, plan = self.progress.config, self.plan
-        return RoundDecisions(config, outcomes, self.defaults, plan.trials, plan.seeds).going_on()
+        return RoundDecisions(config, outcomes, self.defaults, plan.trials, plan.most).going_on()
 
 
 def round_of(key: RunKey, final_runs: int) -> int:

@@ -12,10 +12,11 @@ from descent.studies.running.one_run import CRASHED, DONE, Outcome, RunOrder, ex
 from descent.studies.running.pilot import check_pilot, costs_of, estimates_of
 from descent.studies.running.planner import Plan, format_seconds, make_plan
 from descent.studies.running.recorder import StudyError
-from descent.studies.running.rounds import Rounds, left_of, rounds_begun
+from descent.studies.running.rounds import Rounds, left_of, round_of, rounds_begun
 from descent.studies.running.search import Point
 from descent.studies.running.stages import FINAL, PILOT, TUNE, Progress, RunKey
 from descent.studies.running.supervisor import current_run, deaths_so_far
+from descent.studies.statistics.group_sequential import LEAST
 from descent.studies.study_config import StudyConfig
 from foundation.errors import UserError
 
@@ -46,6 +47,7 @@ class Worker:
         self.budget, self.say = budget, say
         self._said: set[str] = set()
         self._all_runs: list[RunKey] = []
+        self._expected = 0
         self._decided: dict[int, list[str]] = {}
 
     def run(self, plan_only: bool = False) -> Progress:
@@ -65,6 +67,15 @@ class Worker:
             if self.ledger.run_next([str(key) for key in ready], self._run) == "busy":
                 self._say_once("waiting for the runs of other workers")
                 time.sleep(WAIT)
+
+    def most_rounds(self, plan: Plan) -> int:
+        """Return the largest number of rounds: the planned one, or that after which the time ended the study.
+
+        How many rounds the time allowed does not depend on scores. So the whole error may be spent by then: the looks
+        are judged as those of a study that was planned with so many rounds.
+        """
+        end = self.ledger.get("cut") or self.ledger.get("seeds")
+        return plan.most if end is None or int(end) < LEAST else min(plan.most, int(end))
 
     def plan(self) -> Plan | None:
         """Return the plan, once it is stored."""
@@ -99,6 +110,7 @@ class Worker:
             return None
         rounds = Rounds(progress, self.defaults, plan, self._decided)
         self._all_runs = _unique([*pilot, *rounds.planned()])
+        self._expected = max(plan.seeds, rounds_begun(progress))
         return rounds.next_runs(self._end(progress, plan))
 
     def _end(self, progress: Progress, plan: Plan) -> int:
@@ -111,7 +123,7 @@ class Worker:
         if cut is not None:
             return int(cut)
         if self.budget.seconds is None:
-            return int(plan.seeds if stored is None else stored)
+            return int(plan.most if stored is None else stored)
         begun, costs, left = rounds_begun(progress), costs_of(progress), self.budget.left
 
         def seconds(rounds: int) -> float:
@@ -123,9 +135,9 @@ class Worker:
             return int(self.ledger.get_or_set("cut", lambda: max(whole, default=0)))
         if stored is not None:
             return int(stored)
-        if begun < plan.seeds and seconds(begun + 1) > left:
+        if begun < plan.most and seconds(begun + 1) > left:
             return int(self.ledger.get_or_set("seeds", lambda: begun))
-        return plan.seeds
+        return plan.most
 
     def _check_baseline(self, progress: Progress) -> None:
         first = progress.outcomes.get(str(RunKey(TUNE, self.config.baseline, 0)))
@@ -151,10 +163,11 @@ class Worker:
         return {**outcome, "point": point, "seed": order.seed}
 
     def _line(self, key: RunKey, point: Point, outcome: Outcome, progress: Progress) -> str:
-        done = sum(str(run) in progress.outcomes for run in self._all_runs) + 1
+        runs = [run for run in self._all_runs if round_of(run, self.config.final_runs) < max(self._expected, 1)]
+        done = sum(str(run) in progress.outcomes for run in runs) + 1
         stage = {TUNE: "trial", PILOT: "pilot", FINAL: "seed"}[key.stage]
         stage = f"round {key.round + 1}, {stage}" if key.round else stage
-        total, width = str(len(self._all_runs)), max(map(len, self.config.names))
+        total, width = str(len(runs)), max(map(len, self.config.names))
         head = f"[{done:>{len(total)}}/{total}] {stage} {key.index + 1}  {key.candidate:<{width}}"
         values = "  ".join(f"{name.rpartition('.')[2]} {value:<8.3g}" for name, value in point.items())
         result = outcome["status"].upper()
@@ -168,7 +181,8 @@ class Worker:
     def _seconds_left(self, key: RunKey, outcome: Outcome, progress: Progress) -> float:
         costs = {**dict.fromkeys(self.config.names, float(outcome["wall"])), **costs_of(progress)}
         missing = [run for run in self._all_runs if str(run) not in progress.outcomes and run != key]
-        return sum(costs[run.candidate] for run in missing) / len(self.ledger.workers())
+        runs = sum(costs[run.candidate] for run in missing) / len(self.ledger.workers())
+        return min(runs, max(self.budget.left, 0.0))
 
 
 def order_of(progress: Progress, key: RunKey, trials: int) -> tuple[RunOrder, Point]:

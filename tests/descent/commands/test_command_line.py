@@ -12,7 +12,6 @@ import pytest
 from cli import main
 from descent.commands.table import LIGHT, TRAINING, commands
 from descent.presets import kinds, names
-from tests.descent.helpers import SHORT
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,11 +41,8 @@ def run_in_a_pipe(words: list[str], folder: Path, **environment: str) -> "subpro
     return subprocess.run([sys.executable, "-m", "cli", *words], capture_output=True, text=True, cwd=folder, env=env)
 
 
-def test_output_run_in_a_pipe_has_no_colours_and_errors_go_to_standard_error(tmp_path: Path) -> None:
-    done = run_in_a_pipe([*SHORT, "--trainer.max_epochs=1"], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stdout + done.stderr
-    assert "run folder  runs/quickstart/0" in done.stdout
+def test_errors_in_a_pipe_go_to_standard_error_without_colours(tmp_path: Path) -> None:
+    """The output of a run in a pipe: `tests/descent/training/test_fit.py`."""
     wrong = run_in_a_pipe(["presets", "loses"], tmp_path)
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == (

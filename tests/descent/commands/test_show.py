@@ -106,6 +106,8 @@ def test_the_planned_schedule_equals_that_of_the_run(tmp_path: Path, monkeypatch
     np.testing.assert_array_equal(planned[0], range(12))
     np.testing.assert_allclose(planned, real)
     assert real[1, -1] < 0.5e-3
+    assert [axes.get_ylabel() for axes in figures[0].axes] == ["learning rate"], "what is constant has no panel"
+    assert "In every step: momentum 0.9, weight decay 0.01." in [text.get_text() for text in figures[0].texts]
 
 
 def test_a_schedule_before_any_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

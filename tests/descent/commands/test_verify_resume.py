@@ -26,7 +26,8 @@ class Forgetful(DigitsDataModule):
 '''
 
 
-def test_an_exact_resume(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exact_resume(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(verify_resume, "start", lambda words: Forked(["fit", *words]))
     with pytest.raises(SystemExit) as caught:
         cli.main(["verify-resume", *SMALL])
     said = capsys.readouterr().out
@@ -56,10 +57,8 @@ def test_an_inexact_resume_is_detected(
     assert found["differences"]["weights"]
 
 
-def test_a_failing_run_gives_a_one_line_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(verify_resume, "start", lambda words: Forked(["fit", *words]))
+def test_a_failing_run_gives_a_one_line_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """The one whose run is a fresh process."""
     with pytest.raises(SystemExit) as caught:
         cli.main(["verify-resume", *SMALL, "--trainer.max_epoch", "3"])
     assert caught.value.code == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from descent import presets
-from descent.config_errors.given import read_config, shorten
+from descent.config_errors.given import given_as_option, read_config, shorten
 from descent.config_errors.types import in_words
 from descent.training.build import build, parse_config
 from foundation.errors import UserError
@@ -184,3 +184,8 @@ def test_a_preset_whose_class_does_not_fit_is_not_suggested(capsys: pytest.Captu
 def test_an_empty_group_that_there_is_changes_nothing(word: str) -> None:
     plain, changed = (parse_config([*QUICKSTART, *words], "fit") for words in ([], [word]))
     assert changed == plain
+
+
+def test_a_mapping_that_is_longer_than_a_file_name_is_no_file() -> None:
+    letters = "x" * 300
+    assert given_as_option(f'{{"a": "{letters}"}}').plain == {"a": letters}

@@ -115,6 +115,8 @@ def test_a_study_ends_with_the_rounds_that_its_time_allows(tmp_path: Path, monke
     final = [key for key in progress.outcomes if key.startswith("rerun/")]
     assert len(final) == 10
     assert ledger.get("seeds") == 5
+    assert worker.most_rounds(Plan(1, 20, 1.0, None)) == 5, "the whole error may be spent in the rounds that were run"
+    assert worker.most_rounds(Plan(1, 4, 1.0, None)) == 4
 
 
 def test_pairs_share_weights_and_batches_and_seeds_differ(tmp_path: Path) -> None:
@@ -238,6 +240,10 @@ def test_the_command_prints_the_verdict_and_one_line_for_a_mistake(
     assert counts[-1] == (len(counts), len(counts))
     cli.main([*words, "--json"])  # continues: nothing is left to run
     found = json.loads(capsys.readouterr().out)
+    assert found["population"].startswith(
+        "This verdict is about new training runs, tested on these 64 samples; how new"
+    )
+    assert found["population"] in out
     assert found["verdict"] in out
     assert [row["candidate"] for row in found["table"]] == ["fast", "slow"]
     assert [(row["candidate"], row["decision"]) for row in found["pairs"]] == [("fast", "better")]

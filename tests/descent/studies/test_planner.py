@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from descent.studies.running.planner import PilotEstimates, fit, make_plan, parse_budget
+from descent.studies.running.planner import PilotEstimates, Plan, fit, make_plan, parse_budget
 from descent.studies.running.recorder import StudyError
 
 COSTS = {"A": 1.0, "B": 2.0, "C": 3.0}
@@ -27,6 +27,13 @@ def test_a_plan_fits_its_budget_and_uses_it() -> None:
 def test_two_workers_do_about_twice_as_much() -> None:
     alone, together = make_plan(pilot(), 5, 8, 150.0), make_plan(pilot(workers=2), 5, 8, 150.0)
     assert together.seeds > 1.5 * alone.seeds
+
+
+def test_a_budget_has_spare_rounds_for_a_machine_that_gets_faster() -> None:
+    plan = make_plan(pilot(), trials=5, seeds=8, budget=100.0)
+    assert plan.most == min(30, math.ceil(1.5 * plan.seeds)) > plan.seeds
+    assert make_plan(pilot(), trials=5, seeds=8, budget=None).most == 8
+    assert Plan(trials=5, seeds=8, seconds=1.0, limit=None).most == 8, "as an earlier version stored it"
 
 
 def test_without_a_budget_the_study_is_as_configured() -> None:

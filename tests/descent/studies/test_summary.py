@@ -1,6 +1,7 @@
 """Several studies at once: what is read of their folders, ranks, profiles, page and command."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from descent.studies.summary.page import scope, sentences, summarise, summary_pa
 from descent.studies.summary.profiles import mean_ranks, profile, ranks_of, ratios_of
 from descent.studies.summary.read import StudyScores, read_studies
 from foundation.errors import UserError
+
+ROOT = Path(__file__).parents[3]
 
 
 def folder(
@@ -172,3 +175,15 @@ def test_the_command_writes_a_page_and_overwrites_none(tmp_path: Path, capsys: p
         said = capsys.readouterr().err
         assert said.startswith("error: ")
         assert message in said
+
+
+def test_the_documented_command_sums_up_the_shipped_studies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs/studies/README.md").read_text()
+    found = re.search(r"^    descent (compare --summary (\S+))$", text, re.MULTILINE)
+    assert found is not None
+    folders = sorted(ROOT.glob(found[2]))
+    monkeypatch.chdir(tmp_path)
+    cli.main(["compare", "--summary", *map(str, folders)])
+    assert "5 studies" in capsys.readouterr().out

@@ -122,7 +122,7 @@ def test_the_printed_config_can_be_used(capsys: pytest.CaptureFixture[str]) -> N
     assert done.trainer.global_step == 6
 
 
-def test_a_class_in_the_working_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_in_the_working_folder_and_no_colours_in_a_pipe() -> None:
     Path("own_parts.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Module):\n"
@@ -150,9 +150,15 @@ def test_a_class_in_the_working_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         "own.yaml",
     ]
     done = subprocess.run(
-        command, env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True, check=False
+        command,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "TERM": "xterm-256color"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "run folder  runs/own/0" in done.stdout
     assert yaml.safe_load(Path("runs/own/0/config.yaml").read_text())["model"]["init_args"]["network"]["init_args"] == {
         "hidden": 8
     }

@@ -1,6 +1,7 @@
 """LightningCLI calls the private methods that `foundation.compat.lightning_cli` overrides."""
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -47,3 +48,13 @@ def test_what_is_typed_beats_the_hyperparameters_of_a_checkpoint(tmp_path: Path)
     torch.save(saved, tmp_path / "five.ckpt")
     cli = Noted("test", "--model.size", "7", "--ckpt_path", str(tmp_path / "five.ckpt"))
     assert cli.model.size == 7, "Lightning reads a checkpoint's hyperparameters elsewhere than in `_parse_ckpt_path`"
+
+
+def test_parsers_that_are_kept_are_built_once() -> None:
+    class Keeping(Noted):
+        kept_parsers: ClassVar[dict[str, Any]] = {}
+
+    first, second = (Keeping("validate", "--only_validate", number) for number in ("3", "4"))
+    assert (first.prepared, second.prepared) == (["fit", "validate", "test", "predict"], [])
+    assert (first.config.validate.only_validate, second.config.validate.only_validate) == (3, 4)
+    assert Noted("validate").prepared

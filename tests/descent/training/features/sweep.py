@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from unittest import mock
 
 import torch
@@ -23,8 +23,6 @@ import torch.distributed as dist
 
 from callbacks import LearningCurves
 from cli import main
-from descent.training import run_command
-from descent.training.command_line import DescentCLI
 
 ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "lightning_features.md"
@@ -95,21 +93,6 @@ class Case:
         return not self.happens
 
 
-class WarmCLI(DescentCLI):
-    """The command line with a parser that is built once for each command."""
-
-    kept: ClassVar[dict[str, dict[str, Any]]] = {}
-
-    def setup_parser(self, *args: Any, **kwargs: Any) -> None:
-        """Build the parser at the first call."""
-        command = self.words[0]
-        if command not in self.kept:
-            before = set(vars(self)) - {"parsers"}
-            super().setup_parser(*args, **kwargs)
-            self.kept[command] = {name: value for name, value in vars(self).items() if name not in before}
-        vars(self).update(self.kept[command])
-
-
 @contextmanager
 def everything_kept() -> Iterator[None]:
     """Leave environment, working folder, modules and torch's global settings as they were."""
@@ -133,9 +116,8 @@ def outcome_of(case: Case) -> Outcome:
     """Run a case in a folder of its own."""
     said, cli, error = io.StringIO(), None, ""
     words = [case.command, *shlex.split(BASE), *shlex.split(case.words)]
-    warm = mock.patch.object(run_command, "DescentCLI", WarmCLI)
     without_figure = mock.patch.object(LearningCurves, "on_fit_end")
-    with everything_kept(), tempfile.TemporaryDirectory() as folder, warm, without_figure, warnings.catch_warnings():
+    with everything_kept(), tempfile.TemporaryDirectory() as folder, without_figure, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.chdir(folder)
         with redirect_stdout(said), redirect_stderr(said):
