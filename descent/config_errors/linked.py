@@ -8,6 +8,10 @@ from jsonargparse import Namespace
 
 from foundation.compat.signatures import signature_of
 from foundation.errors import UserError
+from lightning_modules.base.task import Task
+
+OWN_NUMBERS = ("num_classes", "num_labels")
+"""Arguments of tasks for data that do not know their number of classes."""
 
 
 def check_linked(config: Namespace, data: Any, links: Mapping[str, str]) -> None:
@@ -23,6 +27,10 @@ def check_linked(config: Namespace, data: Any, links: Mapping[str, str]) -> None
     Raises:
         UserError: A value differs from the data's; the message names its key.
     """
+    for name in OWN_NUMBERS if _is_task(str(config.model.class_path)) else ():
+        given, found = config.get(f"model.init_args.{name}"), getattr(data, "num_classes", None)
+        if None not in (given, found) and given != found:
+            raise UserError(f"model.{name} is {given}, but the data has num_classes {found}, which counts: remove it.")
     for target, source in links.items():
         part, _, name = target.partition(".init_args.")
         node = config.get(f"model.init_args.{part}")
@@ -36,3 +44,10 @@ def check_linked(config: Namespace, data: Any, links: Mapping[str, str]) -> None
             raise UserError(
                 f"model.{part}.{name} is {given}, but the data has {source} {found}, which counts: remove it."
             )
+
+
+def _is_task(class_path: str) -> bool:
+    """Whether a class path names a task of ours, or a class derived from one; only they take the data's number."""
+    module, _, name = class_path.rpartition(".")
+    kind = getattr(import_module(module), name)
+    return isinstance(kind, type) and issubclass(kind, Task)

@@ -38,10 +38,11 @@ def scope(analysis: StudyAnalysis) -> str:
 
 def no_verdict(analysis: StudyAnalysis, failed: list[str]) -> str:
     """Say why there is no verdict."""
+    if analysis.rounds < min(LEAST, analysis.seeds) and len(analysis.progress.scored()) > 1:
+        rounds = f"{analysis.rounds} round{'s' * (analysis.rounds != 1)}"
+        return f"No verdict: the time ended after {rounds}, and a verdict needs at least {LEAST}."
     if len(analysis.compared) < 2:
         return f"No verdict: fewer than two candidates have final runs to compare ({enumerate_names(failed)} failed)."
-    if analysis.rounds < min(LEAST, analysis.seeds):
-        return f"No verdict: the time ended after {analysis.rounds} rounds, and a verdict needs at least {LEAST}."
     return (
         f"No verdict: a pair of candidates needs {LEAST} seeds with which both have a score, and none has them. "
         "Increase seeds."

@@ -167,7 +167,7 @@ class Worker:
         done = sum(str(run) in progress.outcomes for run in runs) + 1
         stage = {TUNE: "trial", PILOT: "pilot", FINAL: "seed"}[key.stage]
         stage = f"round {key.round + 1}, {stage}" if key.round else stage
-        total, width = str(len(self._all_runs)), max(map(len, self.config.names))
+        total, width = str(len(runs)), max(map(len, self.config.names))
         head = f"[{done:>{len(total)}}/{total}] {stage} {key.index + 1}  {key.candidate:<{width}}"
         values = "  ".join(f"{name.rpartition('.')[2]} {value:<8.3g}" for name, value in point.items())
         result = outcome["status"].upper()

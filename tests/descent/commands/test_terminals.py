@@ -49,6 +49,16 @@ def test_first_words_on_a_terminal_and_an_error_in_red(
         assert capsys.readouterr().err.startswith(said)
 
 
+def test_no_first_words_before_a_help_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for words in (["evaluate", "--help"], ["inspect", "-h"]):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(words)
+        said = capsys.readouterr()
+        assert said.out.startswith("usage: descent ")
+        assert said.err == ""
+
+
 @pytest.mark.parametrize(("kind", "file"), [("torch", "model.onnx"), ("onnx", "model.pt2")])
 def test_an_export_whose_file_is_named_as_the_other_kind(
     kind: str, file: str, capsys: pytest.CaptureFixture[str]

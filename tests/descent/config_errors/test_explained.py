@@ -47,6 +47,7 @@ def said(words: Sequence[str]) -> str:
         ("--trainer.logger=NeptuneLogger", r"got NeptuneLogger; there are CSVLogger, CometLogger"),
         ("--model.network.num_classes=3", r"^model\.network\.num_classes is 3, but the data has num_classes 10, which counts: remove"),
         ("--model.network.in_channels=7", r"^model\.network\.in_channels is 7, but the data has channels 1, which counts: remove it"),
+        ("--model.num_classes=3", r"^model\.num_classes is 3, but the data has num_classes 10, which counts: remove it\.$"),
         ("--model.optimizer.ls=1", r"Did you mean --model\.optimizer\.lr\?"),
         ("--model.optimizer.Lr=1", r"Did you mean --model\.optimizer\.lr\?"),
         ("--model.network.widt", r"^unknown argument --model\.network\.widt\. Did you mean --model\.network\.width\?"),

@@ -240,6 +240,10 @@ def test_the_command_prints_the_verdict_and_one_line_for_a_mistake(
     assert counts[-1] == (len(counts), len(counts))
     cli.main([*words, "--json"])  # continues: nothing is left to run
     found = json.loads(capsys.readouterr().out)
+    assert found["population"].startswith(
+        "This verdict is about new training runs, tested on these 64 samples; how new"
+    )
+    assert found["population"] in out
     assert found["verdict"] in out
     assert [row["candidate"] for row in found["table"]] == ["fast", "slow"]
     assert [(row["candidate"], row["decision"]) for row in found["pairs"]] == [("fast", "better")]

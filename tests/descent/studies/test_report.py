@@ -65,6 +65,7 @@ def test_it_holds_everything_that_repeats_the_study() -> None:
         "weight_decay: 0.01",
         "processor: p",
         "Whole config of",
+        '<p id="population">This verdict is about new training runs, tested on the study',
     ):
         assert wanted in text
     assert "@media print" in text

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.context import context, title
 from descent.studies.report.data_frames import candidate_table
 from descent.studies.report.pairs import Pair, tie_letters
@@ -77,6 +78,14 @@ def test_a_candidate_that_diverges_every_time_is_a_row_and_not_the_end() -> None
     assert candidate_table(study).loc["SGD", "diverged"] == 4
     assert "SGD: no tuning trial has a score (4 diverged, 0 crashed)." in remarks(study, None)
     assert "SGD: not ranked, since fewer than two final runs have a score" in verdict(study)
+
+
+@pytest.mark.parametrize(("rounds", "said"), [(1, "1 round"), (2, "2 rounds")])
+def test_candidates_have_not_failed_where_the_time_ended(rounds: int, said: str) -> None:
+    whole = analysis({"AdamW": 0.95, "SGD": 0.9})
+    begun = {str(k): o for k, o in whole.outcomes.items() if k.stage != "rerun" or k.index < rounds}
+    study = StudyAnalysis(whole.config, begun, whole.progress.defaults, whole.trials, whole.seeds)
+    assert verdict(study) == f"No verdict: the time ended after {said}, and a verdict needs at least 3."
 
 
 def test_no_verdict_on_one_survivor() -> None:

@@ -18,6 +18,7 @@ from torch import nn
 
 from foundation.errors import UserError
 from lightning_modules.optimizers import ParameterGroups, build_optimizer, check_hyperparameters
+from lightning_modules.optimizers.group_table import group_table
 from tests.lightning_modules.schedulers.support import Scheduled, fit
 
 partial = functools.partial
@@ -138,3 +139,11 @@ def test_a_fused_step_with_a_scaler_equals_one_without() -> None:
             optimizer.zero_grad()
         results.append(network.weight.detach())
     torch.testing.assert_close(results[0], results[1])
+
+
+def test_a_table_of_many_groups_shows_the_first_and_the_last() -> None:
+    groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": 0.1 * n, "name": f"g{n}"} for n in range(1, 33)]
+    lines = group_table(torch.optim.SGD(groups)).splitlines()
+    assert [line.split()[0] for line in lines] == ["SGD", "group", "g1", "g2", "g3", "…", "g30", "g31", "g32"]
+    assert lines[5] == "  … 26 groups between these"
+    assert len(group_table(torch.optim.SGD(groups[:8])).splitlines()) == 10
