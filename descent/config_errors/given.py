@@ -141,7 +141,7 @@ def _text_of(path: Path, name: str) -> str:
     return content
 
 
-def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...]) -> Given:
+def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...], inside: str = "the value") -> Given:
     place = f"{name}, line {node.start_mark.line + 1}"
     if id(node) in above:
         raise UserError(f"{place}: an anchor contains itself.")
@@ -153,7 +153,7 @@ def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...])
             if key in items and key != "<<":
                 line = key_node.start_mark.line + 1
                 raise UserError(f"{name}, line {line}: the key {key} stands twice; the second would hide the first.")
-            item = _from_node(value_node, name, folder, above)
+            item = _from_node(value_node, name, folder, above, key)
             if key == "<<" and isinstance(item.value, dict):
                 items = {**item.value, **items}
                 continue
@@ -161,10 +161,10 @@ def _from_node(node: yaml.Node, name: str, folder: Path, above: tuple[int, ...])
             items[key] = item
         return Given(items, place)
     if isinstance(node, yaml.SequenceNode):
-        return Given([_from_node(item, name, folder, above) for item in node.value], place)
+        return Given([_from_node(item, name, folder, above, inside) for item in node.value], place)
     value = node.value if getattr(node, "style", None) else get_loader("yaml")(node.value)
     if number := _vanishing(node.value):
-        raise UserError(f"{place}: a computer reads {number} as 0: give 0 or a larger number.")
+        raise UserError(f"{place}: {inside} is {number}, which a computer reads as 0: give 0 or a larger number.")
     return Given(str(folder / value) if _is_preset(value, folder) else value, place)
 
 

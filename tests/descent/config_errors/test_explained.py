@@ -121,7 +121,7 @@ def test_several_words(words: Sequence[str], line: str) -> None:
         (b"optimizer:\n  lr: 3\n", r"^unknown key optimizer\. Did you mean model\.optimizer\? \(mistake\.yaml, line 1\)"),
         (b"model:\n  optimizer:\n    class_path: torch.optim.Adam\n    lr: 0.1\n", r"^model\.optimizer\.lr stands beside class_path: the arguments of a class stand below init_args\. \(mistake\.yaml, line 4\)"),
         (b"trainer:\n", r"^trainer must hold keys, got null: give it keys or remove it\. \(mistake\.yaml, line 1\)"),
-        (b"model:\n  optimizer:\n    eps: 1.0e-400\n", r"^mistake\.yaml, line 3: a computer reads 1\.0e-400 as 0: give 0 or a larger number\.$"),
+        (b"model:\n  optimizer:\n    eps: 1.0e-400\n", r"^mistake\.yaml, line 3: eps is 1\.0e-400, which a computer reads as 0: give 0 or a larger number\.$"),
         (b"- 1\n", r"^mistake\.yaml, line 1 is no mapping"),
         (b"a: \xe9\n", r"^mistake\.yaml is no text in UTF-8"),
         (b"trainer: {}\nmodel: {}\ntrainer: {}\n", r"^mistake\.yaml, line 3: the key trainer stands twice"),
