@@ -22,15 +22,15 @@ def _parsers_are_built_once() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
-        ("misspelt", 50),
-        ("value", 30),
-        ("class", 25),
-        ("file", 25),
-        ("dropped", 5),
-        ("doubled", 15),
+        ("misspelt", 85),
+        ("value", 60),
+        ("class", 50),
+        ("file", 40),
+        ("dropped", 10),
+        ("doubled", 20),
         ("other", 10),
-        ("option", 10),
-        ("study", 4),
+        ("option", 20),
+        ("study", 5),
     ],
 )
 def test_generated_mistakes(kind: str, count: int) -> None:
