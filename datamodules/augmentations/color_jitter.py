@@ -48,6 +48,7 @@ class ColorJitter(RandomAugmentation):
         """Change a batch."""
         strengths = self.draws("strengths", partial(self.strengths, seed=seed, epoch=epoch), (seed, epoch), rows)
         order = self.draws("order", partial(self.order, seed=seed, epoch=epoch), (seed, epoch), rows)
+        images = kernels.copied(images)
         used = [number for number, size in enumerate(self.ranges) if size > 0]
         for turn in range(len(_KERNELS) if len(used) > 1 else 1):
             for number in used:

@@ -55,7 +55,7 @@ class RandomChanges(RandomAugmentation):
 
     def __call__(self, images: Tensor, rows: Tensor, seed: int, epoch: int) -> Tensor:
         """Change a batch."""
-        height, width = images.shape[-2:]
+        images, (height, width) = kernels.copied(images), images.shape[-2:]
         for turn in range(self.count):
             draw = partial(self.choices, turn=turn, seed=seed, epoch=epoch)
             kind, strength, sign = self.draws(f"choices {turn}", draw, (seed, epoch), rows).unbind()
