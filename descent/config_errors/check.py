@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from jsonargparse import Namespace
 
@@ -11,6 +12,7 @@ from descent.config_errors.numbers import check_numbers
 from descent.config_errors.types import in_words, takes
 from foundation.compat.signatures import Argument, linked_arguments, parser_arguments
 from foundation.errors import UserError
+from foundation.files import require_writable
 
 
 def check_config(config: Namespace, parser: argparse.ArgumentParser, command: str = "fit") -> None:
@@ -28,6 +30,9 @@ def check_config(config: Namespace, parser: argparse.ArgumentParser, command: st
     check_nulls(config, arguments, linked_arguments(parser))
     _check_collections(config, arguments)
     check_numbers(config, command)
+    dirpath = str((config.get("checkpoint") or Namespace()).get("dirpath") or "")
+    if command == "fit" and dirpath and "://" not in dirpath:
+        require_writable(Path(dirpath).expanduser(), "--checkpoint.dirpath")
 
 
 def _check_collections(config: Namespace, arguments: Mapping[str, Argument]) -> None:

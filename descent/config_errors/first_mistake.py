@@ -7,6 +7,7 @@ walked once more, against the signatures of the classes that it names. jsonargpa
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from descent import presets
 from descent.config_errors.given import (
     CONFIG_OPTIONS,
     LIMIT,
@@ -20,7 +21,6 @@ from descent.config_errors.given import (
 from descent.config_errors.tree import Tree
 from descent.config_errors.types import fits, in_words
 from descent.config_errors.values import Values, needs_parts
-from descent.presets import SUFFIXES
 from foundation.compat.signatures import Argument
 from foundation.errors import UserError
 from foundation.suggestions import did_you_mean
@@ -77,9 +77,19 @@ def passed_over(words: Sequence[str], arguments: dict[str, Argument], others: It
         others: Names of other options.
         links: Arguments that are filled in later.
     """
+    if not _has_braces(words):
+        return ""
     tree = Tree(arguments)
     _add(words, tree, set(others) - set(arguments))
     return _first_wrong(tree, links) if tree.has_empty_keys() else ""
+
+
+def _has_braces(words: Sequence[str]) -> bool:
+    """Return whether a command line or one of its configs has a brace, without which no key holds `{}`."""
+    if any("{" in word for word in words):
+        return True
+    files = [text for option, text in options(words) if option in CONFIG_OPTIONS and text and "\n" not in text]
+    return any("{" in Path(presets.resolve(file)).read_text("utf-8") for file in files)
 
 
 def _add(words: Sequence[str], tree: Tree, untyped: set[str]) -> str:
@@ -144,7 +154,7 @@ def _unknown(option: str, name: str, tree: Tree) -> str:
 
 
 def _unexpected_word(word: str, tree: Tree) -> str:
-    if word.endswith(SUFFIXES):
+    if word.endswith(presets.SUFFIXES):
         return f"unexpected word {shown(Path(word))}: a config is given as -c {shown(Path(word))}."
     name, equals, value = word.partition("=")
     if equals and name in tree.all_keys():

@@ -63,11 +63,10 @@ class Tree:
         node = self.opened(self.values.get(path, Given({})))
         if isinstance(node.value, list) and node.value:  # of a list, an option changes the last item
             self.values[path] = node
-            node.value[-1] = node = self.opened(node.value[-1])
+            node.value[-1] = node = self._of_class(self.opened(node.value[-1]))
             self._set_inside(node, rest, given)
             return
-        node = node if isinstance(node.value, dict) else Given({"class_path": node}, node.place)
-        self.values[path] = node
+        self.values[path] = node = self._of_class(node)
         self._set_inside(node, rest, given)
 
     def _set_inside(self, node: Given, rest: list[str], given: Given) -> None:
@@ -79,11 +78,13 @@ class Tree:
         if not deeper:
             target[name] = self._merged(target.get(name), self.opened(given))
             return
-        child = self.opened(target.get(name, Given({}, given.place, None)))
-        if not isinstance(child.value, dict):
-            child = Given({"class_path": child}, child.place)
-        target[name] = child
+        target[name] = child = self._of_class(self.opened(target.get(name, Given({}, given.place, None))))
         self._set_inside(child, deeper, given)
+
+    @staticmethod
+    def _of_class(node: Given) -> Given:
+        """Return a node whose arguments may be set: what is no mapping is the path of its class."""
+        return node if isinstance(node.value, dict) else Given({"class_path": node}, node.place)
 
     @staticmethod
     def _is_mapping(node: Given) -> bool:

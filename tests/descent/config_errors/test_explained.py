@@ -38,6 +38,8 @@ def said(words: Sequence[str]) -> str:
         ("--model.optimizer.betas=(0.9, 0.95)", r"betas must be a list of 2 numbers, got \(0\.9, 0\.95\): write \[0\.9, 0\.95\]"),
         ("--model.optimizer.betas=3", r"^model\.optimizer\.betas must be a list of 2 numbers, got 3\.$"),
         ("--model.optimizer.lr={a: 1}", r"^model\.optimizer\.lr must be a number, got \{a: 1\}\.$"),
+        (f"--checkpoint.dirpath={__file__}", r"test_explained\.py is a file; choose another place with --checkpoint\.dirpath\.$"),
+        (f"--checkpoint.dirpath={__file__}/x", r"test_explained\.py is a file; choose another place with --checkpoint\.dirpath\.$"),
         ("--checkpoint.mode=up", r"^checkpoint\.mode must be min, max or null, got up\.$"),
         ("--model.optimizer={class_path: torch.optim.SGD, init_args: {lrr: 3}}", r"Did you mean --model\.optimizer\.lr\?"),
         ("--model.network=null", r"^model\.network must be a class of kind Module, got null\.$"),
@@ -189,3 +191,16 @@ def test_an_empty_group_that_there_is_changes_nothing(word: str) -> None:
 def test_a_mapping_that_is_longer_than_a_file_name_is_no_file() -> None:
     letters = "x" * 300
     assert given_as_option(f'{{"a": "{letters}"}}').plain == {"a": letters}
+
+
+def test_an_argument_of_a_callback_that_an_option_adds() -> None:
+    words = [
+        "--trainer.callbacks+=callbacks.GradientNorm",
+        "--trainer.callbacks.by_layer=true",
+        "--trainer.callbacks+={}",
+    ]
+    added, wrong = (
+        parse_config([*QUICKSTART, *words[:count]], "fit") if count < 3 else said(words) for count in (2, 3)
+    )
+    assert added.trainer.callbacks[0].init_args.by_layer is True
+    assert wrong == "trainer.callbacks[1] lacks class_path, the class of kind Callback that it configures."

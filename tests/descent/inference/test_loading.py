@@ -6,14 +6,15 @@ import re
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 import cli
-from datamodules import BreastCancerDataModule, DigitsDataModule
+from datamodules import BreastCancerDataModule, DiabetesDataModule, DigitsDataModule
 from datamodules.folder.decoding import ImageFormat
 from descent.inference.classifiers import (
     concatenate,
@@ -53,11 +54,15 @@ def test_data_without_images() -> None:
 
 
 def test_a_fit_ends_with_the_next_commands() -> None:
-    network = torch.nn.Linear(4, 3)
-    labels = uses_of("x", MultilabelClassifier(network, torch.optim.SGD, num_labels=3))
-    assert [line.split()[0] for line in labels] == ["predict", "export"]
-    classes = uses_of("x", ImageClassifier(network, torch.optim.SGD))
-    assert [line.split()[0] for line in classes] == ["evaluate", "predict", "export"]
+    def commands(module: LightningModule, data: object) -> list[str]:
+        return [line.split()[0] for line in uses_of("x", SimpleNamespace(lightning_module=module, datamodule=data))]
+
+    network, images = torch.nn.Linear(4, 3), DigitsDataModule()
+    labels = MultilabelClassifier(network, torch.optim.SGD, num_labels=3)
+    assert commands(labels, images) == ["evaluate", "predict", "export"]
+    assert commands(ImageClassifier(network, torch.optim.SGD), images) == ["evaluate", "predict", "export"]
+    assert commands(Regressor(network, torch.optim.SGD), images) == ["evaluate"]
+    assert commands(Regressor(network, torch.optim.SGD), DiabetesDataModule()) == ["evaluate"]
 
 
 def test_pixels_of_files_are_scaled_to_the_levels_of_the_data() -> None:
