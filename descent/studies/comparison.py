@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,19 @@ def check_candidates(config: StudyConfig) -> dict[str, Point]:
             check_config(config.run_config(name))
         except UserError as error:
             raise UserError(f"candidate {name}: {error}") from error
+    for name, (option, key) in product(config.names, _seeded_keys(config)):
+        try:
+            set_key(run := config.run_config(name), key, 0)
+            check_config(run)
+        except UserError as error:
+            raise UserError(f"{option} {key}, candidate {name}: {error}") from error
     return defaults
+
+
+def _seeded_keys(config: StudyConfig) -> list[tuple[str, str]]:
+    """Return the keys that get a number in each run, with the option of the study that names them."""
+    split = [("split_key", config.split_key)] if config.split_key else []
+    return [*split, *(("seed_keys", key) for key in config.seed_keys)]
 
 
 def with_split_key(config: StudyConfig) -> StudyConfig:

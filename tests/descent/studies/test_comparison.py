@@ -186,6 +186,10 @@ def test_a_misspelt_key_of_a_candidate_is_reported_before_anything_runs(tmp_path
         compare(study, out=tmp_path / "out", verbose=False)
     with pytest.raises(UserError, match=r"candidate \w+: trainer\.max_epochs 0 trains nothing"):
         compare(toy_study(tmp_path, overrides={"trainer.max_epochs": 0}), out=tmp_path / "out", verbose=False)
+    with pytest.raises(UserError, match=r"^split_key data\.sed, candidate \w+: unknown key data\.sed"):
+        compare(toy_study(tmp_path, split_key="data.sed"), out=tmp_path / "out", verbose=False)
+    with pytest.raises(UserError, match=r"^seed_keys data\.sed, candidate \w+: unknown key data\.sed"):
+        compare(toy_study(tmp_path, seed_keys=["data.sed"]), out=tmp_path / "out", verbose=False)
     assert not (tmp_path / "out").exists()
 
 
