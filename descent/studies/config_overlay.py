@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import get_loader
 
 from descent import presets
 from descent.config_errors.given import read_config, shorten
@@ -114,7 +115,7 @@ def read_mapping(path: Path, otherwise: str) -> Config:
     """
     read_config(str(path))  # refuses what is no YAML, keys that stand twice, and anchors that contain themselves
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = get_loader("yaml")(path.read_text(encoding="utf-8"))  # as the command line: 1e-3 is a number
     except yaml.YAMLError as error:
         raise UserError(f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

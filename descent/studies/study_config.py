@@ -4,11 +4,11 @@ import math
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
 from descent import presets
 from descent.config_errors.given import Given, shorten
-from descent.config_errors.types import fits, in_words
+from descent.config_errors.types import fits, in_words, members
 from descent.studies.config_overlay import Config, absolute, load_experiment, look_up, map_paths, read_mapping, set_key
 from foundation.errors import UserError
 from foundation.metrics.direction import direction_for
@@ -209,6 +209,8 @@ def _is_of(value: Any, kind: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     if get_origin(kind) is dict:  # jsonargparse would read the dots of its keys
         return isinstance(value, dict)
+    if isinstance(value, str) and not any(member is str or get_origin(member) is Literal for member in members(kind)):
+        return False  # jsonargparse reads a number in it, but the text would stay
     return fits(Given.of(value), kind)
 
 

@@ -47,6 +47,8 @@ from tests.descent.studies.synthetic import OPTIMIZERS, study
         ({"trials": None}, "trials must be an integer, got null"),
         ({"seed_keys": 3}, "seed_keys must be a list of texts, got 3"),
         ({"experiment": {"a": 1}}, r"experiment must be a text, got \{a: 1\}"),
+        ({"repeats": "None"}, "repeats must be an integer or null, got None"),
+        ({"seeds": "4"}, "seeds must be an integer, got 4"),
         ({"metric": [1]}, r"metric must be a text, got \[1\]"),
         ({"name": "../../up"}, r"name must be the name of a folder, got '\.\./\.\./up'"),
         ({"baseline": ["a"]}, r"baseline must be a text, got \[a\]"),
@@ -144,3 +146,12 @@ def test_a_shipped_study_opens_from_anywhere(tmp_path: Path, monkeypatch: pytest
     config = read_study("configs/studies/quickstart.yaml")
     assert config.experiment == "quickstart.yaml"
     assert set(config.defaults("SGD")) == {"model.optimizer.lr"}
+
+
+def test_a_study_reads_numbers_as_a_config_does(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "experiment: quickstart.yaml\nbaseline: A\nmetric: val/accuracy\nsmallest_difference: 1e-3\n"
+        "candidates:\n  A: {}\n  B: {model.optimizer: optimizers/sgd.yaml}\n"
+    )
+    assert read_study(file).smallest_difference == 0.001
