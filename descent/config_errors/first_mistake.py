@@ -65,7 +65,11 @@ def first_mistake(words: Sequence[str], arguments: dict[str, Argument], others: 
         UserError: A config file cannot be read.
     """
     tree = Tree(arguments)
-    return _add(words, tree, set(others) - set(arguments)) or _first_wrong(tree, links)
+    line = _add(words, tree, set(others) - set(arguments)) or _first_wrong(tree, links)
+    if line:
+        return line
+    empty = next((option for option, text in options(words) if "{}" in (text or "").replace(" ", "")), None)
+    return f"{empty.lstrip('-')} holds {{}}: give it keys, or leave it out." if empty is not None else ""
 
 
 def passed_over(words: Sequence[str], arguments: dict[str, Argument], others: Iterable[str], links: set[str]) -> str:
@@ -81,7 +85,7 @@ def passed_over(words: Sequence[str], arguments: dict[str, Argument], others: It
         return ""
     tree = Tree(arguments)
     _add(words, tree, set(others) - set(arguments))
-    return _first_wrong(tree, links) if tree.has_empty_keys() else ""
+    return _first_wrong(tree, links) if next(tree.empty_keys(), None) else ""
 
 
 def _has_braces(words: Sequence[str]) -> bool:

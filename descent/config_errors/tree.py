@@ -1,5 +1,6 @@
 """What all configs and options give together: later ones change earlier ones, as the parser does it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from descent.config_errors.given import Given, read_config
@@ -127,9 +128,10 @@ class Tree:
             return Given(content.value, given.place or ("" if given.text is not None else content.place))
         return given
 
-    def has_empty_keys(self) -> bool:
-        """Return whether `{}` stands below any key: jsonargparse passes over such keys, also over those it lacks."""
-        return any(has_empty(given) for given in (*self.values.values(), *(given for _, given in self.unknown)))
+    def empty_keys(self) -> Iterator[tuple[str, Given]]:
+        """Yield the keys that hold `{}`: jsonargparse passes over such keys, also over those it lacks."""
+        for path, given in (*self.values.items(), *self.unknown):
+            yield from _empty_keys(path, given)
 
     def default_class(self, path: str) -> str | None:
         """Return the class path that an argument has when none is given."""
@@ -170,9 +172,17 @@ class Tree:
         return found
 
 
-def has_empty(given: Given, may_be_empty: bool = False) -> bool:
+def has_empty(given: Given) -> bool:
     """Return whether `{}` is a value, or inside it, but for an empty `init_args`."""
+    return next(_empty_keys("", given), None) is not None
+
+
+def _empty_keys(path: str, given: Given) -> Iterator[tuple[str, Given]]:
     if isinstance(given.value, dict):
-        inside = any(has_empty(each, key in RESERVED[1:]) for key, each in given.value.items())
-        return inside or not (given.value or may_be_empty)
-    return isinstance(given.value, list) and any(map(has_empty, given.value))
+        if not given.value and path.rpartition(".")[2] not in RESERVED[1:]:
+            yield path, given
+        for key, each in given.value.items():
+            yield from _empty_keys(f"{path}.{key}", each)
+    elif isinstance(given.value, list):
+        for number, each in enumerate(given.value):
+            yield from _empty_keys(f"{path}[{number}]", each)

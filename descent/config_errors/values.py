@@ -63,6 +63,8 @@ class Values:
         named = node.get("class_path") if isinstance(given.value, dict) else given
         if (inside := node.get("init_args")) is not None and not isinstance(inside.value, (dict, type(None))):
             return f"{path}.init_args must be a mapping of arguments, got {shorten(inside.plain)}.{inside.suffix}"
+        if named is not None and isinstance(named.value, (dict, list)):
+            return f"{path}.class_path must be the path of a class, such as torch.optim.SGD.{named.suffix}"
         class_path = self.tree.default_class(path) if named is None else str(named.plain)
         if class_path in (None, "None"):
             kind = " or ".join(base.__name__ for base, _ in classes)
@@ -184,7 +186,7 @@ def _digits(found: object, kind: Any) -> str:
         return "" if counted else f": write {number:g}"
     if int in members(kind) and (unit := re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKM])", text)):
         number = float(unit[1]) * (1e6 if unit[2] == "M" else 1e3)
-        return f": write {number:.0f}" if number.is_integer() else ""
+        return f": in digits {number:.0f}" if number.is_integer() else ""  # whether it is in range is not known here
     if int not in members(kind) or not is_number(text):
         return ""
     number = float(text)
