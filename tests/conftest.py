@@ -92,7 +92,6 @@ _absent: set[str] = set()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", forwarding.MARK)
-    config.addinivalue_line("markers", "drawn: is about the figure of a search or of diagnostics, empty in other tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

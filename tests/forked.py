@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from lightning.pytorch.utilities import rank_zero_only
 
-from cli import main
+import cli
 from foundation.processes import rank_of_process
 
 PATIENCE = 300  # seconds for what takes ten on an idle machine
@@ -96,9 +96,11 @@ def free_port() -> int:
 
 
 def status_of(words: Sequence[str]) -> int:
-    """Run a command; return its exit code, and print the traceback of an unexpected error."""
+    """Run a command in a fork; return its exit code, and print the traceback of an unexpected error."""
+    # What Lightning starts again for a second process; otherwise it would be the whole program that runs the tests.
+    sys.argv, sys.modules["__main__"].__spec__ = [cli.__file__, *words], None
     try:
-        main(list(words))
+        cli.main(list(words))
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:

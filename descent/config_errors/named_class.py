@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import sys
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +37,7 @@ def find_class(path: str, classes: list[tuple[type, int]]) -> tuple[Any, str]:
         known = {each.__name__: each for base, _ in classes for each in (base, *subclasses(base))}
         if path in known:
             return known[path], ""
-        if path.isidentifier() and path.lower() not in NO_NAMES and find_spec(path):
+        if path.isidentifier() and path.lower() not in NO_NAMES and (path in sys.modules or find_spec(path)):
             return None, f"{path} is a module: name a class in it, as in {path}.Name."
         hint = did_you_mean(path, known) if "/" not in path and len(path) > 2 else ""
         similar = f" D{hint[1:]}" if hint else "{preset}"

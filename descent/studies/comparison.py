@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -95,26 +94,20 @@ def check_candidates(config: StudyConfig) -> dict[str, Point]:
     Raises:
         UserError: The config of a candidate is not valid; the message names the candidate.
     """
+    seeded = dict.fromkeys(config.seed_keys, "seed_keys")
+    if config.split_key:
+        seeded[config.split_key] = "split_key"
     defaults = {}
     for name in config.names:
-        defaults[name] = config.defaults(name)
+        defaults[name], run = config.defaults(name), config.run_config(name)
+        for key in seeded:  # which get a number in every run
+            set_key(run, key, 0)
         try:
-            check_config(config.run_config(name))
-        except UserError as error:
-            raise UserError(f"candidate {name}: {error}") from error
-    for name, (option, key) in product(config.names, _seeded_keys(config)):
-        try:
-            set_key(run := config.run_config(name), key, 0)
             check_config(run)
         except UserError as error:
-            raise UserError(f"{option} {key}, candidate {name}: {error}") from error
+            named = next((f"{option} {key}, " for key, option in seeded.items() if key in str(error)), "")
+            raise UserError(f"{named}candidate {name}: {error}") from error
     return defaults
-
-
-def _seeded_keys(config: StudyConfig) -> list[tuple[str, str]]:
-    """Return the keys that get a number in each run, with the option of the study that names them."""
-    split = [("split_key", config.split_key)] if config.split_key else []
-    return [*split, *(("seed_keys", key) for key in config.seed_keys)]
 
 
 def with_split_key(config: StudyConfig) -> StudyConfig:

@@ -66,7 +66,8 @@ class QuickParser(LightningArgumentParser):
     def _key(self, *question: Any) -> Any:
         """Return what an answer depends on; None if that cannot be said."""
         try:
-            return id(self), frozen(question), frozen([variable.get() for variable in CONTEXT])
+            # The parser itself, which is kept by this: the number of one that is gone may be another's.
+            return self, frozen(question), frozen([variable.get() for variable in CONTEXT])
         except TypeError:
             return None
 

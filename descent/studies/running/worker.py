@@ -71,7 +71,7 @@ class Worker:
     def most_rounds(self, plan: Plan) -> int:
         """Return the largest number of rounds: the planned one, or that after which the time ended the study.
 
-        How many rounds the time allowed does not depend on scores. So the whole error may be spent by then: the looks
+        How many rounds the time allowed hardly depends on scores. So the whole error may be spent by then: the looks
         are judged as those of a study that was planned with so many rounds.
         """
         end = self.ledger.get("cut") or self.ledger.get("seeds")

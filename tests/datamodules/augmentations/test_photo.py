@@ -232,3 +232,8 @@ def test_an_erased_rectangle_is_grey_and_ignored_in_masks() -> None:
 def test_wrong_arguments(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_place_that_is_no_number_is_black() -> None:
+    """On a GPU each change is computed for all images, also with strengths that are not meant for it."""
+    assert kernels.moved(photos(2), torch.full((2, 2, 3), torch.nan)).count_nonzero() == 0

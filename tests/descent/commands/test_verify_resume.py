@@ -7,7 +7,7 @@ import pytest
 
 import cli
 from descent.commands import verify_resume
-from descent.commands.verify_resume import SHORT, parse, possible_causes
+from descent.commands.verify_resume import SHORT, kill_within_epoch, parse, possible_causes
 from tests.forked import Forked
 
 SMALL = ["-c", "configs/quickstart.yaml", "--model.network.width", "4", "--trainer.accelerator", "cpu"]
@@ -47,12 +47,20 @@ def test_an_inexact_resume_is_detected(
 ) -> None:
     """A difference without a known cause counts too."""
     monkeypatch.setattr(verify_resume, "start", lambda words: Forked(["fit", *words]))
+    kills: list[Path] = []
+
+    def late_at_first(run: Forked, folder: Path) -> str:  # as on a busy machine: after the last epoch
+        kills.append(folder)
+        return run.communicate()[1] if len(kills) == 1 else kill_within_epoch(run, folder)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(verify_resume, "kill_within_epoch", late_at_first)
     (tmp_path / "mine.py").write_text(FORGETFUL)
     monkeypatch.setattr(verify_resume, "possible_causes", lambda *_: [])
     with pytest.raises(SystemExit) as caught:
         cli.main(["verify-resume", "--json", *SMALL, "--data", "mine.Forgetful"])
     found = json.loads(capsys.readouterr().out)
     assert (caught.value.code, found["same"], found["in_the_way"]) == (1, False, [])
+    assert len(kills) > 1
     assert 0 < found["killed_after"] < found["steps"]
     assert found["differences"]["weights"]
 

@@ -66,6 +66,7 @@ def said(words: Sequence[str]) -> str:
         ("--hlp", r"Did you mean --help\?"),
         ("--mode=1", r"Did you mean --data\.augmentation\.mode or --checkpoint\.mode or --model\?"),
         ("--model.loss=losses", r"model\.loss: losses is neither a file nor a class path"),
+        ("--model.network=__main__", r"model\.network: __main__ is a module: name a class in it"),
         ("--model.network=torch", r"model\.network: torch is a module: name a class in it, as in torch\.Name\.$"),
         ("--model.optimizer.lr={}", r"model\.optimizer\.lr must be a number, got \{\}\.$"),
         ("--trainer.accelerator=[-1, -1]", r"trainer\.accelerator must be a text, got \[-1, -1\]\.$"),

@@ -45,6 +45,10 @@ def test_nothing_is_remembered_after_a_parse(monkeypatch: pytest.MonkeyPatch) ->
     assert answers(monkeypatch, remembered=True)[2] == answers(monkeypatch, remembered=True)[2]
 
 
+def test_parsers_are_told_apart_also_from_those_that_are_gone() -> None:
+    assert len({QuickParser()._key("question") for _ in range(50)}) == 50
+
+
 def test_values_are_told_apart() -> None:
     values = [0, False, 0.0, -0.0, "0", None, [0], (0,), {"a": 0}, Namespace(a=0), int, ["a", "b"], ["ab"]]
     assert len({frozen(value) for value in values}) == len(values)
