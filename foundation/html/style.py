@@ -45,6 +45,7 @@ tbody th { font-weight: 600; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1.2rem 1.6rem; }
 figure { margin: 0; break-inside: avoid; }
 figure svg { width: 100%; height: auto; display: block; }
+.wide svg { min-width: var(--legible); }
 figure svg, .wide img { background: #fff; border-radius: 4px; }
 .themed { max-width: 46rem; } .themed svg { background: none; fill: currentColor; }
 figcaption { font-size: .9rem; color: var(--soft); }
@@ -73,6 +74,7 @@ pre { font-size: .8rem; background: var(--code); padding: .7rem; overflow-x: aut
 @media (max-width: 480px) { th, td { padding: .3rem .4rem; } }
 @media print { body { max-width: none; font-size: 10.5pt; padding: 0; }
   .wide { overflow: visible; } nav { display: none; } .findings { background: none; }
+  .wide svg { min-width: 0; }
   .wide img { width: auto; min-width: 0; max-width: 100%; max-height: 20cm; }
   section:has(.wide img) { break-inside: avoid; }
   table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; white-space: normal; } h2, h3 { break-after: avoid; }
