@@ -21,6 +21,7 @@ THEMED = {
     MUTED: "var(--soft)",
     "#a63d00": "var(--error)",
     COLORS[0]: "var(--blue)",
+    COLORS[5]: "var(--sky-line)",
 }
 THEMED |= {TEXT_COLORS[color]: f"var(--{name})" for name, color in zip(TEXT_NAMES, COLORS[1:], strict=False)}
 """Colours that a themed figure takes from the page: they are other ones in the dark mode."""

@@ -25,7 +25,10 @@ from descent.inference.evaluation.segmentation.page import segmentation_page
 from descent.inference.page_elements import Budget, Thumbnail, gallery
 from descent.inference.prediction.page import prediction_page
 from descent.inference.prediction.prediction import FilePredictions
+from foundation.figure_style import COLORS
 from foundation.html.elements import contrast, shade, shaded
+from foundation.html.style import STYLE
+from foundation.html.svg import THEMED
 from tests.browser import browse
 from tests.descent.inference.support import COLOURS, image
 
@@ -149,6 +152,15 @@ def test_print_cuts_nothing_off(tmp_path: Path) -> None:
     subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=180, check=True)
     pages = re.findall(rb"/Type\s*/Page\b", (tmp_path / "p.pdf").read_bytes())
     assert 2 <= len(pages) <= 6
+
+
+def test_colours_of_a_figure_differ_in_the_dark_mode() -> None:
+    dark = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", STYLE.split("@media")[1]))
+    drawn = [dark.get(THEMED.get(color, color).removeprefix("var(--").rstrip(")"), color) for color in COLORS[:6]]
+    rgb = np.array([[int(color[place : place + 2], 16) for place in (1, 3, 5)] for color in drawn])
+    apart = np.linalg.norm(rgb[:, None] - rgb[None], axis=-1) + 999 * np.eye(6)
+    assert apart.min() > 60, drawn
+    assert contrast(tuple(rgb[0]), tuple(int(dark["paper"][place : place + 2], 16) for place in (1, 3, 5))) >= 4.5
 
 
 def test_text_can_be_read_on_every_shade() -> None:
