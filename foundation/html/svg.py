@@ -71,7 +71,7 @@ def legible_width(figure: "Figure") -> int:
     from matplotlib.text import Text
 
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    smallest = min((text.get_fontsize() for text in texts), default=math.inf)
+    smallest = min((float(text.get_fontsize()) for text in texts), default=math.inf)
     return math.ceil(72 * figure.get_figwidth() * LETTERS / smallest)
 
 
