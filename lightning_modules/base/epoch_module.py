@@ -82,6 +82,16 @@ class EpochModule(QuickHookNames, LightningModule):
         except UserError as error:
             self._initial_weights = error
 
+    def require_initial_weights(self) -> None:
+        """Load them before what takes long, such as decoding images. Only for a run that loads no checkpoint.
+
+        Raises:
+            UserError: They could not be had, or do not fit the network.
+        """
+        self.load_initial_weights()
+        if isinstance(self._initial_weights, UserError):
+            self.report_initial_weights()
+
     def report_initial_weights(self) -> None:
         """Print which weights were loaded.
 
