@@ -6,7 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from callbacks.checkpointing.checkpoint import DurableCheckpoint
-from callbacks.checkpointing.ranking import is_validation_metric
+from callbacks.checkpointing.ranking import check_is_logged, is_validation_metric
 from foundation.errors import UserError
 from foundation.metrics.direction import direction_for, directions_of
 from lightning_modules.base.epoch_module import EpochModule
@@ -36,9 +36,12 @@ class MonitoredValues(Callback):
                     f"{who} monitors {monitor!r}, but this run does not validate: give the data a validation set"
                     " and set trainer.limit_val_batches above 0, or monitor what training logs, such as 'train/loss'."
                 )
-            step_value = monitor in PER_STEP or ("/" in monitor and not monitor.startswith(("train/", "val/")))
-            if logged is not None and not step_value and monitor not in logged:
+            if logged is not None and not may_come_later(monitor) and monitor not in logged:
                 raise UserError(unlogged(monitor, logged, who))
+        for name in ranked_by(trainer):
+            # The checkpoint itself checks a value of validation, after the sanity check.
+            if logged is not None and not may_come_later(name) and not is_validation_metric(name):
+                check_is_logged(name, logged)
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check values of validation."""
@@ -53,6 +56,18 @@ def monitors(trainer: Trainer) -> Iterator[tuple[str, str, str]]:
         monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", None)
         if isinstance(monitor, str) and mode in ("min", "max") and not isinstance(callback, DurableCheckpoint):
             yield type(callback).__name__, monitor, mode
+
+
+def may_come_later(monitor: str) -> bool:
+    """Return whether a value may be logged although the module does not name it: by step, or by a callback."""
+    return monitor in PER_STEP or ("/" in monitor and not monitor.startswith(("train/", "val/")))
+
+
+def ranked_by(trainer: Trainer) -> Iterator[str]:
+    """Yield what the checkpoints that keep a best model are ranked by, as far as it must be logged."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, DurableCheckpoint) and callback.monitor is not None and callback.save_top_k != 0:
+            yield callback.monitor
 
 
 def logged_names(trainer: Trainer, module: LightningModule) -> Collection[str] | None:

@@ -19,6 +19,8 @@ TEXT_COLORS = {
 """The colours in which a text on white has a contrast of at least 4.5 (WCAG AA), by the colour of its line."""
 MUTED = "#666666"
 """Of what is not data: notes, reference lines."""
+PAGE_WIDTH = 4.35
+"""Width of a page's figure in inches: letters of 8 points have 9 pixels on a screen of 400, beside a scroll bar."""
 STYLE: dict[str, Any] = {  # what matplotlib reads when it makes a panel; titles and legends are made later
     "axes.axisbelow": True,
     "axes.formatter.useoffset": False,

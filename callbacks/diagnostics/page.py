@@ -120,14 +120,14 @@ def _section(quantity: str, rows: "pd.DataFrame", types: Mapping[str, str]) -> "
 
 def heat_map(rows: "pd.DataFrame", drawn: Drawn, types: Mapping[str, str] | None = None) -> "Figure":
     """Draw layers (first at the top) by steps; a layer outside the usual range has its name in another colour."""
-    from foundation.figure_style import panels
+    from foundation.figure_style import PAGE_WIDTH, panels
 
     layers = list(dict.fromkeys(rows["layer"]))
     grid = rows.pivot_table(index="layer", columns="step", values="value", sort=False).reindex(layers)
     grid = grid.sort_index(axis=1)
     values = grid.to_numpy(dtype=float)
     usual = usual_range(values, drawn)
-    figure, (axes,) = panels(size=(4.4, max(1.9, 0.33 * len(layers) + 1.0)), lines=False)
+    figure, (axes,) = panels(size=(PAGE_WIDTH, max(1.9, 0.33 * len(layers) + 1.0)), lines=False)
     _draw_values(figure, axes, values, drawn, usual)
     axes.set_yticks(range(len(layers)), [label_of(layer, (types or {}).get(layer, "")) for layer in layers], fontsize=8)
     for label, row in zip(axes.get_yticklabels(), values, strict=True):
@@ -168,7 +168,7 @@ def _draw_values(
         if low < high:
             bar.ax.plot([-0.35, -0.35], [low, high], color="#009E73", linewidth=3, clip_on=False,
                         transform=bar.ax.get_yaxis_transform(), solid_capstyle="butt")  # fmt: skip
-            bar.ax.set_title("usual ▏", fontsize=7, color=MUTED, loc="right")
+            bar.ax.set_title("usual ▏", fontsize=8, color=MUTED, loc="right")
 
 
 def usual_range(values: np.ndarray, drawn: Drawn) -> tuple[float, float] | None:

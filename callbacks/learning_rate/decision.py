@@ -60,7 +60,8 @@ def decide(
     if confirm_steps:
         found = runs.around(pick / length_factor(confirm_steps, shape.steps), confirm_steps, CONFIRMING_RUNS)
         if found is None:
-            raise UserError(f"All of the confirming runs around {pick:.3g} diverged: lower --high.")
+            why = facts.decay_diverges(pick) or "lower --high."
+            raise UserError(f"All of the confirming runs around {pick:.3g} diverged: {why}")
         found = found.carried_over(shape.steps)
     rate, equal = (found.rate, found.equal) if found is not None else (pick, None)
     return LRSearch(test, method, rate, equal, runs.done, shape, bool(confirm_steps), runs.validation, notes)

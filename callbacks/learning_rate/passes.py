@@ -59,9 +59,11 @@ def range_test(passes: Passes, rates: Floats, repeats: int) -> RangeTest:
     losses = np.full((repeats, len(rates)), np.nan)
     for row, sweep in zip(losses, sweeps, strict=True):
         row[: len(sweep.losses)] = sweep.losses
-    suggestions, refusal = None, None
+    suggestions, refusal, facts = None, None, sweeps[0].facts()
+    diverged = any(sweep.diverged for sweep in sweeps)
     try:
-        suggestions = suggest(rates, curve, noise, diverged=any(sweep.diverged for sweep in sweeps))
+        suggestions = suggest(rates, curve, noise, diverged=diverged)
     except UserError as error:
-        refusal = error
-    return RangeTest(rates, losses, curve, band, suggestions, refusal, sweeps[0].facts())
+        why = facts.decay_diverges(float(rates[: len(curve) + 1][-1])) if diverged else ""
+        refusal = UserError(f"The loss diverged after {len(curve)} steps: {why}") if why else error
+    return RangeTest(rates, losses, curve, band, suggestions, refusal, facts)

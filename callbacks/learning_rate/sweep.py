@@ -47,6 +47,12 @@ def relative_rates(optimizer: Optimizer) -> list[float]:
     return [rate / rates[0] for rate in rates]
 
 
+def relative_decay(optimizer: Optimizer) -> float:
+    """Return the largest weight decay of a group, times the group's rate relative to the first group's."""
+    decays = [float(group.get("weight_decay") or 0) for group in optimizer.param_groups]
+    return max(map(float.__mul__, decays, relative_rates(optimizer)))
+
+
 @dataclass(frozen=True)
 class SweepFacts:
     """What a range test has found out besides the losses.
@@ -57,6 +63,7 @@ class SweepFacts:
         shape: Of a schedule that the module has built for itself.
         usual: Usual best rate of the optimizer, if it is known; see `short_runs.USUAL`.
         held_out: Loss of held-out batches before training.
+        decay: See `relative_decay`.
     """
 
     relative: list[float]
@@ -64,6 +71,19 @@ class SweepFacts:
     shape: RunShape | None
     usual: float | None
     held_out: float
+    decay: float = 0.0
+
+    def decay_diverges(self, rate: float) -> str:
+        r"""Return why runs at a rate λ diverge whatever the gradient is, if they do.
+
+        With weight decay $w$ a step multiplies the weights by $1 - λw$; above $λw = 2$ they grow.
+        """
+        if not rate * self.decay > 2:
+            return ""
+        return (
+            f"at a rate of {rate:.3g} weight decay alone multiplies the weights by {1 - rate * self.decay:.3g} in each "
+            "step, so that they grow: lower weight_decay (times the rate it must stay far below 1)."
+        )
 
 
 class LRSweep(Callback):
@@ -97,6 +117,7 @@ class LRSweep(Callback):
         self.losses: Floats = np.empty(0)
         self.diverged = False
         self.relative: list[float] = []
+        self.decay = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remove the schedules; in manual optimization the module steps them, and `_set_rates` overrides the result."""
@@ -112,6 +133,7 @@ class LRSweep(Callback):
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.processed = progress.completed = self.epoch
         self.relative = relative_rates(trainer.optimizers[self.index])
+        self.decay = relative_decay(trainer.optimizers[self.index])
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Set the rate."""
@@ -181,7 +203,7 @@ class LRSweep(Callback):
 
     def facts(self) -> "SweepFacts":
         """Return what the pass has found out about the module and its run."""
-        return SweepFacts(self.relative, self.batches_per_epoch, self.shape, self.usual, self.held_out)
+        return SweepFacts(self.relative, self.batches_per_epoch, self.shape, self.usual, self.held_out, self.decay)
 
     def _why_it_waits(self, trainer: Trainer) -> str:
         several = len(trainer.optimizers) > 1

@@ -81,19 +81,9 @@ def passed_over(words: Sequence[str], arguments: dict[str, Argument], others: It
         others: Names of other options.
         links: Arguments that are filled in later.
     """
-    if not _has_braces(words):
-        return ""
     tree = Tree(arguments)
     _add(words, tree, set(others) - set(arguments))
     return _first_wrong(tree, links) if next(tree.empty_keys(), None) else ""
-
-
-def _has_braces(words: Sequence[str]) -> bool:
-    """Return whether a command line or one of its configs has a brace, without which no key holds `{}`."""
-    if any("{" in word for word in words):
-        return True
-    files = [text for option, text in options(words) if option in CONFIG_OPTIONS and text and "\n" not in text]
-    return any("{" in Path(presets.resolve(file)).read_text("utf-8") for file in files)
 
 
 def _add(words: Sequence[str], tree: Tree, untyped: set[str]) -> str:

@@ -1,12 +1,14 @@
 """What all configs and options give together: later ones change earlier ones, as the parser does it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from descent.config_errors.given import Given, read_config
 from descent.config_errors.named_class import arguments_of, find_class
 from descent.config_errors.types import classes_of
-from descent.presets import SUFFIXES
+from descent.presets import SUFFIXES, resolve
 from foundation.compat.signatures import Argument
 from foundation.errors import UserError
 
@@ -177,7 +179,15 @@ def has_empty(given: Given) -> bool:
     return next(_empty_keys("", given), None) is not None
 
 
+def file_text(name: str) -> str:
+    """Return the text of a preset; reading it as YAML takes a hundred times as long."""
+    return Path(resolve(name)).read_text("utf-8", errors="ignore")
+
+
 def _empty_keys(path: str, given: Given) -> Iterator[tuple[str, Given]]:
+    with suppress(UserError, OSError):  # a text that ends as a preset does, and is none
+        if isinstance(given.value, str) and given.value.endswith(SUFFIXES) and "{" in file_text(given.value):
+            given = Tree.opened(given)
     if isinstance(given.value, dict):
         if not given.value and path.rpartition(".")[2] not in RESERVED[1:]:
             yield path, given

@@ -6,13 +6,13 @@ TEXT_NAMES = ("orange", "green", "pink", "yellow", "sky")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --soft: #555; --line: #ddd; --link: #00508f;
   --lead: #f2f7fb; --code: #f6f6f6; --error: #a63d00; --blue: #0072b2; --orange: #c25600;
-  --green: #008662; --pink: #a36186; --yellow: #9c6c00; --sky: #3b7ca1; }
+  --green: #008662; --pink: #a36186; --yellow: #9c6c00; --sky: #3b7ca1; --sky-line: #56b4e9; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181b; --soft: #b0b0b0; --line: #44484d;
-  --link: #8cc4f5; --lead: #1d2a36; --code: #22262a; --error: #ff9b5e; --blue: #5aaee6; --orange: #ff9a52;
-  --green: #35c79b; --pink: #e3a3c7; --yellow: #f0b53a; --sky: #7cc6f0; } }
+  --link: #8cc4f5; --lead: #1d2a36; --code: #22262a; --error: #ff9b5e; --blue: #4a93e8; --orange: #ff9a52;
+  --green: #35c79b; --pink: #e3a3c7; --yellow: #f0b53a; --sky: #a5dbf9; --sky-line: #a5dbf9; } }
 @media print { :root { color-scheme: light; --ink: #1b1b1b; --paper: #fff; --soft: #555; --line: #ddd; --link: #00508f;
   --lead: none; --code: #f6f6f6; --error: #a63d00; --blue: #0072b2; --orange: #c25600;
-  --green: #008662; --pink: #a36186; --yellow: #9c6c00; --sky: #3b7ca1; } }
+  --green: #008662; --pink: #a36186; --yellow: #9c6c00; --sky: #3b7ca1; --sky-line: #56b4e9; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: var(--ink);
   background: var(--paper); margin: 0 auto; max-width: 1040px; padding: 1.2rem 1rem 3rem; }
@@ -42,9 +42,10 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; ba
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
 tbody th { font-weight: 600; }
 .left th, .left td { text-align: left; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1.2rem 1.6rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 1.2rem 1.6rem; }
 figure { margin: 0; break-inside: avoid; }
 figure svg { width: 100%; height: auto; display: block; }
+.wide svg { min-width: var(--legible); }
 figure svg, .wide img { background: #fff; border-radius: 4px; }
 .themed { max-width: 46rem; } .themed svg { background: none; fill: currentColor; }
 figcaption { font-size: .9rem; color: var(--soft); }
@@ -73,6 +74,7 @@ pre { font-size: .8rem; background: var(--code); padding: .7rem; overflow-x: aut
 @media (max-width: 480px) { th, td { padding: .3rem .4rem; } }
 @media print { body { max-width: none; font-size: 10.5pt; padding: 0; }
   .wide { overflow: visible; } nav { display: none; } .findings { background: none; }
+  .wide svg { min-width: 0; }
   .wide img { width: auto; min-width: 0; max-width: 100%; max-height: 20cm; }
   section:has(.wide img) { break-inside: avoid; }
   table { font-size: 7.5pt; } th, td { padding: .2rem .3rem; white-space: normal; } h2, h3 { break-after: avoid; }

@@ -2,6 +2,7 @@
 
 import html
 import io
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,14 +21,20 @@ THEMED = {
     MUTED: "var(--soft)",
     "#a63d00": "var(--error)",
     COLORS[0]: "var(--blue)",
+    COLORS[5]: "var(--sky-line)",
 }
 THEMED |= {TEXT_COLORS[color]: f"var(--{name})" for name, color in zip(TEXT_NAMES, COLORS[1:], strict=False)}
 """Colours that a themed figure takes from the page: they are other ones in the dark mode."""
 
 
+LETTERS, PHONE = 9, 353
+"""The least size of a letter, and the room for a figure on a screen of 400, both in pixels."""
+
+
 def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), themed: bool = False) -> str:
     """Return a figure as SVG for a page, with unique identifiers; the same figure gives the same bytes.
 
+    A figure whose letters would be too small to read on a phone keeps its size there and scrolls in a box.
     Artists that are marked by `hover` get their text as a `<title>`.
 
     Args:
@@ -51,8 +58,21 @@ def svg(figure: "Figure", name: str, label: str, titles: Sequence[str] = (), the
     text = with_titles(text, texts)
     text = re.sub(r'\b(id=")', rf"\1{name}-", text)
     text = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{name}-", text)
-    text = re.sub(r"<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', text, count=1)
-    return _with_titles(text, f'<g id="{name}-points"', titles) if titles else text
+    width = legible_width(figure)
+    keeps = f'style="--legible: {width}px" ' if width > PHONE else ""
+    text = re.sub(r"<svg ", f'<svg role="img" aria-label="{html.escape(label)}" {keeps}', text, count=1)
+    text = _with_titles(text, f'<g id="{name}-points"', titles) if titles else text
+    box = f'<div class="wide" role="region" aria-label="{html.escape(label)}" tabindex="0">'
+    return f"{box}{text}</div>" if keeps else text
+
+
+def legible_width(figure: "Figure") -> int:
+    """Return the width in pixels from which the smallest letters of a figure that was drawn have `LETTERS` pixels."""
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    smallest = min((float(text.get_fontsize()) for text in texts), default=math.inf)
+    return math.ceil(72 * figure.get_figwidth() * LETTERS / smallest)
 
 
 def _with_titles(text: str, group: str, titles: Sequence[str]) -> str:

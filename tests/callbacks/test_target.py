@@ -156,6 +156,18 @@ def test_a_target_that_cannot_be_is_refused_before_training(text: str, message: 
     assert trainer.global_step == 0
 
 
+@pytest.mark.parametrize("monitor", ["nosuch", "train/acuracy"])
+def test_a_checkpoint_by_what_is_never_logged_is_refused_before_training(monitor: str, tmp_path: Path) -> None:
+    module = classifier()
+    module.optimizer = partial(torch.optim.SGD, lr=0.1)
+    kept = DurableCheckpoint(monitor=monitor, mode="min", dirpath=str(tmp_path / "checkpoints"))
+    trainer = quiet_trainer(max_epochs=1, callbacks=[MonitoredValues(), kept], enable_checkpointing=True)
+    with pytest.raises(UserError, match=f"the checkpoint monitors '{monitor}' .* not logged"):
+        trainer.fit(module, MadeUp(batch_size=15))
+    assert trainer.global_step == 0
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_a_run_without_validation_has_no_target(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not validate: .* or remove the target"):
         fit(Target("val/accuracy", 0.9), Planned(), tmp_path, limit_val_batches=0)

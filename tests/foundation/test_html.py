@@ -1,8 +1,6 @@
 """Pages in a real browser: nothing said on the console, nothing sticks out, readable, reachable by keyboard."""
 
-import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,6 @@ from descent.inference.classifiers import Predictions
 from descent.inference.evaluation.calibration import fit_temperature
 from descent.inference.evaluation.evaluation import Evaluation
 from descent.inference.evaluation.labelled_predictions import LabelledPredictions
-from descent.inference.evaluation.labels.binary import BinaryScores
-from descent.inference.evaluation.labels.binary_page import binary_part
 from descent.inference.evaluation.labels.evaluation import MultilabelEvaluation
 from descent.inference.evaluation.labels.page import multilabel_page
 from descent.inference.evaluation.outputs import Samples
@@ -29,47 +25,12 @@ from descent.inference.evaluation.segmentation.page import segmentation_page
 from descent.inference.page_elements import Budget, Thumbnail, gallery
 from descent.inference.prediction.page import prediction_page
 from descent.inference.prediction.prediction import FilePredictions
+from foundation.figure_style import COLORS
 from foundation.html.elements import contrast, shade, shaded
+from foundation.html.style import STYLE
+from foundation.html.svg import THEMED
+from tests.browser import browse
 from tests.descent.inference.support import COLOURS, image
-
-MEASURE = """<script>addEventListener('load', () => {
-  const all = [...document.querySelectorAll('body *')];
-  const parts = c => c.match(/[\\d.]+/g).map(Number);
-  const lum = c => { const [r, g, b] = parts(c).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-    return .2126 * r + .7152 * g + .0722 * b; };
-  const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-    if (!(parts(c)[3] === 0)) return c; } return getComputedStyle(document.body).backgroundColor; };
-  const texts = all.filter(e => !e.closest('svg') && [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim()));
-  const ratio = e => { const [a, b] = [lum(getComputedStyle(e).color), lum(behind(e))].sort((x, y) => y - x);
-    return (a + .05) / (b + .05); };
-  const reach = [...document.querySelectorAll('a[href], summary, [tabindex]')];
-  const focused = reach.filter(e => { e.focus(); return document.activeElement === e; });
-  parent.postMessage(JSON.stringify({dark: matchMedia('(prefers-color-scheme: dark)').matches, width: innerWidth, contrast: Math.min(...texts.map(ratio)), texts: texts.length,
-    wide: all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.wide')).map(e => e.tagName),
-    scrolled: all.filter(e => e.matches('.wide') && e.scrollWidth > e.clientWidth && e.tabIndex !== 0).length,
-    reach: reach.length, focused: focused.length, images: [...document.images].filter(i => i.naturalWidth > 0).length,
-    nameless: [...document.images].filter(i => !i.alt).length, lang: document.documentElement.lang,
-    small: Math.min(...texts.map(e => parseFloat(getComputedStyle(e).fontSize))),
-    fetched: performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length}), '*'); });</script>"""
-FRAME = """<!doctype html><title>-</title><link rel="icon" href="data:,"><script>addEventListener('message',
-  e => document.title = e.data)</script><iframe src="page.html" style="border:0;width:{width}px;height:3000px"></iframe>"""
-
-
-def browse(page: str, width: int, folder: Path, dark: bool = False) -> tuple[dict[str, Any], str]:
-    """What a browser of that width makes of a page, and what it says on the console."""
-    (folder / "page.html").write_text(page.replace("</head>", MEASURE + "</head>").replace(' loading="lazy"', ""))
-    (folder / "frame.html").write_text(FRAME.format(width=width))
-    chromium = shutil.which("chromium")
-    assert chromium is not None
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    flags += ["--blink-settings=preferredColorScheme=0"] if dark else []
-    flags += ["--enable-logging=stderr", "--window-size=1300,3200", "--virtual-time-budget=8000"]
-    ended = subprocess.run(
-        [chromium, *flags, (folder / "frame.html").as_uri()], capture_output=True, text=True, timeout=180, check=True
-    )
-    title = re.search(r"<title>(.*?)</title>", ended.stdout, re.DOTALL)
-    assert title is not None
-    return json.loads(title[1]), "\n".join(line for line in ended.stderr.splitlines() if "CONSOLE" in line)
 
 
 def evaluation(folder: Path) -> str:
@@ -107,9 +68,31 @@ def labels(folder: Path) -> str:
     scores = g.normal(size=(60, 3)) + targets
     samples = Samples([f"a/rather/long/path/of/image_{i}" for i in range(60)], lambda row: Image.open(file))
     found = MultilabelEvaluation(scores, 1 / (1 + np.exp(-scores)), targets, list(COLOURS), 0.5, samples)
-    both = torch.from_numpy(np.stack([-scores[:, 0], scores[:, 0]], axis=1)).log_softmax(1)
-    binary = binary_part(BinaryScores(both, torch.from_numpy(targets[:, 0]).long(), ["healthy", "ill"], 0.5))
-    return multilabel_page(found, "best.ckpt").replace("</main>", f"<section>{binary}</section></main>")
+    return multilabel_page(found, "best.ckpt")
+
+
+def binary(folder: Path) -> str:
+    g = torch.Generator().manual_seed(0)
+    targets = torch.arange(60) % 2
+    log_probabilities = (torch.randn(60, 2, generator=g).double() + torch.eye(2)[targets]).log_softmax(1)
+    file = image(folder / "a.png", 0, 0)
+    outputs = LabelledPredictions(
+        log_probabilities, log_probabilities.argmax(1), targets, [f"image_{i}" for i in range(60)],
+        lambda row: Image.open(file), {},
+    )  # fmt: skip
+    return evaluation_page(Evaluation(outputs, ["healthy", "ill"]), "best.ckpt")
+
+
+def many_classes(folder: Path) -> str:
+    g = torch.Generator().manual_seed(0)
+    targets = torch.arange(90) % 30
+    log_probabilities = (torch.randn(90, 30, generator=g).double() + 3 * torch.eye(30)[targets]).log_softmax(1)
+    file = image(folder / "a.png", 0, 0)
+    outputs = LabelledPredictions(
+        log_probabilities, log_probabilities.argmax(1), targets, [f"image_{i}" for i in range(90)],
+        lambda row: Image.open(file), {},
+    )  # fmt: skip
+    return evaluation_page(Evaluation(outputs, [f"class {i}" for i in range(30)]), "best.ckpt")
 
 
 def predictions(folder: Path, count: int = 70) -> str:
@@ -130,6 +113,8 @@ def predictions(folder: Path, count: int = 70) -> str:
         (regression, 400, True),
         (segmentation, 400, True),
         (labels, 400, False),
+        (binary, 400, False),
+        (many_classes, 400, True),
     ],
 )
 def test_a_browser_shows_it(make: Any, width: int, dark: bool, tmp_path: Path) -> None:
@@ -141,12 +126,22 @@ def test_a_browser_shows_it(make: Any, width: int, dark: bool, tmp_path: Path) -
     assert seen["scrolled"] == 0, "what scrolls must be reachable by keyboard"
     assert seen["contrast"] >= 4.5
     assert seen["small"] >= 11
+    assert (seen["letters"] or 99) >= 8.99, "letters of a figure are too small to read"
     assert seen["texts"] > 50
-    assert seen["reach"] == seen["focused"] > 5
+    assert seen["reach"] == seen["focused"] >= 5
     assert seen["images"] > 3
     assert seen["nameless"] == 0
     assert seen["lang"] == "en"
     assert seen["fetched"] == 0
+
+
+@pytest.mark.parametrize("make", [evaluation, binary, many_classes, regression, segmentation, labels, predictions])
+def test_no_page_says_a_sentence_twice(make: Any, tmp_path: Path) -> None:
+    text = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<ul class=.gallery.*?</ul>", "", make(tmp_path), flags=re.DOTALL)
+    said = [sentence for part in re.split(r"<[^>]*>", text) for sentence in re.split(r"(?<=\.) ", part)]
+    long = [sentence for sentence in said if len(sentence) > 60]
+    assert long
+    assert [sentence for sentence in set(long) if long.count(sentence) > 1] == []
 
 
 @pytest.mark.chromium
@@ -157,6 +152,17 @@ def test_print_cuts_nothing_off(tmp_path: Path) -> None:
     subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=180, check=True)
     pages = re.findall(rb"/Type\s*/Page\b", (tmp_path / "p.pdf").read_bytes())
     assert 2 <= len(pages) <= 6
+
+
+def test_colours_of_a_figure_differ_in_the_dark_mode() -> None:
+    dark = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", STYLE.split("@media")[1]))
+    drawn = [dark.get(THEMED.get(color, color).removeprefix("var(--").rstrip(")"), color) for color in COLORS[:6]]
+    rgb = np.array([[int(color[place : place + 2], 16) for place in (1, 3, 5)] for color in drawn])
+    apart = np.linalg.norm(rgb[:, None] - rgb[None], axis=-1) + 999 * np.eye(6)
+    assert apart.min() > 60, drawn
+    paper = (22, 24, 27)
+    assert "--paper: #16181b;" in STYLE
+    assert min(contrast((r, g, b), paper) for r, g, b in rgb.tolist()) >= 3, "WCAG's bound for lines"
 
 
 def test_text_can_be_read_on_every_shade() -> None:

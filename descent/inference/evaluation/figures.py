@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from descent.inference.evaluation.calibration import CalibrationBins
 from descent.inference.evaluation.class_scores import wilson_interval
-from foundation.figure_style import COLORS, panels
+from foundation.figure_style import COLORS, PAGE_WIDTH, panels
 
 BLUE, ORANGE = COLORS[:2]
 GREY = "#767676"
@@ -15,7 +15,7 @@ def reliability_diagram(found: CalibrationBins) -> Figure:
     """Plot accuracy over confidence with Wilson's 95 % intervals (above), and the predictions in each bin (below)."""
     bins = len(found.counts)
     edges = np.arange(bins) / bins
-    figure, (upper, lower) = panels(2, size=(4.6, 4.4), sharex=True, height_ratios=[3, 1])
+    figure, (upper, lower) = panels(2, size=(PAGE_WIDTH, 4.4), sharex=True, height_ratios=[3, 1])
     upper.bar(edges, found.accuracy.nan_to_num().numpy(), 1 / bins, align="edge", color=BLUE, edgecolor="white")
     upper.plot([0, 1], [0, 1], color="#1b1b1b", linewidth=1, linestyle="--")
     filled = [place for place, count in enumerate(found.counts.tolist()) if count]
@@ -24,7 +24,7 @@ def reliability_diagram(found: CalibrationBins) -> Figure:
     upper.errorbar(x, y, np.abs(ends - y), fmt="o", color=ORANGE, markersize=4, linewidth=1.2, clip_on=False)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
     bars = lower.bar(edges, found.counts.numpy(), 1 / bins, align="edge", color=GREY, edgecolor="white")
-    lower.bar_label(bars, [f"{count:,}" if count else "" for count in found.counts.tolist()], fontsize=7, padding=1)
+    lower.bar_label(bars, [f"{count:,}" if count else "" for count in found.counts.tolist()], fontsize=8, padding=1)
     lower.set(xlabel="confidence (probability of the predicted class)", ylabel="predictions")
     lower.set_ylim(0, float(found.counts.max()) * 1.25)
     return figure

@@ -16,7 +16,7 @@ from descent.studies.report.scale import Scale
 from descent.studies.running.recorder import PHASES
 from descent.studies.statistics.intervals import t_interval
 from foundation.figure_style import COLORS as OKABE_ITO
-from foundation.figure_style import MUTED, panels
+from foundation.figure_style import MUTED, PAGE_WIDTH, panels, written
 from foundation.html.hover import hover
 from foundation.metrics.names import canonical
 
@@ -24,7 +24,7 @@ COLORS = (*OKABE_ITO[:6], "#7F7F7F", "#000000")
 MARKERS = "osD^vP*X"
 DECISIONS = {"better": "#0072B2", "worse": "#0072B2", "equal": "#009E73", "undecided": "#6B6B6B"}
 """Colours of the decisions, those of the page's table."""
-WIDTH, HEIGHT = 4.8, 3.5  # inches: fits a phone's width without scaling the text
+WIDTH, HEIGHT = PAGE_WIDTH, 3.3  # inches
 
 
 def all_figures(analysis: StudyAnalysis) -> dict[str, Figure]:
@@ -169,6 +169,7 @@ def sensitivity(analysis: StudyAnalysis) -> Figure | None:
             axes.plot(failed, [0.02] * len(failed), "x", color=style["color"], markersize=7, **place)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=8))
+    axes.xaxis.set_major_formatter(lambda value, _: written(value))
     axes.xaxis.set_minor_formatter(NullFormatter())
     _format_scores(axes, analysis, np.array(scores or [math.nan]), min(scores, default=math.inf))
     axes.set_title("ring: chosen;  ×: diverged or stopped", fontsize=8.5, loc="right", color=MUTED)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from callbacks.diagnostics.page import FIGURES, UNUSUAL, diagnostics_page, heat_map
+from tests.browser import LETTERS
 
 # The page is in a frame, because a window of Chromium is never narrower than 500 pixels.
 FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" width="WIDTH" height="900" src="page.html">
@@ -22,10 +23,9 @@ FRAME = """<!doctype html><title></title><iframe id="page" style="border:0" widt
   document.title = JSON.stringify({findings: [...seen.querySelectorAll('.findings li')].map(e => e.textContent),
     figures: [...seen.querySelectorAll('img, figure svg')].map(e => Math.round(e.getBoundingClientRect().width)
       * (e.complete === false || e.naturalWidth === 0 ? 0 : 1)),
-    text: Math.min(...[...seen.querySelectorAll('figure svg [id*="ytick"] [id*="text"]')].map(
-      e => e.getBoundingClientRect().height)),
+    letters: LETTERS,
     scrolls: seen.documentElement.scrollWidth > page.innerWidth, wide: wide.map(e => e.tagName)});
-});</script>"""
+});</script>""".replace("LETTERS", LETTERS.replace("document", "seen"))
 
 
 def table() -> pd.DataFrame:
@@ -66,7 +66,7 @@ def test_it_fits_the_browser(tmp_path: Path) -> None:
         assert seen["findings"] == found
         assert len(seen["figures"]) == len(FIGURES)
         assert min(seen["figures"]) >= min(width - 50, 600), "a figure is missing, or too small to read"
-        assert seen["text"] > 6, "letters too small to read"
+        assert seen["letters"] >= 8.99, "letters too small to read"
         assert seen["wide"] == [], "something sticks out of the screen"
         assert not seen["scrolls"]
 

@@ -202,3 +202,12 @@ def test_an_argument_of_a_callback_that_an_option_adds() -> None:
     assert added.trainer.callbacks[0].init_args.by_layer is True
     wrong = said([*words, "--trainer.callbacks+={}"])
     assert wrong == "trainer.callbacks[1] lacks class_path, the class of kind Callback that it configures."
+
+
+def test_an_empty_unknown_key_in_a_preset_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("class_path: torch.nn.CrossEntropyLoss\ninit_args:\n  smothing: {}\n")
+    Path("run.yaml").write_text("model:\n  loss: mine.yaml\n")
+    line = said(["-c", "run.yaml"])
+    assert "CrossEntropyLoss has no argument smothing" in line
+    assert "mine.yaml, line 3" in line

@@ -15,6 +15,7 @@ from descent.studies.report.figures import DECISIONS, all_figures
 from descent.studies.report.page import page
 from descent.studies.running.planner import Plan
 from foundation.html.svg import captioned
+from tests.browser import browse
 from tests.descent.studies.synthetic import analysis
 
 MEASURE = """<script>addEventListener('load', () => {
@@ -35,14 +36,13 @@ def report() -> str:
 
 
 @pytest.mark.chromium
-@pytest.mark.parametrize("width", [500, 800])
-def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
+def test_a_browser_shows_it_whole(tmp_path: Path) -> None:
     source = tmp_path / "report.html"
     source.write_text(report().replace("</head>", MEASURE + "</head>"))
     chromium = shutil.which("chromium")
     assert chromium is not None
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = [chromium, *flags, f"--window-size={width},2000", "--virtual-time-budget=5000", "--dump-dom"]
+    command = [chromium, *flags, "--window-size=800,2000", "--virtual-time-budget=5000", "--dump-dom"]
     found = subprocess.run([*command, source.as_uri()], capture_output=True, text=True, timeout=180, check=True).stdout
     title = re.search(r"<title>(.*?)</title>", found, re.DOTALL)
     assert title is not None
@@ -54,6 +54,16 @@ def test_a_browser_shows_it_whole(tmp_path: Path, width: int) -> None:
     assert seen["wide"] == [], "something sticks out of the screen"
     assert seen["scrolled"] == 0, "a table is wider than the page"
     assert seen["fetched"] == 0
+
+
+@pytest.mark.chromium
+def test_a_phone_shows_it_whole(tmp_path: Path) -> None:
+    seen, said = browse(report(), 400, tmp_path)
+    assert said == ""
+    assert seen["wide"] == [], "something sticks out of the screen"
+    assert seen["scrolled"] == 0, "what scrolls must be reachable by keyboard"
+    assert seen["letters"] >= 8.99, "letters of a figure are too small to read"
+    assert seen["contrast"] >= 4.5
 
 
 def test_it_holds_everything_that_repeats_the_study() -> None:

@@ -5,7 +5,6 @@ from descent.inference.evaluation.labels.curves import Counts, Interval
 from descent.inference.evaluation.labels.figures import drawn, precision_recall_figure, roc_figure, threshold_titles
 from descent.inference.page_elements import percent
 from foundation.html import note, table
-from foundation.html.elements import escaped
 from foundation.html.svg import captioned
 
 
@@ -38,8 +37,8 @@ def threshold_remark(found: BinaryScores) -> list[str]:
 
 
 def binary_part(found: BinaryScores) -> str:
-    """Return the HTML of curves and table."""
-    return f"<p>{escaped(positive_sentence(found))}</p>{_figures(found)}{_table(found)}"
+    """Return the HTML of curves and table; the page says `positive_sentence` at its top."""
+    return f"{_figures(found)}{_table(found)}"
 
 
 def _with_interval(value: float, interval: Interval) -> str:

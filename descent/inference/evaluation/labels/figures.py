@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from descent.inference.evaluation.bootstrap import Array
 from descent.inference.evaluation.labels.curves import Counts, Curves
-from foundation.figure_style import COLORS, panels
+from foundation.figure_style import COLORS, PAGE_WIDTH, panels
 
 MAX_POINTS = 600
 BLUE, ORANGE = COLORS[:2]
@@ -49,7 +49,7 @@ def drawn(table: Sequence[Counts]) -> list[Counts]:
 
 
 def _axes(across: str, up: str) -> tuple[Figure, Axes]:
-    figure, (axes,) = panels(size=(4.6, 4.2))
+    figure, (axes,) = panels(size=(PAGE_WIDTH, 4.2))
     axes.set(xlabel=across, ylabel=up, xlim=(-0.01, 1.01), ylim=(0, 1.01))
     return figure, axes
 

@@ -7,11 +7,11 @@ from matplotlib.ticker import MaxNLocator
 
 from descent.inference.evaluation.page_parts import number
 from descent.inference.evaluation.regression.evaluation import RegressionEvaluation
-from foundation.figure_style import COLORS, panels
+from foundation.figure_style import COLORS, PAGE_WIDTH, panels
 
 MAX_POINTS = 1500
 """Up to this many samples each is a point with its name; with more the figure shows how many lie in each cell."""
-INK, SIZE = "#1b1b1b", (4.8, 4.2)
+INK, SIZE = "#1b1b1b", (PAGE_WIDTH, 4.0)
 BLUE, ORANGE = COLORS[:2]
 
 
