@@ -104,8 +104,8 @@ def test_a_checkpoint_of_a_run_on_a_folder_is_used(folder_run: Path, capsys: pyt
     assert found["samples"] == 15
     assert found["right"] == 4 or not _has_amx()
     cli.main(["predict", "--ckpt_path", last, "--images", "images/dots", "--out", "predictions"])
-    (table,) = Path("predictions").glob("*.csv")
-    assert len(pd.read_csv(table)) == 18
+    assert len(pd.read_csv("predictions/predictions.csv")) == 18
+    assert len(pd.read_csv("predictions/corrupt.csv")) == 1
 
 
 def test_its_config_runs_again(run: Path) -> None:
