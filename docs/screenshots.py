@@ -208,16 +208,15 @@ def main(wanted: list[str]) -> None:
             save(sheet(page), SHEETS / f"{title}.webp")
             print(title, flush=True)
             if title in SHOWN:
-                save(shown_image(page, 1280 if title.startswith("study") else 1000), IMAGES / f"{SHOWN[title]}.webp")
+                save(shown_image(page), IMAGES / f"{SHOWN[title]}.webp")
             if title in GALLERY:
                 shot = shoot(page, View(1000, 750, 1000))
                 save(shot.resize((480, 360), Image.Resampling.LANCZOS), IMAGES / f"{title}_small.webp")
 
 
-def shown_image(page: Path, width: int) -> Image.Image:
-    """Return the beginning of a page of this width as an image of 1,000 × 1,200 pixels."""
-    shot = shoot(page, View(width, round(1.2 * width), 1000), closed=True)
-    return shot.resize((1000, 1200), Image.Resampling.LANCZOS)
+def shown_image(page: Path) -> Image.Image:
+    """Return the beginning of a page, 1,000 × 1,200 pixels."""
+    return shoot(page, View(1000, 1200, 1000), closed=True)
 
 
 def save(image: Image.Image, path: Path) -> None:

@@ -1,5 +1,7 @@
 """The documentation: its site is built with warnings as errors, its commands are run in order, a browser opens it."""
 
+import html
+import json
 import os
 import re
 import shlex
@@ -95,6 +97,39 @@ def test_a_browser_opens_it(site: Path, page: str, width: int, tmp_path: Path) -
     assert int(found[1]) <= width, "something sticks out of the screen"
     assert int(found[2]) > 3, "the search finds nothing in a site that is opened from a folder"
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+
+
+@pytest.mark.chromium
+def test_a_phone_shows_every_page(site: Path, tmp_path: Path) -> None:
+    look = """<script>addEventListener('load', () => parent.postMessage([name, document.documentElement.scrollWidth,
+      [...document.querySelectorAll('.md-content img')].map(e => [e.alt, e.clientWidth, e.naturalWidth,
+        e.closest('.figure, table') !== null])], '*'))</script>"""
+    frames = ""
+    for page in sorted(site.rglob("*.html")):
+        text = page.read_text()
+        if '<article class="md-content__inner' not in text:
+            continue  # a study's report, which has tests of its own
+        shown = page.with_name(page.name.replace(".html", "_on_a_phone.html"))
+        shown.write_text(re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL).replace("</head>", look + "</head>"))
+        name = page.relative_to(site).as_posix()
+        frames += f'<iframe name="{name}" src="{shown.as_uri()}" style="border:0; width:400px; height:700px"></iframe>'
+    collect = "const all = []; addEventListener('message', e => document.title = JSON.stringify([...all, all.push(e.data) && e.data]))"
+    (tmp_path / "frame.html").write_text(f"<title>-</title><script>{collect}</script>{frames}")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'p'}", "--dump-dom"]
+    done = subprocess.run(
+        ["chromium", *flags, "--virtual-time-budget=9000", (tmp_path / "frame.html").as_uri()],
+        capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    found = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
+    assert found is not None, done.stderr[-2000:]
+    seen = {name: (width, images) for name, width, images in json.loads(html.unescape(found[1]))}
+    assert len(seen) == frames.count("<iframe")
+    assert [name for name, (width, _) in seen.items() if width > 400] == [], "something sticks out of the screen"
+    images = [image for _, (_, all_images) in seen.items() for image in all_images]
+    assert len(images) > 12
+    small = [text for text, shown, natural, _ in images if natural > 500 and shown < 0.4 * natural]
+    assert small == [], "letters too small to read"
+    assert [text for text, shown, _, boxed in images if shown > 368 and not boxed] == []
 
 
 @pytest.mark.parametrize("page", ["tutorial.md", "howto.md"])
