@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 import sqlite3
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,24 @@ def checkpoint(path: Path) -> dict[str, Any]:
     return read
 
 
+@pytest.fixture
+def folder_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a run on `images`, which have been moved since."""
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile(EARLIER / "folder.zip") as files:
+        files.extractall(tmp_path)
+    shutil.copytree("run", tmp_path / "runs" / "earlier" / "0")
+    return tmp_path / "runs" / "earlier" / "0"
+
+
 def test_a_stopped_run_ends_as_it_would_have_without_the_stop(run: Path) -> None:
     cli.main(["fit", "--ckpt_path", str(run)])
-    now, then = checkpoint(run / "checkpoints" / "last.ckpt"), checkpoint(EARLIER / "finished.ckpt")
+    assert_same_end(run, EARLIER)
+
+
+def assert_same_end(run: Path, finished: Path) -> None:
+    """Compare the end of a resumed run with `finished.ckpt` and `finished.csv`."""
+    now, then = checkpoint(run / "checkpoints" / "last.ckpt"), checkpoint(finished / "finished.ckpt")
     assert (now["epoch"], now["global_step"], now["steps_taken"]) == (
         then["epoch"], then["global_step"], then["steps_taken"],
     )  # fmt: skip
@@ -46,7 +62,7 @@ def test_a_stopped_run_ends_as_it_would_have_without_the_stop(run: Path) -> None
                 assert torch.equal(now[kind][name], tensor), name
             else:
                 torch.testing.assert_close(now[kind][name], tensor, rtol=1e-3, atol=1e-4)
-    rows, expected = pd.read_csv(run / "metrics.csv"), pd.read_csv(EARLIER / "finished.csv")
+    rows, expected = pd.read_csv(run / "metrics.csv"), pd.read_csv(finished / "finished.csv")
     assert list(rows) == list(expected)
     pd.testing.assert_frame_equal(rows, expected, rtol=0 if exact else 1e-2, atol=0 if exact else 1e-3)
 
@@ -70,6 +86,26 @@ def test_a_checkpoint_is_evaluated(run: Path) -> None:
     found = json.loads(Path("page/evaluation.json").read_text())
     assert (found["right"], found["samples"]) == (17, 359)
     assert Path("page/evaluation.html").exists()
+
+
+def test_a_stopped_run_on_a_folder_ends_as_it_would_have(folder_run: Path, tmp_path: Path) -> None:
+    """It has a frozen body until its third epoch, random photo augmentations, and a split by the images' content."""
+    cli.main(["fit", "--ckpt_path", str(folder_run), "--data.root", "images"])
+    assert_same_end(folder_run, tmp_path)
+
+
+def test_a_checkpoint_of_a_run_on_a_folder_is_used(folder_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last = str(folder_run / "checkpoints" / "last.ckpt")
+    cli.main(["test", "--ckpt_path", last, "--data.root", "images", "--trainer.logger=false"])
+    said = capsys.readouterr().out
+    assert "test/accuracy" in said
+    cli.main(["evaluate", "--ckpt_path", last, "--data.root", "images", "--out", "page"])
+    found = json.loads(Path("page/evaluation.json").read_text())
+    assert found["samples"] == 15
+    assert found["right"] == 4 or not _has_amx()
+    cli.main(["predict", "--ckpt_path", last, "--images", "images/dots", "--out", "predictions"])
+    assert len(pd.read_csv("predictions/predictions.csv")) == 18
+    assert len(pd.read_csv("predictions/corrupt.csv")) == 1
 
 
 def test_its_config_runs_again(run: Path) -> None:

@@ -15,12 +15,21 @@ Kernel = Callable[[Tensor, Tensor], Tensor]
 
 _GREY = (0.2989, 0.587, 0.114)
 _CACHED = 600_000
-"""Values of the images that are changed together on a CPU: 4 of 224 × 224 pixels; a whole batch takes twice as long."""
+"""Values of the images that are changed together on a CPU: more do not fit into its caches."""
+_ALONE = 30_000
+"""Values of an image, 100 × 100 pixels, from which on it is changed in its place: a copy takes longer than a call."""
 
 
 def _planes(images: Tensor) -> Tensor:
     """Return images as new float32 values, channel after channel, which is faster for sums over channels."""
     return images.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+
+
+def _bytes(values: Tensor) -> Tensor:
+    """Return values, which are limited to [0, 255] in place, as bytes."""
+    limited = values.clamp_(0, 255)
+    # Without a conversion to 16 bits between them a CPU takes four times as long.
+    return (limited.to(torch.int16) if limited.device.type == "cpu" else limited).to(torch.uint8)
 
 
 def grey(images: Tensor) -> Tensor:
@@ -35,12 +44,12 @@ def grey(images: Tensor) -> Tensor:
 def blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
     """Return ``factor · image + (1 − factor) · other``, as bytes."""
     factors = factors.view(-1, 1, 1, 1)
-    return images.float().mul_(factors).add_(other * (1 - factors)).clamp_(0, 255).to(torch.uint8)
+    return _bytes(images.float().mul_(factors).add_(other * (1 - factors)))
 
 
 def brightness(images: Tensor, factors: Tensor) -> Tensor:
     """Multiply each image by its factor, ≥ 0."""
-    return images.float().mul_(factors.view(-1, 1, 1, 1)).clamp_(0, 255).to(torch.uint8)
+    return _bytes(images.float().mul_(factors.view(-1, 1, 1, 1)))
 
 
 def contrast(images: Tensor, factors: Tensor) -> Tensor:
@@ -95,17 +104,24 @@ def posterize(images: Tensor, bits: Tensor) -> Tensor:
 
 
 def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
-    """Invert the values from the threshold on, a share of white."""
-    return torch.where(images >= (255 * thresholds).view(-1, 1, 1, 1), 255 - images, images)
+    """Invert the values from the threshold on, a share of white in [0, 1]."""
+    lowest = (255 * thresholds).ceil().to(torch.uint8).view(-1, 1, 1, 1)  # compared as bytes, not as float32
+    inverts = (images >= lowest).view(torch.uint8).neg()  # 255 or 0
+    return images ^ inverts
 
 
 def auto_contrast(images: Tensor, _: Tensor) -> Tensor:
     """Stretch the values of each channel to the full range."""
-    # As torchvision's, whose masks wait for the GPU.
-    low, high = images.amin((-2, -1), keepdim=True).float(), images.amax((-2, -1), keepdim=True).float()
+    # As torchvision's, whose masks wait for the GPU; rows of pixels are one dimension, which is faster on a CPU.
+    batch, channels, height, width = images.shape
+    rows = images.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+    low, high = (each.view(batch, width, channels).float() for each in (rows.amin(1), rows.amax(1)))
+    low, high = low.amin(1, keepdim=True), high.amax(1, keepdim=True)
     flat = low == high
-    scale = torch.where(flat, 1.0, (high - low) * (1 / 255))
-    return images.float().sub_(torch.where(flat, 0.0, low)).div_(scale).clamp_(0, 255).to(torch.uint8)
+    scale = torch.where(flat, 1.0, (high - low) * (1 / 255)).repeat(1, 1, width)
+    low = torch.where(flat, 0.0, low).repeat(1, 1, width)
+    stretched = _bytes(rows.float().sub_(low).div_(scale))
+    return stretched.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 def equalize(images: Tensor, _: Tensor) -> Tensor:
@@ -160,6 +176,8 @@ def moved(images: Tensor, matrices: Tensor) -> Tensor:
         images ``(B, C, H, W)``, matrices ``(B, 2, 3)`` → ``(B, C, H, W)``.
     """
     batch, channels, height, width = images.shape
+    if batch == 1 and images.device.type == "cpu":
+        return _one_moved(images, matrices[0].tolist())
     ys = torch.arange(height, device=images.device, dtype=torch.float32) + 0.5 - height / 2
     xs = torch.arange(width, device=images.device, dtype=torch.float32) + 0.5 - width / 2
     a, b, c = (matrices[:, :, number].unsqueeze(-1).unsqueeze(-1) for number in range(3))  # each (B, 2, 1, 1)
@@ -175,19 +193,45 @@ def moved(images: Tensor, matrices: Tensor) -> Tensor:
     return pixels.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
+def _one_moved(image: Tensor, matrix: list[list[float]]) -> Tensor:
+    """Do the same for one image on a CPU: a shift copies rows, and no step is taken for a factor of 0."""
+    channels, height, width = image.shape[1:]
+    (a, b, c), (d, e, f) = matrix
+    if (a, b, d, e) == (1, 0, 0, 1) and c == int(c) and f == int(f):
+        right, down = (max(-n, min(int(-s), n)) for s, n in ((c, width), (f, height)))
+        return torch.nn.functional.pad(image, (right, -right, down, -down))
+    xs = torch.arange(width, dtype=torch.float32) + 0.5 - width / 2
+    ys = torch.arange(height, dtype=torch.float32).unsqueeze(1) + 0.5 - height / 2
+    x = a * xs + b * ys if b else a * xs
+    y = d * xs + e * ys if d else e * ys
+    # A frame of black pixels around the image holds all places outside.
+    x = x.add_(c).add_(width / 2).sub_(0.5).round_().clamp_(-1, width).int()
+    y = y.add_(f).add_(height / 2).sub_(0.5).round_().clamp_(-1, height).int()
+    framed = image.new_zeros(height + 2, width + 2, channels)
+    framed[1:-1, 1:-1] = image[0].permute(1, 2, 0)
+    places = x.add(y.mul_(width + 2).add_(width + 3))
+    pixels = framed.view(-1, channels).index_select(0, places.flatten())
+    return pixels.view(1, height, width, channels).permute(0, 3, 1, 2)
+
+
 def copied(images: Tensor) -> Tensor:
     """Return images that `apply_where` may change: a copy on the CPU; it changes no tensor of another device."""
     return images.clone(memory_format=torch.preserve_format) if images.device.type == "cpu" else images
 
 
 def apply_where(chosen: Tensor, kernel: Kernel, images: Tensor, strengths: Tensor) -> Tensor:
-    """Change the chosen images, ``(B,)`` bool: on a CPU in place, a few at a time, so that the caches hold them.
+    """Change the chosen images, ``(B,)`` bool: on a CPU in place, few at a time, so that the caches hold them.
 
     On a GPU all are computed, so that nothing waits for it.
     """
     if images.device.type != "cpu":
         return torch.where(chosen.view(-1, 1, 1, 1), kernel(images, strengths), images)
-    few = max(1, _CACHED // max(images[0].numel(), 1))
-    for places in chosen.nonzero().flatten().split(few):
+    size, chosen_places = max(images[0].numel(), 1), chosen.nonzero().flatten()
+    if size >= _ALONE:
+        for place in chosen_places.tolist():
+            one = slice(place, place + 1)
+            images[one] = kernel(images[one], strengths[one])
+        return images
+    for places in chosen_places.split(_CACHED // size):
         images[places] = kernel(images[places], strengths[places])
     return images

@@ -6,8 +6,7 @@ from functools import partial
 from typing import Literal, Self
 
 import torch
-from torch import Tensor
-from torchvision.transforms.v2 import functional as F
+from torch import Tensor, nn
 
 from datamodules.augmentations.base import RandomAugmentation
 from datamodules.augmentations.draws import below, flips_of, tried_sides, uniform
@@ -103,7 +102,9 @@ class RandomResizedCrop(RandomAugmentation):
 
 
 def resized_one_by_one(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale the part of each image with torchvision's kernel, which on a CPU works on bytes.
+    """Scale the part of each image with torch's kernel, which on a CPU works on bytes in channels_last memory.
+
+    The values are torchvision's, whose function brings each part into another memory format first.
 
     Shape:
         images ``(B, C, H, W)``, boxes ``(5, B)`` → ``(B, C, *size)``.
@@ -111,8 +112,9 @@ def resized_one_by_one(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> 
     batch, channels = images.shape[:2]
     result = torch.empty(batch, *size, channels, dtype=images.dtype).permute(0, 3, 1, 2)
     for number, (top, left, height, width, flipped) in enumerate(boxes.t().tolist()):
-        part = F.resized_crop(images[number : number + 1], top, left, height, width, list(size), antialias=True)
-        result[number] = part[0].flip(-1) if flipped else part[0]
+        part = images[number : number + 1, :, top : top + height, left : left + width]
+        scaled = nn.functional.interpolate(part, size, mode="bilinear", antialias=True)[0]
+        result[number] = scaled.flip(-1) if flipped else scaled
     return result
 
 

@@ -33,7 +33,10 @@ def _on_the_same(analysis: StudyAnalysis, records: list[Tested], noun: str) -> s
     these = f"these {sizes.pop()} {noun}" if len(sizes) == 1 else f"the test {noun} of each candidate"
     if analysis.new_images.keys() != analysis.pairs.keys():
         return f"{ABOUT}, tested on {these}; how new {noun} would move {analysis.metric} is not in the intervals."
-    return f"{ABOUT}, tested on {these}. On new {noun} of the same kind: {decided(analysis, analysis.new_images)}."
+    found = decided(analysis, analysis.new_images)
+    same = found == decided(analysis, analysis.pairs)
+    then = f"On new {noun} of the same kind" + (" the same holds" if same else f": {found}")
+    return f"{ABOUT}, tested on {these}. {then}."
 
 
 def _on_others(analysis: StudyAnalysis, noun: str) -> str:

@@ -65,15 +65,29 @@ def _top(analysis: StudyAnalysis, pairs: Pairs, top: list[str]) -> list[str]:
         return [f"{top[0]} is best, {value}" if ahead else f"none was found better than {top[0]}, {value}"]
     ties = [pairs[a, b] for i, a in enumerate(top) for b in top[i + 1 :]]
     equal = [pair for pair in ties if pair.decision == "equal"]
+    others = [pair for pair in ties if pair.decision != "equal"]
     names = enumerate_names([_value(analysis, name) for name in top])
-    widest = max(ties, key=lambda pair: abs(pair.mean))
-    if len(equal) == len(ties):
-        return [f"{names} are practically equal in {analysis.metric}: {_difference(analysis, widest, len(ties))}"]
-    text = f"{names} cannot be told apart in {analysis.metric}: {_difference(analysis, widest, len(ties))}"
+    if not others:
+        return [f"{names} are practically equal in {analysis.metric}: {_largest(analysis, equal)}"]
+    if not equal:
+        return [f"{names} cannot be told apart in {analysis.metric}: {_largest(analysis, others)}"]
     return [
-        text,
-        *(f"{pair.name} and {pair.other} are practically equal: {_difference(analysis, pair)}" for pair in equal),
+        f"of {names} none was found better than another in {analysis.metric}: {_pairs(others, ties)} cannot be told "
+        f"apart ({_largest(analysis, others)}); {_pairs(equal, ties)} are practically equal "
+        f"({_largest(analysis, equal)})"
     ]
+
+
+def _pairs(some: list[Pair], ties: list[Pair]) -> str:
+    """Name some of the pairs, or count them if they are many."""
+    if len(some) > 3:
+        return f"{len(some)} of the {len(ties)} pairs"
+    return ", ".join(f"{pair.name} and {pair.other}" for pair in some)
+
+
+def _largest(analysis: StudyAnalysis, pairs: list[Pair]) -> str:
+    """Give the largest difference of these pairs with its interval."""
+    return _difference(analysis, max(pairs, key=lambda pair: abs(pair.mean)), len(pairs))
 
 
 def _difference(analysis: StudyAnalysis, pair: Pair, of: int = 1) -> str:

@@ -140,6 +140,12 @@ def study_with_answers(shift: float = 0.3, **changes: Any) -> StudyAnalysis:
     return study
 
 
+def test_what_new_images_do_not_change_is_not_said_twice() -> None:
+    study = study_with_answers()
+    study.__dict__["new_images"] = study.pairs
+    assert population(study).endswith("tested on these 200 images. On new images of the same kind the same holds.")
+
+
 def test_the_report_says_what_the_verdict_is_about_and_what_new_images_change() -> None:
     study = study_with_answers()
     text = population(study)

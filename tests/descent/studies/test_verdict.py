@@ -11,7 +11,7 @@ from descent.studies.report.data_frames import candidate_table
 from descent.studies.report.pairs import Pair, tie_letters
 from descent.studies.report.remarks import detectable, remarks
 from descent.studies.report.scale import Scale
-from descent.studies.report.verdict import verdict
+from descent.studies.report.verdict import decided, verdict
 from descent.studies.running.planner import Plan
 from descent.studies.statistics.counts import proportion
 from tests.descent.studies.synthetic import analysis
@@ -41,6 +41,25 @@ def test_practically_equal_is_not_the_same_as_undecided() -> None:
     assert "within ±1.0 points" in text
     assert "cannot be told apart" in verdict(analysis({"AdamW": 0.95, "SGD": 0.9505}, sd=0.02))
     assert "practically" not in verdict(analysis({"AdamW": 0.95, "SGD": 0.9505}, sd=0.001, smallest_difference=1e-4))
+
+
+def test_some_of_the_best_are_equal_and_some_are_open() -> None:
+    study = analysis({"AdamW": 0.95, "B": 0.9502, "C": 0.9504}, sd=0.001)
+    pairs = dict(study.pairs)
+    for key in (("B", "C"), ("C", "B")):
+        pairs[key] = pairs[key]._replace(decision="undecided")
+    named, within = (
+        r"(AdamW|B|C) and (AdamW|B|C)",
+        rf"the largest difference, \w+ − \w+, is {POINTS}, within ±1\.0 points",
+    )
+    found = re.fullmatch(
+        rf"of .* none was found better than another in test/accuracy: {named} cannot be told apart "
+        rf"\([BC] − [BC] is {POINTS}\); {named}, {named} are practically equal \({within}\)",
+        decided(study, pairs),
+    )
+    assert found is not None
+    assert {*found.group(1, 2)} == {"B", "C"}
+    assert {frozenset(found.group(n, n + 1)) for n in (3, 5)} == {frozenset({"AdamW", "B"}), frozenset({"AdamW", "C"})}
 
 
 def test_too_few_seeds_give_no_verdict() -> None:
