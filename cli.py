@@ -38,6 +38,7 @@ def main(args: list[str] | None = None) -> Any:
 
         print(reflowed(text, terminal_width()))
         return None
+    _need_something_to_work_on(words)
     _say_first_words(words)
     try:
         tune_allocator()  # before torch is imported, as the next
@@ -88,6 +89,15 @@ def _static_answer(words: list[str]) -> str | None:
     asks = any(word in ("-h", "--help") for word in words)
     images = any(word.partition("=")[0] == "--images" for word in words)
     return HELP[command].rstrip() if asks and command in HELP and command in TRAINING and not images else None
+
+
+def _need_something_to_work_on(words: list[str]) -> None:
+    """Refuse a training command without any option at once; importing torch takes seconds."""
+    command = " ".join(words)
+    if command in ("test", "validate", "predict"):
+        _refuse(f"{command} needs a trained network: descent {command} --ckpt_path runs/quickstart.")
+    if command in ("fit", "find-lr", "profile", "show schedule"):
+        _refuse(f"{command} needs a config: descent {command} -c configs/quickstart.yaml.")
 
 
 def _say_first_words(words: list[str]) -> None:

@@ -64,8 +64,11 @@ def _sentence(keys: tuple[str, ...]) -> str:
 def _sections(text: str) -> Iterator[str]:
     """Yield the usage of a help text as code, its paragraphs as text, its options as a table."""
     for block in text.strip("\n").split("\n\n"):
+        heading, _, listed = block.partition("\n")
         if block.startswith("usage:"):
             yield f"```text\n{block}\n```"
+        elif heading.endswith(":") and listed.startswith("  "):
+            yield from (heading, _options(listed))
         elif block.startswith("  "):
             yield _options(block)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
+from rich import get_console
 from rich.text import Text
 
 from callbacks.reporting.rows import Rows
@@ -144,7 +145,8 @@ class EpochBar(_Table, LabelledBar):
         text = Text(line, style="bold" if best is None else "", no_wrap=True, overflow="ignore")
         if best:
             text.highlight_regex(r"\S+\*", "bold green")
-        self.print(text)
+        if self.is_enabled:
+            get_console().print(text, soft_wrap=True)  # print() would drop the colours
 
     def print(self, *args: Any, **kwargs: Any) -> None:
         """Print above the bar."""

@@ -10,7 +10,7 @@ from callbacks.reporting.baseline import baseline
 from callbacks.reporting.table import GAP, NUMBER, number
 from foundation.metrics.direction import directions_of, known_direction
 from foundation.metrics.names import canonical
-from foundation.terminal.folding import terminal_width
+from foundation.terminal.folding import fitted, terminal_width
 
 NARROWEST = 24  # characters of the last column; a terminal that has less room breaks its lines
 MEANINGS = {
@@ -23,7 +23,7 @@ BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
 
 
 class ResultsTable(Callback):
-    """Print a table of the results of `test` and `validate` in the place of Lightning's own.
+    """Print the checkpoint and a table of the results of `test` and `validate`, in the place of Lightning's own table.
 
     It says what a value is where that is known, which direction is better, and beside an accuracy that of the most
     common answer. `verbose=False` of the trainer's method turns it off, as it does Lightning's.
@@ -53,6 +53,8 @@ class ResultsTable(Callback):
     def _print(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         if self.wanted and trainer.is_global_zero:
             values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            if trainer.ckpt_path is not None:
+                print(fitted(f"checkpoint  {trainer.ckpt_path}"))
             print(results_table(values, meanings(trainer, module, stage, list(values)), terminal_width()))
 
 

@@ -1,12 +1,14 @@
 """`descent inspect`: what a checkpoint contains and whether it is intact, read without running its code."""
 
 import argparse
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from descent.commands.parser import CommandParser, print_json
 from descent.training.mistakes import mistakes_in_one_line
+from foundation.terminal.folding import fitted, terminal_width
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +52,6 @@ def _inspect(options: argparse.Namespace) -> None:
     from callbacks.checkpointing.metadata import KEY
     from callbacks.checkpointing.reading import read_checkpoint
     from descent.runs.folder import resolve_checkpoint
-    from foundation.terminal.folding import fitted
 
     path = resolve_checkpoint(options.checkpoint, "best", None, "CHECKPOINT")
     checkpoint = read_checkpoint(path)
@@ -137,11 +138,35 @@ def _contents(checkpoint: Mapping[str, Any]) -> list[str]:
 def _layers(checkpoint: Mapping[str, Any], limit: int | None) -> list[str]:
     layers = layers_of(checkpoint)
     shown = list(layers.items())[:limit]
-    width = max((len(name) for name, _ in shown), default=0)
-    lines = [f"layers      {len(layers)} tensors, {sum(tensor.numel() for tensor in layers.values()):,} values"]
-    lines += [
-        f"  {name:<{width}}  {tuple(tensor.shape)!s:<18} {str(tensor.dtype).removeprefix('torch.')}"
-        for name, tensor in shown
-    ]
+    types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in layers.values())
+    usual = max(types, key=lambda name: types[name], default="")
+    said = f", {usual}{' unless stated' if len(types) > 1 else ''}" if usual else ""
+    values = sum(tensor.numel() for tensor in layers.values())
+    rows = [(name, _shape(tensor, usual)) for name, tensor in shown]
     more = len(layers) - len(shown)
-    return [*lines, f"  … and {more} more: --layers"] if more else lines
+    return [
+        f"layers      {len(layers)} tensors, {values:,} values{said}",
+        *table_of_layers(rows, terminal_width()),
+        *([f"  … and {more} more: --layers"] if more else []),
+    ]
+
+
+def _shape(tensor: "Tensor", usual: str) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{tuple(tensor.shape)}{'' if kind == usual else f' {kind}'}"
+
+
+def table_of_layers(rows: Sequence[tuple[str, str]], width: int | None) -> list[str]:
+    """Return names and shapes side by side, or each shape below its name where the terminal is too narrow.
+
+    Example:
+        >>> table_of_layers([("head.weight", "(10, 128)"), ("head.bias", "(10,)")], 80)
+        ['  head.weight  (10, 128)', '  head.bias    (10,)']
+        >>> table_of_layers([("head.weight", "(10, 128)")], 20)
+        ['  head.weight', '    (10, 128)']
+    """
+    longest = max((len(name) for name, _ in rows), default=0)
+    lines = [f"  {name:<{longest}}  {shape}" for name, shape in rows]
+    if width is None or max(map(len, lines), default=0) <= width:
+        return lines
+    return [line for name, shape in rows for line in (f"  {name}", f"    {shape}")]

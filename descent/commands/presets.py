@@ -7,7 +7,7 @@ from textwrap import fill, indent, shorten
 from descent.commands.parser import CommandParser, print_json
 from descent.presets import SHIPPED, kinds, names
 from foundation.suggestions import suggest
-from foundation.terminal.folding import folded, terminal_width
+from foundation.terminal.folding import fitted, folded, terminal_width
 
 USAGE = """\
 usage: descent presets [KIND...] [--json]
@@ -17,6 +17,10 @@ Lists the shipped presets by kind.
   KIND      losses, optimizers, schedulers, networks, data, augmentations, callbacks, studies, …:
             list these only
   --json    print the list as JSON, for programs
+"""
+CLOSING = """
+Train one of the experiments with descent fit -c configs/NAME, choose a part with --model.loss losses/focal.yaml.
+`descent presets losses` lists one kind.\
 """
 WIDEST = 160  # columns where the output is no terminal
 LEAST = 30  # columns for a description beside the name
@@ -37,6 +41,8 @@ def main(args: list[str]) -> None:
         print_json([{"name": name, "summary": text} for name, text in listed.items()])
     else:
         print(grouped(listed, terminal_width() or WIDEST))
+        if not wanted and terminal_width() is not None:  # for people; programs get the list alone
+            print(fitted(CLOSING))
 
 
 def grouped(listed: dict[str, str], width: int) -> str:

@@ -3,19 +3,24 @@
 USAGE = """\
 usage: descent COMMAND [options]
 
+Train and compare:
   fit            train: a config names the network, loss, optimizer, schedule and data
-  validate       compute a checkpoint's metrics on the validation data
-  test           compute a checkpoint's metrics on the test data
-  predict        classify with a checkpoint: your own images (--images), or the test data
-  evaluate       report how good a checkpoint is on labelled images or the test data
-  embed          write the features of images, for searches and classifiers of your own
-  export         write a checkpoint as one file for other programs: ONNX or torch.export
   compare        find out which loss, optimizer, schedule, … is best, and how certain that is
   find-lr        find a learning rate by a range test: a figure, and a config for fit -c
   profile        show where the time of a training step goes, and what would make it faster
-  inspect        describe a checkpoint, and verify that it is undamaged
   verify-resume  check on your setup that a killed and resumed run gives identical results
   replay         repeat a step that gave NaN or Inf, from the file that callbacks.BlackBox wrote
+
+Use a trained network:
+  test           compute a checkpoint's metrics on the test data
+  validate       compute a checkpoint's metrics on the validation data
+  evaluate       report how good a checkpoint is on labelled images or the test data
+  predict        classify with a checkpoint: your own images (--images), or the test data
+  embed          write the features of images, for searches and classifiers of your own
+  export         write a checkpoint as one file for other programs: ONNX or torch.export
+  inspect        describe a checkpoint, and verify that it is undamaged
+
+Look something up:
   guide          say which loss suits which task, and why
   presets        list the presets: everything that has a short name
   show           draw learning curves of runs, a schedule, or all losses, optimizers, schedules

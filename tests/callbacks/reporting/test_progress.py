@@ -190,11 +190,18 @@ def test_colours_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     for variables, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
         file = io.StringIO()
         console = Console(file=file, force_terminal=True, width=80, _environ={"TERM": "xterm-256color"} | variables)
+        monkeypatch.setattr("callbacks.reporting.progress.get_console", lambda console=console: console)
         bar = EpochBar()
-        monkeypatch.setattr(bar, "print", console.print)
-        bar.print_line("  1/3    0.5000*", True)
+        bar.print_line("epoch  val loss", None)
+        bar.print_line(f"  1/3    0.5000*{' ' * 90}end", True)
+        assert "\x1b[1mepoch  val loss\x1b[0m" in file.getvalue(), "bold is no colour"
         assert ("\x1b[1;32m" in file.getvalue()) == coloured
+        assert file.getvalue().count("\n") == 2
         assert "0.5000" in file.getvalue()
+        assert "end" in file.getvalue()
+        bar.disable()
+        bar.print_line("nothing", None)
+        assert "nothing" not in file.getvalue()
 
 
 def test_a_resumed_run_knows_its_best(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

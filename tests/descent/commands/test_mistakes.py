@@ -77,7 +77,10 @@ def test_a_mistake_in_the_arguments(words: list[str], said: str, capsys: pytest.
             ["test", "--ckpt_path", "mine.yaml"],
             r"--ckpt_path mine\.yaml is a config, not a checkpoint: a config is given as -c mine\.yaml",
         ),
-        (["fit"], r"model lacks network, optimizer: give a config"),
+        (["fit", "--seed_everything=1"], r"model lacks network, optimizer: give a config"),
+        (["fit"], r"fit needs a config: descent fit -c configs/quickstart\.yaml\."),
+        (["show", "schedule"], r"show schedule needs a config: descent show schedule -c configs/quickstart\.yaml\."),
+        (["test"], r"test needs a trained network: descent test --ckpt_path runs/quickstart\."),
         (
             ["fit", "-c", "configs/quikstart.yaml"],
             r"preset not found: configs/quikstart\.yaml\. Did you mean quickstart\.yaml\?",
