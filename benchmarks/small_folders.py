@@ -1,20 +1,20 @@
 """Accuracy on folders of few images: `configs/pictures.yaml` against a plain torch loop of usual defaults.
 
-    python -m benchmarks.small_folders IMAGES [--counts 10 30 100] [--classes 2 6 10] [--seeds 1] [--out FILE]
+    python -m benchmarks.small_folders IMAGES [--counts 10 30 100 300 1000] [--classes 2 6 20] [--seeds 1]
 
-IMAGES holds train/<class> and test/<class>. For each number of classes and of images a class, both train the same small
+IMAGES holds train/<class> and test/<class>, such as the ten classes of CIFAR-10; an eleventh to twentieth class has the
+images of the first to tenth upside down. For each number of classes and of images a class, both train the same small
 residual network from random weights on the same images, the first of each class, at 32 × 32 pixels; both are tested on
 the same images, up to 100 of each class. The loop is written down independently: AdamW with a one-cycle rate of 1e-3 at
 most, batches of 64 (or all images, if there are fewer), 20 epochs, random flips and shifts, batch norm with running
-statistics. Both use one thread of the CPU; the seconds are CPU time.
+statistics. Both use one thread of the CPU; the seconds are CPU time. Rows that are in the CSV already are not measured.
 """
 
 import contextlib
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +24,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.common.command_line import write_csv
+from benchmarks.common.command_line import RESULTS, parser, read_csv, write_csv
 from benchmarks.common.image_subset import copy_subset
-from cli import main
+from cli import main as descent
 from lightning_modules.networks import ResNet8
 
 WIDTHS = [32, 64, 128]
@@ -84,8 +84,8 @@ def ours(root: Path, seed: int) -> float:
     """Return the test accuracy of the config."""
     words = [f"--data.root={root}", "--data.image_size=32", f"--model.network.widths={WIDTHS}"]
     words += ["--trainer.accelerator=cpu", "--trainer.precision=32", f"--seed_everything={seed}"]
-    main(["fit", "-c", "configs/pictures.yaml", *words])
-    trainer = main(["test", "--ckpt_path", "runs/pictures"]).trainer
+    descent(["fit", "-c", "configs/pictures.yaml", *words])
+    trainer = descent(["test", "--ckpt_path", "runs/pictures"]).trainer
     return float(trainer.callback_metrics["test/accuracy"])
 
 
@@ -93,7 +93,7 @@ def measured(images: Path, classes: int, count: int, seed: int) -> Row:
     """Train both on one folder."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         root = Path(folder, "images")
-        copy_subset(images, root, {"train": count, "test": TESTED}, classes)
+        copy_subset(images, root, {"train": count, "test": TESTED}, classes, turned=classes > 10)
         train, test = (
             [sorted(kind.iterdir()) for kind in sorted((root / split).iterdir())] for split in ("train", "test")
         )
@@ -104,26 +104,24 @@ def measured(images: Path, classes: int, count: int, seed: int) -> Row:
         return Row(classes, count, seed, 1 / classes, accuracy, plain, middle - start, time.process_time() - middle)
 
 
-def rows(images: Path, classes: list[int], counts: list[int], seeds: int) -> Iterator[Row]:
-    """Train both on every folder."""
-    for count in counts:
-        for number in classes:
-            for seed in range(seeds):
-                yield measured(images, number, count, seed)
+def main(args: Sequence[str] | None = None) -> None:
+    """Measure what the CSV lacks, and write each row as soon as it is there."""
+    options = parser(__doc__, out=RESULTS / "small_folders")
+    options.add_argument("images", type=Path)
+    options.add_argument("--counts", type=int, nargs="+", default=[10, 30, 100, 300, 1000])
+    options.add_argument("--classes", type=int, nargs="+", default=[2, 6, 20])
+    options.add_argument("--seeds", type=int, default=1)
+    given = options.parse_args(args)
+    torch.set_num_threads(1)
+    images, file = given.images.absolute(), given.out.absolute() / "accuracy.csv"
+    rows = read_csv(Row, file)
+    wanted = [(n, count, seed) for count in given.counts for n in given.classes for seed in range(given.seeds)]
+    for each in wanted:
+        if each not in {row[:3] for row in rows}:
+            rows.append(measured(images, *each))
+            write_csv(rows, file)
+            print(rows[-1], file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("images", type=Path)
-    parser.add_argument("--counts", type=int, nargs="+", default=[10, 30, 100])
-    parser.add_argument("--classes", type=int, nargs="+", default=[2, 6, 10])
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    found = []
-    for row in rows(options.images.absolute(), options.classes, options.counts, options.seeds):
-        found.append(row)
-        print(row, file=sys.stderr, flush=True)
-    if options.out:
-        write_csv(found, options.out)
+    main()
