@@ -131,7 +131,8 @@ plt.show()
 #     print(name, train(network)[0]["val/accuracy"].iloc[-1])
 # ```
 # LeakyReLU and GELU, the usual advice, do not help within three epochs: so far below zero GELU has no slope either, and LeakyReLU
-# has one of 0.01. Batch norm subtracts the mean of each unit, and with it the bias: the network learns.
+# has one of 0.01. Batch norm, which the finding advises, subtracts the mean of each unit, and with it the bias: the network learns,
+# and is right about 94 % of the validation images.
 # </details>
 #
 # 2. Put a `nn.BatchNorm1d(64)` before each sigmoid of the network with eight layers. Does it learn?

@@ -1,11 +1,13 @@
 """`descent compare`: candidates (losses, optimizers, …) on one experiment, and how certain the difference is."""
 
 import argparse
+import shlex
 from typing import Any, NoReturn
 
 from descent.commands.parser import CommandParser, options_in, print_json, refuse
 from descent.studies.running.supervisor import supervise
 from descent.training.mistakes import mistakes_in_one_line
+from foundation.terminal.folding import fitted
 
 USAGE = """\
 usage: descent compare -c STUDY [--budget TIME] [options]
@@ -60,14 +62,27 @@ def main(args: list[str]) -> Any:
     changes, overrides = _keys(rest)
     supervise()
     with mistakes_in_one_line("stopped; what is finished is kept, and the same command continues."):
-        return _compare(options, changes, overrides)
+        result = _compare(options, changes, overrides)
+    if options.plan and not options.json:
+        print(fitted(run_of_plan(args)))
+    return result
+
+
+def run_of_plan(args: list[str]) -> str:
+    """Return the line that says which command runs a study that was planned.
+
+    Example:
+        >>> run_of_plan(["-c", "studies/my study.yaml", "--plan"])
+        "run it      descent compare -c 'studies/my study.yaml' (it uses the runs of the plan)"
+    """
+    words = shlex.join(word for word in args if word != "--plan")
+    return f"run it      descent compare {words} (it uses the runs of the plan)"
 
 
 def _compare(options: argparse.Namespace, changes: dict[str, Any], overrides: dict[str, Any]) -> Any:
     from descent.studies.comparison import compare
     from descent.studies.running.budget import process_start
     from descent.studies.study_config import read_study
-    from foundation.terminal.folding import fitted
 
     for key in changes:
         _check_known(key)
@@ -92,7 +107,6 @@ def _summary(options: argparse.Namespace) -> Any:
     from descent.studies.summary.read import read_studies
     from foundation.errors import UserError
     from foundation.files import replace_text, unused_name
-    from foundation.terminal.folding import fitted
 
     wanted = Path(options.out or "summary.html")
     if options.out and wanted.is_dir():

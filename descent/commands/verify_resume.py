@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from descent.commands.parser import CommandParser, print_json
 from descent.training.mistakes import mistakes_in_one_line
 from foundation.errors import UserError
 from foundation.processes import ProgressLines
+from foundation.terminal.folding import fitted
 
 USAGE = """\
 usage: descent verify-resume -c CONFIG [--json] [options of fit]
@@ -103,12 +104,28 @@ def _verify(options: argparse.Namespace, words: list[str]) -> bool:
         about = {"same": not any(found.values()), "killed_after": step, "steps": first["global_step"]}
         print_json(about | {"differences": found, "in_the_way": causes})
     else:
-        print(f"killed after step {step} of {first['global_step']} and resumed; compared with an uninterrupted run:")
-        for area, lines in found.items():
-            print(f"  {area:<24} {'the same' if not lines else f'{len(lines)} differ: {lines[0][:110]}'}")
-        print("not the same." if any(found.values()) else "the same, bit by bit.")
-        print("".join(f"  possible cause: {cause}\n" for cause in causes), end="")
+        print(fitted("\n".join(report(step, first["global_step"], found, causes))))
     return not any(found.values())
+
+
+def report(step: int, steps: int, found: Mapping[str, Sequence[str]], causes: Sequence[str]) -> list[str]:
+    """Return the lines that say what is the same and what is not.
+
+    Args:
+        step: After this optimizer step the run was killed.
+        steps: Steps of the run.
+        found: Differences by area.
+        causes: Possible ones.
+    """
+    areas = {
+        area: "the same" if not lines else f"{len(lines)} differ: {lines[0][:110]}" for area, lines in found.items()
+    }
+    return [
+        f"killed after step {step} of {steps} and resumed; compared with an uninterrupted run:",
+        *(f"  {area:<24} {said}" for area, said in areas.items()),
+        "not the same." if any(found.values()) else "the same, bit by bit.",
+        *(f"  possible cause: {cause}" for cause in causes),
+    ]
 
 
 def start(words: list[str]) -> "subprocess.Popen[str]":

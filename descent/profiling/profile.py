@@ -59,12 +59,12 @@ class StepProfile:
         timing = self.measured
         lines = [
             f"a step takes {1e3 * timing.step:.2f} ms: {timing.samples} samples, {timing.rate:,.0f} per second "
-            f"({timing.steps} steps, {self.device}, {timing.threads} threads, {self.dtype})",
+            f"({timing.steps} steps, {self.device}, {timing.threads} thread{'s' * (timing.threads > 1)}, {self.dtype})",
         ]
         for part in PARTS:
             share = timing.share(part)
             bar = "█" * round(BAR_WIDTH * share)
-            lines.append(f"  {part:<26}{1e3 * share * timing.step:9.3f} ms {share:6.1%}  {bar}")
+            lines.append(f"  {part:<26}{1e3 * share * timing.step:9.3f} ms {share:6.1%}  {bar}".rstrip())
         peaks = ", ".join(
             f"{dtype} {name} {value / 1e9:,.0f}" for dtype, each in self.peaks.items() for name, value in each.items()
         )

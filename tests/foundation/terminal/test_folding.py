@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from descent.commands.compare import run_of_plan
+from descent.commands.inspect import table_of_layers
 from descent.commands.table import LIGHT
+from descent.commands.verify_resume import report
 from descent.training.help import HELP, USAGE
 from foundation.terminal.folding import fitted, folded, reflowed
 from foundation.terminal.log_lines import fit_lines
@@ -61,6 +64,19 @@ def test_every_help_text_fits(name: str, width: int) -> None:
     said = reflowed(HELP_TEXTS[name], width)
     assert all(len(line) <= width or len(line.split()) == 1 for line in said.split("\n"))
     assert said.split() == HELP_TEXTS[name].split()
+
+
+def test_reports_of_commands_fit(width: int) -> None:
+    found = {"weights": [], "data (DigitsDataModule)": [f"samples.position: {'other words ' * 8}"]}
+    said = report(
+        6, 40, found, ["the data module MyDataModule has no state_dict, so that a resume starts its epoch anew"]
+    )
+    lines = [*said, run_of_plan(["-c", "configs/studies/losses_outliers.yaml", "--plan", "--budget", "20m"])]
+    assert max(map(len, lines)) > 100
+    assert max(map(len, fitted("\n".join(lines), Terminal()).split("\n"))) <= width
+    layers = [(f"network.features.{number}.num_batches_tracked", "(128, 64, 3, 3) int64") for number in range(3)]
+    assert max(map(len, table_of_layers(layers, width))) <= width
+    assert " ".join(table_of_layers(layers, width)).split() == " ".join(map(" ".join, layers)).split()
 
 
 def test_only_a_terminal_has_a_width(width: int) -> None:
