@@ -27,10 +27,12 @@ from torch.nn import functional as F
 from benchmarks.common.command_line import RESULTS, parser, read_csv, write_csv
 from benchmarks.common.image_subset import copy_subset
 from cli import main as descent
+from foundation.figure_style import COLORS, MUTED, grid, legend
 from lightning_modules.networks import ResNet8
 
 WIDTHS = [32, 64, 128]
 TESTED = 100
+CONTESTANTS = {"ours": "Descent", "plain": "plain loop"}
 
 
 class Row(NamedTuple):
@@ -104,6 +106,33 @@ def measured(images: Path, classes: int, count: int, seed: int) -> Row:
         return Row(classes, count, seed, 1 / classes, accuracy, plain, middle - start, time.process_time() - middle)
 
 
+def draw(rows: Sequence[Row], file: Path) -> None:
+    """Draw the accuracies against the images of a class, for each number of classes; bars are the range over seeds."""
+    numbers = sorted({row.classes for row in rows})
+    figure, drawn = grid(len(numbers), columns=3, size=(3, 2.8))
+    for axes, classes in zip(drawn, numbers, strict=True):
+        counts = sorted({row.images_per_class for row in rows if row.classes == classes})
+        for name, label, color, marker in (
+            ("ours", "Descent", COLORS[0], "o"),
+            ("plain", "plain loop", COLORS[1], "s"),
+        ):
+            found = [
+                [100 * getattr(row, name) for row in rows if (row.classes, row.images_per_class) == (classes, count)]
+                for count in counts
+            ]
+            means = [sum(each) / len(each) for each in found]
+            ranges = [[m - min(e) for m, e in zip(means, found, strict=True)]]
+            ranges += [[max(e) - m for m, e in zip(means, found, strict=True)]]
+            axes.errorbar(counts, means, ranges, c=color, marker=marker, capsize=3, label=label)
+        axes.axhline(100 / classes, c=MUTED, ls="--", label="chance")
+        axes.set_xscale("log")
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.set_xlabel("training images of a class")
+        axes.set_title(f"{classes} classes, test accuracy in %", fontsize=9)
+    legend(figure.axes[0])
+    figure.savefig(file, dpi=130)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Measure what the CSV lacks, and write each row as soon as it is there."""
     options = parser(__doc__, out=RESULTS / "small_folders")
@@ -121,6 +150,7 @@ def main(args: Sequence[str] | None = None) -> None:
             rows.append(measured(images, *each))
             write_csv(rows, file)
             print(rows[-1], file=sys.stderr, flush=True)
+    draw(rows, file.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -53,9 +53,10 @@ def outcome_of(trainer: Any, config: str) -> Outcome | None:
 def fine_tunable(trainer: Any) -> str | None:
     """Return the folder of the images, if a pretrained network could be fine-tuned on them and was not."""
     data, network = trainer.datamodule, getattr(trainer.lightning_module, "network", None)
-    if not isinstance(data, ImageFolderDataModule) or data.channels != 3 or hasattr(network, "pretrained_from"):
-        return None
-    if data.labels is not None:  # the folder alone would not do
+    if not isinstance(data, ImageFolderDataModule) or data.channels != 3 or data.labels is not None:
+        return None  # of a CSV file the folder alone would not do
+    named = getattr(trainer.lightning_module, "starts_from_file", False)
+    if named or getattr(network, "pretrained", False):
         return None
     return str(data.root)
 

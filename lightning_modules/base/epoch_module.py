@@ -29,6 +29,9 @@ class EpochModule(QuickHookNames, LightningModule):
     weights_strict = True
     """Whether a layer of that file that does not fit is an error, unless it is the last one."""
 
+    starts_from_file = False
+    """Whether the run that the weights come from started from such a file; also known in a resumed one."""
+
     _loads_pretrained = False  # whether a new run loads the weights that the network names itself
     _initial_weights: str | UserError | None = None
 
@@ -55,6 +58,7 @@ class EpochModule(QuickHookNames, LightningModule):
     def start_from(self, weights: str | None, strict: bool) -> None:
         """Set the file that a new run starts from; not while a module is built that a checkpoint is loaded into."""
         self.weights = weights if initial_weights_are_needed() else None
+        self.starts_from_file = weights is not None
         self.weights_strict, self._loads_pretrained = strict, initial_weights_are_needed()
 
     def initialized_network(self) -> nn.Module:

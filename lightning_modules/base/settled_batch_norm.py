@@ -48,6 +48,7 @@ class SettledBatchNorm(Callback):
         self.windows = windows
         self.layers: list[nn.Module] = []
         self._resumes = False
+        self._sentence = ""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the layers whose statistics the run is too short for."""
@@ -59,17 +60,25 @@ class SettledBatchNorm(Callback):
         samples = getattr(getattr(trainer, "datamodule", None), "plain_training_batches", None)
         if steps is not None and not sharded and samples is not None:
             self.layers = [layer for layer in pl_module.modules() if lags(layer, steps, self.windows)]
-        if self.layers:
-            rank_zero_info(
-                f"{steps} steps are few for the running statistics of batch norm: before each validation they "
-                "are computed from training images."
-            )
+        self._sentence = (
+            f"{steps} steps are few for the running statistics of batch norm: before each validation they are computed "
+            "from training images."
+        )
+        self._announce()
+
+    def _announce(self) -> list[nn.Module]:
+        """Return the layers that are not frozen now; the first time that there are some, say what is done."""
+        layers = [layer for layer in self.layers if not is_frozen(layer)]
+        if layers and self._sentence:
+            rank_zero_info(self._sentence)
+            self._sentence = ""
+        return layers
 
     @torch.no_grad()
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compute the statistics of the weights that are validated; those of an average are in the module by now."""
-        layers = [layer for layer in self.layers if not is_frozen(layer)]
-        if trainer.sanity_checking or not layers:
+        layers = [] if trainer.sanity_checking else self._announce()
+        if not layers:
             return
         batches = trainer.datamodule.plain_training_batches(IMAGES, pl_module.device)  # type: ignore[attr-defined]
         shared = any(isinstance(layer, SYNCHRONISED) for layer in layers)  # they count the images of all processes

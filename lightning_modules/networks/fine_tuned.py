@@ -51,6 +51,7 @@ class FineTunedNetwork(TimmNetwork):
         options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(name, num_classes, in_channels, False, options)
+        self.pretrained = True
         self._given = (name, num_classes, in_channels, options or {})
         self.network_input = input_of(self.model)
         with torch.no_grad():

@@ -36,6 +36,7 @@ class NamedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         require_at_least_one(num_classes=num_classes, in_channels=in_channels)
+        self.pretrained = pretrained
         self.model = self._create(name, num_classes, in_channels, pretrained, options or {})
 
     @abstractmethod

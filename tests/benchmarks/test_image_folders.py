@@ -52,6 +52,7 @@ def test_small_folders(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {row.ours, row.plain} <= {number / 8 for number in range(9)}
     monkeypatch.setattr(small_folders, "measured", None)
     small_folders.main(words)  # measures nothing twice
+    assert (tmp_path / "accuracy.png").exists()
 
 
 def test_twice_as_many_classes_are_the_same_upside_down(images: Path, tmp_path: Path) -> None:

@@ -1,12 +1,19 @@
 """A fit that ends at chance, or with training far above validation, says so, and its command mends it."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from datamodules import ImageFolderDataModule
 from datamodules.memory.baseline import Baseline
-from descent.runs.findings import Outcome, findings
+from descent.runs.findings import Outcome, findings, fine_tunable
+from lightning_modules import ImageClassifier
+from lightning_modules.networks import FineTunedNetwork, TimmNetwork
+from lightning_modules.weights.needed import weights_from_checkpoint
 from tests.descent.helpers import run
 
 GOOD = Outcome(0.95, 0.93, Baseline(0.5, "the most common class (cat)", 100), 400, "config.yaml", None, "")
@@ -31,6 +38,24 @@ def test_a_good_run_has_none() -> None:
 def test_what_is_found(outcome: Outcome, expected: str) -> None:
     (said,) = findings(outcome)
     assert expected in said
+
+
+SGD = partial(torch.optim.SGD, lr=0.1)
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+@pytest.mark.parametrize("kind", ["fine-tuned", "timm", "file"])
+def test_a_network_that_was_fine_tuned_is_not_told_to_be(kind: str, pretrained: bool) -> None:
+    """So too where a checkpoint was loaded, which needs no pretrained weights."""
+    with weights_from_checkpoint():
+        if kind == "fine-tuned" and pretrained:
+            module = ImageClassifier(FineTunedNetwork("resnet10t"), SGD)
+        else:
+            file = "weights.pth" if kind == "file" and pretrained else None
+            network = TimmNetwork("resnet10t", pretrained=kind == "timm" and pretrained)
+            module = ImageClassifier(network, SGD, weights=file)
+    trainer = SimpleNamespace(datamodule=ImageFolderDataModule("cats"), lightning_module=module)
+    assert fine_tunable(trainer) == (None if pretrained else "cats")
 
 
 def test_a_gap_that_few_images_explain_is_none() -> None:

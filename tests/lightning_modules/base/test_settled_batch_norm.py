@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from callbacks import EMA, ExactResume
+from callbacks import EMA, ExactResume, Freeze
 from lightning_modules import ImageClassifier
 from lightning_modules.base.settled_batch_norm import SettledBatchNorm
 from tests.datamodules.support import MadeUp
@@ -71,6 +71,22 @@ def test_frozen_layers_keep_theirs(tmp_path: Path) -> None:
     callback.on_validation_epoch_start(module.trainer, module)
     assert callback.layers == [norm]
     assert torch.equal(norm.state_dict()["running_mean"], before)
+
+
+@pytest.mark.parametrize(("until", "silent"), [(0.0, 0), (0.5, 2), (1.0, 3)])
+def test_it_is_said_when_it_is_done(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, until: float, silent: int
+) -> None:
+    """While batch norm is frozen nothing is computed, and nothing is said."""
+    texts: list[str] = []
+
+    class Epochs(Callback):
+        def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            texts.append(caplog.text)
+
+    fit(classifier(), tmp_path, Freeze(until, "train"), Epochs())
+    counts = [text.count("before each validation") for text in [*texts, caplog.text]]
+    assert counts == [0] * silent + [1] * (3 - silent)
 
 
 class Save(Callback):
