@@ -18,7 +18,6 @@ from foundation.argument_checks import require_between
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
 
-
 MOST_STEPS = 10_000
 """Optimizer steps of a pass: more are a slip of the keyboard."""
 
