@@ -34,13 +34,13 @@ METHODS = {
     "find_lr": {
         "low": FACTOR,
         "high": FACTOR,
-        "steps": "≥ 20",
-        "repeats": COUNT,
+        "steps": "[20, 10000]",
+        "repeats": "[1, 100]",
         "optimizer": NUMBER,
-        "confirm_steps": "≥ 20",
+        "confirm_steps": "[20, 10000]",
         "run_steps": COUNT,
     },
-    "profile": {"steps": "≥ 3", "seconds": FACTOR},
+    "profile": {"steps": "[3, 10000]", "seconds": FACTOR},
 }
 """Options of commands that are methods of our Trainer."""
 

@@ -29,7 +29,7 @@ def faults(case: Case, code: int, said: str, left: list[str]) -> list[str]:
         found.append(f"does not name {case.key}")
     if case.kind == "misspelt":
         found += _wrong_advice(case, error)
-    if left:
+    if left and "The run has diverged: " not in error:  # what it logged is the user's
         found.append(f"leaves {left[:3]}")
     return found
 
