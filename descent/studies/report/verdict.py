@@ -103,7 +103,7 @@ def _remarks(analysis: StudyAnalysis, pair: Pair) -> str:
     own = (len(analysis.round_differences(name, name)) for name in (pair.name, pair.other))
     parts = [f"over the {pair.rounds} rounds that both have"] if max(own) > pair.rounds else []
     parts += ["without rounds in which a run diverged or collapsed"] if pair.without_failed else []
-    return f" ({', '.join(parts)})" if parts else ""
+    return "".join(f", {part}" for part in parts)
 
 
 def _behind(analysis: StudyAnalysis, pairs: Pairs, top: list[str], name: str) -> str:

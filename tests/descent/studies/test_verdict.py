@@ -89,7 +89,7 @@ def test_a_difference_over_fewer_rounds_than_the_means_says_so() -> None:
         str(k): o for k, o in whole.outcomes.items() if (k.stage, k.candidate) != ("rerun", "SGD") or k.index < 6
     }
     study = StudyAnalysis(whole.config, stopped, whole.progress.defaults, whole.trials, whole.seeds)
-    assert "(over the 6 rounds that both have)" in verdict(study)
+    assert ", over the 6 rounds that both have" in verdict(study)
 
 
 def test_equal_scores_are_written_without_a_minus_sign() -> None:
@@ -132,7 +132,7 @@ def test_a_diverged_final_run_is_a_risk_with_an_interval() -> None:
         in notes
     )
     assert study.pairs["AdamW", "SGD"].without_failed
-    assert "(without rounds in which a run diverged or collapsed)" in verdict(study)
+    assert ", without rounds in which a run diverged or collapsed" in verdict(study)
     assert "in most rounds, with failed runs as the worst: AdamW and SGD." in notes
 
 
