@@ -40,7 +40,7 @@ class ClippingReport:
         """Return the report for a terminal."""
         shown = "  ".join(f"{share:.0%} {value:.3g}" for share, value in self.quantiles.items())
         # What a module clips by itself is not seen here.
-        setting = "the trainer clips by no norm"
+        setting = "the trainer does not clip by norm"
         if self.clip is not None:
             setting = f"clipping by norm at {self.clip:g}; {self.clipped:.1%} of the steps clipped"
         nonfinite = f", {self.nonfinite} of them not finite" if self.nonfinite else ""

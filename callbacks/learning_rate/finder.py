@@ -18,6 +18,9 @@ from foundation.argument_checks import require_between
 from foundation.errors import UserError
 from foundation.loggers import report_path, run_folder
 
+MOST_STEPS = 10_000
+"""Optimizer steps of a pass: more are a slip of the keyboard."""
+
 
 def find_lr(
     module: LightningModule,
@@ -51,13 +54,13 @@ def find_lr(
             batches of a data module judge the short runs; without any, batches of the training data do.
         low: First rate, > 0.
         high: Last rate, > `low`; the test ends earlier if the loss diverges.
-        steps: Optimizer steps of a repeat of the range test, ≥ 20.
+        steps: Optimizer steps of a repeat of the range test, in [20, 10000].
         mode: Spacing of the rates: equal ratios (exponential) or equal differences (linear).
-        repeats: Number of passes, ≥ 1, each with another order of the data and other random numbers.
+        repeats: Number of passes, in [1, 100], each with another order of the data and other random numbers.
         method: `short_runs`, or which suggestion of the range test is the pick; see `Suggestions`.
         optimizer: Index of the optimizer, if the module has several; the others keep their rates.
         confirm: Whether to add up to four longer runs around the pick.
-        confirm_steps: Optimizer steps of each of them, ≥ 20.
+        confirm_steps: Optimizer steps of each of them, in [20, 10000].
         seed: ≥ 0.
         run_steps: Optimizer steps of the run that the rate is for, ≥ 1; by default those of the trainer's run, 1000 if
             they are not known.
@@ -80,7 +83,7 @@ def find_lr(
         (True, True)
     """
     check_range(low, high, steps, repeats, seed)
-    require_between("confirm_steps", confirm_steps, 20)
+    require_between("confirm_steps", confirm_steps, 20, MOST_STEPS)
     require_between("run_steps", run_steps or 1, 1)
     passes = Passes(module, data, optimizer, seed, trainer, options)
     test = range_test(passes, spaced_rates(low, high, steps, mode), repeats)
@@ -96,8 +99,8 @@ def check_range(low: float, high: float, steps: int, repeats: int, seed: int) ->
     """Check the arguments of a range test."""
     if not 0 < low < high:
         raise ValueError(f"low must be > 0 and below high, got low {low:g} and high {high:g}.")
-    require_between("steps", steps, 20)
-    require_between("repeats", repeats, 1)
+    require_between("steps", steps, 20, MOST_STEPS)
+    require_between("repeats", repeats, 1, 100)
     require_between("seed", seed, 0)
 
 

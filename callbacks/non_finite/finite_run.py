@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
@@ -11,6 +12,8 @@ from foundation.errors import UserError
 from foundation.metrics.freshness import MeasuredIn
 from lightning_modules.base.finite_weights import not_finite
 
+SMALLEST = torch.finfo(torch.float32).tiny
+"""Below it an `eps` may be 0 on a device."""
 LOSSES = ("train/loss", "val/loss")
 BLACK_BOX = "--trainer.callbacks+=callbacks/black_box.yaml stops at the first such value and names the layer"
 
@@ -67,9 +70,10 @@ def skips_steps(trainer: Any) -> bool:
 
 def advice(trainer: Any) -> str:
     """Say what to try against a diverging run, with the run's own numbers."""
-    rates = [
-        group.get("initial_lr", group["lr"]) for optimizer in trainer.optimizers for group in optimizer.param_groups
-    ]
+    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+    if any(isinstance(eps := group.get("eps"), float | int) and eps < SMALLEST for group in groups):
+        return "An eps of 0 divides a gradient of 0 by 0: set --model.optimizer.eps, usually to 1e-8."
+    rates = [group.get("initial_lr", group["lr"]) for group in groups]
     rate = f" (it is {float(max(rates)):.3g})" if rates else ""
     clipping = "" if trainer.gradient_clip_val else ", clip gradients with --trainer.gradient_clip_val 1"
     return f"Lower --model.optimizer.lr{rate}{clipping}, or find the cause: {BLACK_BOX}."

@@ -66,8 +66,8 @@ class CommandParser(argparse.ArgumentParser):
         for word in overrides:
             name = word.partition("=")[0]
             if name.startswith("--") and "." not in name and name not in (*own, *KEYS):
-                text = did_you_mean(name, own, cutoff=0.75)
-                if text and not did_you_mean(name, KEYS, cutoff=0.75):
+                text = did_you_mean(name, [*own, *KEYS], cutoff=0.75)
+                if text and text == did_you_mean(name, own, cutoff=0.75):  # nearer than every key
                     self.error(f"unknown argument {name}. D{text[1:]}")
 
     def error(self, message: str) -> NoReturn:

@@ -42,12 +42,12 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; ba
 thead th { border-bottom: 2px solid var(--soft); vertical-align: bottom; font-weight: 600; }
 tbody th { font-weight: 600; }
 .left th, .left td { text-align: left; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 1.2rem 1.6rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 353px), 1fr)); gap: 1.2rem 1.6rem; }
 figure { margin: 0; break-inside: avoid; }
 figure svg { width: 100%; height: auto; display: block; }
 .wide svg { min-width: var(--legible); }
 figure svg, .wide img { background: #fff; border-radius: 4px; }
-.themed { max-width: 46rem; } .themed svg { background: none; fill: currentColor; }
+.themed { max-width: 36rem; } .themed svg { background: none; fill: currentColor; }
 figcaption { font-size: .9rem; color: var(--soft); }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(116px, 1fr)); gap: .8rem; list-style: none;
   padding: 0; margin: .6rem 0; }
@@ -73,7 +73,7 @@ pre { font-size: .8rem; background: var(--code); padding: .7rem; overflow-x: aut
   overflow-wrap: anywhere; }
 @media (max-width: 480px) { th, td { padding: .3rem .4rem; } }
 @media print { body { max-width: none; font-size: 10.5pt; padding: 0; }
-  .wide { overflow: visible; } nav { display: none; } .findings { background: none; }
+  .wide { overflow: visible; } nav, .filter { display: none; } .findings { background: none; }
   .wide svg { min-width: 0; }
   .wide img { width: auto; min-width: 0; max-width: 100%; max-height: 20cm; }
   section:has(.wide img) { break-inside: avoid; }

@@ -104,7 +104,7 @@ def test_a_wrong_value_of_the_variable_is_an_error(
     with pytest.raises(ValueError, match=r"DESCENT_ALLOCATOR must be tuned or system, got 'off'\."):
         tune_allocator()
     with pytest.raises(SystemExit) as ended:
-        cli.main(["fit"])
+        cli.main(["fit", "-c", "configs/quickstart.yaml"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: DESCENT_ALLOCATOR must be tuned or system, got 'off'.\n"
 

@@ -95,11 +95,15 @@ def _difference(analysis: StudyAnalysis, pair: Pair, of: int = 1) -> str:
     larger = pair if pair.mean >= 0 else pair.reversed()
     within = f", within ±{scale.difference(analysis.delta)}" if pair.decision == "equal" else ""
     which = f"the largest difference, {larger.name} − {larger.other}," if of > 1 else f"{larger.name} − {larger.other}"
-    return f"{which} is {scale.interval(larger.mean, larger.low, larger.high)}{within}{_left_out(pair)}"
+    return f"{which} is {scale.interval(larger.mean, larger.low, larger.high)}{within}{_remarks(analysis, pair)}"
 
 
-def _left_out(pair: Pair) -> str:
-    return " (without rounds in which a run diverged or collapsed)" if pair.without_failed else ""
+def _remarks(analysis: StudyAnalysis, pair: Pair) -> str:
+    """Say over which rounds a difference is, where it is not that of the two means."""
+    own = (len(analysis.round_differences(name, name)) for name in (pair.name, pair.other))
+    parts = [f"over the {pair.rounds} rounds that both have"] if max(own) > pair.rounds else []
+    parts += ["without rounds in which a run diverged or collapsed"] if pair.without_failed else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _behind(analysis: StudyAnalysis, pairs: Pairs, top: list[str], name: str) -> str:
@@ -116,4 +120,4 @@ def _behind(analysis: StudyAnalysis, pairs: Pairs, top: list[str], name: str) ->
         behind += f" and cannot be told from {enumerate_names(open_)}"
     if equal:
         behind += f" and is practically equal to {enumerate_names(equal)}"
-    return behind + _left_out(pair)
+    return behind + _remarks(analysis, pair)

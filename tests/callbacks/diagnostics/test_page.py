@@ -65,7 +65,7 @@ def test_it_fits_the_browser(tmp_path: Path) -> None:
         assert console == ""
         assert seen["findings"] == found
         assert len(seen["figures"]) == len(FIGURES)
-        assert min(seen["figures"]) >= min(width - 50, 600), "a figure is missing, or too small to read"
+        assert min(seen["figures"]) >= min(width - 50, 576), "a figure is missing, or too small to read"
         assert seen["letters"] >= 8.99, "letters too small to read"
         assert seen["wide"] == [], "something sticks out of the screen"
         assert not seen["scrolls"]

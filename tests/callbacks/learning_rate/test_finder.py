@@ -287,8 +287,8 @@ def test_a_module_that_cannot_be_copied() -> None:
     [
         ({"low": 0.0}, "low must be > 0 and below high, got low 0 and high 10"),
         ({"low": 1.0, "high": 0.1}, "low must be > 0 and below high"),
-        ({"steps": 5}, "steps must be ≥ 20, got 5"),
-        ({"repeats": 0}, "repeats must be ≥ 1, got 0"),
+        ({"steps": 5}, r"steps must be in \[20, 10000\], got 5"),
+        ({"repeats": 1000}, r"repeats must be in \[1, 100\], got 1000"),
         ({"seed": -1}, "seed must be ≥ 0, got -1"),
     ],
 )

@@ -58,6 +58,21 @@ def test_the_advice_is_of_this_run(tmp_path: Path) -> None:
         fit(tmp_path / "clipped", Line(rate=0.5, nan_from=0), gradient_clip_val=1.0)
 
 
+class Dead(Line):
+    """Its gradient is 0, which Adam divides by eps."""
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return 0 * super().training_step(batch, batch_idx)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), eps=0.0)
+
+
+def test_an_eps_of_0_is_named_and_not_the_rate(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"became NaN .* An eps of 0 divides .* set --model\.optimizer\.eps"):
+        fit(tmp_path, Dead())
+
+
 def test_a_loss_that_ends_as_nan_is_an_error_though_the_weights_are_finite(tmp_path: Path) -> None:
     """As with a gradient scaler that skips every step."""
     with pytest.raises(UserError, match=r"losses of its last epoch are not finite: train/loss is nan\. Lower"):

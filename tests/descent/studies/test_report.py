@@ -15,7 +15,7 @@ from descent.studies.report.figures import DECISIONS, all_figures
 from descent.studies.report.page import page
 from descent.studies.running.planner import Plan
 from foundation.html.svg import captioned
-from tests.browser import browse
+from tests.browser import LETTERS, browse
 from tests.descent.studies.synthetic import analysis
 
 MEASURE = """<script>addEventListener('load', () => {
@@ -23,9 +23,10 @@ MEASURE = """<script>addEventListener('load', () => {
     && !e.closest('.wide'));
   document.title = JSON.stringify({verdict: document.querySelector('#verdict').textContent,
     figures: [...document.querySelectorAll('figure svg')].map(e => Math.round(e.getBoundingClientRect().width)),
+    lefts: [...document.querySelectorAll('figure')].map(e => Math.round(e.getBoundingClientRect().left)), letters: LETTERS,
     scrolled: [...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth + 1).length,
     rows: document.querySelectorAll('tbody tr').length, wide: wide.map(e => e.tagName),
-    fetched: performance.getEntriesByType('resource').length}); });</script>"""
+    fetched: performance.getEntriesByType('resource').length}); });</script>""".replace("LETTERS", LETTERS)
 
 
 @cache
@@ -50,7 +51,8 @@ def test_a_browser_shows_it_whole(tmp_path: Path) -> None:
     assert "SGD <script> (" in seen["verdict"]
     assert seen["rows"] == 2 * 3, "two tables"
     assert len(seen["figures"]) == 6
-    assert min(seen["figures"]) > 380
+    assert len(set(seen["lefts"])) == 2, "two figures beside each other"
+    assert seen["letters"] >= 8.99, "letters of a figure are too small to read"
     assert seen["wide"] == [], "something sticks out of the screen"
     assert seen["scrolled"] == 0, "a table is wider than the page"
     assert seen["fetched"] == 0

@@ -82,6 +82,16 @@ def test_pairs_are_formed_by_seed_where_runs_are_missing() -> None:
     assert pair.decision == "equal"
 
 
+def test_a_difference_over_fewer_rounds_than_the_means_says_so() -> None:
+    whole = analysis({"AdamW": 0.95, "SGD": 0.95}, sd=0.001)
+    assert "rounds" not in verdict(whole)
+    stopped = {
+        str(k): o for k, o in whole.outcomes.items() if (k.stage, k.candidate) != ("rerun", "SGD") or k.index < 6
+    }
+    study = StudyAnalysis(whole.config, stopped, whole.progress.defaults, whole.trials, whole.seeds)
+    assert "(over the 6 rounds that both have)" in verdict(study)
+
+
 def test_equal_scores_are_written_without_a_minus_sign() -> None:
     study = analysis({"AdamW": 0.95, "SGD": 0.95}, sd=0.0)
     for run in study.outcomes.values():
