@@ -3,6 +3,9 @@
 import os
 import sys
 
+TRACEBACK_SWITCH = "DESCENT_TRACEBACK"
+"""Environment variable that shows the traceback of an error that is told in one line."""
+
 
 class UserError(Exception):
     """A mistake in a config, an argument or the data; the message says what was found, what was expected, what to do.

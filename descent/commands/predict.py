@@ -95,11 +95,11 @@ def _answer_options(options: argparse.Namespace, trained: Any, module: Any) -> A
 
 def _write(predictions: Any, folder: Path, about: dict[str, Any], other_files: int, as_json: bool) -> None:
     """Write the tables, then print the answers, then write the page."""
-    from descent.inference.page_file import write_page
     from descent.inference.prediction.image_files import say_left_out
     from descent.inference.prediction.page import prediction_page
     from descent.inference.prediction.table import answer_lines, count_lines, json_text, write_failures, write_table
     from foundation.files import shown
+    from foundation.html.page_file import write_page
     from foundation.terminal.folding import fitted
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from foundation.compat.lightning_messages import reworded
-from foundation.errors import UserError, error_line
+from foundation.errors import TRACEBACK_SWITCH, UserError, error_line
 from foundation.processes import is_first_to_say, process_name
-
-TRACEBACK_SWITCH = "DESCENT_TRACEBACK"
 
 
 @contextmanager

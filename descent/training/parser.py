@@ -17,11 +17,10 @@ from descent.config_errors.first_mistake import explain, passed_over
 from descent.config_errors.given import check_files
 from descent.config_errors.own_packages import find_beside_ours
 from descent.config_errors.tree import DEFAULT_CLASSES
-from descent.training.mistakes import TRACEBACK_SWITCH
 from foundation.compat.argument_parsers import argument_names, subcommand_parser
 from foundation.compat.quick_parser import QuickParser
 from foundation.compat.signatures import Argument, linked_arguments, parser_arguments
-from foundation.errors import UserError, error_line
+from foundation.errors import TRACEBACK_SWITCH, UserError, error_line
 
 
 class Parser(QuickParser):

@@ -12,10 +12,10 @@ from descent.inference.evaluation.mistakes.explanations import Explainer
 from descent.inference.evaluation.mistakes.page import explanations_part, suspects_part
 from descent.inference.evaluation.page_parts import lead, page_title, part
 from descent.inference.page_elements import Budget, Thumbnail, corrupt_files, gallery, percent, probability_text
-from descent.inference.page_file import sections_of
 from foundation.html import document, note, section, table
 from foundation.html.document import Section
 from foundation.html.elements import ERRORS, FULL, Cell, escaped, shaded
+from foundation.html.page_file import sections_of
 from foundation.html.svg import captioned
 
 MAX_MISTAKES = 60

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from descent.inference.page_elements import percent
-from descent.inference.page_file import sections_of
 from foundation.html import section
 from foundation.html.document import Section
 from foundation.html.elements import escaped
+from foundation.html.page_file import sections_of
 
 
 def lead(verdict: str, remarks: Sequence[str]) -> str:

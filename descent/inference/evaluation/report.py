@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from descent.inference.page_file import write_page
 from descent.inference.prediction.table import write_csv
 from foundation.files import replacing, strict_json
+from foundation.html.page_file import write_page
 
 
 class Table(NamedTuple):

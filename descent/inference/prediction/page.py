@@ -14,10 +14,10 @@ from descent.inference.page_elements import (
     percent,
     probability_text,
 )
-from descent.inference.page_file import sections_of
 from descent.inference.prediction.prediction import FilePredictions
 from foundation.html import document, note, section, table
 from foundation.html.document import Section
+from foundation.html.page_file import sections_of
 
 MAX_IMAGES = 240
 """How many images the galleries of the classes show together."""

@@ -1,7 +1,9 @@
 """Figures of a study, readable on a phone, in print and with colour blindness."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from descent.studies.statistics.intervals import t_interval
 from foundation.figure_style import COLORS as OKABE_ITO
 from foundation.figure_style import MUTED, PAGE_WIDTH, panels, written
 from foundation.html.hover import hover
+from foundation.html.page_file import drawn_or_none
 from foundation.metrics.names import canonical
 
 COLORS = (*OKABE_ITO[:6], "#7F7F7F", "#000000")
@@ -29,15 +32,16 @@ WIDTH, HEIGHT = PAGE_WIDTH, 3.3  # inches
 
 def all_figures(analysis: StudyAnalysis) -> dict[str, Figure]:
     """Draw every figure that the study has data for, by name."""
-    figures = {
-        "differences": differences(analysis),
-        "curves": curves(analysis, "val"),
-        "curves_training": curves(analysis, "train"),
-        "sensitivity": sensitivity(analysis),
-        "expected_best": expected_best_curves(analysis),
-        "time": time_split(analysis),
+    figures: dict[str, Callable[[StudyAnalysis], Figure | None]] = {
+        "differences": differences,
+        "curves": partial(curves, stage="val"),
+        "curves_training": partial(curves, stage="train"),
+        "sensitivity": sensitivity,
+        "expected_best": expected_best_curves,
+        "time": time_split,
     }
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    made = {name: drawn_or_none(name, partial(draw, analysis)) for name, draw in figures.items()}
+    return {name: figure for name, figure in made.items() if figure is not None}
 
 
 def _styles(analysis: StudyAnalysis) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -143,12 +147,13 @@ def sensitivity(analysis: StudyAnalysis) -> Figure | None:
     figure, axes = _new(f"{key.rpartition('.')[2]} (log axis)", analysis.config.metric)
     scores, better = [], 1 if analysis.config.larger_is_better else -1
     for number, (name, style) in enumerate(_styles(analysis)):
-        trials = sorted(
+        trials = [
             (point[key], score)
             for history in analysis.progress.histories(name)
             for point, score in history
             if key in point
-        )
+        ]
+        trials.sort(key=itemgetter(0))  # the same value may have a score in one round, and none in another
         good = [(value, score) for value, score in trials if score is not None]
         scores += [score for _, score in good]
         if good:

@@ -18,6 +18,7 @@ from descent.studies.report.verdict import verdict
 from descent.studies.running.planner import Plan
 from foundation.files import replacing
 from foundation.hardware import describe_machine
+from foundation.html.page_file import write_page
 
 PAGE = "report.html"
 COMMAND = "descent compare -c study.yaml --out again"
@@ -90,18 +91,19 @@ def write_report(result: StudyResult) -> Path:
 
 
 def _write_all(result: StudyResult) -> Path:
-    folder, analysis, figures, machine = result.folder, result.analysis, result.figures, describe_machine()
-    (folder / "figures").mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{name}.png", dpi=160)
-        figure.set_layout_engine("none")  # the layout is done; each further drawing would repeat it
-        figure.savefig(folder / "figures" / f"{name}.svg", metadata={"Date": None})
+    folder, analysis, machine = result.folder, result.analysis, describe_machine()
     for name, frame in {"table": result.table, "runs": result.runs, "curves": result.curves}.items():
         _write(folder / f"{name}.csv", frame.to_csv(index=name == "table", float_format="%.6g", lineterminator="\n"))
     study = {**analysis.config.record(), "trials": analysis.trials, "seeds": analysis.seeds}
     for name, content in {"study": study, "machine": machine}.items():
         _write(folder / f"{name}.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-    _write(folder / PAGE, page(analysis, figures, result.plan, machine, COMMAND))
+    (folder / "figures").mkdir(exist_ok=True)
+    figures = result.figures
+    for name, figure in figures.items():
+        figure.savefig(folder / "figures" / f"{name}.png", dpi=160)
+        figure.set_layout_engine("none")  # the layout is done; each further drawing would repeat it
+        figure.savefig(folder / "figures" / f"{name}.svg", metadata={"Date": None})
+    write_page(folder / PAGE, lambda: page(analysis, figures, result.plan, machine, COMMAND))
     return folder / PAGE
 
 

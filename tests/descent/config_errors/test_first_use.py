@@ -7,7 +7,7 @@ from jsonargparse import Namespace
 from torch import nn
 
 from descent.config_errors.first_use import explain_first_use
-from descent.training.mistakes import TRACEBACK_SWITCH
+from foundation.errors import TRACEBACK_SWITCH
 
 HERE = "tests.descent.config_errors.test_first_use"
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
+from descent.studies.report import figures
+from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.context import title
-from descent.studies.report.figures import DECISIONS, all_figures
+from descent.studies.report.figures import DECISIONS, all_figures, sensitivity
 from descent.studies.report.page import page
 from descent.studies.running.planner import Plan
 from foundation.html.svg import captioned
@@ -139,3 +141,24 @@ def test_studies_of_one_name_have_titles_of_their_own() -> None:
 
 def test_nothing_is_drawn_of_a_tuning_that_was_not_there() -> None:
     assert "sensitivity" not in all_figures(analysis({"AdamW": 0.95, "SGD": 0.90}, trials=1))
+
+
+def test_a_value_with_a_score_in_one_round_and_none_in_another_is_drawn() -> None:
+    study = analysis({"AdamW": 0.95, "SGD": 0.90}, trials=3, seeds=4, tuning="rounds")
+    first = [run for key, run in study.outcomes.items() if key.stage == "tune" and key.index == 0]
+    for run in first[: len(first) // 2]:
+        run.update(status="stopped", score=None)
+    assert sensitivity(study) is not None
+
+
+def test_a_figure_that_cannot_be_drawn_is_left_out_and_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(study: StudyAnalysis) -> None:
+        raise TypeError("planted")
+
+    monkeypatch.setattr(figures, "time_split", broken)
+    drawn = all_figures(analysis({"AdamW": 0.95, "SGD": 0.90}, trials=3))
+    assert "curves" in drawn
+    assert "time" not in drawn
+    assert "the page lacks the figure time (TypeError: planted)" in capsys.readouterr().err

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from descent.training.mistakes import TRACEBACK_SWITCH
+from foundation.errors import TRACEBACK_SWITCH
 from foundation.files import replacing
-from foundation.html import document, note, section
-from foundation.html.document import Section
+from foundation.html.document import Section, document, section
+from foundation.html.elements import note
 from foundation.processes import say
+
+T = TypeVar("T")
 
 
 def write_page(file: Path, make: Callable[[], str]) -> None:
@@ -30,6 +33,24 @@ def write_page(file: Path, make: Callable[[], str]) -> None:
         text = document(file.stem.capitalize(), "", lead, [])
     with replacing(file) as part:
         part.write_text(text, "utf-8", "backslashreplace")
+
+
+def drawn_or_none(name: str, draw: Callable[[], T]) -> T | None:
+    """Return what was drawn, or `None`, after a line with the reason, if it cannot be.
+
+    Args:
+        name: What the page lacks then.
+        draw: Draws it.
+
+    Example:
+        >>> drawn_or_none("half", lambda: 1 / 2)
+        0.5
+    """
+    try:
+        return draw()
+    except Exception as error:
+        say(f"the page lacks the figure {name} ({_reason(error)}); the tables are complete.")
+        return None
 
 
 def sections_of(name: str, title: str, make: Callable[[], Section | Sequence[Section]]) -> list[Section]:
