@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHEETS = ROOT / "docs" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
 GAP = 24
-SHOWN = {"evaluation": "evaluation", "diagnostics": "diagnostics", "study_faster": "study"}
+SHOWN = {"evaluation": "evaluation", "diagnostics": "diagnostics", "study_optimizers_cifar10": "study"}
 """Pages that README and home page show, with the names of their images."""
 GALLERY = {f"study_{name}" for name in ("losses_outliers", "losses_clean", "losses_heavy_tails", "schedules", "faster")}
 GALLERY |= {f"study_{name}" for name in ("optimizers_cifar10", "quickstart", "imbalance_100", "linear_regression")}
