@@ -60,7 +60,9 @@ def monitors(trainer: Trainer) -> Iterator[tuple[str, str, str]]:
 
 def may_come_later(monitor: str) -> bool:
     """Return whether a value may be logged although the module does not name it: by step, or by a callback."""
-    return monitor in PER_STEP or ("/" in monitor and not monitor.startswith(("train/", "val/")))
+    if monitor in PER_STEP or monitor.endswith("_step"):
+        return True
+    return "/" in monitor and not monitor.startswith(("train/", "val/"))
 
 
 def ranked_by(trainer: Trainer) -> Iterator[str]:

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from callbacks.learning_rate.run_shape import RunShape
 from callbacks.learning_rate.search import RangeTest, smoothed_repeats
-from callbacks.learning_rate.suggestions import Floats, divergence, suggest
+from callbacks.learning_rate.suggestions import MIN_POINTS, Floats, divergence, suggest
 from callbacks.learning_rate.sweep import LRSweep, is_distributed
 from foundation.errors import UserError
 from foundation.processes import ProgressLines
@@ -64,6 +64,6 @@ def range_test(passes: Passes, rates: Floats, repeats: int) -> RangeTest:
     try:
         suggestions = suggest(rates, curve, noise, diverged=diverged)
     except UserError as error:
-        why = facts.decay_diverges(float(rates[: len(curve) + 1][-1])) if diverged else ""
+        why = facts.decay_diverges(float(rates[: len(curve) + 1][-1])) if diverged and len(curve) < MIN_POINTS else ""
         refusal = UserError(f"The loss diverged after {len(curve)} steps: {why}") if why else error
     return RangeTest(rates, losses, curve, band, suggestions, refusal, facts)

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from callbacks.gradients.measure import current_scale
 from callbacks.learning_rate.held_out import held_out_batches, held_out_loss
@@ -48,9 +48,13 @@ def relative_rates(optimizer: Optimizer) -> list[float]:
 
 
 def relative_decay(optimizer: Optimizer) -> float:
-    """Return the largest weight decay of a group, times the group's rate relative to the first group's."""
+    """Return the largest weight decay of a group, times the group's rate relative to the first group's.
+
+    0 for optimizers that divide the decay by the gradient's size, as Adam does, and for those that are not known.
+    """
+    direct = [isinstance(optimizer, SGD) or group.get("decoupled_weight_decay") for group in optimizer.param_groups]
     decays = [float(group.get("weight_decay") or 0) for group in optimizer.param_groups]
-    return max(map(float.__mul__, decays, relative_rates(optimizer)))
+    return max(w * rate * bool(d) for w, rate, d in zip(decays, relative_rates(optimizer), direct, strict=True))
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,10 @@ class SweepFacts:
     def decay_diverges(self, rate: float) -> str:
         r"""Return why runs at a rate λ diverge whatever the gradient is, if they do.
 
-        With weight decay $w$ a step multiplies the weights by $1 - λw$; above $λw = 2$ they grow.
+        With weight decay $w$ a step multiplies the weights by $1 - λw$; above $λw = 2 (1 + m)$ with a momentum $m < 1$
+        they grow.
         """
-        if not rate * self.decay > 2:
+        if not rate * self.decay > 4:
             return ""
         return (
             f"at a rate of {rate:.3g} weight decay alone multiplies the weights by {1 - rate * self.decay:.3g} in each "

@@ -44,7 +44,7 @@ class FiniteRun(Callback):
         named = f"{len(wrong)} parameters, the first is {wrong[0]}" if wrong else "on another process"
         raise UserError(
             f"The run has diverged: in epoch {trainer.current_epoch + 1} weights became NaN or infinite ({named})."
-            f" {advice(trainer)}"
+            f" {_of_eps(trainer) or advice(trainer)}"
         )
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -70,10 +70,18 @@ def skips_steps(trainer: Any) -> bool:
 
 def advice(trainer: Any) -> str:
     """Say what to try against a diverging run, with the run's own numbers."""
-    groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
-    if any(isinstance(eps := group.get("eps"), float | int) and eps < SMALLEST for group in groups):
-        return "An eps of 0 divides a gradient of 0 by 0: set --model.optimizer.eps, usually to 1e-8."
-    rates = [group.get("initial_lr", group["lr"]) for group in groups]
+    rates = [group.get("initial_lr", group["lr"]) for group in _groups(trainer)]
     rate = f" (it is {float(max(rates)):.3g})" if rates else ""
     clipping = "" if trainer.gradient_clip_val else ", clip gradients with --trainer.gradient_clip_val 1"
     return f"Lower --model.optimizer.lr{rate}{clipping}, or find the cause: {BLACK_BOX}."
+
+
+def _of_eps(trainer: Any) -> str:
+    """Say what an `eps` of 0 does, if an optimizer has one: its weights become NaN where a gradient is 0."""
+    if not any(isinstance(eps := group.get("eps"), float | int) and eps < SMALLEST for group in _groups(trainer)):
+        return ""
+    return "An eps of 0 divides a gradient of 0 by 0: set --model.optimizer.eps, usually to 1e-8."
+
+
+def _groups(trainer: Any) -> list[dict[str, Any]]:
+    return [group for optimizer in trainer.optimizers for group in optimizer.param_groups]

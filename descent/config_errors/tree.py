@@ -13,6 +13,8 @@ from foundation.compat.signatures import Argument
 from foundation.errors import UserError
 
 DEFAULT_CLASSES = {"model": "lightning_modules.ImageClassifier"}
+MOST_BYTES = 100_000
+"""Of a preset. A larger file that ends as presets do is data."""
 RESERVED = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -77,7 +79,9 @@ class Tree:
         if name == "init_args" and deeper:
             name, *deeper = deeper
         inside = name not in RESERVED and not self._is_mapping(node)
-        target = node.value.setdefault("init_args", Given({})).value if inside else node.value
+        if inside and getattr(node.value.get("init_args"), "value", None) is None:  # missing, or an empty group
+            node.value["init_args"] = Given({})
+        target = node.value["init_args"].value if inside else node.value
         if not deeper:
             target[name] = self._merged(target.get(name), self.opened(given))
             return
@@ -111,7 +115,7 @@ class Tree:
             inside = merged
             if "class_path" in before.value and key not in RESERVED:
                 arguments = merged.get("init_args", Given({}))
-                merged["init_args"] = Given(inside := dict(arguments.value), arguments.place)
+                merged["init_args"] = Given(inside := dict(arguments.value or {}), arguments.place)
             inside[key] = self._merged(inside.get(key), value)
         return Given(merged, given.place)
 
@@ -179,20 +183,22 @@ def has_empty(given: Given) -> bool:
     return next(_empty_keys("", given), None) is not None
 
 
-def file_text(name: str) -> str:
-    """Return the text of a preset; reading it as YAML takes a hundred times as long."""
-    return Path(resolve(name)).read_text("utf-8", errors="ignore")
+def may_hold_braces(name: str) -> bool:
+    """Return whether a file has a brace and the size of a preset; reading it as YAML takes a hundred times as long."""
+    file = Path(resolve(name))
+    return file.stat().st_size <= MOST_BYTES and "{" in file.read_text("utf-8", errors="ignore")
 
 
-def _empty_keys(path: str, given: Given) -> Iterator[tuple[str, Given]]:
+def _empty_keys(path: str, given: Given, opened: tuple[str, ...] = ()) -> Iterator[tuple[str, Given]]:
     with suppress(UserError, OSError):  # a text that ends as a preset does, and is none
-        if isinstance(given.value, str) and given.value.endswith(SUFFIXES) and "{" in file_text(given.value):
-            given = Tree.opened(given)
+        text = given.value
+        if isinstance(text, str) and text.endswith(SUFFIXES) and text not in opened and may_hold_braces(text):
+            given, opened = Tree.opened(given), (*opened, text)
     if isinstance(given.value, dict):
         if not given.value and path.rpartition(".")[2] not in RESERVED[1:]:
             yield path, given
         for key, each in given.value.items():
-            yield from _empty_keys(f"{path}.{key}", each)
+            yield from _empty_keys(f"{path}.{key}", each, opened)
     elif isinstance(given.value, list):
         for number, each in enumerate(given.value):
-            yield from _empty_keys(f"{path}[{number}]", each)
+            yield from _empty_keys(f"{path}[{number}]", each, opened)

@@ -48,6 +48,8 @@ def drawn_or_none(name: str, draw: Callable[[], T]) -> T | None:
     """
     try:
         return draw()
+    except OSError:  # a full disk is no fault of the figure
+        raise
     except Exception as error:
         say(f"the page lacks the figure {name} ({_reason(error)}); the tables are complete.")
         return None

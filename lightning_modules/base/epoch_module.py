@@ -92,8 +92,10 @@ class EpochModule(QuickHookNames, LightningModule):
         Raises:
             UserError: They could not be had, or do not fit the network.
         """
+        before = self.weights, self._loads_pretrained
         self.load_initial_weights()
         if isinstance(self._initial_weights, UserError):
+            self.weights, self._loads_pretrained = before  # another call must not start from random weights
             self.report_initial_weights()
 
     def report_initial_weights(self) -> None:

@@ -118,7 +118,8 @@ def predictions(folder: Path, count: int = 70) -> str:
     ],
 )
 def test_a_browser_shows_it(make: Any, width: int, dark: bool, tmp_path: Path) -> None:
-    seen, said = browse(make(tmp_path), width, tmp_path, dark)
+    page = make(tmp_path)
+    seen, said = browse(page, width, tmp_path, dark)
     assert seen["dark"] == dark
     assert said == ""
     assert seen["width"] == width
@@ -126,6 +127,7 @@ def test_a_browser_shows_it(make: Any, width: int, dark: bool, tmp_path: Path) -
     assert seen["scrolled"] == 0, "what scrolls must be reachable by keyboard"
     assert seen["contrast"] >= 4.5
     assert seen["small"] >= 11
+    assert ("<svg" in page) == (seen["letters"] is not None)
     assert (seen["letters"] or 99) >= 8.99, "letters of a figure are too small to read"
     assert seen["texts"] > 50
     assert seen["reach"] == seen["focused"] >= 5

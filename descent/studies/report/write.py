@@ -1,7 +1,7 @@
 """The result of a study, and its folder: page, figures, tables and the study itself."""
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +18,7 @@ from descent.studies.report.verdict import verdict
 from descent.studies.running.planner import Plan
 from foundation.files import replacing
 from foundation.hardware import describe_machine
-from foundation.html.page_file import write_page
+from foundation.html.page_file import drawn_or_none, write_page
 
 PAGE = "report.html"
 COMMAND = "descent compare -c study.yaml --out again"
@@ -98,13 +98,18 @@ def _write_all(result: StudyResult) -> Path:
     for name, content in {"study": study, "machine": machine}.items():
         _write(folder / f"{name}.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     (folder / "figures").mkdir(exist_ok=True)
-    figures = result.figures
-    for name, figure in figures.items():
-        figure.savefig(folder / "figures" / f"{name}.png", dpi=160)
-        figure.set_layout_engine("none")  # the layout is done; each further drawing would repeat it
-        figure.savefig(folder / "figures" / f"{name}.svg", metadata={"Date": None})
+    saved = {name: drawn_or_none(name, partial(_save, folder, name, f)) for name, f in result.figures.items()}
+    figures = {name: figure for name, figure in saved.items() if figure is not None}
     write_page(folder / PAGE, lambda: page(analysis, figures, result.plan, machine, COMMAND))
     return folder / PAGE
+
+
+def _save(folder: Path, name: str, figure: Figure) -> Figure:
+    """Write a figure, which matplotlib lays out and draws only now, in both formats."""
+    figure.savefig(folder / "figures" / f"{name}.png", dpi=160)
+    figure.set_layout_engine("none")  # the layout is done; each further drawing would repeat it
+    figure.savefig(folder / "figures" / f"{name}.svg", metadata={"Date": None})
+    return figure
 
 
 def _write(path: Path, text: str) -> None:

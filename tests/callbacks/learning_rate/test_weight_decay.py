@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from callbacks import find_lr
+from callbacks.learning_rate.sweep import relative_decay
 from foundation.errors import UserError
 from tests.callbacks.inside_case import classifier, data
 from tests.callbacks.learning_rate.finder_case import SHORT, linear
@@ -21,6 +22,14 @@ def test_a_decay_under_which_all_runs_diverge() -> None:
     said = r"diverged after \d+ steps: .* weight decay alone multiplies the weights by .* lower weight_decay"
     with pytest.raises(UserError, match=said):
         search(1e30)
+
+
+def test_only_a_decay_that_acts_on_the_weights_themselves_is_blamed() -> None:
+    weights = [torch.nn.Parameter(torch.ones(1))]
+    options = {"lr": 0.1, "weight_decay": 100.0}
+    assert relative_decay(torch.optim.Adam(weights, **options)) == 0
+    assert relative_decay(torch.optim.AdamW(weights, **options)) == 100
+    assert relative_decay(torch.optim.SGD(weights, **options)) == 100
 
 
 def test_an_ordinary_decay() -> None:

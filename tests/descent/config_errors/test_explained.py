@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from descent import presets
-from descent.config_errors.given import given_as_option, read_config, shorten
+from descent.config_errors.given import Given, given_as_option, read_config, shorten
+from descent.config_errors.tree import _empty_keys
 from descent.config_errors.types import in_words
 from descent.training.build import build, parse_config
 from foundation.errors import UserError
@@ -211,3 +212,22 @@ def test_an_empty_unknown_key_in_a_preset_of_the_users_own(tmp_path: Path, monke
     line = said(["-c", "run.yaml"])
     assert "CrossEntropyLoss has no argument smothing" in line
     assert "mine.yaml, line 3" in line
+
+
+def test_an_empty_group_of_arguments_and_an_option_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run.yaml").write_text("model:\n  optimizer:\n    class_path: torch.optim.SGD\n    init_args:\n")
+    line = said(["-c", "run.yaml", "--model.optimizer.lr=0.1", "--model.optimizer.lrr=3"])
+    assert "SGD has no argument lrr" in line
+
+
+def test_a_preset_that_names_itself_and_a_large_file_are_not_read_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("itself.yaml").write_text("a: itself.yaml\nb: {c: 1}\n")
+    assert not list(_empty_keys("data", Given("itself.yaml")))
+    Path("large.yaml").write_text("a: {}\n" * 50_000)
+    assert not list(_empty_keys("data", Given("large.yaml")))
+    Path("small.yaml").write_text("a: {}\n")
+    assert [path for path, _ in _empty_keys("data", Given("small.yaml"))] == ["data.a"]

@@ -15,6 +15,7 @@ from descent.studies.report.analysis import StudyAnalysis
 from descent.studies.report.context import title
 from descent.studies.report.figures import DECISIONS, all_figures, sensitivity
 from descent.studies.report.page import page
+from descent.studies.report.write import StudyResult, write_report
 from descent.studies.running.planner import Plan
 from foundation.html.svg import captioned
 from tests.browser import LETTERS, browse
@@ -162,3 +163,10 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_and_named(
     assert "curves" in drawn
     assert "time" not in drawn
     assert "the page lacks the figure time (TypeError: planted)" in capsys.readouterr().err
+
+
+def test_a_figure_that_fails_when_it_is_drawn_loses_no_report(tmp_path: Path) -> None:
+    study = analysis({"AdamW": 0.95, "a $\\foo$": 0.90}, trials=3)
+    result = StudyResult(tmp_path, study, None)
+    assert write_report(result).read_text().startswith("<!")
+    assert (tmp_path / "table.csv").exists()

@@ -108,6 +108,13 @@ def test_a_file_takes_the_place_of_the_hub(offline: None, tmp_path: Path) -> Non
     fit(classifier(network, weights=str(file)), tmp_path)
 
 
+def test_a_second_call_after_a_refusal_does_not_start_from_random_weights(tmp_path: Path) -> None:
+    module = classifier(FineTunedNetwork(NAME, num_classes=2), weights=str(tmp_path / "gone.pth"))
+    for _ in range(2):
+        with pytest.raises(UserError, match="there is no file"):
+            module.require_initial_weights()
+
+
 def test_a_checkpoint_needs_no_weights(offline: None, tmp_path: Path) -> None:
     file = tmp_path / "timm.pth"
     torch.save(timm.create_model(NAME).state_dict(), file)
