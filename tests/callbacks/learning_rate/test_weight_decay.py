@@ -1,6 +1,7 @@
 """A weight decay that makes every run diverge is named, and not the rate."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def test_a_decay_under_which_all_runs_diverge() -> None:
 
 def test_only_a_decay_that_acts_on_the_weights_themselves_is_blamed() -> None:
     weights = [torch.nn.Parameter(torch.ones(1))]
-    options = {"lr": 0.1, "weight_decay": 100.0}
+    options: dict[str, Any] = {"lr": 0.1, "weight_decay": 100.0}
     assert relative_decay(torch.optim.Adam(weights, **options)) == 0
     assert relative_decay(torch.optim.AdamW(weights, **options)) == 100
     assert relative_decay(torch.optim.SGD(weights, **options)) == 100
