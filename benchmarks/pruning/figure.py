@@ -20,6 +20,7 @@ from foundation.figure_style import COLORS, grid, legend
 TITLES = {
     "digits": "digits, accuracy in %",
     "digits_noisy": "digits, a fifth of the labels random, accuracy in %",
+    "cifar10": "5,000 CIFAR-10 images, accuracy in %",
     "diabetes": "diabetes, RMSE (lower is better)",
     "finetune": "fine-tuning, accuracy in %",
 }
