@@ -52,9 +52,12 @@ def relative_decay(optimizer: Optimizer) -> float:
 
     0 for optimizers that divide the decay by the gradient's size, as Adam does, and for those that are not known.
     """
-    direct = [isinstance(optimizer, SGD) or group.get("decoupled_weight_decay") for group in optimizer.param_groups]
-    decays = [float(group.get("weight_decay") or 0) for group in optimizer.param_groups]
-    return max(w * rate * bool(d) for w, rate, d in zip(decays, relative_rates(optimizer), direct, strict=True))
+    decays = [
+        rate * float(group.get("weight_decay") or 0)
+        for group, rate in zip(optimizer.param_groups, relative_rates(optimizer), strict=True)
+        if isinstance(optimizer, SGD) or group.get("decoupled_weight_decay")
+    ]
+    return max(decays, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class SweepFacts:
     shape: RunShape | None
     usual: float | None
     held_out: float
-    decay: float = 0.0
+    decay: float
 
     def decay_diverges(self, rate: float) -> str:
         r"""Return why runs at a rate λ diverge whatever the gradient is, if they do.

@@ -183,7 +183,7 @@ def has_empty(given: Given) -> bool:
     return next(_empty_keys("", given), None) is not None
 
 
-def may_hold_braces(name: str) -> bool:
+def _may_hold_braces(name: str) -> bool:
     """Return whether a file has a brace and the size of a preset; reading it as YAML takes a hundred times as long."""
     file = Path(resolve(name))
     return file.stat().st_size <= MOST_BYTES and "{" in file.read_text("utf-8", errors="ignore")
@@ -192,7 +192,7 @@ def may_hold_braces(name: str) -> bool:
 def _empty_keys(path: str, given: Given, opened: tuple[str, ...] = ()) -> Iterator[tuple[str, Given]]:
     with suppress(UserError, OSError):  # a text that ends as a preset does, and is none
         text = given.value
-        if isinstance(text, str) and text.endswith(SUFFIXES) and text not in opened and may_hold_braces(text):
+        if isinstance(text, str) and text.endswith(SUFFIXES) and text not in opened and _may_hold_braces(text):
             given, opened = Tree.opened(given), (*opened, text)
     if isinstance(given.value, dict):
         if not given.value and path.rpartition(".")[2] not in RESERVED[1:]:

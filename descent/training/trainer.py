@@ -23,6 +23,8 @@ from descent.training.features.flags import check_flags
 from descent.training.features.initial_weights import WeightsFirst, load_weights
 from descent.training.processes import as_list, prepare_processes, with_launched_processes
 from descent.training.step_overhead import NoProfiler, gpu_checked_once, idle_hooks_skipped
+from foundation.arguments.ranges import check_ranges
+from foundation.arguments.tables import METHODS
 from foundation.compat.lightning import trainer_variables
 from foundation.compat.lightning_messages import mistake_in
 from foundation.errors import UserError
@@ -240,10 +242,7 @@ class Trainer(WeightsFirst):
         from descent.profiling.advice import ProfiledRun
         from descent.profiling.profile import profile_step
 
-        if steps < 3:
-            raise UserError(f"steps must be ≥ 3, got {steps}.")
-        if seconds <= 0:
-            raise UserError(f"seconds must be > 0, got {seconds:g}.")
+        check_ranges("", {"steps": steps, "seconds": seconds}, METHODS["profile"])
         if isinstance(model, EpochModule):
             model.require_initial_weights()
         self.profiled = profile_step(ProfiledRun(model, datamodule, self, steps, seconds), tries)

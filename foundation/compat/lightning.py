@@ -16,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities.argparse import _parse_env_variables
@@ -248,6 +249,12 @@ def loaded_checkpoint(trainer: Trainer) -> dict[str, Any]:
     Lightning calls no hook of a callback with a checkpoint that holds weights only, and then fails with a `KeyError`.
     """
     return dict(trainer._checkpoint_connector._loaded_checkpoint)
+
+
+def loads_unasked(trainer: Trainer) -> bool:
+    """Return whether a call without `ckpt_path` loads one: `trainer.ckpt_path` was set, or SLURM starts a job again."""
+    connector = trainer._checkpoint_connector
+    return connector._user_managed or (SLURMEnvironment.detect() and connector._hpc_resume_path is not None)
 
 
 # -- loggers -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from callbacks import DurableCheckpoint, ExactResume, Target
-from callbacks.monitored_values import MonitoredValues, may_come_later
+from callbacks.monitored_values import MonitoredValues
 from callbacks.target import parse_target
 from cli import main
 from datamodules import Pruning
@@ -154,25 +154,6 @@ def test_a_target_that_cannot_be_is_refused_before_training(text: str, message: 
     with pytest.raises(UserError, match=message):
         trainer.fit(module, MadeUp(batch_size=15))
     assert trainer.global_step == 0
-
-
-@pytest.mark.parametrize("monitor", ["nosuch", "train/acuracy"])
-def test_a_checkpoint_by_what_is_never_logged_is_refused_before_training(monitor: str, tmp_path: Path) -> None:
-    module = classifier()
-    module.optimizer = partial(torch.optim.SGD, lr=0.1)
-    kept = DurableCheckpoint(monitor=monitor, mode="min", dirpath=str(tmp_path / "checkpoints"))
-    trainer = quiet_trainer(max_epochs=1, callbacks=[MonitoredValues(), kept], enable_checkpointing=True)
-    with pytest.raises(UserError, match=f"the checkpoint monitors '{monitor}' .* not logged"):
-        trainer.fit(module, MadeUp(batch_size=15))
-    assert trainer.global_step == 0
-    assert not (tmp_path / "checkpoints").exists()
-
-
-@pytest.mark.parametrize("monitor", ["train/loss_step", "train/generator_loss_step", "lr", "gradients/norm"])
-def test_what_is_logged_by_step_or_by_a_callback_may_come_later(monitor: str) -> None:
-    assert may_come_later(monitor)
-    assert not may_come_later("train/acuracy")
-    assert not may_come_later("nosuch")
 
 
 def test_a_run_without_validation_has_no_target(tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ def _difference(analysis: StudyAnalysis, pair: Pair, of: int = 1) -> str:
 
 def _remarks(analysis: StudyAnalysis, pair: Pair) -> str:
     """Say over which rounds a difference is, where it is not that of the two means."""
-    own = (len(analysis.round_differences(name, name)) for name in (pair.name, pair.other))
-    parts = [f"over the {pair.rounds} rounds that both have"] if max(own) > pair.rounds else []
+    most = max(len(analysis.block_means(name)) for name in (pair.name, pair.other))
+    parts = [f"over the {pair.rounds} rounds that both have"] if most > pair.rounds else []
     parts += ["without rounds in which a run diverged or collapsed"] if pair.without_failed else []
     return "".join(f", {part}" for part in parts)
 

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch import Trainer as LightningTrainer
 
 from callbacks.checkpointing.reading import read_checkpoint
+from foundation.compat.lightning import loads_unasked
 from foundation.errors import UserError
 from lightning_modules.base.epoch_module import EpochModule
 from lightning_modules.weights.mismatch import describe_mismatch, named_alike
@@ -51,8 +52,9 @@ class WeightsFirst(LightningTrainer):
             UserError: They cannot be had, or do not fit.
         """
         given = signature(getattr(LightningTrainer, command)).bind(self, *args, **kwargs).arguments
-        if given.get("ckpt_path") is None and isinstance(given.get("model"), EpochModule):
-            given["model"].require_initial_weights()
+        model, given_path = given.get("model"), given.get("ckpt_path")
+        if isinstance(model, EpochModule) and given_path is None and not loads_unasked(self):
+            model.require_initial_weights()
 
 
 def load_weights(model: LightningModule, path: Path) -> None:

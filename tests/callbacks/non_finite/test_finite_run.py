@@ -73,6 +73,18 @@ def test_an_eps_of_0_is_named_and_not_the_rate(tmp_path: Path) -> None:
         fit(tmp_path, Dead())
 
 
+class Still(Line):
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=self.rate, eps=0.0)
+
+
+def test_an_eps_of_0_is_not_blamed_where_the_weights_are_finite(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"losses of its last epoch are not finite: train/loss is nan\. Lower .* 0\.1\)"
+    ):
+        fit(tmp_path, Still(nan_from=2, trains=False))
+
+
 def test_a_loss_that_ends_as_nan_is_an_error_though_the_weights_are_finite(tmp_path: Path) -> None:
     """As with a gradient scaler that skips every step."""
     with pytest.raises(UserError, match=r"losses of its last epoch are not finite: train/loss is nan\. Lower"):

@@ -31,6 +31,15 @@ def test_a_table_in_the_place_of_lightnings(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == ""
 
 
+def test_the_checkpoint_stands_above_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours, module = trainer(tmp_path), classifier()
+    ours.test(module, data())
+    assert "checkpoint" not in capsys.readouterr().out
+    ours.save_checkpoint(tmp_path / "some.ckpt")
+    ours.test(module, data(), ckpt_path=str(tmp_path / "some.ckpt"), weights_only=True)
+    assert f"checkpoint  {tmp_path / 'some.ckpt'}\nmetric " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("width", [60, 100, None])
 def test_long_meanings_are_broken_between_words(width: int | None) -> None:
     names = ["test/accuracy", "test/my_own_quantity"]

@@ -13,9 +13,11 @@ import torch
 import yaml
 from jsonargparse import Namespace
 
+from callbacks import find_lr
 from descent import presets
 from descent.config_errors.numbers import check_duration, check_flags, check_numbers
 from descent.config_errors.values import similar_classes
+from foundation.arguments.ranges import parsed
 from foundation.arguments.tables import METHODS, TRAINER
 from foundation.errors import UserError
 from lightning_modules.optimizers.hyperparameters import check_hyperparameters
@@ -231,3 +233,11 @@ def test_a_class_is_suggested_by_the_beginning_of_a_word() -> None:
     assert similar_classes("nan", [(Part, 0)]) == shown
     assert similar_classes("1e5", [(Part, 0)]) == shown
     assert similar_classes("entropy", [(Part, 0)]) == ": did you mean CrossEntropyLoss"
+
+
+@pytest.mark.parametrize("name", ["steps", "repeats", "confirm_steps"])
+def test_the_command_line_has_the_bounds_of_the_function(name: str) -> None:
+    bounds = parsed(METHODS["find_lr"][name])
+    for value in (int(bounds.low) - 1, int(bounds.high) + 1):
+        with pytest.raises(ValueError, match=rf"^{name} must be in \[\d+, \d+\], got {value}\.$"):
+            find_lr(torch.nn.Identity(), None, **{name: value})  # type: ignore[arg-type]

@@ -187,3 +187,16 @@ def test_the_documented_command_sums_up_the_shipped_studies(
     monkeypatch.chdir(tmp_path)
     cli.main(["compare", "--summary", *map(str, folders)])
     assert "3 studies" in capsys.readouterr().out
+
+
+SHIPPED = sorted(path.parent for path in (ROOT / "docs/studies").glob("*/study.yaml"))
+OPPOSITE = {("better", "worse"), ("worse", "better")}
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_each_shipped_study_is_repeated_and_not_contradicted(folder: Path) -> None:
+    first, second = (
+        pd.read_csv(folder / file).set_index("candidate")["decision"] for file in ("table.csv", "repetition.csv")
+    )
+    assert set(first.index) == set(second.index)
+    assert not {(first[each], second[each]) for each in first.index} & OPPOSITE

@@ -25,6 +25,7 @@ from foundation.compat.lightning import (
     leave_sigterm_to_callback,
     let_ddp_find_unused_parameters,
     loaded_checkpoint,
+    loads_unasked,
     logged_step,
     process_timeout,
     replace_script_launcher,
@@ -262,3 +263,17 @@ def test_the_checkpoint_that_a_fit_resumes_from_is_known_at_its_start(tmp_path: 
     Trainer(default_root_dir=tmp_path, callbacks=looks, **options).fit(BoringModel(), ckpt_path=tmp_path / "saved.ckpt")
     assert looks.found["global_step"] == 1
     assert "optimizer_states" in looks.found
+
+
+def test_a_checkpoint_that_is_loaded_without_being_asked_for_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(default_root_dir=tmp_path, accelerator="cpu", logger=False)
+    assert not loads_unasked(trainer)
+    trainer.ckpt_path = "by_hand.ckpt"
+    assert loads_unasked(trainer)
+    trainer.ckpt_path = None
+    (tmp_path / "hpc_ckpt_1.ckpt").touch()
+    assert not loads_unasked(trainer), "no job of SLURM"
+    monkeypatch.setattr("lightning.pytorch.plugins.environments.SLURMEnvironment.detect", lambda: True)
+    assert loads_unasked(trainer)
