@@ -275,5 +275,5 @@ def test_a_checkpoint_that_is_loaded_without_being_asked_for_is_known(
     trainer.ckpt_path = None
     (tmp_path / "hpc_ckpt_1.ckpt").touch()
     assert not loads_unasked(trainer), "no job of SLURM"
-    monkeypatch.setattr("lightning.pytorch.plugins.environments.SLURMEnvironment.detect", lambda: True)
+    monkeypatch.setattr("lightning.fabric.plugins.environments.slurm.SLURMEnvironment.detect", lambda: True)
     assert loads_unasked(trainer)
