@@ -19,30 +19,30 @@ from benchmarks.common.paired import mean_difference, paired_ratio
 from benchmarks.speedrun import __main__ as speedrun
 from benchmarks.speedrun.__main__ import Row
 
-SMALL_UNTIL = 0.375  # share of the run at 25 pixels: three of eight epochs
-LONGER_SMALL = {
-    "class_path": "datamodules.Chain",
-    "init_args": {
-        "steps": [
-            {
-                "class_path": "datamodules.CropFlip",
-                "init_args": {"padding": 2, "mode": "reflect", "flip": "alternating"},
-            },
-            {"class_path": "datamodules.ProgressiveResize", "init_args": {"sizes": [25], "until": [SMALL_UNTIL]}},
-        ]
-    },
-}
+
+def at_25_pixels_until(share: float) -> str:
+    """Return the option for the augmentation of the config with 25 pixels for this share of the run."""
+    crop = {"padding": 2, "mode": "reflect", "flip": "alternating"}
+    steps = [
+        {"class_path": "datamodules.CropFlip", "init_args": crop},
+        {"class_path": "datamodules.ProgressiveResize", "init_args": {"sizes": [25], "until": [share]}},
+    ]
+    return f"--data.augmentation={json.dumps({'class_path': 'datamodules.Chain', 'init_args': {'steps': steps}})}"
+
+
 SHIPPED = "as it ships, 9 epochs"
+BATCH_980 = [
+    *("--data.batch_size=980", "--model.loss.label_smoothing=0.1", at_25_pixels_until(0.375)),
+    *("--model.optimizer.lr=0.17", "--model.optimizer.momentum=0.775", "--model.optimizer.bias_lr=53"),
+    *("--model.optimizer.head_lr=670", "--model.optimizer.weight_decay=0.002"),
+]
 VARIANTS: dict[str, list[str]] = {
     SHIPPED: [],
     "7 epochs": ["--trainer.max_epochs=7"],
     "10 epochs, 30 % pruned": ["--trainer.max_epochs=10", "--data.pruning=pruning/low_loss.yaml"],
-    "8 epochs, batch size 980": [
-        *("--trainer.max_epochs=8", "--data.batch_size=980", "--model.loss.label_smoothing=0.1"),
-        *("--model.optimizer.lr=0.17", "--model.optimizer.momentum=0.775", "--model.optimizer.bias_lr=53"),
-        *("--model.optimizer.head_lr=670", "--model.optimizer.weight_decay=0.002"),
-        f"--data.augmentation={json.dumps(LONGER_SMALL)}",
-    ],
+    "8 epochs, batch size 980": ["--trainer.max_epochs=8", *BATCH_980],
+    "9 epochs, batch size 980": BATCH_980,
+    "9 epochs, half at 25 pixels": [at_25_pixels_until(0.5)],
 }
 
 
