@@ -21,7 +21,7 @@ in `common/`; open `common/paired.py` first. Nothing else in the repository impo
 | `predict` | How much of the network's throughput does `descent predict` reach? |
 | `scaling` | How efficient are two processes? |
 | `small_folders` | How accurate is a network trained on folders of few images? |
-| `speedrun` | How long does it take to reach 94 % on CIFAR-10? `speedrun.levers`: what does each part bring? |
+| `speedrun` | How long does the accuracy of a record recipe take? `speedrun.levers`: what does each part bring? |
 | `studies` | How often does `descent compare` err, and at which cost? `studies.calibrate`: the levels of its looks |
 | `startup` | How long does it take to the first training step? |
 """

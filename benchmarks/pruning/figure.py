@@ -1,12 +1,14 @@
-"""Draw the test score against the samples that a run trained on, from the CSV files of the two benchmarks.
+"""Draw the test score against the samples that a run trained on and its time, from the CSV files of the benchmarks.
 
     python -m benchmarks.pruning.figure
 
-Points are means over the seeds, bars their 95 % intervals. At equal samples compare vertically, at equal score
-horizontally. The file is pruning.png in the folder of the results.
+Points are means over the seeds, bars their 95 % intervals. At equal cost compare vertically, at equal score
+horizontally. Times are relative to the whole run of the same seed, and their median is drawn: a few runs were slowed
+down by other programs. The file is pruning.png in the folder of the results.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,30 +28,37 @@ TITLES = {
 }
 
 
-def curve(rows: Sequence[Row], method: str) -> list[tuple[float, float, float]]:
-    """Return mean samples, mean score and half the width of its interval, for each ratio from the longest run on.
+COSTS = {"samples": "samples that the run trained on", "seconds": "time, relative to the whole run"}
 
-    The whole run is the first point of both methods.
+
+def curve(rows: Sequence[Row], method: str, cost: str = "samples") -> list[tuple[float, float, float]]:
+    """Return cost, mean score and half the width of its interval, for each ratio from the longest run on.
+
+    The cost is the mean of the samples, or the median of the relative seconds. The whole run is the first point of both
+    methods.
     """
     found = []
+    whole = {row.seed: row.seconds for row in rows if row.ratio == 0}
     for ratio in sorted({row.ratio for row in rows}):
         own = [row for row in rows if row.ratio == ratio and (row.method == method or ratio == 0)]
         scores = np.array([row.score for row in own])
         half = float(t_interval(scores).high) - float(scores.mean()) if len(own) > 1 else 0.0
-        found.append((float(np.mean([row.samples for row in own])), float(scores.mean()), half))
+        relative = np.median([row.seconds / whole[row.seed] for row in own])
+        spent = np.mean([row.samples for row in own]) if cost == "samples" else relative
+        found.append((float(spent), float(scores.mean()), half))
     return found
 
 
-def draw(axes: Axes, rows: Sequence[Row], title: str) -> None:
-    """Draw the curves of a task."""
+def draw(axes: Axes, rows: Sequence[Row], title: str, cost: str) -> None:
+    """Draw the curves of a task against one of the costs."""
     scale = 100 if "%" in title else 1
     for method, color, marker in zip(("plain", "pruned"), COLORS, "os", strict=False):
-        samples, scores, halves = np.array(curve(rows, method)).T
+        spent, scores, halves = np.array(curve(rows, method, cost)).T
         label = "ordinary, shorter" if method == "plain" else "pruned"
-        axes.errorbar(samples, scale * scores, scale * halves, c=color, marker=marker, capsize=3, label=label)
+        axes.errorbar(spent, scale * scores, scale * halves, c=color, marker=marker, capsize=3, label=label)
     seeds = len({row.seed for row in rows})
     axes.set_title(f"{title} ({seeds} seeds)", fontsize=9)
-    axes.set_xlabel("samples that the run trained on")
+    axes.set_xlabel(COSTS[cost])
     axes.set_xlim(0, None)
     axes.grid(alpha=0.3)
 
@@ -59,9 +68,9 @@ def main(args: Sequence[str] | None = None) -> None:
     given = parser(__doc__, out=RESULTS / "pruning").parse_args(args)
     tasks = {name: read_csv(Row, Path(given.out) / f"{name}.csv") for name in TITLES}
     tasks = {name: rows for name, rows in tasks.items() if len({row.seed for row in rows}) > 1}
-    figure, drawn = grid(len(tasks), columns=2, size=(4.5, 3))
-    for axes, (name, rows) in zip(drawn, tasks.items(), strict=True):
-        draw(axes, rows, TITLES[name])
+    figure, drawn = grid(len(tasks) * len(COSTS), columns=len(COSTS), size=(4.5, 2.6))
+    for axes, ((name, rows), cost) in zip(drawn, product(tasks.items(), COSTS), strict=True):
+        draw(axes, rows, TITLES[name], cost)
     legend(figure.axes[0])
     figure.savefig(Path(given.out) / "pruning.png", dpi=130)
 

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmarks.common.command_line import RESULTS, machine_line, parser, read_csv, write_csv
-from benchmarks.common.paired import Ratio, paired_ratio
+from benchmarks.common.paired import Ratio, mean_difference, paired_ratio
 from benchmarks.common.processes import environment_with_allocator, run_python
 from descent.allocator import FOR_CHILDREN
 from foundation.figure_style import COLORS, legend, panels
@@ -88,26 +88,31 @@ def measure(runs: Iterable[tuple[str, int]], run: Callable[[str, int], Row], fil
     return rows
 
 
+def paired_rows(rows: Iterable[Row], who: str) -> list[tuple[Row, Row]]:
+    """Return our run and that of another program for each seed that both have."""
+    found = {(row.who, row.seed): row for row in rows}
+    return [(found[OURS, seed], row) for (name, seed), row in found.items() if name == who and (OURS, seed) in found]
+
+
 def ratios(rows: list[Row]) -> dict[str, Ratio]:
     """Compute our seconds as a multiple of each other program's training seconds, over the seeds that both have."""
-    mine = {row.seed: row.train_s for row in rows if row.who == OURS}
     found = {}
     for who in (THEIRS, THEIRS_TUNED):
-        other = {row.seed: row.train_s for row in rows if row.who == who and row.seed in mine}
-        if len(other) >= 2:
-            found[who] = paired_ratio([mine[seed] for seed in other], list(other.values()))
+        pairs = paired_rows(rows, who)
+        if len(pairs) >= 2:
+            found[who] = paired_ratio([mine.train_s for mine, _ in pairs], [other.train_s for _, other in pairs])
     return found
 
 
 def draw(rows: list[Row], file: Path) -> None:
-    """Draw accuracy against seconds, one point per run."""
+    """Draw accuracy against seconds, relative to the tuned reference with the same seed; one point per run."""
+    base = {row.seed: row.train_s for row in rows if row.who == THEIRS_TUNED}
     figure, (axes,) = panels(size=(6.4, 3.6))
     for who, color, marker in zip(CONTESTANTS, COLORS, "osD", strict=False):
-        own = [row for row in rows if row.who == who]
-        axes.scatter(
-            [row.train_s for row in own], [100 * row.accuracy for row in own], c=color, marker=marker, label=who
-        )
-    axes.set(xlabel="training, seconds", ylabel="accuracy on the test images, %", xlim=(0, None))
+        own = [row for row in rows if row.who == who and row.seed in base]
+        relative = [row.train_s / base[row.seed] for row in own]
+        axes.scatter(relative, [100 * row.accuracy for row in own], c=color, marker=marker, label=who)
+    axes.set(xlabel=f"seconds, relative to: {THEIRS_TUNED}", ylabel="accuracy on the test images, %", xlim=(0, None))
     middle = 100 * sum(row.accuracy for row in rows) / len(rows)
     spread = max(abs(100 * row.accuracy - middle) for row in rows)
     axes.set_ylim(middle - spread - 1, middle + spread + 1)
@@ -137,10 +142,11 @@ def main() -> None:
         if own:
             accuracy, seconds = mean(row.accuracy for row in own), mean(row.train_s for row in own)
             print(f"{who:28} {seconds:6.0f} s  {accuracy:.2%}  ({len(own)} seeds)")
-    seconds_of = {who: mean(row.train_s for row in rows if row.who == who) for who in {row.who for row in rows}}
     for who in CONTESTANTS[1:]:
-        if who in seconds_of and OURS in seconds_of:
-            print(f"ours against {who}, of the means: {seconds_of[OURS] / seconds_of[who]:.3f}")
+        if pairs := paired_rows(rows, who):
+            means = [mean(row.train_s for row in each) for each in zip(*pairs, strict=True)]
+            print(f"ours against {who}, of the means of {len(pairs)} seeds that both have: {means[0] / means[1]:.3f}")
+            print(f"  accuracy {mean_difference([mine.accuracy - other.accuracy for mine, other in pairs])}")
     for who, ratio in ratios(rows).items():
         print(f"ours against {who}: {ratio}")
     draw(rows, arguments.out / "speedrun.png")

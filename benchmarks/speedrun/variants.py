@@ -42,7 +42,7 @@ VARIANTS: dict[str, list[str]] = {
     "10 epochs, 30 % pruned": ["--trainer.max_epochs=10", "--data.pruning=pruning/low_loss.yaml"],
     "8 epochs, batch size 980": ["--trainer.max_epochs=8", *BATCH_980],
     "9 epochs, batch size 980": BATCH_980,
-    "9 epochs, half at 25 pixels": [at_25_pixels_until(0.5)],
+    "9 epochs, batch size 980, half at 25 pixels": [*BATCH_980, at_25_pixels_until(0.5)],
 }
 
 
@@ -74,7 +74,7 @@ def summary(rows: Sequence[Row]) -> str:
     for name in dict.fromkeys(row.who for row in rows):
         own = [row for row in rows if row.who == name]
         seconds, accuracy = (np.mean([getattr(row, field) for row in own]) for field in ("train_s", "accuracy"))
-        line = f"{name:26} {seconds:6.0f} s  {accuracy:.2%}  ({len(own)} seeds)"
+        line = f"{name:43} {seconds:6.0f} s  {accuracy:.2%}  ({len(own)} seeds)"
         pairs = [(row, shipped[row.seed]) for row in own if row.seed in shipped]
         if name != SHIPPED and len(pairs) >= 2:
             ratio = paired_ratio([row.train_s for row, _ in pairs], [other.train_s for _, other in pairs])

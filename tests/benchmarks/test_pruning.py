@@ -122,13 +122,16 @@ def test_fine_tunings_are_of_equal_length_and_have_a_valid_command(
 def test_curves_have_the_mean_and_the_interval_of_each_ratio(tmp_path: Path) -> None:
     rows = []
     for seed, level in enumerate((0.5, 0.7, 0.9)):
-        rows.append(Row("digits", "plain", 0.0, 4, seed, 8, 512, 1.0, level, 0.1))
-        rows.append(Row("digits", "pruned", 0.5, 4, seed, 4, 256, 1.0, level - 0.1, 0.1))
+        rows.append(Row("digits", "plain", 0.0, 4, seed, 8, 512, 2.0 + seed, level, 0.1))
+        rows.append(Row("digits", "pruned", 0.5, 4, seed, 4, 256, (2.0 + seed) * (0.6, 0.5, 9)[seed], level - 0.1, 0.1))
         rows.append(Row("digits", "plain", 0.5, 2, seed, 4, 250, 1.0, 0.6, 0.1))
     half = 4.303 * 0.2 / 3**0.5  # Student's t of two degrees of freedom
     assert figure.curve(rows, "pruned")[0] == pytest.approx((512, 0.7, half), rel=1e-3)
     assert figure.curve(rows, "pruned")[1] == pytest.approx((256, 0.6, half), rel=1e-3)
     assert figure.curve(rows, "plain")[1] == pytest.approx((250, 0.6, 0), abs=1e-9)
+    assert figure.curve(rows, "pruned", "seconds")[1][0] == pytest.approx(0.6), (
+        "a run that was slowed down is no outlier"
+    )
     write_csv(rows, tmp_path / "digits.csv")
     figure.main(["--out", str(tmp_path)])
     assert (tmp_path / "pruning.png").stat().st_size > 5000
