@@ -3,13 +3,15 @@
 import os
 import sys
 import time
-from pathlib import Path
+
+from foundation.machine_load import MachineLoad
 
 VARIABLE = "OMP_WAIT_POLICY"
 BUSY = 0.5
 """Programs that were running or waiting for a core in the last minute, on average, from which a machine may be busy."""
-BUSY_NOW = 0.2  # cores in use while this process sleeps, from which it is
-WINDOW_S = 0.1  # /proc/stat counts in hundredths of a second
+BUSY_NOW = 0.2
+"""Cores that other programs use at this moment, from which it is busy."""
+WINDOW_S = 0.1  # the kernel counts in hundredths of a second
 
 
 def wait_politely() -> str | None:
@@ -34,7 +36,7 @@ def wait_politely() -> str | None:
         load = os.getloadavg()[0]
     except (OSError, AttributeError):  # Windows
         return None
-    if load < BUSY or cores_in_use() < BUSY_NOW:
+    if load < BUSY or ((now := cores_in_use()) is not None and now < BUSY_NOW):
         return None
     os.environ[VARIABLE] = "passive"
     cores = os.cpu_count()
@@ -44,20 +46,8 @@ def wait_politely() -> str | None:
     )
 
 
-def cores_in_use(window_s: float = WINDOW_S) -> float:
-    """Return how many cores other programs use on average while this process sleeps; infinity where it isn't known."""
-    try:
-        start, begun = _busy_s(), time.monotonic()
-        time.sleep(window_s)
-        # Some sandboxes show a file of zeros.
-        return (_busy_s() - start) / (time.monotonic() - begun) if start else float("inf")
-    except (OSError, ValueError, IndexError):  # no Linux
-        return float("inf")
-
-
-def _busy_s() -> float:
-    """Return the seconds in which the cores have worked since the machine's start."""
-    user, nice, system, _idle, _waiting, interrupt, soft, stolen = map(
-        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    )
-    return (user + nice + system + interrupt + soft + stolen) / os.sysconf("SC_CLK_TCK")
+def cores_in_use() -> float | None:
+    """Return how many cores other programs use while this process sleeps; `None` where it isn't known."""
+    load = MachineLoad()
+    time.sleep(WINDOW_S)
+    return load.cores()

@@ -40,4 +40,5 @@ def _busy_seconds() -> float | None:
     except OSError:
         return None
     user, nice, system, _idle, _iowait, irq, softirq, _steal = (int(value) for value in fields)
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    busy = user + nice + system + irq + softirq
+    return busy / os.sysconf("SC_CLK_TCK") if busy else None  # some sandboxes show a file of zeros

@@ -26,8 +26,6 @@ TITLES = {
     "diabetes": "diabetes, RMSE (lower is better)",
     "finetune": "fine-tuning, accuracy in %",
 }
-
-
 COSTS = {"samples": "samples that the run trained on", "seconds": "time, relative to the whole run"}
 
 
@@ -43,8 +41,10 @@ def curve(rows: Sequence[Row], method: str, cost: str = "samples") -> list[tuple
         own = [row for row in rows if row.ratio == ratio and (row.method == method or ratio == 0)]
         scores = np.array([row.score for row in own])
         half = float(t_interval(scores).high) - float(scores.mean()) if len(own) > 1 else 0.0
-        relative = np.median([row.seconds / whole[row.seed] for row in own])
-        spent = np.mean([row.samples for row in own]) if cost == "samples" else relative
+        if cost == "samples":
+            spent = np.mean([row.samples for row in own])
+        else:
+            spent = np.median([row.seconds / whole[row.seed] for row in own])
         found.append((float(spent), float(scores.mean()), half))
     return found
 
